@@ -1,0 +1,134 @@
+//! The guard: a restrictive policy that applies the log's rules to every INSERT of a role that
+//! policies bind, however it was written.
+//!
+//! `log_event` has checked its row already and leaves it on a list; the guard passes a row that is
+//! equal, byte for byte, to the next one on that list, and checks every other row in full. (A flag
+//! "checked" would be a way around: after an error it stays set, and a trigger of the user may
+//! insert while it is up.) The guard also tells `log_event` the row's id, so that a role that may
+//! only write needs no RETURNING.
+
+use std::cell::RefCell;
+
+use pgrx::datum::{TimestampWithTimeZone, Uuid};
+use pgrx::prelude::*;
+
+use crate::datum::{Jsonb, Text};
+use crate::error::Fault;
+use crate::{event, payload, registry};
+
+/// What the guard compares of a row.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) tenant_id: [u8; 16],
+    pub(crate) name: &'a str,
+    pub(crate) data: &'a [u8],
+    pub(crate) occurred_at: Option<i64>,
+    pub(crate) actor: Option<&'a str>,
+    pub(crate) subject: Option<&'a str>,
+    /// The bits of the weight.
+    pub(crate) weight: Option<u32>,
+}
+
+/// The rows of one statement of ours that is being executed.
+struct Frame {
+    rows: &'static [Row<'static>],
+    next: usize,
+    first_id: Option<i64>,
+}
+
+thread_local! {
+    /// Innermost last: a trigger on `events` may log events of its own.
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `insert`, a statement that inserts `rows` in this order, with the rows on the list.
+/// Also gives the lowest id that passed the guard meanwhile, which is the first row's: an id is
+/// drawn before any trigger of the row can insert another one.
+pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, Option<i64>) {
+    struct Pop;
+    impl Drop for Pop {
+        fn drop(&mut self) {
+            FRAMES.with_borrow_mut(|frames| frames.pop());
+        }
+    }
+
+    // SAFETY: the frame goes before this function returns, also on an error (a panic to Rust), so
+    // the borrow it holds ends before `rows` does.
+    let rows = unsafe { std::mem::transmute::<&[Row<'_>], &'static [Row<'static>]>(rows) };
+    FRAMES.with_borrow_mut(|frames| frames.push(Frame { rows, next: 0, first_id: None }));
+    let _pop = Pop;
+    let result = insert();
+    let first_id = FRAMES.with_borrow(|frames| frames.last().and_then(|frame| frame.first_id));
+    (result, first_id)
+}
+
+fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
+    FRAMES.with_borrow_mut(|frames| {
+        let Some(frame) = frames.last_mut() else { return false };
+        if let Some(id) = id {
+            frame.first_id = Some(frame.first_id.map_or(id, |first| first.min(id)));
+        }
+        let equal = frame.rows.get(frame.next) == Some(row);
+        frame.next += usize::from(equal);
+        equal
+    })
+}
+
+/// The check of the policy `events_guard`: true, or an error that says what is wrong.
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the columns of events")]
+fn guard(
+    id: Option<i64>,
+    tenant_id: Option<Uuid>,
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
+    occurred_at: Option<TimestampWithTimeZone>,
+    actor: Option<Text<'_>>,
+    subject: Option<Text<'_>>,
+    weight: Option<f32>,
+) -> bool {
+    let (Some(tenant_id), Some(name), Some(data)) = (tenant_id, name, data) else {
+        // The NOT NULL of the column says which.
+        return true;
+    };
+    let row = Row {
+        tenant_id: *tenant_id.as_bytes(),
+        name: name.as_str(),
+        data: data.bytes(),
+        occurred_at: occurred_at.map(|at| at.into_inner()),
+        actor: actor.map(|actor| actor.as_str()),
+        subject: subject.map(|subject| subject.as_str()),
+        weight: weight.map(f32::to_bits),
+    };
+    if was_checked(id, &row) {
+        return true;
+    }
+    match check(&row, data) {
+        Ok(()) => true,
+        Err(fault) => fault.raise(),
+    }
+}
+
+/// All the rules, for a row that did not come through `log_event`: it must be just what
+/// `log_event` would have stored.
+fn check(row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
+    let log = registry::current()?;
+    let event_type = log.find(row.name)?;
+    if row.weight.is_some() {
+        return Err(Fault::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "weight is set by the log, not by an INSERT",
+        )
+        .hint("leave the column out; a weight comes from the sample_rate of the event type"));
+    }
+    event::labels_fit(row.occurred_at, row.actor, row.subject)?;
+    if payload::check(event_type, data)?.changed {
+        return Err(Fault::new(
+            PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+            "payload is not in the form in which the log stores it",
+        )
+        .detail("a key has a null value, which the log strips")
+        .hint("SELECT eventlog.log_event(tenant_id, name, data);"));
+    }
+    Ok(())
+}

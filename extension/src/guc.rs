@@ -1,0 +1,164 @@
+//! Settings. All but `eventlog.tenant_id` are for superusers (and whom they GRANT SET to): a
+//! connection must not be able to switch off its own audit.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_void};
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use pgrx::pg_sys;
+
+use crate::tenant::{self, TenantSetting};
+
+/// Where a connection's tenant comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+pub(crate) enum TenantSource {
+    setting,
+    jwt,
+    role,
+}
+
+/// What happens to an event whose name is not in the enum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+pub(crate) enum UnknownName {
+    reject,
+    quarantine,
+    register,
+}
+
+static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ALLOW_WILDCARDS: GucSetting<bool> = GucSetting::<bool>::new(false);
+static TENANT_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static TENANT_CLAIM: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"tenant_id"));
+static TENANT_SOURCE: GucSetting<TenantSource> =
+    GucSetting::<TenantSource>::new(TenantSource::setting);
+static ON_UNKNOWN_NAME: GucSetting<UnknownName> =
+    GucSetting::<UnknownName>::new(UnknownName::reject);
+static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
+
+thread_local! {
+    /// `eventlog.tenant_id` as it was last assigned: reading a string setting costs 30 ns and an
+    /// allocation, and every row under policies asks for it.
+    static TENANT: Cell<TenantSetting> = const { Cell::new(TenantSetting::Unset) };
+}
+
+pub(crate) fn enabled() -> bool {
+    ENABLED.get()
+}
+
+pub(crate) fn allow_wildcards() -> bool {
+    ALLOW_WILDCARDS.get()
+}
+
+pub(crate) fn tenant_source() -> TenantSource {
+    TENANT_SOURCE.get()
+}
+
+pub(crate) fn on_unknown_name() -> UnknownName {
+    ON_UNKNOWN_NAME.get()
+}
+
+pub(crate) fn tenant_setting() -> TenantSetting {
+    TENANT.get()
+}
+
+pub(crate) fn tenant_claim() -> String {
+    TENANT_CLAIM
+        .get()
+        .map_or_else(|| "tenant_id".to_owned(), |claim| claim.to_string_lossy().into_owned())
+}
+
+/// Runs inside `SET` and at the end of transactions, where nothing may fail: it only parses.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn assign_tenant_id(value: *const c_char, _extra: *mut c_void) {
+    let setting = if value.is_null() {
+        TenantSetting::Unset
+    } else {
+        // SAFETY: PostgreSQL passes a string that ends in NUL.
+        tenant::parse_setting(unsafe { CStr::from_ptr(value) }.to_bytes())
+    };
+    TENANT.set(setting);
+}
+
+/// Defines the settings, and reserves the prefix so that a misspelt one is an error.
+pub(crate) fn init() {
+    GucRegistry::define_bool_guc(
+        c"eventlog.enabled",
+        c"Enables logging of events.",
+        c"Default on. Off: log_event, try_log_event and log_events return NULL and write nothing.",
+        &ENABLED,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"eventlog.allow_wildcards",
+        c"Enables names that end in \".*\" in event_types.",
+        c"Default off. On: an unknown name is taken as the longest \"prefix.*\" that covers it.",
+        &ALLOW_WILDCARDS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"eventlog.tenant_source",
+        c"Sets where a connection's tenant comes from.",
+        c"setting (default): eventlog.tenant_id; jwt: a claim of request.jwt.claims; role: the table tenant_roles.",
+        &TENANT_SOURCE,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"eventlog.tenant_claim",
+        c"Sets the claim of request.jwt.claims that holds the tenant.",
+        c"Default tenant_id; a path such as app_metadata.tenant_id for a claim inside another.",
+        &TENANT_CLAIM,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"eventlog.on_unknown_name",
+        c"Sets what happens to an event whose name is not in event_types.",
+        c"reject (default): 42704; quarantine: a row in rejected_events and a WARNING; register: the name is added.",
+        &ON_UNKNOWN_NAME,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"eventlog.lock_timeout",
+        c"Sets how long making a missing partition may wait for a lock.",
+        c"In milliseconds, 1 to 600000, default 5000; a shorter lock_timeout of the session counts.",
+        &LOCK_TIMEOUT,
+        1,
+        600_000,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
+    // SAFETY: the hook has the signature PostgreSQL wants, is guarded, and cannot fail.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"eventlog.tenant_id",
+            c"Sets the tenant of this connection, where eventlog.tenant_source is setting.",
+            c"A uuid; empty means no tenant, which sees and writes nothing.",
+            &TENANT_ID,
+            GucContext::Userset,
+            GucFlags::default(),
+            None,
+            Some(assign_tenant_id),
+            None,
+        );
+        reserve_prefix();
+    }
+}
+
+/// # Safety
+/// Only from `_PG_init`, after the settings are defined.
+unsafe fn reserve_prefix() {
+    // SAFETY: both take a string that ends in NUL and keep a copy.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        pg_sys::EmitWarningsOnPlaceholders(c"eventlog".as_ptr());
+        #[cfg(not(feature = "pg14"))]
+        pg_sys::MarkGUCPrefixReserved(c"eventlog".as_ptr());
+    }
+}

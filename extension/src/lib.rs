@@ -1,0 +1,47 @@
+//! eventlog: a validated, multi-tenant, append-only log of events inside PostgreSQL.
+//!
+//! This crate is what must be inside the server, and nothing else; the SQL that a DBA reads is in
+//! `sql/`. A verb of the API has a file of its own; below them:
+//!
+//! | file | what lives there |
+//! |---|---|
+//! | `event` | the checks that every verb shares, and the INSERT |
+//! | `payload`, `jsonb`, `numeric` | the one pass over a payload, in PostgreSQL's binary form |
+//! | `registry`, `event_type` | the cached enum of event types |
+//! | `guard` | the policy that checks every other INSERT |
+//! | `tenant` | `current_tenant()` |
+//! | `quarantine`, `partition` | what runs as the log's owner |
+//! | `error`, `guc`, `datum`, `parse`, `spi` | faults, settings, and the server's own interfaces |
+
+mod datum;
+mod error;
+mod event;
+mod event_type;
+mod guard;
+mod guc;
+mod jsonb;
+mod log_event;
+mod numeric;
+mod parse;
+mod partition;
+mod payload;
+mod quarantine;
+mod registry;
+mod schema;
+mod spi;
+mod tenant;
+mod try_log_event;
+mod validate_event;
+
+// pgrx 0.18.1 lets `version` overwrite `name` in the short form: both are spelled out.
+#[cfg(feature = "pg18")]
+pgrx::pg_module_magic!(name = c"eventlog", version = c"0.1.0");
+#[cfg(not(feature = "pg18"))]
+pgrx::pg_module_magic!();
+
+/// Called by PostgreSQL once, when the library is loaded.
+#[pgrx::pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    guc::init();
+    registry::init();
+}

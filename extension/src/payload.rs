@@ -1,0 +1,193 @@
+//! The one pass over a payload: nulls stripped, rules checked, actor and subject promoted, size
+//! bounded. Gives what would be stored, or all faults at once.
+
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys;
+
+use crate::datum::{Jsonb, Text};
+use crate::error::{Fault, shown};
+use crate::event_type::{EventType, Key, Scalar};
+use crate::jsonb::{self, Container, Value, key_order};
+use crate::numeric;
+
+/// Longest actor or subject, in bytes.
+pub(crate) const LONGEST_LABEL: usize = 512;
+
+/// What is stored of a payload, and what is taken from it.
+#[derive(Debug)]
+pub(crate) struct Checked<'a> {
+    /// The payload as it came where nothing had to change.
+    pub(crate) data: Jsonb<'a>,
+    pub(crate) changed: bool,
+    pub(crate) actor: Option<Text<'a>>,
+    pub(crate) subject: Option<Text<'a>>,
+}
+
+/// Raises 54001 before the stack ends, as PostgreSQL's own functions do.
+fn check_stack() {
+    // SAFETY: compares the stack pointer; raises an error or does nothing.
+    unsafe { pg_sys::check_stack_depth() };
+}
+
+/// Checks `data` against the rules of `event_type`.
+pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Checked<'a>, Fault> {
+    let root = Container::root(data.bytes());
+    if !root.is_object() {
+        return Err(Fault::argument(format!(
+            "data of event {} must be a JSON object, found {}",
+            shown(&event_type.name),
+            root.kind()
+        )));
+    }
+
+    let mut faults = Vec::new();
+    let mut changed = false;
+    let mut actor = None;
+    let mut subject = vec![None; event_type.subject_parts];
+    let mut rules = event_type.keys.iter().peekable();
+    for (key, value) in root.pairs() {
+        if matches!(value, Value::Null) {
+            changed = true;
+            continue;
+        }
+        if let Value::Container(child) = value {
+            changed = changed || child.has_null_keys(check_stack);
+        }
+        // Rules whose key sorts before this one have no value in the payload.
+        while let Some(rule) = rules.next_if(|rule| key_order(rule.name.as_bytes(), key).is_lt()) {
+            missing(rule, &mut faults);
+        }
+        match rules.next_if(|rule| rule.name.as_bytes() == key) {
+            Some(rule) => {
+                if let Some(allowed) = &rule.allowed
+                    && !allowed.iter().any(|one| equals(one, value))
+                {
+                    faults.push(format!("key {} has a value that is not allowed", shown(&rule.name)));
+                }
+                if rule.is_actor {
+                    actor = label(value);
+                }
+                if let Some(part) = rule.subject_part {
+                    subject[part] = label(value);
+                }
+            }
+            None if event_type.allow_other_keys => {}
+            None => {
+                let key = String::from_utf8_lossy(key);
+                faults.push(format!("key {} is not declared", shown(&key)));
+            }
+        }
+    }
+    for rule in rules {
+        missing(rule, &mut faults);
+    }
+
+    let stored = if changed { strip(root) } else { data };
+    if !faults.is_empty() {
+        if let Err(size) = bounded(event_type, &stored) {
+            faults.push(size.message);
+        }
+        return Err(broken(event_type, faults));
+    }
+    bounded(event_type, &stored)?;
+    Ok(Checked {
+        data: stored,
+        changed,
+        actor: actor.map(|actor| promoted("actor", &actor)).transpose()?,
+        subject: join(subject).map(|subject| promoted("subject", &subject)).transpose()?,
+    })
+}
+
+fn strip<'a>(root: Container<'_>) -> Jsonb<'a> {
+    let mut out = Vec::new();
+    jsonb::write_without_null_keys(&mut out, root, check_stack);
+    Jsonb::copy_of(&out)
+}
+
+fn missing(rule: &Key, faults: &mut Vec<String>) {
+    if rule.required {
+        faults.push(format!("required key {} is missing", shown(&rule.name)));
+    }
+}
+
+fn bounded(event_type: &EventType, stored: &Jsonb<'_>) -> Result<(), Fault> {
+    if stored.size() <= event_type.max_bytes {
+        return Ok(());
+    }
+    Err(Fault::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        format!(
+            "payload of event {} is too large: {} bytes, limit {}",
+            shown(&event_type.name),
+            stored.size(),
+            event_type.max_bytes
+        ),
+    )
+    .hint(format!(
+        "log less, or raise the limit: SELECT eventlog.define_event('{}', max_bytes => {});",
+        event_type.name,
+        stored.size().next_multiple_of(1024)
+    )))
+}
+
+fn broken(event_type: &EventType, faults: Vec<String>) -> Fault {
+    const SHOWN: usize = 20;
+    let all = faults.len();
+    let rules = if all == 1 { "rule" } else { "rules" };
+    let mut detail = faults[..all.min(SHOWN)].join("; ");
+    if all > SHOWN {
+        detail.push_str(&format!("; and {} more", all - SHOWN));
+    }
+    Fault::new(
+        PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+        format!("payload of event {} breaks {all} {rules}", shown(&event_type.name)),
+    )
+    .detail(detail)
+    .hint(format!(
+        "the rules: SELECT * FROM eventlog.event_types WHERE name = '{}';",
+        event_type.name
+    ))
+}
+
+fn equals(allowed: &Scalar, value: Value<'_>) -> bool {
+    match (allowed, value) {
+        (Scalar::Bool(a), Value::Bool(b)) => *a == b,
+        (Scalar::String(a), Value::String(b)) => **a == *b,
+        (Scalar::Numeric(a), Value::Numeric(b)) => **a == *b || numeric::equal(a, b),
+        _ => false,
+    }
+}
+
+/// A scalar as text; nothing for an object or array.
+fn label(value: Value<'_>) -> Option<String> {
+    match value {
+        Value::String(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::Numeric(bytes) => Some(numeric::to_text(bytes)),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Null | Value::Container(_) => None,
+    }
+}
+
+/// The parts joined by `/`, where all of them are there.
+fn join(parts: Vec<Option<String>>) -> Option<String> {
+    if parts.is_empty() {
+        return None;
+    }
+    parts.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
+}
+
+fn promoted<'a>(what: &str, text: &str) -> Result<Text<'a>, Fault> {
+    label_fits(what, text)?;
+    Ok(Text::copy_of(text))
+}
+
+/// An actor or subject must fit: 22023 otherwise.
+pub(crate) fn label_fits(what: &str, text: &str) -> Result<(), Fault> {
+    if text.len() <= LONGEST_LABEL {
+        return Ok(());
+    }
+    Err(Fault::argument(format!(
+        "{what} is too long: {} bytes, limit {LONGEST_LABEL}",
+        text.len()
+    )))
+}

@@ -1,0 +1,261 @@
+//! The log as this backend knows it: its relations, its owner, the enum of event types, the roles
+//! of tenants.
+//!
+//! Read once and kept until another connection commits a change: a statement trigger on the tables
+//! ([`registry_changed`]) sends an invalidation of the relation, which bumps [`GENERATION`] here.
+//! Each call first accepts waiting invalidations, else an open transaction would miss them, and
+//! reads under the latest snapshot, else a REPEATABLE READ transaction would keep an old enum and
+//! leave it behind for the next one.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use pgrx::datum::Uuid;
+use pgrx::prelude::*;
+
+use crate::datum::Jsonb;
+use crate::error::{Fault, shown};
+use crate::event_type::{EventType, Status};
+use crate::guc;
+use crate::spi::{As, Kept, Mode, Params, Rows, Session};
+
+/// Longest name of an event, in bytes (a CHECK of `event_types` says the same).
+pub(crate) const LONGEST_NAME: usize = 128;
+
+/// Grows whenever a table that the registry was read from changed.
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// The relations whose invalidation counts; 0 where there is no log yet.
+static WATCHED: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Log>>> = const { RefCell::new(None) };
+
+    static RELATIONS: Kept = const { Kept::new(
+        c"SELECT relname::pg_catalog.text, oid, relowner FROM pg_catalog.pg_class
+           WHERE relnamespace OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_namespace
+                   WHERE nspname OPERATOR(pg_catalog.=) 'eventlog')
+             AND relname OPERATOR(pg_catalog.=) ANY (ARRAY['events', 'event_types', 'tenant_roles', 'rejected_events'])",
+        &[],
+    ) };
+    static EVENT_TYPES: Kept = const { Kept::new(
+        c"SELECT name, status, successor, required_keys, optional_keys, allow_other_keys,
+                 allowed_values, max_bytes, actor_key, subject_keys
+            FROM eventlog.event_types",
+        &[],
+    ) };
+    static TENANT_ROLES: Kept = const { Kept::new(
+        c"SELECT role_name::pg_catalog.text, tenant_id FROM eventlog.tenant_roles",
+        &[],
+    ) };
+}
+
+/// The log of this database.
+#[derive(Debug)]
+pub(crate) struct Log {
+    generation: u64,
+    pub(crate) owner: pg_sys::Oid,
+    pub(crate) events: pg_sys::Oid,
+    types: HashMap<Box<str>, Rc<EventType>>,
+    tenants_of_roles: HashMap<Box<str>, [u8; 16]>,
+}
+
+/// The log as it is now; 55000 where `create_log` was not called.
+pub(crate) fn current() -> Result<Rc<Log>, Fault> {
+    // SAFETY: runs the callbacks of waiting invalidations; inside a transaction.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+    let generation = GENERATION.load(Ordering::Relaxed);
+    let known = CURRENT.with_borrow(|log| {
+        log.as_ref().filter(|log| log.generation == generation).map(Rc::clone)
+    });
+    match known {
+        Some(log) => Ok(log),
+        None => load(),
+    }
+}
+
+/// Reads until nothing changed meanwhile. A change that goes on for ever is left to the next call.
+fn load() -> Result<Rc<Log>, Fault> {
+    for _ in 0..8 {
+        let generation = GENERATION.load(Ordering::Relaxed);
+        let log = Rc::new(Log::read(generation)?);
+        if GENERATION.load(Ordering::Relaxed) == generation {
+            CURRENT.set(Some(Rc::clone(&log)));
+            return Ok(log);
+        }
+    }
+    Err(Fault::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        "the event types changed again and again while they were read",
+    ))
+}
+
+impl Log {
+    fn read(generation: u64) -> Result<Log, Fault> {
+        let session = Session::begin();
+        RELATIONS.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+        let rows = Rows::last(&session);
+        let relations: HashMap<String, (pg_sys::Oid, pg_sys::Oid)> = (0..rows.len())
+            .filter_map(|row| Some((rows.get(row, 1)?, (rows.get(row, 2)?, rows.get(row, 3)?))))
+            .collect();
+        let find = |name: &str| {
+            relations.get(name).copied().ok_or_else(|| {
+                Fault::new(
+                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    "there is no log in this database yet",
+                )
+                .hint("SELECT eventlog.create_log();")
+            })
+        };
+        let (events, owner) = find("events")?;
+        let (event_types, _) = find("event_types")?;
+        let (tenant_roles, _) = find("tenant_roles")?;
+        for (watched, oid) in WATCHED.iter().zip([event_types, tenant_roles, events]) {
+            watched.store(oid.to_u32(), Ordering::Relaxed);
+        }
+
+        let _owner = As::role(owner);
+        let mut log = Log {
+            generation,
+            owner,
+            events,
+            types: HashMap::new(),
+            tenants_of_roles: HashMap::new(),
+        };
+        EVENT_TYPES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+        let rows = Rows::last(&session);
+        for row in 0..rows.len() {
+            if let Some(event_type) = read_type(&rows, row) {
+                log.types.insert(event_type.name.clone(), Rc::new(event_type));
+            }
+        }
+        TENANT_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+        let rows = Rows::last(&session);
+        for row in 0..rows.len() {
+            if let (Some(role), Some(tenant)) = (rows.get::<String>(row, 1), rows.get::<Uuid>(row, 2))
+            {
+                log.tenants_of_roles.insert(role.into(), *tenant.as_bytes());
+            }
+        }
+        Ok(log)
+    }
+
+    /// The type of a name: its own row, or where wildcards are allowed the longest prefix's.
+    pub(crate) fn find(&self, name: &str) -> Result<&Rc<EventType>, Fault> {
+        let found = self.types.get(name).or_else(|| self.wildcard(name));
+        match found {
+            Some(event_type) if event_type.status == Status::Retired => {
+                let fault = Fault::new(
+                    PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                    format!("event name {} is retired", shown(name)),
+                );
+                Err(match &event_type.successor {
+                    Some(successor) => fault.hint(format!("its successor is {}", shown(successor))),
+                    None => fault.hint("SELECT eventlog.define_event('<name>', status => 'active');"),
+                })
+            }
+            Some(event_type) => Ok(event_type),
+            None => Err(self.unknown(name)),
+        }
+    }
+
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.types.contains_key(name) || self.wildcard(name).is_some()
+    }
+
+    fn wildcard(&self, name: &str) -> Option<&Rc<EventType>> {
+        if !guc::allow_wildcards() || name.len() > LONGEST_NAME {
+            return None;
+        }
+        name.rmatch_indices('.').find_map(|(dot, _)| self.types.get(&*format!("{}.*", &name[..dot])))
+    }
+
+    fn unknown(&self, name: &str) -> Fault {
+        let fault = Fault::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("unknown event name {}", shown(name)),
+        );
+        let nearest = self.nearest(name);
+        if nearest.is_empty() {
+            fault.hint("SELECT name FROM eventlog.event_types; a new one: SELECT eventlog.define_event('<name>');")
+        } else {
+            fault.hint(format!("did you mean {}?", nearest.join(" or ")))
+        }
+    }
+
+    /// At most three names that differ little: by a third of the length, and no more than six.
+    fn nearest(&self, name: &str) -> Vec<String> {
+        if name.len() > LONGEST_NAME {
+            return Vec::new();
+        }
+        let most = (name.chars().count() / 3).clamp(1, 6);
+        let mut near: Vec<_> = self
+            .types
+            .values()
+            .filter(|event_type| event_type.status != Status::Retired)
+            .map(|event_type| (strsim::damerau_levenshtein(name, &event_type.name), &event_type.name))
+            .filter(|(distance, _)| *distance <= most)
+            .collect();
+        near.sort();
+        near.iter().take(3).map(|(_, name)| shown(name)).collect()
+    }
+
+    /// Changes whenever a watched table did.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn tenant_of_role(&self, role: &str) -> Option<[u8; 16]> {
+        self.tenants_of_roles.get(role).copied()
+    }
+}
+
+fn read_type(rows: &Rows<'_>, row: usize) -> Option<EventType> {
+    let keys = |column| -> Vec<String> {
+        rows.get::<Vec<Option<String>>>(row, column).unwrap_or_default().into_iter().flatten().collect()
+    };
+    Some(EventType::new(
+        rows.get::<String>(row, 1)?,
+        Status::parse(&rows.get::<String>(row, 2)?),
+        rows.get::<String>(row, 3),
+        &keys(4),
+        &keys(5),
+        rows.get::<bool>(row, 6).unwrap_or(true),
+        rows.get::<Jsonb<'_>>(row, 7),
+        rows.get::<i32>(row, 8).unwrap_or(2048),
+        rows.get::<String>(row, 9),
+        &keys(10),
+    ))
+}
+
+/// Statement trigger on the tables above: tells every backend, this one included, at the end of
+/// the statement here and at commit elsewhere. Undone by ROLLBACK like the change itself.
+#[pg_trigger]
+fn registry_changed<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
+    // SAFETY: PostgreSQL calls a trigger with the relation it is on.
+    unsafe {
+        let data: &pg_sys::TriggerData = trigger.trigger_data();
+        pg_sys::CacheInvalidateRelcacheByRelid((*data.tg_relation).rd_id);
+    }
+    Ok(None)
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    let oid = relation.to_u32();
+    if oid == 0 || WATCHED.iter().any(|watched| watched.load(Ordering::Relaxed) == oid) {
+        GENERATION.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Asks PostgreSQL for the invalidations. Once, from `_PG_init`.
+pub(crate) fn init() {
+    // SAFETY: the callback is guarded and only counts.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
+    }
+}

@@ -1,0 +1,235 @@
+//! The few calls of SPI that the event path needs.
+//!
+//! pgrx's own `Spi` is not used: it assigns a transaction id even for reads, takes the
+//! transaction's old snapshot once something was written, and never frees a result.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, c_char, c_int};
+use std::panic::AssertUnwindSafe;
+use std::ptr;
+
+use pgrx::PgTryBuilder;
+use pgrx::datum::FromDatum;
+use pgrx::pg_sys::{self, Datum, Oid};
+
+use crate::error::{Fault, fault_of};
+
+/// A connection to SPI, ended when it is dropped. After an error PostgreSQL ends it itself, and
+/// the innermost connection may be another's by then.
+pub(crate) struct Session(());
+
+impl Session {
+    pub(crate) fn begin() -> Self {
+        // SAFETY: needs a transaction, which every SQL function has.
+        unsafe { pg_sys::SPI_connect() };
+        Session(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: `begin` connected, and nothing was raised since.
+            unsafe { pg_sys::SPI_finish() };
+        }
+    }
+}
+
+/// Parameters of a statement: values, and for each whether it is null.
+pub(crate) struct Params<const N: usize> {
+    values: [Datum; N],
+    nulls: [c_char; N],
+}
+
+impl<const N: usize> Params<N> {
+    pub(crate) fn new(params: [Option<Datum>; N]) -> Self {
+        Params {
+            values: params.map(|value| value.unwrap_or(Datum::null())),
+            nulls: params.map(|value| if value.is_some() { b' ' } else { b'n' } as c_char),
+        }
+    }
+}
+
+/// How a statement is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Write,
+    /// Reads what is committed by now (and the transaction's own writes), whatever snapshot the
+    /// transaction has; assigns no transaction id, so works on a standby.
+    ReadLatest,
+}
+
+/// A statement whose plan is kept for the life of the backend, one for each role that uses it:
+/// under row-level security PostgreSQL plans anew whenever the role is another than last time
+/// (150 µs), which a pooler that switches roles would pay for each event.
+pub(crate) struct Kept {
+    sql: &'static CStr,
+    types: &'static [Oid],
+    plans: RefCell<Vec<(Oid, pg_sys::SPIPlanPtr)>>,
+}
+
+/// How many roles a backend keeps plans for; past that the oldest goes.
+const ROLES: usize = 16;
+
+impl Kept {
+    pub(crate) const fn new(sql: &'static CStr, types: &'static [Oid]) -> Self {
+        Kept { sql, types, plans: RefCell::new(Vec::new()) }
+    }
+
+    fn plan(&self, _session: &Session) -> pg_sys::SPIPlanPtr {
+        // SAFETY: reads a variable.
+        let role = unsafe { pg_sys::GetUserId() };
+        if let Some(plan) = self.plans.borrow().iter().find(|(r, _)| *r == role).map(|(_, p)| *p) {
+            return plan;
+        }
+        let mut types = self.types.to_vec();
+        // SAFETY: `sql` ends in NUL and `types` has the length given; a plan that SPI_keepplan took
+        // lives until SPI_freeplan.
+        let plan = unsafe {
+            let plan = pg_sys::SPI_prepare_cursor(
+                self.sql.as_ptr(),
+                types.len() as c_int,
+                types.as_mut_ptr(),
+                pg_sys::CURSOR_OPT_GENERIC_PLAN as c_int,
+            );
+            assert!(!plan.is_null(), "SPI refused a statement: {:?}", self.sql);
+            pg_sys::SPI_keepplan(plan);
+            plan
+        };
+        let mut plans = self.plans.borrow_mut();
+        if plans.len() == ROLES {
+            let (_, oldest) = plans.remove(0);
+            // SAFETY: kept above, and out of the list now.
+            unsafe { pg_sys::SPI_freeplan(oldest) };
+        }
+        plans.push((role, plan));
+        plan
+    }
+
+    /// Runs the statement; the number of rows it gave or wrote.
+    pub(crate) fn execute<const N: usize>(
+        &self,
+        session: &Session,
+        mode: Mode,
+        mut params: Params<N>,
+    ) -> u64 {
+        assert_eq!(N, self.types.len());
+        let plan = self.plan(session);
+        // SAFETY: the parameters are of the plan's types and outlive the call. The snapshot is
+        // pushed and popped in pairs; after an error PostgreSQL pops it.
+        unsafe {
+            let code = match mode {
+                Mode::Write => pg_sys::SPI_execute_plan(
+                    plan,
+                    params.values.as_mut_ptr(),
+                    params.nulls.as_ptr(),
+                    false,
+                    0,
+                ),
+                Mode::ReadLatest => {
+                    pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+                    let code = pg_sys::SPI_execute_plan(
+                        plan,
+                        params.values.as_mut_ptr(),
+                        params.nulls.as_ptr(),
+                        true,
+                        0,
+                    );
+                    pg_sys::PopActiveSnapshot();
+                    code
+                }
+            };
+            assert!(code > 0, "SPI answered {code} to {:?}", self.sql);
+            pg_sys::SPI_processed
+        }
+    }
+}
+
+/// The rows of the statement that was run last, before the session ends.
+pub(crate) struct Rows<'s> {
+    table: *mut pg_sys::SPITupleTable,
+    len: usize,
+    _session: &'s Session,
+}
+
+impl<'s> Rows<'s> {
+    pub(crate) fn last(session: &'s Session) -> Self {
+        // SAFETY: SPI's own variables.
+        unsafe {
+            let table = pg_sys::SPI_tuptable;
+            let len = if table.is_null() { 0 } else { pg_sys::SPI_processed as usize };
+            Rows { table, len, _session: session }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A column, counted from 1, of a row, counted from 0. The value lives as long as the session.
+    pub(crate) fn get<T: FromDatum>(&self, row: usize, column: c_int) -> Option<T> {
+        assert!(row < self.len);
+        let mut is_null = false;
+        // SAFETY: the row is there, and SPI_getbinval answers null for a column that is not; the
+        // statements of this crate select what the callers ask for.
+        unsafe {
+            let tuple = *(*self.table).vals.add(row);
+            let datum = pg_sys::SPI_getbinval(tuple, (*self.table).tupdesc, column, &mut is_null);
+            T::from_datum(datum, is_null)
+        }
+    }
+}
+
+/// Acts as another role until it is dropped; an error on the way drops it too, and PostgreSQL
+/// restores the role once more when it aborts the transaction.
+pub(crate) struct As {
+    role: Oid,
+    context: c_int,
+}
+
+impl As {
+    pub(crate) fn role(role: Oid) -> Self {
+        let mut saved = As { role: Oid::INVALID, context: 0 };
+        // SAFETY: reads and writes the backend's identity, and raises nothing.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut saved.role, &mut saved.context);
+            pg_sys::SetUserIdAndSecContext(
+                role,
+                saved.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int,
+            );
+        }
+        saved
+    }
+}
+
+impl Drop for As {
+    fn drop(&mut self) {
+        // SAFETY: gives back what `role` found.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.role, self.context) };
+    }
+}
+
+/// Runs `body` in a subtransaction: rolled back where it raises. A fault of the event is then the
+/// answer; every other error goes on to the caller.
+pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> T) -> Result<T, Fault> {
+    // SAFETY: as PL/pgSQL does for a block with EXCEPTION: memory context and resource owner are
+    // put back, and the subtransaction has ended before an error goes on.
+    let result = unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(body())))
+            .catch_others(Err)
+            .catch_rust_panic(Err)
+            .execute();
+        match result {
+            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        result
+    };
+    result.map_err(|error| fault_of(error).unwrap_or_else(|error| error.rethrow()))
+}

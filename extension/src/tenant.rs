@@ -1,0 +1,150 @@
+//! Whose tenant a connection is: `eventlog.current_tenant()`.
+//!
+//! No tenant is an error (42501), never "all tenants". The policies of every relation of the log
+//! compare with this function.
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+
+use pgrx::datum::Uuid;
+use pgrx::prelude::*;
+
+use crate::error::Fault;
+use crate::guc::{self, TenantSource};
+use crate::jsonb::{Container, Value};
+use crate::{parse, registry};
+
+/// The value of `eventlog.tenant_id`, parsed when it is assigned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TenantSetting {
+    Unset,
+    Malformed,
+    Tenant([u8; 16]),
+}
+
+/// The tenant of this connection; 42501 if there is none.
+#[pg_extern(sql = false)]
+fn current_tenant() -> Uuid {
+    match current() {
+        Ok(tenant) => Uuid::from_bytes(tenant),
+        Err(fault) => fault.raise(),
+    }
+}
+
+/// The tenant of this connection.
+pub(crate) fn current() -> Result<[u8; 16], Fault> {
+    match guc::tenant_source() {
+        TenantSource::setting => of_setting(),
+        TenantSource::jwt => of_claims(),
+        TenantSource::role => of_role(),
+    }
+}
+
+fn none(message: &str) -> Fault {
+    Fault::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message)
+}
+
+fn of_setting() -> Result<[u8; 16], Fault> {
+    match guc::tenant_setting() {
+        TenantSetting::Tenant(tenant) => Ok(tenant),
+        TenantSetting::Unset => Err(none("no tenant: eventlog.tenant_id is not set")
+            .hint("SELECT set_config('eventlog.tenant_id', '<uuid>', true);")),
+        TenantSetting::Malformed => Err(none("no tenant: eventlog.tenant_id is not a uuid")
+            .hint("SELECT set_config('eventlog.tenant_id', '<uuid>', true);")),
+    }
+}
+
+/// `eventlog.tenant_id` as its assign hook keeps it.
+pub(crate) fn parse_setting(text: &[u8]) -> TenantSetting {
+    match text.trim_ascii() {
+        b"" => TenantSetting::Unset,
+        text => parse_uuid(text).map_or(TenantSetting::Malformed, TenantSetting::Tenant),
+    }
+}
+
+/// A uuid in the spellings that PostgreSQL takes: 32 hexadecimal digits, a hyphen allowed after
+/// every fourth, braces allowed around.
+pub(crate) fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
+    let text = match text {
+        [b'{', inner @ .., b'}'] => inner,
+        _ => text,
+    };
+    let mut uuid = [0u8; 16];
+    let mut digits = 0;
+    for (at, &byte) in text.iter().enumerate() {
+        if byte == b'-' {
+            let after_a_group = digits > 0 && digits < 32 && digits % 4 == 0;
+            if !after_a_group || text[at - 1] == b'-' {
+                return None;
+            }
+            continue;
+        }
+        let digit = char::from(byte).to_digit(16)?;
+        *uuid.get_mut(digits / 2)? |= (digit as u8) << if digits % 2 == 0 { 4 } else { 0 };
+        digits += 1;
+    }
+    (digits == 32).then_some(uuid)
+}
+
+thread_local! {
+    /// The claims seen last and what they said: a request sets them once and asks for each row.
+    static CLAIMS: RefCell<(Vec<u8>, String, Option<[u8; 16]>)> =
+        const { RefCell::new((Vec::new(), String::new(), None)) };
+}
+
+/// The tenant in `request.jwt.claims`, which PostgREST and Supabase set from a verified token.
+fn of_claims() -> Result<[u8; 16], Fault> {
+    let hint = "the token must carry the tenant's uuid in the claim that eventlog.tenant_claim names";
+    // SAFETY: the name is a string; the result, if any, lives until the setting changes.
+    let claims = unsafe {
+        let value = pg_sys::GetConfigOption(c"request.jwt.claims".as_ptr(), true, false);
+        if value.is_null() { None } else { Some(CStr::from_ptr(value)) }
+    };
+    let claims = claims.filter(|claims| !claims.is_empty()).ok_or_else(|| {
+        none("no tenant: request.jwt.claims is not set").hint(hint)
+    })?;
+    let path = guc::tenant_claim();
+    let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
+        (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)
+    });
+    let tenant = match known {
+        Some(tenant) => tenant,
+        None => {
+            let tenant = tenant_in_claims(claims, &path);
+            CLAIMS.set((claims.to_bytes().to_vec(), path.clone(), tenant));
+            tenant
+        }
+    };
+    tenant.ok_or_else(|| {
+        none(&format!("no tenant: the claim \"{path}\" of request.jwt.claims holds no uuid"))
+            .hint(hint)
+    })
+}
+
+fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
+    let claims = parse::jsonb(claims).ok()?;
+    let mut value = Value::Container(Container::root(claims.bytes()));
+    for step in path.split('.') {
+        let Value::Container(container) = value else { return None };
+        value = container.get(step.as_bytes())?;
+    }
+    match value {
+        Value::String(text) => parse_uuid(text),
+        _ => None,
+    }
+}
+
+/// The tenant that `tenant_roles` gives the current role, which a connection cannot forge.
+fn of_role() -> Result<[u8; 16], Fault> {
+    // SAFETY: with `noerr` a dropped role gives null; otherwise a string in our memory context.
+    let role = unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), true);
+        if name.is_null() { None } else { Some(CStr::from_ptr(name).to_string_lossy()) }
+    };
+    let role = role.ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
+    registry::current()?.tenant_of_role(&role).ok_or_else(|| {
+        none(&format!("no tenant: tenant_roles has no row for role \"{role}\"")).hint(format!(
+            "INSERT INTO eventlog.tenant_roles (role_name, tenant_id) VALUES ('{role}', '<uuid>');"
+        ))
+    })
+}

@@ -1,0 +1,79 @@
+//! `try_log_event`: fire and forget. Faults of the event become a WARNING, a row in
+//! `rejected_events`, and NULL; deadlock, cancel, resource and internal errors pass through.
+
+use pgrx::datum::{TimestampWithTimeZone, Uuid};
+use pgrx::prelude::*;
+
+use crate::datum::{Jsonb, Text};
+use crate::error::Fault;
+use crate::event::{Event, Verdict, require_read_write};
+use crate::spi::in_subtransaction;
+use crate::{guc, parse, quarantine};
+
+/// The form that takes `jsonb`.
+#[pg_extern(sql = false)]
+fn try_log_event(
+    tenant_id: Option<Uuid>,
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
+    occurred_at: Option<TimestampWithTimeZone>,
+    actor: Option<Text<'_>>,
+    subject: Option<Text<'_>>,
+    idempotency_key: Option<Text<'_>>,
+) -> Option<i64> {
+    if !guc::enabled() {
+        return None;
+    }
+    require_read_write(c"try_log_event()");
+    let event = Event { tenant_id, name, data, occurred_at, actor, subject, idempotency_key };
+    run(&event, None)
+}
+
+/// The form that takes `text`, so that a payload that is no JSON is a fault of the event too.
+#[pg_extern(sql = false)]
+fn try_log_event_text(
+    tenant_id: Option<Uuid>,
+    name: Option<Text<'_>>,
+    data: Option<Text<'_>>,
+    occurred_at: Option<TimestampWithTimeZone>,
+    actor: Option<Text<'_>>,
+    subject: Option<Text<'_>>,
+    idempotency_key: Option<Text<'_>>,
+) -> Option<i64> {
+    if !guc::enabled() {
+        return None;
+    }
+    require_read_write(c"try_log_event()");
+    let mut event =
+        Event { tenant_id, name, data: None, occurred_at, actor, subject, idempotency_key };
+    match data.map(|text| parse::jsonb_of(text.as_str())).transpose() {
+        Ok(parsed) => {
+            event.data = parsed;
+            run(&event, data)
+        }
+        Err(fault) => {
+            give_up(&event, data, fault);
+            None
+        }
+    }
+}
+
+/// Checks before it opens its subtransaction, which an event that is refused then never needs.
+fn run(event: &Event<'_>, text: Option<Text<'_>>) -> Option<i64> {
+    let fault = match event.check() {
+        Ok(Verdict::Ready(ready)) => match in_subtransaction(|| ready.insert()) {
+            Ok(id) => return id,
+            Err(fault) => fault,
+        },
+        Ok(Verdict::Quarantine(fault)) | Err(fault) => fault,
+    };
+    give_up(event, text, fault);
+    None
+}
+
+fn give_up(event: &Event<'_>, text: Option<Text<'_>>, fault: Fault) {
+    if !fault.is_of_the_event() {
+        fault.raise();
+    }
+    quarantine::put(event, text, fault);
+}

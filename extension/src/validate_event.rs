@@ -1,0 +1,44 @@
+//! `validate_event`: a dry run.
+
+use pgrx::prelude::*;
+
+use crate::datum::{Jsonb, Text};
+use crate::error::Fault;
+use crate::{payload, registry};
+
+type Row = (bool, Option<String>, Option<String>, Option<String>, Option<String>, Option<Jsonb<'static>>);
+
+/// What `log_event` would say of name and payload, and what it would store.
+#[pg_extern(sql = false)]
+fn validate_event(
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
+) -> TableIterator<
+    'static,
+    (
+        name!(is_valid, bool),
+        name!(sqlstate, Option<String>),
+        name!(message, Option<String>),
+        name!(detail, Option<String>),
+        name!(hint, Option<String>),
+        name!(data, Option<Jsonb<'static>>),
+    ),
+> {
+    let row: Row = match stored(name, data) {
+        Ok(data) => (true, None, None, None, None, Some(data)),
+        Err(fault) => {
+            let sqlstate = fault.sqlstate();
+            (false, Some(sqlstate), Some(fault.message), fault.detail, fault.hint, None)
+        }
+    };
+    TableIterator::once(row)
+}
+
+fn stored(name: Option<Text<'_>>, data: Option<Jsonb<'_>>) -> Result<Jsonb<'static>, Fault> {
+    let name = name.ok_or_else(|| Fault::null("name"))?;
+    let log = registry::current()?;
+    let event_type = log.find(name.as_str())?;
+    let data = data.unwrap_or_else(Jsonb::empty_object);
+    // Copied, since a row is given back after the arguments are gone.
+    Ok(Jsonb::copy_of(payload::check(event_type, data)?.data.bytes()))
+}

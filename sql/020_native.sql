@@ -1,0 +1,93 @@
+-- Functions of the library. Their Rust is in extension/src, one file for each verb; what a planner
+-- must know of them (volatility, strictness, parallel safety) is declared here.
+
+CREATE FUNCTION eventlog.log_event(
+    tenant_id       uuid,
+    name            text,
+    data            jsonb       DEFAULT '{}',
+    occurred_at     timestamptz DEFAULT NULL,
+    actor           text        DEFAULT NULL,
+    subject         text        DEFAULT NULL,
+    idempotency_key text        DEFAULT NULL
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'log_event_wrapper';
+
+COMMENT ON FUNCTION eventlog.log_event(uuid, text, jsonb, timestamptz, text, text, text) IS
+'Validates an event and inserts it under the caller''s own rights, in the caller''s transaction; returns its id. A NULL tenant_id means eventlog.current_tenant(). Raises on any fault; NULL where eventlog.enabled is off.';
+
+CREATE FUNCTION eventlog.try_log_event(
+    tenant_id       uuid,
+    name            text,
+    data            jsonb,
+    occurred_at     timestamptz DEFAULT NULL,
+    actor           text        DEFAULT NULL,
+    subject         text        DEFAULT NULL,
+    idempotency_key text        DEFAULT NULL
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'try_log_event_wrapper';
+
+COMMENT ON FUNCTION eventlog.try_log_event(uuid, text, jsonb, timestamptz, text, text, text) IS
+'As log_event, but a fault of the event becomes a WARNING, a row in rejected_events, and NULL. Deadlock, cancel, resource and internal errors are raised.';
+
+CREATE FUNCTION eventlog.try_log_event(
+    tenant_id       uuid,
+    name            text,
+    data            text        DEFAULT '{}',
+    occurred_at     timestamptz DEFAULT NULL,
+    actor           text        DEFAULT NULL,
+    subject         text        DEFAULT NULL,
+    idempotency_key text        DEFAULT NULL
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'try_log_event_text_wrapper';
+
+COMMENT ON FUNCTION eventlog.try_log_event(uuid, text, text, timestamptz, text, text, text) IS
+'As try_log_event with jsonb, but the payload is text, so that one that is no JSON is a fault of the event too. Literals pick this form.';
+
+CREATE FUNCTION eventlog.validate_event(
+    name text,
+    data jsonb DEFAULT '{}',
+    OUT is_valid boolean,
+    OUT sqlstate text,
+    OUT message  text,
+    OUT detail   text,
+    OUT hint     text,
+    OUT stored   jsonb
+) RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1
+AS 'MODULE_PATHNAME', 'validate_event_wrapper';
+
+COMMENT ON FUNCTION eventlog.validate_event(text, jsonb) IS
+'A dry run of log_event: whether name and payload are valid, the error if not, and the payload as it would be stored.';
+
+CREATE FUNCTION eventlog.current_tenant() RETURNS uuid
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'current_tenant_wrapper';
+
+COMMENT ON FUNCTION eventlog.current_tenant() IS
+'The tenant of this connection, from where eventlog.tenant_source says. 42501 if there is none.';
+
+CREATE FUNCTION eventlog.guard(
+    id          bigint,
+    tenant_id   uuid,
+    name        text,
+    data        jsonb,
+    occurred_at timestamptz,
+    actor       text,
+    subject     text,
+    weight      real
+) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'guard_wrapper';
+
+COMMENT ON FUNCTION eventlog.guard(bigint, uuid, text, jsonb, timestamptz, text, text, real) IS
+'The check of the policy events_guard: applies the rules of event_types to a plain INSERT.';
+
+CREATE FUNCTION eventlog.registry_changed() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'registry_changed_wrapper';
+
+COMMENT ON FUNCTION eventlog.registry_changed() IS
+'Trigger that tells every backend that event_types or tenant_roles changed.';

@@ -1,0 +1,226 @@
+-- The tables of the log, made by create_log().
+
+-- Closes a new relation: row-level security on, nothing granted to anybody. ALTER DEFAULT
+-- PRIVILEGES may have granted, and TRUNCATE is beyond what policies refuse.
+CREATE FUNCTION eventlog._close(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    grantee text;
+    kind    "char" := (SELECT relkind FROM pg_class WHERE oid = relation);
+BEGIN
+    IF kind IN ('r', 'p') THEN
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
+    END IF;
+    FOR grantee IN
+        SELECT DISTINCT CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END
+          FROM pg_class c, aclexplode(c.relacl) acl
+         WHERE c.oid = relation AND acl.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s %s FROM %s CASCADE',
+                       CASE kind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, relation, grantee);
+    END LOOP;
+END
+$$;
+
+-- Whether a table of the log has to be made; says 42501 with the remedy where that is not allowed.
+CREATE FUNCTION eventlog._is_missing(table_name text) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regclass(format('eventlog.%I', table_name)) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    IF NOT has_schema_privilege('eventlog', 'CREATE') THEN
+        RAISE EXCEPTION 'permission denied to create the log in schema eventlog'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('a superuser types: SELECT eventlog.create_log(owner => %L);', current_user);
+    END IF;
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION eventlog._create_events() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF eventlog._is_missing('events') THEN
+        CREATE TABLE eventlog.events (
+            id          bigint      GENERATED ALWAYS AS IDENTITY,
+            tenant_id   uuid        NOT NULL,
+            name        text        NOT NULL,
+            data        jsonb       NOT NULL DEFAULT '{}',
+            actor       text,
+            subject     text,
+            occurred_at timestamptz,
+            created_at  timestamptz NOT NULL DEFAULT now(),
+            weight      real,
+            CONSTRAINT events_pkey PRIMARY KEY (id, created_at)
+        ) PARTITION BY RANGE (created_at);
+        PERFORM eventlog._close('eventlog.events');
+        PERFORM eventlog._close('eventlog.events_id_seq');
+    END IF;
+
+    CREATE INDEX IF NOT EXISTS events_tenant_id_name_created_at_idx
+        ON eventlog.events (tenant_id, name, created_at DESC);
+    CREATE INDEX IF NOT EXISTS events_tenant_id_created_at_idx
+        ON eventlog.events (tenant_id, created_at DESC);
+
+    COMMENT ON TABLE eventlog.events IS
+        'The log: one row an event, append-only, partitioned by created_at. Write with eventlog.log_event().';
+    COMMENT ON COLUMN eventlog.events.id IS 'Number of the event, rising in the order of insertion, with gaps.';
+    COMMENT ON COLUMN eventlog.events.tenant_id IS 'Whose event it is; the policies compare it with eventlog.current_tenant().';
+    COMMENT ON COLUMN eventlog.events.name IS 'Name of the event, one of event_types.';
+    COMMENT ON COLUMN eventlog.events.data IS 'Payload: a JSON object without null keys, within the type''s max_bytes.';
+    COMMENT ON COLUMN eventlog.events.actor IS 'Who did it: a user id or the like, at most 512 bytes.';
+    COMMENT ON COLUMN eventlog.events.subject IS 'What it was done to, such as skill/canvas, at most 512 bytes.';
+    COMMENT ON COLUMN eventlog.events.occurred_at IS 'When it happened by the client''s clock, if the client said so.';
+    COMMENT ON COLUMN eventlog.events.created_at IS 'When it was logged by the server''s clock: the start of the transaction.';
+    COMMENT ON COLUMN eventlog.events.weight IS 'How many events the row stands for: 1/rate where it survived sampling, null for 1.';
+END
+$$;
+
+CREATE FUNCTION eventlog._create_event_types() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF eventlog._is_missing('event_types') THEN
+        CREATE TABLE eventlog.event_types (
+            name             text        CONSTRAINT event_types_pkey PRIMARY KEY,
+            domain           text        NOT NULL DEFAULT 'application',
+            description      text        NOT NULL DEFAULT '',
+            required_keys    text[]      NOT NULL DEFAULT '{}',
+            optional_keys    text[]      NOT NULL DEFAULT '{}',
+            allow_other_keys boolean     NOT NULL DEFAULT true,
+            allowed_values   jsonb       NOT NULL DEFAULT '{}',
+            max_bytes        integer     NOT NULL DEFAULT 2048,
+            actor_key        text,
+            subject_keys     text[]      NOT NULL DEFAULT '{}',
+            duration_key     text,
+            success_key      text,
+            error_key        text,
+            status           text        NOT NULL DEFAULT 'active',
+            successor        text,
+            created_at       timestamptz NOT NULL DEFAULT now(),
+            CONSTRAINT event_types_name_check CHECK (
+                name ~ '^[a-z][a-z0-9_.]*(\.\*)?$' AND octet_length(name) <= 128),
+            CONSTRAINT event_types_keys_check CHECK (
+                array_position(required_keys, NULL) IS NULL
+                AND array_position(optional_keys, NULL) IS NULL
+                AND array_position(subject_keys, NULL) IS NULL),
+            CONSTRAINT event_types_allowed_values_check CHECK (
+                jsonb_typeof(allowed_values) = 'object'
+                AND NOT jsonb_path_exists(allowed_values, 'strict $.* ? (@.type() != "array")')
+                AND NOT jsonb_path_exists(allowed_values,
+                    'strict $.*[*] ? (@.type() == "object" || @.type() == "array" || @.type() == "null")')),
+            CONSTRAINT event_types_max_bytes_check CHECK (max_bytes BETWEEN 8 AND 16777216),
+            CONSTRAINT event_types_status_check CHECK (status IN ('active', 'deprecated', 'retired'))
+        );
+        PERFORM eventlog._close('eventlog.event_types');
+    END IF;
+
+    COMMENT ON TABLE eventlog.event_types IS
+        'The enum of event names, and the rules of their payloads. Change it with eventlog.define_event().';
+    COMMENT ON COLUMN eventlog.event_types.name IS 'Name; one that ends in .* is a wildcard, honoured while eventlog.allow_wildcards is on.';
+    COMMENT ON COLUMN eventlog.event_types.domain IS 'What part of the product it belongs to.';
+    COMMENT ON COLUMN eventlog.event_types.description IS 'When it is logged, in a sentence.';
+    COMMENT ON COLUMN eventlog.event_types.required_keys IS 'Keys that a payload must have, with a value other than null.';
+    COMMENT ON COLUMN eventlog.event_types.optional_keys IS 'Keys that a payload may have.';
+    COMMENT ON COLUMN eventlog.event_types.allow_other_keys IS 'Whether a payload may have keys that are not declared.';
+    COMMENT ON COLUMN eventlog.event_types.allowed_values IS 'Key to array of the values it may have: {"role": ["user", "assistant"]}.';
+    COMMENT ON COLUMN eventlog.event_types.max_bytes IS 'Largest payload in bytes, as pg_column_size() gives it before compression.';
+    COMMENT ON COLUMN eventlog.event_types.actor_key IS 'Key that becomes the actor where the caller gave none.';
+    COMMENT ON COLUMN eventlog.event_types.subject_keys IS 'Keys that become the subject, joined by /, where the caller gave none and all are there.';
+    COMMENT ON COLUMN eventlog.event_types.duration_key IS 'Key that reports read as the duration in milliseconds.';
+    COMMENT ON COLUMN eventlog.event_types.success_key IS 'Key that reports read as success, a boolean.';
+    COMMENT ON COLUMN eventlog.event_types.error_key IS 'Key that reports read as the type of the error.';
+    COMMENT ON COLUMN eventlog.event_types.status IS 'active, deprecated, or retired (refused).';
+    COMMENT ON COLUMN eventlog.event_types.successor IS 'Name to use instead of a deprecated or retired one.';
+    COMMENT ON COLUMN eventlog.event_types.created_at IS 'When it was defined.';
+END
+$$;
+
+CREATE FUNCTION eventlog._create_other_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF eventlog._is_missing('rejected_events') THEN
+        CREATE TABLE eventlog.rejected_events (
+            id                bigint      GENERATED ALWAYS AS IDENTITY
+                                          CONSTRAINT rejected_events_pkey PRIMARY KEY,
+            created_at        timestamptz NOT NULL DEFAULT now(),
+            tenant_id         uuid,
+            claimed_tenant_id uuid,
+            name              text,
+            data              text,
+            occurred_at       timestamptz,
+            actor             text,
+            subject           text,
+            idempotency_key   text,
+            sqlstate          text        NOT NULL,
+            reason            text        NOT NULL,
+            role_name         name        NOT NULL
+        );
+        PERFORM eventlog._close('eventlog.rejected_events');
+        PERFORM eventlog._close('eventlog.rejected_events_id_seq');
+    END IF;
+    CREATE INDEX IF NOT EXISTS rejected_events_tenant_id_created_at_idx
+        ON eventlog.rejected_events (tenant_id, created_at DESC);
+
+    COMMENT ON TABLE eventlog.rejected_events IS
+        'The quarantine: events that broke a rule and were not to raise an error, with the reason.';
+    COMMENT ON COLUMN eventlog.rejected_events.id IS 'Number of the row.';
+    COMMENT ON COLUMN eventlog.rejected_events.created_at IS 'When it was refused.';
+    COMMENT ON COLUMN eventlog.rejected_events.tenant_id IS 'The caller''s tenant; null for a caller that has none, such as a service.';
+    COMMENT ON COLUMN eventlog.rejected_events.claimed_tenant_id IS 'The tenant that the caller named.';
+    COMMENT ON COLUMN eventlog.rejected_events.name IS 'The name as given, cut to 200 characters.';
+    COMMENT ON COLUMN eventlog.rejected_events.data IS 'The payload as given; null where it has more than 64 KiB as text.';
+    COMMENT ON COLUMN eventlog.rejected_events.occurred_at IS 'The client''s clock as given.';
+    COMMENT ON COLUMN eventlog.rejected_events.actor IS 'The actor as given, cut to 200 characters.';
+    COMMENT ON COLUMN eventlog.rejected_events.subject IS 'The subject as given, cut to 200 characters.';
+    COMMENT ON COLUMN eventlog.rejected_events.idempotency_key IS 'The key as given, cut to 200 characters.';
+    COMMENT ON COLUMN eventlog.rejected_events.sqlstate IS 'The SQLSTATE that log_event would have raised.';
+    COMMENT ON COLUMN eventlog.rejected_events.reason IS 'Message and detail; no value of the payload.';
+    COMMENT ON COLUMN eventlog.rejected_events.role_name IS 'The role that called.';
+
+    IF eventlog._is_missing('tenant_roles') THEN
+        CREATE TABLE eventlog.tenant_roles (
+            role_name name CONSTRAINT tenant_roles_pkey PRIMARY KEY,
+            tenant_id uuid NOT NULL
+        );
+        PERFORM eventlog._close('eventlog.tenant_roles');
+    END IF;
+    COMMENT ON TABLE eventlog.tenant_roles IS
+        'The tenant of each database role, where eventlog.tenant_source is role. The owner''s to change.';
+    COMMENT ON COLUMN eventlog.tenant_roles.role_name IS 'The role that is current when the log is used.';
+    COMMENT ON COLUMN eventlog.tenant_roles.tenant_id IS 'Its tenant.';
+
+    IF eventlog._is_missing('log_config') THEN
+        CREATE TABLE eventlog.log_config (
+            only_row           boolean     CONSTRAINT log_config_pkey PRIMARY KEY DEFAULT true,
+            layout_version     integer     NOT NULL DEFAULT 1,
+            partition_interval interval    NOT NULL DEFAULT '1 month',
+            retention          interval    NOT NULL DEFAULT '90 days',
+            premake            interval    NOT NULL DEFAULT '1 year',
+            created_at         timestamptz NOT NULL DEFAULT now(),
+            CONSTRAINT log_config_only_row_check CHECK (only_row),
+            CONSTRAINT log_config_retention_check CHECK (retention > '0'::interval),
+            CONSTRAINT log_config_premake_check CHECK (premake >= '0'::interval)
+        );
+        PERFORM eventlog._close('eventlog.log_config');
+        INSERT INTO eventlog.log_config DEFAULT VALUES;
+    END IF;
+    COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';
+    COMMENT ON COLUMN eventlog.log_config.only_row IS 'True: there is one row.';
+    COMMENT ON COLUMN eventlog.log_config.layout_version IS 'Version of the tables, which migrate_log() raises.';
+    COMMENT ON COLUMN eventlog.log_config.partition_interval IS 'Span of a partition of events.';
+    COMMENT ON COLUMN eventlog.log_config.retention IS 'How long events are kept.';
+    COMMENT ON COLUMN eventlog.log_config.premake IS 'How far ahead partitions are made.';
+    COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
+END
+$$;

@@ -1,0 +1,96 @@
+-- The starter taxonomy: names that a SaaS product logs sooner or later. create_log() loads it, all
+-- of it or the domains it is told; afterwards the rows are the log's own, to change and to retire.
+
+CREATE FUNCTION eventlog._starter_taxonomy() RETURNS TABLE (
+    name           text,
+    domain         text,
+    description    text,
+    required_keys  text[],
+    optional_keys  text[],
+    allowed_values jsonb,
+    subject_keys   text[],
+    duration_key   text,
+    success_key    text,
+    error_key      text
+)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT v.name, v.domain, v.description, v.required_keys::text[], v.optional_keys::text[],
+           v.allowed_values::jsonb, v.subject_keys::text[], v.duration_key, v.success_key, v.error_key
+      FROM (VALUES
+        ('conversation_started',   'conversation', 'A conversation began.',
+         '{sessionId,conversationId}', '{}', '{}', '{conversationId}', NULL, NULL, NULL),
+        ('message_sent',           'conversation', 'A message was sent in a conversation.',
+         '{conversationId,role}', '{confidence}', '{"role": ["user", "assistant"]}', '{conversationId}', NULL, NULL, NULL),
+        ('escalation_triggered',   'escalation',   'A conversation was handed to a person.',
+         '{conversationId,reason}', '{integrationId}', '{}', '{conversationId}', NULL, NULL, NULL),
+        ('plan_updated',           'billing',      'A subscription changed its plan or status.',
+         '{previousPlan,newPlan,status}', '{}', '{}', '{}', NULL, NULL, NULL),
+        ('checkout_completed',     'billing',      'A checkout was paid.',
+         '{plan,stripeSessionId}', '{}', '{}', '{}', NULL, NULL, NULL),
+        ('ingest_started',         'ingestion',    'Ingestion of a source began.',
+         '{sourceType,url}', '{}', '{}', '{sourceType}', NULL, NULL, NULL),
+        ('ingest_completed',       'ingestion',    'Ingestion of a source ended well.',
+         '{sourceType,url,docs,chunks}', '{}', '{}', '{sourceType}', NULL, NULL, NULL),
+        ('ingest_failed',          'ingestion',    'Ingestion of a source failed.',
+         '{sourceType,url,errorCode}', '{}', '{}', '{sourceType}', NULL, NULL, 'errorCode'),
+        ('integration_failed',     'integrations', 'A call of an integration failed.',
+         '{integrationId,type,errorCode}', '{}', '{}', '{type,integrationId}', NULL, NULL, 'errorCode'),
+        ('integration_succeeded',  'integrations', 'A call of an integration went well.',
+         '{integrationId,type}', '{}', '{}', '{type,integrationId}', NULL, NULL, NULL),
+        ('quota_exceeded',         'limits',       'A tenant tried to use more than its quota.',
+         '{quotaType,limit,attempted}', '{}', '{}', '{quotaType}', NULL, NULL, NULL),
+        ('tool_used',              'usage',        'A tool was used, as told by a hook callback.',
+         '{toolName}', '{skillId,skillName,hookEvent,source}', '{}', '{toolName}', NULL, NULL, NULL),
+        ('skill_executed',         'usage',        'A skill ran to its end.',
+         '{skillName,success,durationMs}', '{errorType,errorMessage}', '{"success": [true, false]}', '{skillName}', 'durationMs', 'success', 'errorType'),
+        ('artifact_deployed',      'artifacts',    'An artifact was deployed.',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
+         '{artifactType,artifactName}', NULL, NULL, NULL),
+        ('artifact_updated',       'artifacts',    'An artifact was updated.',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
+         '{artifactType,artifactName}', NULL, NULL, NULL),
+        ('artifact_synced',        'artifacts',    'An artifact was synchronised.',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
+         '{artifactType,artifactName}', NULL, NULL, NULL),
+        ('artifact_removed',       'artifacts',    'An artifact was removed.',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
+         '{artifactType,artifactName}', NULL, NULL, NULL),
+        ('artifact_searched',      'artifacts',    'An artifact was among the first five results of a search.',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
+         '{artifactType,artifactName}', NULL, NULL, NULL)
+      ) AS v (name, domain, description, required_keys, optional_keys, allowed_values, subject_keys,
+              duration_key, success_key, error_key)
+$$;
+
+-- Loads the domains given, all of them for null; rows that are there stay as they are.
+CREATE FUNCTION eventlog._load_taxonomy(taxonomies text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    unknown text := (SELECT string_agg(format('"%s"', t), ', ')
+                       FROM unnest(taxonomies) AS t
+                      WHERE t IS NULL OR t NOT IN (SELECT domain FROM eventlog._starter_taxonomy()));
+BEGIN
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'unknown taxonomy %', unknown
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('there are: %s', (SELECT string_agg(DISTINCT domain, ', ' ORDER BY domain)
+                                                    FROM eventlog._starter_taxonomy()));
+    END IF;
+    INSERT INTO eventlog.event_types (name, domain, description, required_keys, optional_keys,
+            allowed_values, subject_keys, duration_key, success_key, error_key)
+    SELECT name, domain, description, required_keys, optional_keys,
+           allowed_values, subject_keys, duration_key, success_key, error_key
+      FROM eventlog._starter_taxonomy()
+     WHERE taxonomies IS NULL OR domain = ANY (taxonomies)
+    ON CONFLICT ON CONSTRAINT event_types_pkey DO NOTHING;
+END
+$$;

@@ -1,0 +1,85 @@
+-- Who may see and write what. Every relation of the log has row-level security on; a relation
+-- without a policy is its owner's alone. FORCE ROW LEVEL SECURITY is not used: the owner's own
+-- pg_dump would fail.
+
+CREATE FUNCTION eventlog.events_append_only() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'events is append-only: UPDATE is not allowed'
+        USING ERRCODE = 'feature_not_supported',
+              HINT = 'log another event that says what changed';
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.events_append_only() IS
+'Trigger that refuses UPDATE of events and of its partitions for everybody, the owner included.';
+
+-- ENABLE ALWAYS, so that session_replication_role does not switch it off.
+CREATE FUNCTION eventlog._ensure_append_only(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = 'events_append_only') THEN
+        EXECUTE format('CREATE TRIGGER events_append_only BEFORE UPDATE ON %s
+                            FOR EACH STATEMENT EXECUTE FUNCTION eventlog.events_append_only()', relation);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER events_append_only', relation);
+    END IF;
+END
+$$;
+
+-- Tells every backend of a change of a table that the library caches.
+CREATE FUNCTION eventlog._ensure_registry_trigger(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = 'registry_changed') THEN
+        EXECUTE format('CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s
+                            FOR EACH STATEMENT EXECUTE FUNCTION eventlog.registry_changed()', relation);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER registry_changed', relation);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION eventlog._ensure_policy(relation regclass, policy name, definition text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = relation AND polname = policy) THEN
+        EXECUTE format('CREATE POLICY %I ON %s %s', policy, relation, definition);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION eventlog._apply_policies() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    partition regclass;
+BEGIN
+    -- A tenant's role reads and inserts its own rows; nobody has a policy to update or delete.
+    PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_select',
+        'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
+    PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_insert',
+        'FOR INSERT WITH CHECK (tenant_id = eventlog.current_tenant())');
+    PERFORM eventlog._ensure_policy('eventlog.events', 'events_guard',
+        'AS RESTRICTIVE FOR INSERT WITH CHECK (eventlog.guard(id, tenant_id, name, data, occurred_at, actor, subject, weight))');
+    PERFORM eventlog._ensure_policy('eventlog.rejected_events', 'rejected_events_tenant_select',
+        'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
+    -- No tenant's data: whoever was granted SELECT may read.
+    PERFORM eventlog._ensure_policy('eventlog.event_types', 'event_types_select', 'FOR SELECT USING (true)');
+    PERFORM eventlog._ensure_policy('eventlog.log_config', 'log_config_select', 'FOR SELECT USING (true)');
+
+    PERFORM eventlog._ensure_registry_trigger('eventlog.event_types');
+    PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_roles');
+    PERFORM eventlog._ensure_append_only('eventlog.events');
+    FOR partition IN SELECT p.partition_oid FROM eventlog._partitions p LOOP
+        PERFORM eventlog._ensure_append_only(partition);
+    END LOOP;
+END
+$$;

@@ -1,0 +1,81 @@
+CREATE FUNCTION eventlog.create_log(
+    owner              regrole  DEFAULT NULL,
+    partition_interval interval DEFAULT NULL,
+    retention          interval DEFAULT NULL,
+    premake            interval DEFAULT NULL,
+    taxonomies         text[]   DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = 'warning'
+AS $$
+DECLARE
+    is_new    boolean := eventlog._is_missing('event_types');
+    new_owner oid     := coalesce(create_log.owner::oid,
+                                  (SELECT relowner FROM pg_class WHERE oid = to_regclass('eventlog.events')),
+                                  current_user::regrole::oid);
+    relation  regclass;
+BEGIN
+    PERFORM eventlog._check_partition_interval(create_log.partition_interval);
+
+    PERFORM eventlog._create_events();
+    PERFORM eventlog._create_event_types();
+    PERFORM eventlog._create_other_tables();
+    UPDATE eventlog.log_config c
+       SET partition_interval = coalesce(create_log.partition_interval, c.partition_interval),
+           retention          = coalesce(create_log.retention, c.retention),
+           premake            = coalesce(create_log.premake, c.premake)
+     WHERE create_log.partition_interval IS NOT NULL OR create_log.retention IS NOT NULL
+        OR create_log.premake IS NOT NULL;
+    IF is_new OR create_log.taxonomies IS NOT NULL THEN
+        PERFORM eventlog._load_taxonomy(create_log.taxonomies);
+    END IF;
+    PERFORM eventlog._make_partitions();
+    PERFORM eventlog._apply_policies();
+
+    IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN
+        IF NOT has_schema_privilege(new_owner, 'eventlog', 'CREATE WITH GRANT OPTION')
+           OR NOT has_schema_privilege(new_owner, 'eventlog', 'USAGE WITH GRANT OPTION') THEN
+            EXECUTE format('GRANT USAGE, CREATE ON SCHEMA eventlog TO %s WITH GRANT OPTION', new_owner::regrole);
+        END IF;
+        FOR relation IN
+            SELECT c.oid FROM pg_class c
+             WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p')
+               AND c.relowner <> new_owner
+               AND (c.relname IN (SELECT table_name FROM eventlog._tables())
+                    OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
+        LOOP
+            EXECUTE format('ALTER TABLE %s OWNER TO %s', relation, new_owner::regrole);
+        END LOOP;
+    END IF;
+
+    IF (SELECT rolsuper FROM pg_authid WHERE oid = new_owner) THEN
+        RAISE WARNING 'the log belongs to superuser %', new_owner::regrole
+            USING HINT = 'SELECT eventlog.create_log(owner => ''<role that no application logs in as>'');';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.create_log(regrole, interval, interval, interval, text[]) IS
+'Makes the log in this database, or whatever of it is missing: tables, indexes, policies, partitions for premake (default a year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; null keeps what the log has. The owner (default: the caller) bypasses the policies, so must not be a role that an application logs in as.';
+
+-- The tables of the log, partitions left out.
+CREATE FUNCTION eventlog._tables() RETURNS TABLE (table_name name)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'tenant_roles', 'log_config']::name[])
+$$;
+
+-- 55000 where create_log() was not called.
+CREATE FUNCTION eventlog._require_log() RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regclass('eventlog.event_types') IS NULL THEN
+        RAISE EXCEPTION 'there is no log in this database yet'
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.create_log();';
+    END IF;
+END
+$$;
