@@ -1,5 +1,8 @@
 //! An event on its way in: the checks that every verb shares, and the INSERT.
 
+use std::panic::AssertUnwindSafe;
+
+use pgrx::PgTryBuilder;
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
@@ -163,11 +166,6 @@ fn key_fits(key: Option<Text<'_>>) -> Result<(), Fault> {
 }
 
 impl Ready<'_> {
-    /// What `validate_event` shows.
-    pub(crate) fn data(&self) -> Jsonb<'_> {
-        self.data
-    }
-
     /// Inserts the event under the caller's own rights and policies; its id, or nothing where a
     /// trigger of the user skipped the row.
     pub(crate) fn insert(&self) -> Option<i64> {
@@ -194,10 +192,37 @@ impl Ready<'_> {
             subject: self.subject.map(|subject| subject.as_str()),
             weight: None,
         };
-        let (written, id) = guard::with_checked(&[row], || {
-            INSERT.with(|p| p.execute(&session, Mode::Write, params))
-        });
+        let (written, id) = PgTryBuilder::new(AssertUnwindSafe(|| {
+            guard::with_checked(&[row], || {
+                INSERT.with(|p| p.execute(&session, Mode::Write, params))
+            })
+        }))
+        .catch_when(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, |error| {
+            match self.why_not() {
+                Some(fault) => fault.raise(),
+                None => error.rethrow(),
+            }
+        })
+        .execute();
         if written == 1 { id } else { None }
+    }
+
+    /// What PostgreSQL's "permission denied" and "row violates row-level security" mean here.
+    fn why_not(&self) -> Option<Fault> {
+        if let Err(fault) = self.log.require_writer() {
+            return Some(fault);
+        }
+        let own = tenant::current().ok()?;
+        (own != self.tenant_id).then(|| {
+            Fault::new(
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("tenant {} is not this connection's", Uuid::from_bytes(self.tenant_id)),
+            )
+            .hint(
+                "the connection's own is eventlog.current_tenant(); for a service of all tenants \
+                 the log's owner types: SELECT eventlog.grant_service('<role>');",
+            )
+        })
     }
 }
 
@@ -212,7 +237,7 @@ impl Log {
     /// Whether the current role may insert into `events`: asked before anything is done as the
     /// log's owner on its behalf.
     pub(crate) fn is_writer(&self) -> bool {
-        // SAFETY: reads the caches; 2 is `tenant_id`'s number, as no column was ever dropped.
+        // SAFETY: reads the caches.
         unsafe {
             let role = pg_sys::GetUserId();
             let column = pg_sys::get_attnum(self.events, c"tenant_id".as_ptr());

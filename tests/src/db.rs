@@ -1,0 +1,164 @@
+//! A database for a test, with a log in it, and words for what it answers.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use postgres::error::DbError;
+use postgres::{Client, Error, SimpleQueryMessage};
+
+use crate::cluster::Cluster;
+
+/// Roles of the shared cluster: the log's owner, one that may write, one that may read, one that
+/// may do both, a service, one that was granted nothing, and a DBA who is no superuser.
+pub const ROLES: &[&str] =
+    &["log_owner", "writer", "reader", "member", "service", "outsider", "dba"];
+
+/// What makes the log of the template database.
+const TEMPLATE: &str = "
+    CREATE EXTENSION eventlog;
+    SELECT eventlog.create_log(owner => 'log_owner');
+    SET SESSION AUTHORIZATION log_owner;
+    SELECT eventlog.grant_writer('writer');
+    SELECT eventlog.grant_reader('reader');
+    SELECT eventlog.grant_writer('member');
+    SELECT eventlog.grant_reader('member');
+    SELECT eventlog.grant_service('service');
+";
+
+/// Makes the roles of [`ROLES`] in a cluster.
+pub fn create_roles(cluster: &Cluster) {
+    let mut client = cluster.connect("postgres", "postgres");
+    for role in ROLES {
+        client.batch_execute(&format!("CREATE ROLE {role} LOGIN")).expect("a new role");
+    }
+}
+
+/// Makes a database with a log that `log_owner` owns, and the grants that the roles' names say.
+pub fn create_log(cluster: &Cluster, database: &str) {
+    let mut client = cluster.connect("postgres", "postgres");
+    client.batch_execute(&format!("CREATE DATABASE {database}")).expect("a new database");
+    client.batch_execute(&format!("GRANT CREATE ON DATABASE {database} TO dba")).expect("ours");
+    cluster.psql(database, "postgres", TEMPLATE).expect("the log is made");
+}
+
+/// The cluster that tests share which neither stop it nor change its settings.
+pub fn shared() -> &'static Cluster {
+    static SHARED: OnceLock<Cluster> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let cluster = Cluster::start(&[]);
+        create_roles(&cluster);
+        create_log(&cluster, "template_log");
+        cluster
+    })
+}
+
+/// A database of its own, dropped at the end of the test.
+#[derive(Debug)]
+pub struct Db {
+    /// Its name.
+    pub name: String,
+}
+
+impl Db {
+    /// A database with a log in it.
+    #[expect(clippy::new_without_default, reason = "it starts servers")]
+    pub fn new() -> Self {
+        Self::from_template("template_log")
+    }
+
+    /// An empty database.
+    pub fn empty() -> Self {
+        Self::from_template("template1")
+    }
+
+    fn from_template(template: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // CREATE DATABASE wants its template for itself.
+        static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let cluster = shared();
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut client = cluster.connect("postgres", "postgres");
+        client
+            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
+            .expect("a new database");
+        client.batch_execute(&format!("GRANT CREATE ON DATABASE {name} TO dba")).expect("ours");
+        Db { name }
+    }
+
+    /// A connection as a role.
+    pub fn connect(&self, role: &str) -> Client {
+        shared().connect(&self.name, role)
+    }
+
+    /// A connection as a superuser.
+    pub fn superuser(&self) -> Client {
+        self.connect("postgres")
+    }
+
+    /// A connection as a role with a tenant set.
+    pub fn connect_as(&self, role: &str, tenant: &str) -> Client {
+        let mut client = self.connect(role);
+        client
+            .batch_execute(&format!("SET eventlog.tenant_id = '{tenant}'"))
+            .expect("a setting for everybody");
+        client
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        let mut client = shared().connect("postgres", "postgres");
+        let dropped = client.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        if !std::thread::panicking() {
+            dropped.expect("a database of ours");
+        }
+    }
+}
+
+/// All rows of the last statement, as psql would print the values; NULL is `∅`.
+pub fn rows(client: &mut Client, sql: &str) -> Vec<Vec<String>> {
+    let messages = client.simple_query(sql).unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
+    messages
+        .into_iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|i| row.get(i).unwrap_or("∅").to_owned()).collect())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The first value of the first row.
+pub fn text(client: &mut Client, sql: &str) -> String {
+    let rows = rows(client, sql);
+    rows.first().and_then(|row| row.first()).unwrap_or_else(|| panic!("no row: {sql}")).clone()
+}
+
+/// What an error said.
+pub type Outcome = DbError;
+
+/// The error of a statement that must fail, with a standard SQLSTATE and the backend alive.
+pub fn refused(client: &mut Client, sql: &str) -> Outcome {
+    match client.simple_query(sql) {
+        Ok(_) => panic!("was not refused: {sql}"),
+        Err(error) => db_error(error, sql),
+    }
+}
+
+/// The server's error inside a client's.
+pub fn db_error(error: Error, sql: &str) -> Outcome {
+    let outcome =
+        error.as_db_error().unwrap_or_else(|| panic!("the connection broke: {sql}\n{error:?}"));
+    assert!(!outcome.code().code().starts_with("XX"), "an internal error: {sql}\n{outcome:?}");
+    outcome.clone()
+}
+
+/// Asserts that a statement is refused with this SQLSTATE, and a message that holds this text.
+#[track_caller]
+pub fn assert_refused(client: &mut Client, sql: &str, sqlstate: &str, message: &str) {
+    let outcome = refused(client, sql);
+    assert_eq!(outcome.code().code(), sqlstate, "{sql}\n{outcome:?}");
+    assert!(outcome.message().contains(message), "{sql}\n{outcome:?}");
+}
