@@ -62,6 +62,22 @@ AS 'MODULE_PATHNAME', 'validate_event_wrapper';
 COMMENT ON FUNCTION eventlog.validate_event(text, jsonb) IS
 'A dry run of log_event: whether name and payload are valid, the error if not, and the payload as it would be stored.';
 
+CREATE FUNCTION eventlog._check_import(
+    id          bigint,
+    tenant_id   uuid,
+    name        text,
+    INOUT data        jsonb,
+    created_at  timestamptz,
+    occurred_at timestamptz,
+    INOUT actor       text,
+    INOUT subject     text,
+    OUT sqlstate    text,
+    OUT message     text,
+    OUT detail      text
+) RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1
+AS 'MODULE_PATHNAME', 'check_import_wrapper';
+
 CREATE FUNCTION eventlog.current_tenant() RETURNS uuid
 LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'current_tenant_wrapper';

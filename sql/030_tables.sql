@@ -207,6 +207,9 @@ BEGIN
             partition_interval interval    NOT NULL DEFAULT '1 month',
             retention          interval    NOT NULL DEFAULT '90 days',
             premake            interval    NOT NULL DEFAULT '1 year',
+            tenants_table      text,
+            tenants_method     text,
+            tenants_key        name,
             created_at         timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT log_config_only_row_check CHECK (only_row),
             CONSTRAINT log_config_retention_check CHECK (retention > '0'::interval),
@@ -221,6 +224,9 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.partition_interval IS 'Span of a partition of events.';
     COMMENT ON COLUMN eventlog.log_config.retention IS 'How long events are kept.';
     COMMENT ON COLUMN eventlog.log_config.premake IS 'How far ahead partitions are made.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_table IS 'The table that reference_tenants() tied the log to.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_method IS 'How it is tied: foreign_key or trigger.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_key IS 'Its key column.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
 END
 $$;

@@ -32,6 +32,7 @@ BEGIN
     END IF;
     PERFORM eventlog._make_partitions();
     PERFORM eventlog._apply_policies();
+    PERFORM eventlog._ensure_tenants();
 
     IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN
         IF NOT has_schema_privilege(new_owner, 'eventlog', 'CREATE WITH GRANT OPTION')
@@ -49,7 +50,7 @@ BEGIN
         END LOOP;
     END IF;
 
-    IF (SELECT rolsuper FROM pg_authid WHERE oid = new_owner) THEN
+    IF (SELECT rolsuper FROM pg_roles WHERE oid = new_owner) THEN
         RAISE WARNING 'the log belongs to superuser %', new_owner::regrole
             USING HINT = 'SELECT eventlog.create_log(owner => ''<role that no application logs in as>'');';
     END IF;

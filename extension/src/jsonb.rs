@@ -27,8 +27,12 @@ const CONTAINER: u32 = 0x5000_0000;
 /// Each how many entries one holds an offset instead of a length.
 const OFFSET_STRIDE: usize = 32;
 
-/// Called once a level, to stop before the stack ends.
-pub(crate) type Deeper = fn();
+/// Asked once a level: whether the stack is near its end.
+pub(crate) type IsTooDeep = fn() -> bool;
+
+/// The value has more levels than the stack.
+#[derive(Debug)]
+pub(crate) struct TooDeep;
 
 /// An object or an array, from its header on.
 #[derive(Clone, Copy)]
@@ -145,15 +149,23 @@ impl<'a> Container<'a> {
     }
 
     /// Whether any object in here, at any depth, has a key whose value is null.
-    pub(crate) fn has_null_keys(&self, deeper: Deeper) -> bool {
-        deeper();
+    pub(crate) fn has_null_keys(&self, is_too_deep: IsTooDeep) -> Result<bool, TooDeep> {
+        if is_too_deep() {
+            return Err(TooDeep);
+        }
         let first = if self.is_object() { self.len() } else { 0 };
         let mut values = self.run(first);
-        (first..self.entries()).any(|_| match values.next_value() {
-            Value::Null => self.is_object(),
-            Value::Container(child) => child.has_null_keys(deeper),
-            _ => false,
-        })
+        for _ in first..self.entries() {
+            let found = match values.next_value() {
+                Value::Null => self.is_object(),
+                Value::Container(child) => child.has_null_keys(is_too_deep)?,
+                _ => false,
+            };
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -194,8 +206,14 @@ impl<'a> Run<'a> {
 ///
 /// `out` must be a multiple of four bytes long where the value begins, as it is after a length
 /// header.
-pub(crate) fn write_without_null_keys(out: &mut Vec<u8>, container: Container<'_>, deeper: Deeper) {
-    deeper();
+pub(crate) fn write_without_null_keys(
+    out: &mut Vec<u8>,
+    container: Container<'_>,
+    is_too_deep: IsTooDeep,
+) -> Result<(), TooDeep> {
+    if is_too_deep() {
+        return Err(TooDeep);
+    }
     pad(out);
     if container.is_object() {
         let kept: Vec<_> =
@@ -206,21 +224,26 @@ pub(crate) fn write_without_null_keys(out: &mut Vec<u8>, container: Container<'_
             table.end_entry(out, STRING);
         }
         for (_, value) in &kept {
-            let kind = write_value(out, *value, deeper);
+            let kind = write_value(out, *value, is_too_deep)?;
             table.end_entry(out, kind);
         }
     } else {
         let header = container.word(0);
         let mut table = Table::begin(out, header, container.len());
         for value in container.elements() {
-            let kind = write_value(out, value, deeper);
+            let kind = write_value(out, value, is_too_deep)?;
             table.end_entry(out, kind);
         }
     }
+    Ok(())
 }
 
-fn write_value(out: &mut Vec<u8>, value: Value<'_>, deeper: Deeper) -> u32 {
-    match value {
+fn write_value(
+    out: &mut Vec<u8>,
+    value: Value<'_>,
+    is_too_deep: IsTooDeep,
+) -> Result<u32, TooDeep> {
+    Ok(match value {
         Value::Null => NULL,
         Value::Bool(true) => TRUE,
         Value::Bool(false) => FALSE,
@@ -234,10 +257,10 @@ fn write_value(out: &mut Vec<u8>, value: Value<'_>, deeper: Deeper) -> u32 {
             NUMERIC
         }
         Value::Container(child) => {
-            write_without_null_keys(out, child, deeper);
+            write_without_null_keys(out, child, is_too_deep)?;
             CONTAINER
         }
-    }
+    })
 }
 
 fn pad(out: &mut Vec<u8>) {

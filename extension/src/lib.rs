@@ -13,7 +13,9 @@
 //! | `quarantine`, `partition` | what runs as the log's owner |
 //! | `error`, `guc`, `datum`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
+mod check_import;
 mod datum;
+mod erase_tenant;
 mod error;
 mod event;
 mod event_type;

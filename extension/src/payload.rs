@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use crate::datum::{Jsonb, Text};
 use crate::error::{Fault, shown};
 use crate::event_type::{EventType, Key, Scalar};
-use crate::jsonb::{self, Container, Value, key_order};
+use crate::jsonb::{self, Container, TooDeep, Value, key_order};
 use crate::numeric;
 
 /// Longest actor or subject, in bytes.
@@ -23,10 +23,19 @@ pub(crate) struct Checked<'a> {
     pub(crate) subject: Option<Text<'a>>,
 }
 
-/// Raises 54001 before the stack ends, as PostgreSQL's own functions do.
-fn check_stack() {
-    // SAFETY: compares the stack pointer; raises an error or does nothing.
-    unsafe { pg_sys::check_stack_depth() };
+/// As PostgreSQL's own recursive functions ask, but without raising.
+fn is_too_deep() -> bool {
+    // SAFETY: compares the stack pointer with `max_stack_depth`.
+    unsafe { pg_sys::stack_is_too_deep() }
+}
+
+impl From<TooDeep> for Fault {
+    fn from(_: TooDeep) -> Self {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX,
+            "payload has too many levels for max_stack_depth",
+        )
+    }
 }
 
 /// Checks `data` against the rules of `event_type`.
@@ -51,7 +60,7 @@ pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Check
             continue;
         }
         if let Value::Container(child) = value {
-            changed = changed || child.has_null_keys(check_stack);
+            changed = changed || child.has_null_keys(is_too_deep)?;
         }
         // Rules whose key sorts before this one have no value in the payload.
         while let Some(rule) = rules.next_if(|rule| key_order(rule.name.as_bytes(), key).is_lt()) {
@@ -82,7 +91,7 @@ pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Check
         missing(rule, &mut faults);
     }
 
-    let stored = if changed { strip(root) } else { data };
+    let stored = if changed { strip(root)? } else { data };
     if !faults.is_empty() {
         if let Err(size) = bounded(event_type, &stored) {
             faults.push(size.message);
@@ -98,10 +107,10 @@ pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Check
     })
 }
 
-fn strip<'a>(root: Container<'_>) -> Jsonb<'a> {
+fn strip<'a>(root: Container<'_>) -> Result<Jsonb<'a>, Fault> {
     let mut out = Vec::new();
-    jsonb::write_without_null_keys(&mut out, root, check_stack);
-    Jsonb::copy_of(&out)
+    jsonb::write_without_null_keys(&mut out, root, is_too_deep)?;
+    Ok(Jsonb::copy_of(&out))
 }
 
 fn missing(rule: &Key, faults: &mut Vec<String>) {

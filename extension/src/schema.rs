@@ -1,1 +1,17 @@
-//! stub
+//! The SQL files in their order, for those who install with cargo-pgrx.
+//!
+//! The Makefile concatenates `sql/[0-9]*.sql` by name; cargo-pgrx needs them listed and chained.
+//! A new file is one more line, which requires the line before it. (`extension/sql` is a symbolic
+//! link to the folder, because the paths must not leave the crate.)
+
+use pgrx::extension_sql_file;
+
+extension_sql_file!("../sql/010_preamble.sql", name = "preamble", bootstrap);
+extension_sql_file!("../sql/020_native.sql", name = "native", requires = ["preamble"]);
+extension_sql_file!("../sql/030_tables.sql", name = "tables", requires = ["native"]);
+extension_sql_file!("../sql/040_taxonomy.sql", name = "taxonomy", requires = ["tables"]);
+extension_sql_file!("../sql/050_partitions.sql", name = "partitions", requires = ["taxonomy"]);
+extension_sql_file!("../sql/060_policies.sql", name = "policies", requires = ["partitions"]);
+extension_sql_file!("../sql/070_create_log.sql", name = "create_log", requires = ["policies"]);
+extension_sql_file!("../sql/080_define_event.sql", name = "define_event", requires = ["create_log"]);
+extension_sql_file!("../sql/090_grants.sql", name = "grants", requires = ["define_event"]);

@@ -92,7 +92,7 @@ fn random_payloads_are_stored_as_jsonb_strip_nulls_gives_them() {
                 "SELECT p FROM compared
                   WHERE stored IS DISTINCT FROM expected OR stored::text <> expected::text
                      OR NOT is_valid
-                     OR (octet_length(p) < 600 AND pg_column_size(stored) <> pg_column_size(expected))",
+                     OR (octet_length(p) < 300 AND pg_column_size(stored) <> pg_column_size(expected))",
                 &[],
             )
             .expect("compared");

@@ -1,0 +1,74 @@
+//! The checks of `log_event` for `import_events`, which inserts by itself, set by set.
+
+use pgrx::datum::{TimestampWithTimeZone, Uuid};
+use pgrx::prelude::*;
+
+use crate::datum::{Jsonb, Text};
+use crate::error::Fault;
+use crate::{event, payload, registry};
+
+type Stored = (Jsonb<'static>, Option<Text<'static>>, Option<Text<'static>>);
+
+/// What would be stored of a row, or what is wrong with it.
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the columns of a table of events")]
+#[allow(clippy::type_complexity, reason = "the columns of the answer")]
+fn check_import(
+    id: Option<i64>,
+    tenant_id: Option<Uuid>,
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
+    created_at: Option<TimestampWithTimeZone>,
+    occurred_at: Option<TimestampWithTimeZone>,
+    actor: Option<Text<'_>>,
+    subject: Option<Text<'_>>,
+) -> TableIterator<
+    'static,
+    (
+        name!(data, Option<Jsonb<'static>>),
+        name!(actor, Option<Text<'static>>),
+        name!(subject, Option<Text<'static>>),
+        name!(sqlstate, Option<String>),
+        name!(message, Option<String>),
+        name!(detail, Option<String>),
+    ),
+> {
+    let missing = [
+        ("id", id.is_none()),
+        ("tenant_id", tenant_id.is_none()),
+        ("created_at", created_at.is_none()),
+    ];
+    let times = [created_at, occurred_at].map(|at| at.map(|at| at.into_inner()));
+    let checked = match missing.iter().find(|(_, is_null)| *is_null) {
+        Some((column, _)) => Err(Fault::null(column)),
+        None => check(name, data, times, actor, subject),
+    };
+    TableIterator::once(match checked {
+        Ok((data, actor, subject)) => (Some(data), actor, subject, None, None, None),
+        Err(fault) => {
+            (None, None, None, Some(fault.sqlstate()), Some(fault.message), fault.detail)
+        }
+    })
+}
+
+fn check(
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
+    times: [Option<i64>; 2],
+    actor: Option<Text<'_>>,
+    subject: Option<Text<'_>>,
+) -> Result<Stored, Fault> {
+    let name = name.ok_or_else(|| Fault::null("name"))?;
+    let log = registry::current()?;
+    let event_type = log.find(name.as_str())?;
+    for at in times {
+        event::labels_fit(at, actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
+    }
+    let checked = payload::check(event_type, data.unwrap_or_else(Jsonb::empty_object))?;
+    // Copied, since a row is given back after the arguments are gone.
+    Ok((
+        Jsonb::copy_of(checked.data.bytes()),
+        checked.actor.map(|actor| Text::copy_of(actor.as_str())),
+        checked.subject.map(|subject| Text::copy_of(subject.as_str())),
+    ))
+}

@@ -1,0 +1,118 @@
+-- Taking over a table of events that the application has already.
+
+-- An expression for a column of the source, or a null of the type where it has none.
+CREATE FUNCTION eventlog._source_column(source regclass, column_name name, wanted text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source
+                                AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped)
+                THEN format('s.%I::%s', column_name, wanted)
+                ELSE format('NULL::%s', wanted) END
+$$;
+
+CREATE FUNCTION eventlog.import_events(source regclass)
+RETURNS TABLE (imported bigint, rejected bigint, already_there bigint)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    most_partitions constant integer := 1200;
+    missing    text;
+    source_rows text;
+    step       interval;
+    at         timestamptz;
+    partitions bigint;
+    valid      bigint;
+    key_prefix text := format('import of %s: ', source);
+BEGIN
+    PERFORM eventlog._require_log();
+    SELECT string_agg(format('"%s"', wanted), ', ') INTO missing
+      FROM unnest(ARRAY['id', 'tenant_id', 'name', 'data', 'created_at']) AS wanted
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = wanted
+                          AND a.attnum > 0 AND NOT a.attisdropped);
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'table % has no column %', source, missing
+            USING ERRCODE = 'undefined_column',
+                  HINT = 'import a view that gives them: id, tenant_id, name, data, created_at';
+    END IF;
+    IF source = 'eventlog.events'::regclass THEN
+        RAISE EXCEPTION 'the log cannot be imported into itself' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    source_rows := format(
+        'SELECT %s AS id, %s AS tenant_id, %s AS name, %s AS data, %s AS created_at,
+                %s AS occurred_at, %s AS actor, %s AS subject FROM %s s',
+        eventlog._source_column(source, 'id', 'bigint'),
+        eventlog._source_column(source, 'tenant_id', 'uuid'),
+        eventlog._source_column(source, 'name', 'text'),
+        eventlog._source_column(source, 'data', 'jsonb'),
+        eventlog._source_column(source, 'created_at', 'timestamptz'),
+        eventlog._source_column(source, 'occurred_at', 'timestamptz'),
+        eventlog._source_column(source, 'actor', 'text'),
+        eventlog._source_column(source, 'subject', 'text'),
+        source);
+
+    -- What the rules say of each row, once.
+    EXECUTE format($sql$
+        CREATE TEMPORARY TABLE pg_temp._eventlog_import ON COMMIT DROP AS
+        SELECT r.id, r.tenant_id, r.name, coalesce(v.data, r.data) AS data, r.created_at,
+               r.occurred_at, coalesce(r.actor, v.actor) AS actor, coalesce(r.subject, v.subject) AS subject,
+               v.sqlstate, concat_ws(': ', v.message, v.detail) AS reason
+          FROM (%s) r
+         CROSS JOIN LATERAL eventlog._check_import(
+                    r.id, r.tenant_id, r.name, r.data, r.created_at, r.occurred_at, r.actor, r.subject) v
+    $sql$, source_rows);
+
+    SELECT c.partition_interval INTO STRICT step FROM eventlog.log_config c;
+    SELECT count(DISTINCT s.from_at) INTO partitions
+      FROM (SELECT DISTINCT date_trunc('hour', i.created_at) AS hour
+              FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL) h,
+           eventlog._partition_span(h.hour, step) s;
+    IF partitions > most_partitions THEN
+        RAISE EXCEPTION 'the rows of % span % partitions, limit %', source, partitions, most_partitions
+            USING ERRCODE = 'program_limit_exceeded',
+                  HINT = 'import a view of the rows that matter, or make the log with a longer partition_interval';
+    END IF;
+    FOR at IN
+        SELECT DISTINCT s.from_at
+          FROM (SELECT DISTINCT date_trunc('hour', i.created_at) AS hour
+                  FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL) h,
+               eventlog._partition_span(h.hour, step) s
+         ORDER BY 1
+    LOOP
+        PERFORM eventlog._make_partition(at);
+    END LOOP;
+
+    INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at)
+    OVERRIDING SYSTEM VALUE
+    SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at
+      FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL
+    ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
+    GET DIAGNOSTICS imported = ROW_COUNT;
+
+    INSERT INTO eventlog.rejected_events (claimed_tenant_id, name, data, occurred_at, actor, subject,
+            idempotency_key, sqlstate, reason, role_name)
+    SELECT i.tenant_id, left(i.name, 200),
+           CASE WHEN octet_length(i.data::text) <= 65536 THEN i.data::text END,
+           coalesce(i.occurred_at, i.created_at), left(i.actor, 200), left(i.subject, 200),
+           key_prefix || coalesce(i.id::text, 'no id'), i.sqlstate, i.reason, current_user
+      FROM pg_temp._eventlog_import i
+     WHERE i.sqlstate IS NOT NULL
+       AND NOT EXISTS (SELECT FROM eventlog.rejected_events r
+                        WHERE r.idempotency_key = key_prefix || coalesce(i.id::text, 'no id'));
+    GET DIAGNOSTICS rejected = ROW_COUNT;
+
+    SELECT count(*) - imported - rejected INTO already_there FROM pg_temp._eventlog_import;
+
+    -- New events go on behind the imported ones.
+    PERFORM setval('eventlog.events_id_seq', i.id)
+       FROM (SELECT max(m.id) AS id FROM pg_temp._eventlog_import m WHERE m.sqlstate IS NULL) i
+      WHERE i.id >= nextval('eventlog.events_id_seq');
+    DROP TABLE pg_temp._eventlog_import;
+    RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.import_events(regclass) IS
+'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one into rejected_events. Can be run again: rows that are there stay as they are.';

@@ -1,0 +1,83 @@
+//! What an event costs: `make bench`, or `cargo run --release -p eventlog-tests --bin bench`.
+//!
+//!     bench [--quick] [filter]
+//!
+//! Runs the subjects whose names contain `filter`, each in a private cluster. All contenders of a
+//! subject take turns in one run, in a new order each round, and a ratio is the median of the
+//! ratios within rounds: what else the machine does meanwhile hits both sides alike.
+
+mod contender;
+mod memory;
+mod single;
+mod stats;
+mod world;
+
+use std::process::ExitCode;
+
+/// How much is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Rounds in which each contender has one turn.
+    rounds: usize,
+    /// Events in a turn.
+    events: usize,
+    /// Rows in each table before the first round.
+    rows_before: usize,
+    /// Events in the one transaction of the subject `memory`.
+    events_in_memory: usize,
+}
+
+const FULL: Scale = Scale {
+    rounds: 60,
+    events: 2_000,
+    rows_before: 100_000,
+    events_in_memory: 1_000_000,
+};
+
+const QUICK: Scale = Scale {
+    rounds: 8,
+    events: 1_000,
+    rows_before: 10_000,
+    events_in_memory: 100_000,
+};
+
+/// A subject and its name.
+type Subject = (&'static str, fn(Scale));
+
+const SUBJECTS: &[Subject] = &[
+    ("single server", single::in_server),
+    ("single client", single::from_client),
+    ("memory", memory::run),
+];
+
+fn main() -> ExitCode {
+    let mut scale = FULL;
+    let mut filter = String::new();
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--quick" => scale = QUICK,
+            option if option.starts_with('-') => {
+                eprintln!("bench [--quick] [filter]");
+                return ExitCode::FAILURE;
+            }
+            word => word.clone_into(&mut filter),
+        }
+    }
+
+    let chosen: Vec<_> = SUBJECTS
+        .iter()
+        .filter(|(name, _)| name.contains(&filter))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = SUBJECTS.iter().map(|(name, _)| *name).collect();
+        eprintln!(
+            "no subject has {filter:?} in its name; there are: {}",
+            names.join(", ")
+        );
+        return ExitCode::FAILURE;
+    }
+    for (_, run) in chosen {
+        run(scale);
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,116 @@
+//! The native pass over a payload against a slow reference made of SQL operators.
+
+use eventlog_tests::random::Random;
+use eventlog_tests::{Db, TENANT_A, json, scaled};
+
+/// What the rules say, in SQL: validity, number of faults, what is stored, actor and subject.
+const REFERENCE: &str = r#"
+CREATE FUNCTION public.reference(event text, p jsonb, OUT is_valid boolean, OUT faults integer, OUT stored jsonb,
+                                 OUT actor text, OUT subject text)
+LANGUAGE plpgsql AS $$
+DECLARE t eventlog.event_types;
+BEGIN
+    SELECT * INTO STRICT t FROM eventlog.event_types WHERE name = event;
+    stored := jsonb_strip_nulls(p);
+    faults := (SELECT count(*) FROM (SELECT DISTINCT unnest(t.required_keys)) k (key) WHERE NOT stored ? key)
+            + (SELECT count(*) FROM jsonb_each(t.allowed_values) a (key, allowed)
+                WHERE stored ? a.key AND NOT EXISTS (SELECT FROM jsonb_array_elements(a.allowed) v WHERE v = stored -> a.key))
+            + (SELECT count(*) FROM jsonb_object_keys(stored) k (key)
+                WHERE NOT t.allow_other_keys AND key <> ALL (t.required_keys || t.optional_keys || t.subject_keys
+                        || array_remove(ARRAY[t.actor_key], NULL) || ARRAY(SELECT jsonb_object_keys(t.allowed_values))))
+            + (pg_column_size(stored) > t.max_bytes)::int;
+    is_valid := faults = 0;
+    actor := CASE WHEN jsonb_typeof(stored -> t.actor_key) IN ('string', 'number', 'boolean') THEN stored ->> t.actor_key END;
+    subject := (SELECT CASE WHEN count(*) > 0 AND bool_and(coalesce(jsonb_typeof(stored -> k) IN ('string', 'number', 'boolean'), false))
+                            THEN string_agg(stored ->> k, '/' ORDER BY n) END
+                  FROM unnest(t.subject_keys) WITH ORDINALITY AS s (k, n));
+END $$"#;
+
+const KEYS: &[&str] = &["a", "b", "ab", "role", "sessionId", "conversationId", "durationMs", "ä", "日本", "🙂", "k1", "k17", "k500", ""];
+
+fn keys(random: &mut Random) -> String {
+    let mut keys: Vec<String> = KEYS.iter().filter(|_| random.one_in(5)).map(|key| format!("\"{key}\"")).collect();
+    keys.dedup();
+    format!("'{{{}}}'", keys.join(","))
+}
+
+fn rules(random: &mut Random, name: &str) -> String {
+    let mut allowed = Vec::new();
+    for key in KEYS {
+        if random.one_in(8) {
+            let all = ["1", "1.10", "true", "\"user\"", "\"x\"", "\"\"", "0"];
+            let some: Vec<&str> = all.into_iter().filter(|_| random.one_in(2)).collect();
+            allowed.push(format!("\"{key}\": [{}]", some.join(",")));
+        }
+    }
+    format!(
+        "DELETE FROM eventlog.event_types WHERE name = '{name}';
+         SELECT eventlog.define_event('{name}', required_keys => {}, optional_keys => {}, allow_other_keys => {},
+                    allowed_values => '{{{}}}', max_bytes => {}, actor_key => {}, subject_keys => {})",
+        keys(random),
+        keys(random),
+        random.one_in(2),
+        allowed.join(","),
+        random.pick(&["2048", "64", "100", "256", "512", "100000"]),
+        random.pick(&["NULL", "'a'", "'role'", "'k1'"]),
+        keys(random),
+    )
+}
+
+#[test]
+fn random_payloads_under_random_rules_are_judged_as_the_reference_judges() {
+    let db = Db::new();
+    let mut client = db.superuser();
+    client.batch_execute(REFERENCE).unwrap();
+    let mut random = Random::new();
+    for _ in 0..scaled(100, 2_000) {
+        let rules = rules(&mut random, "random");
+        client.batch_execute(&rules).unwrap_or_else(|error| panic!("{rules}\n{error:?}"));
+        let payloads: Vec<String> = (0..100).map(|_| json::object(&mut random, 2)).collect();
+        let different = client
+            .query(
+                "SELECT p, v.is_valid, r.is_valid, coalesce(v.message, '') || ': ' || coalesce(v.detail, ''), r.faults,
+                        v.stored::text, r.stored::text, c.actor, r.actor, c.subject, r.subject
+                   FROM unnest($1::text[]) AS p
+                  CROSS JOIN LATERAL eventlog.validate_event('random', p::jsonb) v
+                  CROSS JOIN LATERAL public.reference('random', p::jsonb) r
+                  CROSS JOIN LATERAL eventlog._check_import(1, gen_random_uuid(), 'random', p::jsonb, now(), NULL, NULL, NULL) c
+                  WHERE v.is_valid <> r.is_valid
+                     OR (r.is_valid AND v.stored::text IS DISTINCT FROM r.stored::text)
+                     OR (r.is_valid AND (c.actor IS DISTINCT FROM r.actor OR c.subject IS DISTINCT FROM r.subject
+                                         OR c.data IS DISTINCT FROM r.stored))
+                     OR (NOT r.is_valid AND v.sqlstate = '23514'
+                         AND v.message NOT LIKE 'payload of event \"random\" breaks ' || r.faults || ' %')
+                     OR (NOT r.is_valid AND v.sqlstate NOT IN ('23514', '54000'))",
+                &[&payloads],
+            )
+            .expect("compared");
+        if let Some(row) = different.first() {
+            let columns: Vec<String> = (0..row.len())
+                .map(|i| {
+                    row.try_get::<_, Option<String>>(i)
+                        .map(|value| format!("{value:?}"))
+                        .or_else(|_| row.try_get::<_, Option<bool>>(i).map(|value| format!("{value:?}")))
+                        .or_else(|_| row.try_get::<_, Option<i32>>(i).map(|value| format!("{value:?}")))
+                        .unwrap_or_default()
+                })
+                .collect();
+            panic!("{rules}\n{}", columns.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn a_payload_of_two_mebibytes_and_of_ten_thousand_levels_gets_an_answer() {
+    let db = Db::new();
+    let mut owner = db.connect_as("log_owner", TENANT_A);
+    owner.batch_execute("SELECT eventlog.define_event('anything', max_bytes => 16777216)").unwrap();
+    let long = format!("{{\"n\": null, \"s\": \"{}\"}}", "ä".repeat(1 << 20));
+    owner.query_one("SELECT eventlog.log_event(NULL, 'anything', $1::text::jsonb)", &[&long]).expect("within the limit");
+    let deep = format!("{}null{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+    match owner.query_one("SELECT eventlog.log_event(NULL, 'anything', $1::text::jsonb)", &[&deep]) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.code().expect("of the server").code(), "54001"),
+    }
+    owner.query_one("SELECT eventlog.try_log_event(NULL, 'anything', $1::text)", &[&deep]).expect("a WARNING at most");
+}
