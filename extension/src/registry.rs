@@ -19,7 +19,7 @@ use crate::datum::Jsonb;
 use crate::error::{Fault, shown};
 use crate::event_type::{EventType, Status};
 use crate::guc;
-use crate::spi::{As, Kept, Mode, Params, Rows, Session};
+use crate::spi::{self, As, Kept, Mode, Params, Rows, Session};
 
 /// Longest name of an event, in bytes (a CHECK of `event_types` says the same).
 pub(crate) const LONGEST_NAME: usize = 128;
@@ -56,6 +56,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Log {
     generation: u64,
+    /// Read inside a parallel query, under its snapshot: good until the query ends.
+    is_provisional: bool,
     pub(crate) owner: pg_sys::Oid,
     pub(crate) events: pg_sys::Oid,
     types: HashMap<Box<str>, Rc<EventType>>,
@@ -68,7 +70,10 @@ pub(crate) fn current() -> Result<Rc<Log>, Fault> {
     unsafe { pg_sys::AcceptInvalidationMessages() };
     let generation = GENERATION.load(Ordering::Relaxed);
     let known = CURRENT.with_borrow(|log| {
-        log.as_ref().filter(|log| log.generation == generation).map(Rc::clone)
+        let is_good = |log: &&Rc<Log>| {
+            log.generation == generation && (!log.is_provisional || spi::in_parallel_mode())
+        };
+        log.as_ref().filter(is_good).map(Rc::clone)
     });
     match known {
         Some(log) => Ok(log),
@@ -119,6 +124,7 @@ impl Log {
         let _owner = As::role(owner);
         let mut log = Log {
             generation,
+            is_provisional: spi::in_parallel_mode(),
             owner,
             events,
             types: HashMap::new(),

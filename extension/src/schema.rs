@@ -13,5 +13,19 @@ extension_sql_file!("../sql/040_taxonomy.sql", name = "taxonomy", requires = ["t
 extension_sql_file!("../sql/050_partitions.sql", name = "partitions", requires = ["taxonomy"]);
 extension_sql_file!("../sql/060_policies.sql", name = "policies", requires = ["partitions"]);
 extension_sql_file!("../sql/070_create_log.sql", name = "create_log", requires = ["policies"]);
-extension_sql_file!("../sql/080_define_event.sql", name = "define_event", requires = ["create_log"]);
+extension_sql_file!(
+    "../sql/080_define_event.sql",
+    name = "define_event",
+    requires = ["create_log"]
+);
 extension_sql_file!("../sql/090_grants.sql", name = "grants", requires = ["define_event"]);
+extension_sql_file!(
+    "../sql/100_reference_tenants.sql",
+    name = "reference_tenants",
+    requires = ["grants"]
+);
+extension_sql_file!(
+    "../sql/110_import_events.sql",
+    name = "import_events",
+    requires = ["reference_tenants"]
+);

@@ -55,8 +55,15 @@ impl<const N: usize> Params<N> {
 pub(crate) enum Mode {
     Write,
     /// Reads what is committed by now (and the transaction's own writes), whatever snapshot the
-    /// transaction has; assigns no transaction id, so works on a standby.
+    /// transaction has; assigns no transaction id, so works on a standby. Inside a parallel
+    /// operation PostgreSQL gives no new snapshot, and the query's own is used.
     ReadLatest,
+}
+
+/// Whether a parallel query is under way, in its leader or in a worker.
+pub(crate) fn in_parallel_mode() -> bool {
+    // SAFETY: reads the transaction's state.
+    unsafe { pg_sys::IsInParallelMode() }
 }
 
 /// A statement whose plan is kept for the life of the backend, one for each role that uses it:
@@ -127,7 +134,11 @@ impl Kept {
                     0,
                 ),
                 Mode::ReadLatest => {
-                    pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+                    pg_sys::PushActiveSnapshot(if in_parallel_mode() {
+                        pg_sys::GetActiveSnapshot()
+                    } else {
+                        pg_sys::GetLatestSnapshot()
+                    });
                     let code = pg_sys::SPI_execute_plan(
                         plan,
                         params.values.as_mut_ptr(),

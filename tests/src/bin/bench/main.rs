@@ -28,8 +28,8 @@ pub(crate) struct Scale {
 }
 
 const FULL: Scale = Scale {
-    rounds: 60,
-    events: 2_000,
+    rounds: 240,
+    events: 500,
     rows_before: 100_000,
     events_in_memory: 1_000_000,
 };

@@ -13,7 +13,7 @@ use crate::world::{Input, World};
 
 /// Rounds after which all connections are made anew: where a backend's memory happens to lie
 /// favours one contender or another by a percent or two.
-const ROUNDS_A_CONNECTION: usize = 6;
+const ROUNDS_A_CONNECTION: usize = 12;
 
 /// Pairs of contenders, and what their ratio should be.
 const RATIOS: &[(&str, &str, Option<Target>)] = &[

@@ -1,0 +1,182 @@
+//! Who may do what to which relation, for every relation that the catalog has: one that is new is
+//! closed to everybody but the owner, or this fails until it is named here.
+
+use eventlog_tests::{Db, TENANT_A, TENANT_B, rows, text};
+use postgres::Client;
+
+const OPERATIONS: &[&str] =
+    &["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "COPY FROM", "COPY TO", "LOCK", "ALTER", "DROP", "TRIGGER"];
+
+/// What is open to roles other than the owner; everything else must be 42501.
+fn is_open(role: &str, relation: &str, operation: &str) -> bool {
+    let writes = ["writer", "member", "service"].contains(&role);
+    let reads = ["reader", "member", "service"].contains(&role);
+    match (relation, operation) {
+        ("events", "INSERT") => writes,
+        ("events" | "rejected_events" | "log_config", "SELECT" | "COPY TO") => reads,
+        ("event_types", "SELECT" | "COPY TO") => reads || writes,
+        // A view of the catalog.
+        ("_partitions", "SELECT") => reads || writes,
+        _ => false,
+    }
+}
+
+fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
+    let name = format!("eventlog.{relation}");
+    let is_table = kind != "v" && kind != "S";
+    Some(match operation {
+        "SELECT" => format!("SELECT * FROM {name}"),
+        "INSERT" if relation == "events" => format!(
+            "INSERT INTO {name} (tenant_id, name, data) VALUES ('{TENANT_A}', 'ping', '{{}}')"
+        ),
+        "INSERT" if is_table => format!("INSERT INTO {name} DEFAULT VALUES"),
+        "UPDATE" if is_table => {
+            let column = match relation {
+                "log_config" => "premake",
+                "tenant_roles" => "tenant_id",
+                _ => "name",
+            };
+            format!("UPDATE {name} SET {column} = {column}")
+        }
+        "DELETE" if is_table => format!("DELETE FROM {name}"),
+        "TRUNCATE" if is_table => format!("TRUNCATE {name}"),
+        "COPY FROM" if is_table => format!("COPY {name} FROM PROGRAM 'true'"),
+        "COPY TO" if kind == "r" => format!("COPY {name} TO STDOUT"),
+        // A role with any right to write may lock as its writes do, no stronger.
+        "LOCK" if is_table => format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"),
+        "ALTER" if is_table => format!("ALTER TABLE {name} DISABLE ROW LEVEL SECURITY"),
+        "ALTER" if kind == "S" => format!("ALTER SEQUENCE {name} RESTART"),
+        "UPDATE" if kind == "S" => format!("SELECT setval('{name}', 1)"),
+        "INSERT" if kind == "S" => format!("SELECT nextval('{name}')"),
+        "DROP" if is_table => format!("DROP TABLE {name}"),
+        "TRIGGER" if is_table => {
+            format!("CREATE TRIGGER t BEFORE INSERT ON {name} FOR EACH STATEMENT EXECUTE FUNCTION public.nothing()")
+        }
+        _ => return None,
+    })
+}
+
+/// A log with rows of two tenants in every table that has rows of tenants.
+fn filled() -> Db {
+    let db = Db::new();
+    let mut owner = db.superuser();
+    owner
+        .batch_execute(&format!(
+            "SELECT eventlog.define_event('ping');
+             CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             GRANT EXECUTE ON FUNCTION public.nothing() TO PUBLIC;
+             INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}'), ('writer', '{TENANT_A}'), ('reader', '{TENANT_A}');
+             SET client_min_messages = error;
+             SET eventlog.tenant_id = '{TENANT_A}';
+             SELECT eventlog.log_event(NULL, 'ping') FROM generate_series(1, 3);
+             SELECT eventlog.try_log_event(NULL, 'pong');
+             SET eventlog.tenant_id = '{TENANT_B}';
+             SELECT eventlog.log_event(NULL, 'ping') FROM generate_series(1, 5);
+             SELECT eventlog.try_log_event(NULL, 'pong')"
+        ))
+        .expect("a superuser may");
+    db
+}
+
+/// Sets the tenant of a connection by each of the sources.
+fn set_tenant(client: &mut Client, source: &str) {
+    match source {
+        "setting" => client.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")),
+        "jwt" => client.batch_execute(&format!(r#"SET request.jwt.claims = '{{"tenant_id": "{TENANT_A}"}}'"#)),
+        _ => Ok(()),
+    }
+    .expect("settings for everybody");
+}
+
+#[test]
+fn only_what_is_granted_is_open_for_every_role_operation_and_relation() {
+    let db = filled();
+    let mut superuser = db.superuser();
+    let relations = rows(
+        &mut superuser,
+        "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace
+            AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f') ORDER BY relname",
+    );
+    assert!(relations.len() > 20, "{relations:?}");
+    for source in ["setting", "jwt", "role"] {
+        superuser.batch_execute(&format!("ALTER DATABASE {} SET eventlog.tenant_source = {source}", db.name)).unwrap();
+        for role in ["writer", "reader", "member", "service", "outsider"] {
+            let mut client = db.connect(role);
+            set_tenant(&mut client, source);
+            for relation in &relations {
+                for operation in OPERATIONS {
+                    let (relation, kind) = (relation[0].as_str(), relation[1].as_str());
+                    let Some(sql) = statement(relation, kind, operation) else { continue };
+                    client.batch_execute("BEGIN").unwrap();
+                    let answer = client.simple_query(&sql);
+                    client.batch_execute("ROLLBACK").unwrap();
+                    let denied = answer.as_ref().err().and_then(|error| error.code()).map(|code| code.code());
+                    assert_eq!(
+                        denied,
+                        if is_open(role, relation, operation) { None } else { Some("42501") },
+                        "{source}: {role}: {sql}: {:?}",
+                        answer.as_ref().err()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
+    let db = filled();
+    let mut superuser = db.superuser();
+    let of_tenants = rows(
+        &mut superuser,
+        "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
+          WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+            AND relname <> 'tenant_roles' ORDER BY 1",
+    );
+    assert_eq!(of_tenants, [["events"], ["rejected_events"]]);
+    for source in ["setting", "jwt", "role"] {
+        superuser.batch_execute(&format!("ALTER DATABASE {} SET eventlog.tenant_source = {source}", db.name)).unwrap();
+        for table in &of_tenants {
+            let tenants = format!("SELECT string_agg(DISTINCT tenant_id::text, ',' ORDER BY tenant_id::text) FROM eventlog.{}", table[0]);
+            for role in ["reader", "member"] {
+                let mut client = db.connect(role);
+                set_tenant(&mut client, source);
+                assert_eq!(text(&mut client, &tenants), TENANT_A, "{source}, {role}");
+            }
+            let mut service = db.connect("service");
+            assert_eq!(text(&mut service, &tenants), format!("{TENANT_A},{TENANT_B}"), "a service needs no tenant");
+        }
+    }
+}
+
+#[test]
+fn a_service_writes_for_any_tenant_but_by_the_rules() {
+    let db = filled();
+    let mut service = db.connect("service");
+    for tenant in [TENANT_A, TENANT_B] {
+        text(&mut service, &format!("SELECT eventlog.log_event('{tenant}', 'ping')"));
+        let insert = |name: &str| format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{tenant}', '{name}')");
+        service.batch_execute(&insert("ping")).expect("a good row");
+        eventlog_tests::assert_refused(&mut service, &insert("pong"), "42704", "pong");
+    }
+    eventlog_tests::assert_refused(&mut service, "SELECT eventlog.log_event(NULL, 'ping')", "42501", "no tenant");
+}
+
+#[test]
+fn revoke_role_takes_everything_back() {
+    let db = filled();
+    let mut owner = db.connect("log_owner");
+    for role in ["writer", "reader", "member", "service"] {
+        owner.batch_execute(&format!("SELECT eventlog.revoke_role('{role}')")).unwrap();
+    }
+    let left = rows(
+        &mut owner,
+        "SELECT c.relname FROM pg_class c, aclexplode(relacl) a WHERE relnamespace = 'eventlog'::regnamespace AND grantee <> relowner
+            AND relkind <> 'v'
+         UNION ALL SELECT attname FROM pg_attribute, aclexplode(attacl) a WHERE attrelid = 'eventlog.events'::regclass
+         UNION ALL SELECT polname FROM pg_policy WHERE polname LIKE '%service%'
+         UNION ALL SELECT nspname FROM pg_namespace, aclexplode(nspacl) a WHERE nspname = 'eventlog'
+            AND grantee IN ('writer'::regrole, 'reader'::regrole, 'member'::regrole, 'service'::regrole)",
+    );
+    assert_eq!(left, Vec::<Vec<String>>::new());
+}
