@@ -33,7 +33,15 @@ pub(crate) struct Row<'a> {
 struct Frame {
     rows: &'static [Row<'static>],
     next: usize,
-    first_id: Option<i64>,
+    passed: Passed,
+}
+
+/// What the guard saw of the rows of a statement.
+#[derive(Default, Debug)]
+pub(crate) struct Passed {
+    /// The lowest id of all. That is the first row's: an id is drawn before any trigger of the row
+    /// can insert another one.
+    pub(crate) lowest: Option<i64>,
 }
 
 thread_local! {
@@ -42,9 +50,7 @@ thread_local! {
 }
 
 /// Runs `insert`, a statement that inserts `rows` in this order, with the rows on the list.
-/// Also gives the lowest id that passed the guard meanwhile, which is the first row's: an id is
-/// drawn before any trigger of the row can insert another one.
-pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, Option<i64>) {
+pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, Passed) {
     struct Pop;
     impl Drop for Pop {
         fn drop(&mut self) {
@@ -55,18 +61,21 @@ pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (
     // SAFETY: the frame goes before this function returns, also on an error (a panic to Rust), so
     // the borrow it holds ends before `rows` does.
     let rows = unsafe { std::mem::transmute::<&[Row<'_>], &'static [Row<'static>]>(rows) };
-    FRAMES.with_borrow_mut(|frames| frames.push(Frame { rows, next: 0, first_id: None }));
+    let frame = Frame { rows, next: 0, passed: Passed::default() };
+    FRAMES.with_borrow_mut(|frames| frames.push(frame));
     let _pop = Pop;
     let result = insert();
-    let first_id = FRAMES.with_borrow(|frames| frames.last().and_then(|frame| frame.first_id));
-    (result, first_id)
+    let passed = FRAMES.with_borrow_mut(|frames| {
+        frames.last_mut().map(|frame| std::mem::take(&mut frame.passed)).unwrap_or_default()
+    });
+    (result, passed)
 }
 
 fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
     FRAMES.with_borrow_mut(|frames| {
         let Some(frame) = frames.last_mut() else { return false };
         if let Some(id) = id {
-            frame.first_id = Some(frame.first_id.map_or(id, |first| first.min(id)));
+            frame.passed.lowest = Some(frame.passed.lowest.map_or(id, |lowest| lowest.min(id)));
         }
         let equal = frame.rows.get(frame.next) == Some(row);
         frame.next += usize::from(equal);

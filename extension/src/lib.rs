@@ -5,11 +5,11 @@
 //!
 //! | file | what lives there |
 //! |---|---|
-//! | `event` | the checks that every verb shares, and the INSERT |
+//! | `event`, `insert` | the checks that every verb shares, and the INSERT |
 //! | `payload`, `jsonb`, `numeric` | the one pass over a payload, in PostgreSQL's binary form |
 //! | `registry`, `event_type` | the cached enum of event types |
 //! | `guard` | the policy that checks every other INSERT |
-//! | `tenant` | `current_tenant()` |
+//! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `quarantine`, `partition` | what runs as the log's owner |
 //! | `error`, `guc`, `datum`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
@@ -21,6 +21,7 @@ mod event;
 mod event_type;
 mod guard;
 mod guc;
+mod insert;
 mod jsonb;
 mod log_event;
 mod numeric;
@@ -29,6 +30,7 @@ mod partition;
 mod payload;
 mod quarantine;
 mod registry;
+mod rights;
 mod schema;
 mod spi;
 mod tenant;

@@ -4,8 +4,9 @@ use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::datum::{Jsonb, Text};
-use crate::event::{Event, Verdict, require_read_write};
-use crate::{guc, quarantine};
+use crate::event::{Event, Verdict};
+use crate::rights::require_read_write;
+use crate::{guc, insert, quarantine};
 
 /// Validates and inserts; raises on any fault. NULL where the log is disabled.
 #[pg_extern(sql = false)]
@@ -24,7 +25,7 @@ fn log_event(
     require_read_write(c"log_event()");
     let event = Event { tenant_id, name, data, occurred_at, actor, subject, idempotency_key };
     match event.check() {
-        Ok(Verdict::Ready(ready)) => ready.insert(),
+        Ok(Verdict::Ready(ready)) => insert::one(&ready),
         Ok(Verdict::Quarantine(fault)) => {
             quarantine::put(&event, None, fault);
             None

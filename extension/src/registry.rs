@@ -46,6 +46,14 @@ thread_local! {
             FROM eventlog.event_types",
         &[],
     ) };
+    /// Whom a policy lets insert for other tenants: grant_service makes one, a DBA may make more.
+    static SERVICE_ROLES: Kept = const { Kept::new(
+        c"SELECT role FROM pg_catalog.pg_policy, pg_catalog.unnest(polroles) AS role
+           WHERE polrelid OPERATOR(pg_catalog.=) $1 AND polpermissive
+             AND polcmd OPERATOR(pg_catalog.=) ANY (ARRAY['a', '*']::pg_catalog.\"char\"[])
+             AND polname OPERATOR(pg_catalog.<>) 'events_tenant_insert'",
+        &[pg_sys::OIDOID],
+    ) };
     static TENANT_ROLES: Kept = const { Kept::new(
         c"SELECT role_name::pg_catalog.text, tenant_id FROM eventlog.tenant_roles",
         &[],
@@ -62,6 +70,7 @@ pub(crate) struct Log {
     pub(crate) events: pg_sys::Oid,
     types: HashMap<Box<str>, Rc<EventType>>,
     tenants_of_roles: HashMap<Box<str>, [u8; 16]>,
+    pub(crate) service_roles: Vec<pg_sys::Oid>,
 }
 
 /// The log as it is now; 55000 where `create_log` was not called.
@@ -121,6 +130,11 @@ impl Log {
             watched.store(oid.to_u32(), Ordering::Relaxed);
         }
 
+        let events_oid = Params::new([Some(pg_sys::Datum::from(events))]);
+        SERVICE_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, events_oid));
+        let rows = Rows::last(&session);
+        let service_roles = (0..rows.len()).filter_map(|row| rows.get(row, 1)).collect();
+
         let _owner = As::role(owner);
         let mut log = Log {
             generation,
@@ -129,6 +143,7 @@ impl Log {
             events,
             types: HashMap::new(),
             tenants_of_roles: HashMap::new(),
+            service_roles,
         };
         EVENT_TYPES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
         let rows = Rows::last(&session);

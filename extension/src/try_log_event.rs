@@ -6,9 +6,10 @@ use pgrx::prelude::*;
 
 use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
-use crate::event::{Event, Verdict, require_read_write};
+use crate::event::{Event, Verdict};
+use crate::rights::require_read_write;
 use crate::spi::in_subtransaction;
-use crate::{guc, parse, quarantine};
+use crate::{guc, insert, parse, quarantine};
 
 /// The form that takes `jsonb`.
 #[pg_extern(sql = false)]
@@ -61,7 +62,7 @@ fn try_log_event_text(
 /// Checks before it opens its subtransaction, which an event that is refused then never needs.
 fn run(event: &Event<'_>, text: Option<Text<'_>>) -> Option<i64> {
     let fault = match event.check() {
-        Ok(Verdict::Ready(ready)) => match in_subtransaction(|| ready.insert()) {
+        Ok(Verdict::Ready(ready)) => match in_subtransaction(|| insert::one(&ready)) {
             Ok(id) => return id,
             Err(fault) => fault,
         },

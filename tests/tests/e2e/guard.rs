@@ -43,6 +43,7 @@ fn an_error_inside_log_event_leaves_no_way_for_a_bogus_insert() {
     superuser
         .batch_execute(
             "CREATE TABLE public.tenants (id uuid PRIMARY KEY);
+             SELECT eventlog.reference_tenants('public.tenants', 'foreign_key');
              CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$
                  BEGIN
                      IF NEW.actor = 'fail' THEN RAISE EXCEPTION 'no' USING ERRCODE = '22000'; END IF;
@@ -56,7 +57,9 @@ fn an_error_inside_log_event_leaves_no_way_for_a_bogus_insert() {
     let good = r#"'{"sessionId": "s", "conversationId": "c"}'"#;
     let bogus = format!("{INSERT} ('{TENANT_A}', 'bogus', '{{}}')");
     let errors = [
+        // The policy, the foreign key, a trigger of the user, a cancel.
         format!("SELECT eventlog.log_event('{TENANT_B}', 'conversation_started', {good})"),
+        format!("SELECT eventlog.log_event(NULL, 'conversation_started', {good})"),
         format!("SELECT eventlog.log_event(NULL, 'conversation_started', {good}, actor => 'fail')"),
         format!("SET statement_timeout = 100; SELECT eventlog.log_event(NULL, 'conversation_started', {good}, actor => 'sleep')"),
     ];

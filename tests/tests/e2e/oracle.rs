@@ -101,6 +101,27 @@ fn random_payloads_under_random_rules_are_judged_as_the_reference_judges() {
 }
 
 #[test]
+fn a_payload_far_over_any_limit_is_refused_by_its_size() {
+    let db = Db::new();
+    let mut owner = db.connect_as("log_owner", TENANT_A);
+    let size = scaled(20_000_000, 100_000_000);
+    let huge = format!("{{\"n\": null, \"sessionId\": 1, \"conversationId\": \"{}\"}}", "x".repeat(size));
+    let started = "'conversation_started', $1::text::jsonb";
+    let error = owner.query_one(&format!("SELECT eventlog.log_event(NULL, {started})"), &[&huge]).expect_err("too large");
+    let error = eventlog_tests::db::db_error(error, "log_event");
+    assert_eq!(error.code().code(), "54000");
+    assert!(error.message().contains("limit 2048"), "{error:?}");
+    owner.query_one(&format!("SELECT eventlog.try_log_event(NULL, {started})"), &[&huge]).expect("a WARNING");
+    let kept = owner.query_one("SELECT sqlstate, data IS NULL FROM eventlog.rejected_events", &[]).expect("quarantined");
+    assert_eq!((kept.get::<_, &str>(0), kept.get::<_, bool>(1)), ("54000", true));
+    // One that strips to nothing is stored, however long it was.
+    let nulls: Vec<String> = (0..size / 20).map(|i| format!("\"key{i}\":null")).collect();
+    let nulls = format!("{{{}}}", nulls.join(","));
+    owner.batch_execute("SELECT eventlog.define_event('small', max_bytes => 8)").expect("the owner defines");
+    owner.query_one("SELECT eventlog.log_event(NULL, 'small', $1::text::jsonb)", &[&nulls]).expect("it is {}");
+}
+
+#[test]
 fn a_payload_of_two_mebibytes_and_of_ten_thousand_levels_gets_an_answer() {
     let db = Db::new();
     let mut owner = db.connect_as("log_owner", TENANT_A);
