@@ -1,0 +1,101 @@
+# eventlog: build, install, demonstrate and test. `make` alone lists the targets.
+#
+# PG_CONFIG chooses the PostgreSQL: PG_CONFIG=/usr/lib/postgresql/17/bin/pg_config make test
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Resolved when a recipe runs, because `make setup` may be what installs pg_config.
+PG_CONFIG ?= pg_config
+pg_config  = $(or $(shell realpath -s "$$(command -v '$(PG_CONFIG)')" 2>/dev/null),$(error no pg_config at '$(PG_CONFIG)'))
+feature    = pg$(shell $(pg_config) --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
+pkglibdir  = $(DESTDIR)$(shell $(pg_config) --pkglibdir)
+extdir     = $(DESTDIR)$(shell $(pg_config) --sharedir)/extension
+
+# Everything is compiled with these and in the release profile, once, into target/: bindings of
+# PostgreSQL's headers are generated anew whenever one of the variables changes.
+build_env  = PGRX_PG_CONFIG_PATH='$(pg_config)' CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
+extension  = --release --lib -p eventlog --no-default-features --features $(feature)
+test_env   = $(build_env) PG_CONFIG='$(pg_config)'
+
+library   := target/release/libeventlog$(if $(filter Darwin,$(shell uname -s)),.dylib,.so)
+control   := extension/eventlog.control
+version   := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(control))
+script    := target/eventlog--$(version).sql
+majors    := 14 15 16 17 18
+
+.PHONY: help
+help: ## list the targets
+	@echo 'make TARGET [PG_CONFIG=/path/to/pg_config]'
+	@awk -F ':.*## ' '/^[a-z$$()-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST)) \
+	    | sed 's/\$$(checks)  /check-NN   /'
+
+.PHONY: demo
+demo: install ## load a month of real flights into a private server and show what the log does
+	@PG_CONFIG='$(pg_config)' tests/demo/run
+
+.PHONY: demo-stop
+demo-stop: ## stop and remove the server that the demo left running
+	@PG_CONFIG='$(pg_config)' tests/demo/stop
+
+.PHONY: test
+test: install ## set up, build, install, and run all tests
+	$(test_env) cargo test --release -p eventlog-tests
+	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
+
+.PHONY: setup
+setup: ## install what is missing (Debian, as root), or say what is missing
+	@PG_CONFIG='$(PG_CONFIG)' PG_CONFIG_ORIGIN='$(origin PG_CONFIG)' tests/bin/setup
+
+.PHONY: build
+build: setup ## compile the extension
+	$(build_env) cargo build $(extension)
+
+# `sudo make install` installs what the user built, where root has no cargo.
+built      = $(if $(and $(SUDO_USER),$(if $(shell command -v cargo),,without)),,build)
+.PHONY: install
+install: $(built) ## install the extension into the PostgreSQL of PG_CONFIG
+	@rm -f $(script); cat sql/[0-9]*.sql > $(script)
+	@tests/bin/install-files '$(pg_config)' '$(pkglibdir)' '$(extdir)' '$(library)' $(control) $(script) $(wildcard sql/eventlog--*--*.sql)
+
+.PHONY: uninstall
+uninstall: ## remove the extension from the PostgreSQL of PG_CONFIG
+	rm -f '$(pkglibdir)/eventlog$(suffix $(library))' '$(extdir)/eventlog.control' '$(extdir)'/eventlog--*.sql
+
+.PHONY: installcheck
+installcheck: install ## run pg_regress against a private server
+	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
+
+.PHONY: proof
+proof: install ## run the long proofs
+	$(test_env) EVENTLOG_PROOF=1 cargo test --release -p eventlog-tests
+
+.PHONY: bench
+bench: install ## measure log_event beside plain INSERTs
+	$(test_env) cargo run --release -p eventlog-tests --bin bench
+
+.PHONY: lint
+lint: setup ## check formatting, and clippy without a warning
+	cargo fmt --all --check
+	@cd sql && for file in [0-9]*.sql; do grep -q "\"../sql/$$file\"" ../extension/src/schema.rs \
+	    || { echo "eventlog: extension/src/schema.rs does not list sql/$$file" >&2; exit 1; }; done
+	$(build_env) cargo clippy $(extension) -- -D warnings
+	cargo clippy --release -p eventlog-tests --all-targets -- -D warnings
+
+# The bindings for each PostgreSQL have a place of their own in target/, so that these leave the
+# build for PG_CONFIG as it is.
+checks := $(majors:%=check-%)
+.PHONY: $(checks)
+$(checks): check-%: setup ## compile the extension for PostgreSQL NN (14 to 18), which is fetched
+	@config=$$(tests/bin/postgres-major $*); $(MAKE) check PG_CONFIG="$$config"
+
+.PHONY: check
+check:
+	$(build_env) cargo check $(extension)
+
+.PHONY: clean
+clean: ## remove target/, with all that was compiled and fetched
+	rm -rf target

@@ -1,0 +1,66 @@
+# What the demo prints with, and where its server is. Sourced after tests/bin/cluster.sh.
+
+demo_folder=/tmp/eventlog-demo-$(id -u)
+demo_database=flights
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' cyan=$'\e[36m' plain=$'\e[0m'
+else
+    bold='' dim='' red='' green='' cyan='' plain=''
+fi
+
+case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in
+*UTF-8 | *utf8) block='█' ;;
+*) block='#' ;;
+esac
+
+heading() { printf '%s%s%s\n\n' "$bold" "$1" "$plain"; }
+
+# 27004 -> 27,004
+commas() { sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<< "$1"; }
+
+# Removes a demo's server and folder, and nothing else that may be there.
+demo_remove() {
+    if [ -L "$demo_folder" ] || { [ -e "$demo_folder" ] && [ ! -e "$demo_folder/initdb.log" ]; }; then
+        echo "eventlog: $demo_folder is not the demo's; please move it away" >&2
+        exit 1
+    fi
+    cluster_remove "$demo_folder"
+}
+
+# psql ROLE SETTINGS ARGUMENTS…, SETTINGS as libpq's options, such as '-c eventlog.tenant_id=…'
+demo_psql() {
+    local role=$1 settings=$2
+    shift 2
+    PGOPTIONS=$settings "$cluster_bin/psql" -X -q -v ON_ERROR_STOP=1 -P footer=off -P null=- -P format=wrapped -P columns=92 \
+        -h "$demo_folder" -p "$cluster_port" -d "$demo_database" -U "$role" "$@"
+}
+
+show_command() {
+    sed -e "s/^/    $cyan/" -e "s/\$/$plain/" <<< "$1"
+}
+
+# query ROLE SETTINGS SQL: shows a query and what it gives.
+query() {
+    show_command "$3"
+    demo_psql "$1" "$2" <<< "$3" | sed '/^$/d; s/^/    /'
+    echo
+}
+
+# refused SQLSTATE ROLE SETTINGS SQL: shows a statement and the error, which must be this one.
+refused() {
+    local state=$1 error
+    show_command "$4"
+    if error=$(demo_psql "$2" "$3" -v VERBOSITY=verbose -c "$4" 2>&1 > /dev/null); then
+        echo "    ${red}this should have been refused, and was not$plain"
+        exit 1
+    fi
+    if [[ $error != "ERROR:  $state:"* ]]; then
+        printf '    %sexpected SQLSTATE %s, got:%s\n%s\n' "$red" "$state" "$plain" "$error"
+        exit 1
+    fi
+    # As psql shows it: without the SQLSTATE and the place in the source, which verbose adds.
+    error=$(sed -e "1s/$state: //" -e '/^LOCATION:/d' <<< "$error")
+    fold -s -w 88 <<< "$error" | sed -E "s/^(ERROR:)/    $red\1$plain/; t; s/^(DETAIL:|HINT:|CONTEXT:)/    $bold\1$plain/; t; s/^/            /"
+    printf '    %sSQLSTATE %s%s\n\n' "$dim" "$state" "$plain"
+}
