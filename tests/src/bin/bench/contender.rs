@@ -50,10 +50,10 @@ pub(crate) struct Contender {
     pub(crate) statement: &'static str,
 }
 
-const LOG_EVENT: &str = "new_id := eventlog.log_event(tenants[i], names[i], payloads[i])";
+const LOG_EVENT: &str = "new_id := eventlog.log_event(tenant, name, payload)";
 const LOG_EVENT_SENT: &str = "SELECT eventlog.log_event($1::text::uuid, $2, $3::text::jsonb)";
 const TWIN: &str = "INSERT INTO bench.twin (tenant_id, name, data, subject)
-    VALUES (tenants[i], names[i], payloads[i], subjects[i]) RETURNING id INTO new_id";
+    VALUES (tenant, name, payload, subject) RETURNING id INTO new_id";
 const TWIN_SENT: &str = "INSERT INTO bench.twin (tenant_id, name, data, subject)
     VALUES ($1::text::uuid, $2, $3::text::jsonb, $4) RETURNING id";
 
@@ -88,7 +88,7 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         who: Who::Owner,
         table: "bench.twin_bare",
         in_loop: "INSERT INTO bench.twin_bare (tenant_id, name, data, subject)
-            VALUES (tenants[i], names[i], payloads[i], subjects[i])",
+            VALUES (tenant, name, payload, subject)",
         statement: "INSERT INTO bench.twin_bare (tenant_id, name, data, subject)
             VALUES ($1::text::uuid, $2, $3::text::jsonb, $4)",
     },
@@ -98,7 +98,7 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         who: Who::Owner,
         table: "bench.classic",
         in_loop: "INSERT INTO bench.classic (tenant_id, name, data)
-            VALUES (tenants[i], names[i], payloads[i])",
+            VALUES (tenant, name, payload)",
         statement: "INSERT INTO bench.classic (tenant_id, name, data)
             VALUES ($1::text::uuid, $2, $3::text::jsonb)",
     },
@@ -123,15 +123,12 @@ pub(crate) const CONTENDERS: &[Contender] = &[
         label: "log_event in PL/pgSQL, twin",
         who: Who::Member,
         table: "bench.twin_plpgsql",
-        in_loop: "new_id := bench.log_event(tenants[i], names[i], payloads[i], subjects[i])",
+        in_loop: "new_id := bench.log_event(tenant, name, payload, subject)",
         statement: "SELECT bench.log_event($1::text::uuid, $2, $3::text::jsonb, $4)",
     },
 ];
 
 /// Where a contender is in the list.
 pub(crate) fn index_of(name: &str) -> usize {
-    CONTENDERS
-        .iter()
-        .position(|contender| contender.name == name)
-        .expect("one of the list")
+    CONTENDERS.iter().position(|contender| contender.name == name).expect("one of the list")
 }

@@ -27,19 +27,11 @@ pub(crate) struct Scale {
     events_in_memory: usize,
 }
 
-const FULL: Scale = Scale {
-    rounds: 240,
-    events: 500,
-    rows_before: 100_000,
-    events_in_memory: 1_000_000,
-};
+const FULL: Scale =
+    Scale { rounds: 240, events: 500, rows_before: 100_000, events_in_memory: 1_000_000 };
 
-const QUICK: Scale = Scale {
-    rounds: 8,
-    events: 1_000,
-    rows_before: 10_000,
-    events_in_memory: 100_000,
-};
+const QUICK: Scale =
+    Scale { rounds: 8, events: 1_000, rows_before: 10_000, events_in_memory: 100_000 };
 
 /// A subject and its name.
 type Subject = (&'static str, fn(Scale));
@@ -64,16 +56,10 @@ fn main() -> ExitCode {
         }
     }
 
-    let chosen: Vec<_> = SUBJECTS
-        .iter()
-        .filter(|(name, _)| name.contains(&filter))
-        .collect();
+    let chosen: Vec<_> = SUBJECTS.iter().filter(|(name, _)| name.contains(&filter)).collect();
     if chosen.is_empty() {
         let names: Vec<_> = SUBJECTS.iter().map(|(name, _)| *name).collect();
-        eprintln!(
-            "no subject has {filter:?} in its name; there are: {}",
-            names.join(", ")
-        );
+        eprintln!("no subject has {filter:?} in its name; there are: {}", names.join(", "));
         return ExitCode::FAILURE;
     }
     for (_, run) in chosen {

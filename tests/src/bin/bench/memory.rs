@@ -44,10 +44,7 @@ const LOOP: &str = "
 /// Prints memory at each tenth of the way.
 pub(crate) fn run(scale: Scale) {
     let world = World::new(1_000);
-    world
-        .superuser(Who::Member)
-        .batch_execute(LOOP)
-        .expect("a superuser may");
+    world.superuser(Who::Member).batch_execute(LOOP).expect("a superuser may");
 
     let samples = Arc::new(Mutex::new(Vec::new()));
     let process = Arc::new(Mutex::new(0));
@@ -55,31 +52,20 @@ pub(crate) fn run(scale: Scale) {
     {
         let (samples, process) = (Arc::clone(&samples), Arc::clone(&process));
         config.notice_callback(move |notice| {
-            let mut numbers = notice
-                .message()
-                .split(' ')
-                .map_while(|word| word.parse().ok());
+            let mut numbers = notice.message().split(' ').map_while(|word| word.parse().ok());
             if let (Some(events), Some(contexts)) = (numbers.next(), numbers.next()) {
                 let resident = resident(*process.lock().expect("nobody panics with it"));
-                let sample = Sample {
-                    events,
-                    contexts,
-                    resident,
-                };
+                let sample = Sample { events, contexts, resident };
                 samples.lock().expect("nobody panics with it").push(sample);
             }
         });
     }
     let mut client = config.connect(NoTls).expect("the server runs");
-    let row = client
-        .query_one("SELECT pg_backend_pid()", &[])
-        .expect("a number");
+    let row = client.query_one("SELECT pg_backend_pid()", &[]).expect("a number");
     *process.lock().expect("nobody panics with it") = row.get(0);
     world.set_tenant(&mut client, 0);
     let n = scale.events_in_memory as i32;
-    client
-        .execute("SELECT bench.many($1, $2)", &[&n, &(n / 10)])
-        .expect("the events are valid");
+    client.execute("SELECT bench.many($1, $2)", &[&n, &(n / 10)]).expect("the events are valid");
 
     print(&samples.lock().expect("nobody panics with it"));
 }
@@ -88,38 +74,23 @@ pub(crate) fn run(scale: Scale) {
 /// as its private pages too, and grow with the table.)
 fn resident(process: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 fn print(samples: &[Sample]) {
     println!("\nMemory of a backend, log_event as member, all in one statement\n");
-    println!(
-        "  {:>10}{:>16}{:>24}",
-        "events", "contexts, KiB", "anonymous resident, KiB"
-    );
+    println!("  {:>10}{:>16}{:>24}", "events", "contexts, KiB", "anonymous resident, KiB");
     for sample in samples {
-        println!(
-            "  {:>10}{:>16}{:>24}",
-            sample.events, sample.contexts, sample.resident
-        );
+        println!("  {:>10}{:>16}{:>24}", sample.events, sample.contexts, sample.resident);
     }
     // The first tenth fills caches: plans, the enum, the catalog.
     if let [_, early, .., late] = samples {
         let grown = |early: u64, late: u64| late as f64 - early as f64;
-        let (contexts, resident) = (
-            grown(early.contexts, late.contexts),
-            grown(early.resident, late.resident),
-        );
+        let (contexts, resident) =
+            (grown(early.contexts, late.contexts), grown(early.resident, late.resident));
         let bytes = resident * 1024.0 / (late.events - early.events) as f64;
-        let verdict = if contexts < 64.0 && resident < 512.0 {
-            "flat"
-        } else {
-            "GROWS"
-        };
+        let verdict = if contexts < 64.0 && resident < 512.0 { "flat" } else { "GROWS" };
         println!(
             "\n  after the first tenth: {contexts:+} KiB in contexts, {resident:+} KiB resident \
              ({bytes:.2} bytes an event): {verdict}"

@@ -77,7 +77,7 @@ BEGIN
 END
 $$;
 
--- Events to log: five names, a hundred tenants, payloads of about 190 bytes, and the subject that
+-- Events to log: five names, a hundred tenants, payloads of about 200 bytes, and the subject that
 -- log_event makes of each (it is given to the others, so that all store the same row).
 CREATE TABLE bench.input (
     number    integer PRIMARY KEY,

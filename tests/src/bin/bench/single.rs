@@ -18,17 +18,9 @@ const ROUNDS_A_CONNECTION: usize = 12;
 /// Pairs of contenders, and what their ratio should be.
 const RATIOS: &[(&str, &str, Option<Target>)] = &[
     ("owner_log_event", "owner_twin", Some(Target::AtMost(1.10))),
-    (
-        "member_log_event",
-        "member_twin",
-        Some(Target::AtMost(1.10)),
-    ),
+    ("member_log_event", "member_twin", Some(Target::AtMost(1.10))),
     ("owner_log_event", "owner_classic", Some(Target::Below(1.0))),
-    (
-        "member_log_event",
-        "owner_classic",
-        Some(Target::Below(1.0)),
-    ),
+    ("member_log_event", "owner_classic", Some(Target::Below(1.0))),
     ("member_log_event", "member_plpgsql", None),
     ("member_plpgsql", "member_twin", None),
 ];
@@ -42,10 +34,7 @@ pub(crate) fn in_server(scale: Scale) {
     let times = take_turns(&world, scale, |client, contender, round, n| {
         let first = World::first_input(round, n) as i32;
         let sql = format!("SELECT bench.{}($1, $2)", contender.name);
-        client
-            .query_one(&sql, &[&first, &(n as i32)])
-            .expect("the events are valid")
-            .get(0)
+        client.query_one(&sql, &[&first, &(n as i32)]).expect("the events are valid").get(0)
     });
     world.assert_equal_work();
     print("a PL/pgSQL loop in the server", &world, scale, &times);
@@ -65,27 +54,18 @@ pub(crate) fn from_client(scale: Scale) {
         send(client, contender, inputs, own.as_deref())
     });
     world.assert_equal_work();
-    print(
-        "prepared statements from a client, one round trip each",
-        &world,
-        scale,
-        &times,
-    );
+    print("prepared statements from a client, one round trip each", &world, scale, &times);
 }
 
 fn send(client: &mut Client, contender: &Contender, inputs: &[Input], own: Option<&str>) -> f64 {
-    let statement: Statement = client
-        .prepare(contender.statement)
-        .expect("a statement of ours");
+    let statement: Statement = client.prepare(contender.statement).expect("a statement of ours");
     let parameters = statement.params().len();
     let mut transaction = client.transaction().expect("none is open");
     let started = Instant::now();
     for input in inputs {
         let tenant = own.unwrap_or(&input.tenant);
         let values: [&(dyn ToSql + Sync); 4] = [&tenant, &input.name, &input.data, &input.subject];
-        transaction
-            .query(&statement, &values[..parameters])
-            .expect("the events are valid");
+        transaction.query(&statement, &values[..parameters]).expect("the events are valid");
     }
     let elapsed = started.elapsed();
     transaction.commit().expect("nothing is deferred");
@@ -128,16 +108,8 @@ fn take_turns(
 
 fn print(how: &str, world: &World, scale: Scale, times: &Times) {
     println!("\nSingle events, {how}");
-    println!(
-        "{}; {} rounds of {} events",
-        world.describe(),
-        scale.rounds,
-        scale.events
-    );
-    println!(
-        "\n  {:<8}{:<34}{:>12}   {:<20}",
-        "as", "", "µs an event", "quartiles"
-    );
+    println!("{}; {} rounds of {} events", world.describe(), scale.rounds, scale.events);
+    println!("\n  {:<8}{:<34}{:>12}   {:<20}", "as", "", "µs an event", "quartiles");
     for (contender, times) in CONTENDERS.iter().zip(times) {
         let time = Quartiles::of(times);
         println!(
@@ -149,10 +121,7 @@ fn print(how: &str, world: &World, scale: Scale, times: &Times) {
             time.third
         );
     }
-    println!(
-        "\n  {:<47}{:>7}   {:<16}target",
-        "ratio within a round", "median", "quartiles"
-    );
+    println!("\n  {:<47}{:>7}   {:<16}target", "ratio within a round", "median", "quartiles");
     for (of, to, target) in RATIOS {
         let (of, to) = (index_of(of), index_of(to));
         let ratio = Quartiles::of_ratios(&times[of], &times[to]);

@@ -15,27 +15,16 @@ impl Quartiles {
         sorted.sort_by(f64::total_cmp);
         let at = |part: f64| {
             let place = part * (sorted.len() - 1) as f64;
-            let (below, above) = (
-                sorted[place.floor() as usize],
-                sorted[place.ceil() as usize],
-            );
+            let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
             below + (above - below) * place.fract()
         };
-        Quartiles {
-            first: at(0.25),
-            median: at(0.5),
-            third: at(0.75),
-        }
+        Quartiles { first: at(0.25), median: at(0.5), third: at(0.75) }
     }
 
     /// Of the ratios of each value to the one that was measured in the same round.
     pub(crate) fn of_ratios(values: &[f64], to: &[f64]) -> Self {
         assert_eq!(values.len(), to.len());
-        let ratios: Vec<_> = values
-            .iter()
-            .zip(to)
-            .map(|(value, to)| value / to)
-            .collect();
+        let ratios: Vec<_> = values.iter().zip(to).map(|(value, to)| value / to).collect();
         Self::of(&ratios)
     }
 }

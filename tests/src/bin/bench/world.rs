@@ -57,23 +57,14 @@ impl World {
             &mut cluster.connect(Who::Member.database(), "postgres"),
             "SELECT id FROM bench.tenants ORDER BY id",
         );
-        World {
-            cluster,
-            tenants: tenants.into_iter().flatten().collect(),
-        }
+        World { cluster, tenants: tenants.into_iter().flatten().collect() }
     }
 
     /// What runs here, for the heading of a table.
     pub(crate) fn describe(&self) -> String {
         let mut client = self.superuser(Who::Owner);
-        let size = db::text(
-            &mut client,
-            "SELECT avg(pg_column_size(data))::int FROM bench.input",
-        );
-        format!(
-            "PostgreSQL {}, payloads of {size} bytes on average",
-            cluster::major_version()
-        )
+        let size = db::text(&mut client, "SELECT avg(pg_column_size(data))::int FROM bench.input");
+        format!("PostgreSQL {}, payloads of {size} bytes on average", cluster::major_version())
     }
 
     /// A connection of a role to its database.
@@ -137,10 +128,7 @@ impl World {
                     db::rows(&mut client, &sql)
                 })
                 .collect();
-            assert!(
-                counts.windows(2).all(|two| two[0] == two[1]),
-                "{who:?}: {counts:?}"
-            );
+            assert!(counts.windows(2).all(|two| two[0] == two[1]), "{who:?}: {counts:?}");
         }
     }
 }
@@ -155,11 +143,8 @@ fn loop_function(contender: &Contender) -> String {
 /// Rows of the last week, as far as it lies in this month's partition.
 fn fill(contender: &Contender, rows: usize) -> String {
     let table = contender.table;
-    let (column, value) = if table == "bench.classic" {
-        ("", "")
-    } else {
-        (", subject", ", i.subject")
-    };
+    let (column, value) =
+        if table == "bench.classic" { ("", "") } else { (", subject", ", i.subject") };
     format!(
         "SET timezone = 'UTC';
          INSERT INTO {table} (tenant_id, name, data, created_at{column})
