@@ -46,6 +46,46 @@ AS 'MODULE_PATHNAME', 'try_log_event_text_wrapper';
 COMMENT ON FUNCTION eventlog.try_log_event(uuid, text, text, timestamptz, text, text, text) IS
 'As try_log_event with jsonb, but the payload is text, so that one that is no JSON is a fault of the event too. Literals pick this form.';
 
+CREATE FUNCTION eventlog.log_events(
+    tenant_ids       uuid[],
+    names            text[],
+    data             text[],
+    occurred_at      timestamptz[] DEFAULT NULL,
+    actors           text[]        DEFAULT NULL,
+    subjects         text[]        DEFAULT NULL,
+    idempotency_keys text[]        DEFAULT NULL,
+    producer         uuid          DEFAULT NULL,
+    batch_number     bigint        DEFAULT NULL,
+    with_verdicts    boolean       DEFAULT false,
+    OUT written      bigint,
+    OUT duplicate    bigint,
+    OUT sampled      bigint,
+    OUT rejected     bigint,
+    OUT is_repeat    boolean,
+    OUT verdicts     jsonb
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'log_events_wrapper';
+
+COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean) IS
+'Logs a batch: arrays of one length, an element an event; tenant_ids, data and those after it may be NULL. Good events go in, bad ones into rejected_events; the counts come back, and on request a verdict for each position. A batch_number that the producer has sent before writes nothing and returns the counts of then.';
+
+CREATE FUNCTION eventlog.log_events(
+    events        jsonb,
+    with_verdicts boolean DEFAULT false,
+    OUT written   bigint,
+    OUT duplicate bigint,
+    OUT sampled   bigint,
+    OUT rejected  bigint,
+    OUT is_repeat boolean,
+    OUT verdicts  jsonb
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'log_events_jsonb_wrapper';
+
+COMMENT ON FUNCTION eventlog.log_events(jsonb, boolean) IS
+'Logs a batch given as a JSON array of objects with the keys tenant_id, name, data, occurred_at, actor, subject, idempotency_key.';
+
 CREATE FUNCTION eventlog.validate_event(
     name text,
     data jsonb DEFAULT '{}',
@@ -86,19 +126,17 @@ COMMENT ON FUNCTION eventlog.current_tenant() IS
 'The tenant of this connection, from where eventlog.tenant_source says. 42501 if there is none.';
 
 CREATE FUNCTION eventlog.guard(
-    id          bigint,
-    tenant_id   uuid,
-    name        text,
-    data        jsonb,
-    occurred_at timestamptz,
-    actor       text,
-    subject     text,
-    weight      real
+    id      bigint,
+    name    text,
+    data    jsonb,
+    actor   text,
+    subject text,
+    weight  real
 ) RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'guard_wrapper';
 
-COMMENT ON FUNCTION eventlog.guard(bigint, uuid, text, jsonb, timestamptz, text, text, real) IS
+COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
 'The check of the policy events_guard: applies the rules of event_types to a plain INSERT.';
 
 CREATE FUNCTION eventlog.registry_changed() RETURNS trigger

@@ -111,7 +111,8 @@ BEGIN
             CONSTRAINT event_types_keys_check CHECK (
                 array_position(required_keys, NULL) IS NULL
                 AND array_position(optional_keys, NULL) IS NULL
-                AND array_position(subject_keys, NULL) IS NULL),
+                AND array_position(subject_keys, NULL) IS NULL
+                AND cardinality(subject_keys) <= 8),
             CONSTRAINT event_types_allowed_values_check CHECK (
                 jsonb_typeof(allowed_values) = 'object'
                 AND NOT jsonb_path_exists(allowed_values, 'strict $.* ? (@.type() != "array")')
@@ -187,6 +188,54 @@ BEGIN
     COMMENT ON COLUMN eventlog.rejected_events.sqlstate IS 'The SQLSTATE that log_event would have raised.';
     COMMENT ON COLUMN eventlog.rejected_events.reason IS 'Message and detail; no value of the payload.';
     COMMENT ON COLUMN eventlog.rejected_events.role_name IS 'The role that called.';
+
+    IF eventlog._is_missing('idempotency_keys') THEN
+        CREATE TABLE eventlog.idempotency_keys (
+            tenant_id  uuid        NOT NULL,
+            key        text        NOT NULL COLLATE "C",
+            event_id   bigint,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant_id, key)
+        );
+        PERFORM eventlog._close('eventlog.idempotency_keys');
+    END IF;
+    COMMENT ON TABLE eventlog.idempotency_keys IS
+        'Idempotency keys that were seen, and the event of each. A key older than eventlog.idempotency_window counts as new.';
+    COMMENT ON COLUMN eventlog.idempotency_keys.tenant_id IS 'The tenant; keys of tenants are apart.';
+    COMMENT ON COLUMN eventlog.idempotency_keys.key IS 'The key, at most 255 bytes.';
+    COMMENT ON COLUMN eventlog.idempotency_keys.event_id IS 'The id of the first event of the key.';
+    COMMENT ON COLUMN eventlog.idempotency_keys.created_at IS 'When it was seen.';
+
+    IF eventlog._is_missing('producers') THEN
+        CREATE TABLE eventlog.producers (
+            role_name    name        NOT NULL,
+            producer     uuid        NOT NULL,
+            batch_number bigint,
+            written      bigint      NOT NULL DEFAULT 0,
+            duplicate    bigint      NOT NULL DEFAULT 0,
+            sampled      bigint      NOT NULL DEFAULT 0,
+            rejected     bigint      NOT NULL DEFAULT 0,
+            batches      bigint      NOT NULL DEFAULT 0,
+            gaps         bigint      NOT NULL DEFAULT 0,
+            created_at   timestamptz NOT NULL DEFAULT now(),
+            updated_at   timestamptz NOT NULL DEFAULT now(),
+            CONSTRAINT producers_pkey PRIMARY KEY (role_name, producer)
+        );
+        PERFORM eventlog._close('eventlog.producers');
+    END IF;
+    COMMENT ON TABLE eventlog.producers IS
+        'Writers that number their batches, so that one that is sent again is written once.';
+    COMMENT ON COLUMN eventlog.producers.role_name IS 'The role that the writer connects as.';
+    COMMENT ON COLUMN eventlog.producers.producer IS 'The uuid that the writer gave itself.';
+    COMMENT ON COLUMN eventlog.producers.batch_number IS 'Number of its last batch.';
+    COMMENT ON COLUMN eventlog.producers.written IS 'Events of that batch that were written.';
+    COMMENT ON COLUMN eventlog.producers.duplicate IS 'Events of that batch whose idempotency key was seen.';
+    COMMENT ON COLUMN eventlog.producers.sampled IS 'Events of that batch that sampling left out.';
+    COMMENT ON COLUMN eventlog.producers.rejected IS 'Events of that batch that were quarantined.';
+    COMMENT ON COLUMN eventlog.producers.batches IS 'Batches so far.';
+    COMMENT ON COLUMN eventlog.producers.gaps IS 'Numbers that were skipped so far.';
+    COMMENT ON COLUMN eventlog.producers.created_at IS 'When the first batch came.';
+    COMMENT ON COLUMN eventlog.producers.updated_at IS 'When the last batch came.';
 
     IF eventlog._is_missing('tenant_roles') THEN
         CREATE TABLE eventlog.tenant_roles (

@@ -68,7 +68,7 @@ BEGIN
     PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_insert',
         'FOR INSERT WITH CHECK (tenant_id = eventlog.current_tenant())');
     PERFORM eventlog._ensure_policy('eventlog.events', 'events_guard',
-        'AS RESTRICTIVE FOR INSERT WITH CHECK (eventlog.guard(id, tenant_id, name, data, occurred_at, actor, subject, weight))');
+        'AS RESTRICTIVE FOR INSERT WITH CHECK (eventlog.guard(id, name, data, actor, subject, weight))');
     PERFORM eventlog._ensure_policy('eventlog.rejected_events', 'rejected_events_tenant_select',
         'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
     -- No tenant's data: whoever was granted SELECT may read.

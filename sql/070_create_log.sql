@@ -65,7 +65,8 @@ CREATE FUNCTION eventlog._tables() RETURNS TABLE (table_name name)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'tenant_roles', 'log_config']::name[])
+    SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'idempotency_keys', 'producers', 'tenant_roles',
+                        'log_config']::name[])
 $$;
 
 -- 55000 where create_log() was not called.

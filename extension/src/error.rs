@@ -92,6 +92,7 @@ impl Fault {
 
 /// The fault in an error that PostgreSQL raised below us, or the error back if it is not one of
 /// the event's.
+#[allow(clippy::result_large_err, reason = "the error as pgrx has it, on a path that is rare")]
 pub(crate) fn fault_of(error: CaughtError) -> Result<Fault, CaughtError> {
     let fault = match &error {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {

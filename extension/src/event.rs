@@ -9,6 +9,7 @@ use crate::datum::{Jsonb, Text};
 use crate::error::{Fault, shown};
 use crate::guc::{self, UnknownName};
 use crate::registry::{self, LONGEST_NAME, Log};
+use crate::rights::Caller;
 use crate::spi::{As, Kept, Mode, Params, Session};
 use crate::{payload, tenant};
 
@@ -18,7 +19,7 @@ pub(crate) const LONGEST_KEY: usize = 255;
 const POSTGRES_INFINITIES: [i64; 2] = [i64::MIN, i64::MAX];
 
 /// An event as the caller gave it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Event<'a> {
     pub(crate) tenant_id: Option<Uuid>,
     pub(crate) name: Option<Text<'a>>,
@@ -32,8 +33,7 @@ pub(crate) struct Event<'a> {
 /// An event that passed every check, as it will be stored.
 pub(crate) struct Ready<'a> {
     pub(crate) log: Rc<Log>,
-    /// Whether policies bind the caller, and so the guard will see the row.
-    pub(crate) is_bound: bool,
+    pub(crate) caller: Caller,
     pub(crate) tenant_id: [u8; 16],
     pub(crate) name: Text<'a>,
     pub(crate) data: Jsonb<'a>,
@@ -62,8 +62,8 @@ impl<'a> Event<'a> {
     /// Checks the event in the order that DESIGN section 5 gives.
     pub(crate) fn check(&self) -> Result<Verdict<'a>, Fault> {
         let log = registry::current()?;
-        let is_bound = log.policies_bind();
-        let tenant_id = self.tenant(&log, is_bound)?;
+        let caller = log.caller();
+        let tenant_id = self.tenant(&log, caller)?;
         let name = self.name.ok_or_else(|| Fault::null("name"))?;
         let event_type = match log.find(name.as_str()) {
             Ok(event_type) => event_type,
@@ -80,7 +80,7 @@ impl<'a> Event<'a> {
         key_fits(self.idempotency_key)?;
         let checked = payload::check(event_type, data)?;
         Ok(Verdict::Ready(Ready {
-            is_bound,
+            caller,
             tenant_id,
             name,
             data: checked.data,
@@ -93,11 +93,11 @@ impl<'a> Event<'a> {
 
     /// Whose event it is. The policies would refuse another tenant's as well, but only once the row
     /// is made, and in fewer words.
-    fn tenant(&self, log: &Log, is_bound: bool) -> Result<[u8; 16], Fault> {
+    fn tenant(&self, log: &Log, caller: Caller) -> Result<[u8; 16], Fault> {
+        log.require_writer()?;
         let Some(tenant) = self.tenant_id else { return tenant::current() };
         let tenant = *tenant.as_bytes();
-        if is_bound && !log.is_service() && tenant::current()? != tenant {
-            log.require_writer()?;
+        if caller.is_bound && !caller.is_service && tenant::current()? != tenant {
             return Err(Fault::new(
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 format!("tenant {} is not this connection's", Uuid::from_bytes(tenant)),
@@ -122,7 +122,6 @@ impl<'a> Event<'a> {
                     "a name is of a-z, 0-9, _ and ., begins with a letter, and has at most {LONGEST_NAME} bytes"
                 )));
         }
-        log.require_writer()?;
         {
             let session = Session::begin();
             let _owner = As::role(log.owner);

@@ -2,6 +2,7 @@
 
 use crate::datum::Jsonb;
 use crate::jsonb::{Container, Value, key_order};
+use crate::payload::MOST_SUBJECT_PARTS;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
@@ -74,7 +75,7 @@ impl EventType {
         for name in optional_keys.iter().chain(&actor_key) {
             key(&mut keys, name).is_actor |= Some(name) == actor_key.as_ref();
         }
-        for (part, name) in subject_keys.iter().enumerate() {
+        for (part, name) in subject_keys.iter().enumerate().take(MOST_SUBJECT_PARTS) {
             key(&mut keys, name).subject_part = Some(part);
         }
         if let Some(rules) = allowed_values {
@@ -90,7 +91,7 @@ impl EventType {
             keys,
             allow_other_keys,
             max_bytes: usize::try_from(max_bytes).unwrap_or(0),
-            subject_parts: subject_keys.len(),
+            subject_parts: subject_keys.len().min(MOST_SUBJECT_PARTS),
         }
     }
 }

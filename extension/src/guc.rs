@@ -36,6 +36,7 @@ static TENANT_SOURCE: GucSetting<TenantSource> =
     GucSetting::<TenantSource>::new(TenantSource::setting);
 static ON_UNKNOWN_NAME: GucSetting<UnknownName> =
     GucSetting::<UnknownName>::new(UnknownName::reject);
+static IDEMPOTENCY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
 thread_local! {
@@ -58,6 +59,10 @@ pub(crate) fn tenant_source() -> TenantSource {
 
 pub(crate) fn on_unknown_name() -> UnknownName {
     ON_UNKNOWN_NAME.get()
+}
+
+pub(crate) fn idempotency_window_micros() -> i64 {
+    i64::from(IDEMPOTENCY_WINDOW.get()) * 1_000_000
 }
 
 pub(crate) fn tenant_setting() -> TenantSetting {
@@ -123,6 +128,16 @@ pub(crate) fn init() {
         &ON_UNKNOWN_NAME,
         GucContext::Suset,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"eventlog.idempotency_window",
+        c"Sets how long an idempotency key is remembered.",
+        c"In seconds, 1 to 2592000 (30 days), default 86400 (a day): an older key counts as new.",
+        &IDEMPOTENCY_WINDOW,
+        1,
+        2_592_000,
+        GucContext::Suset,
+        GucFlags::UNIT_S,
     );
     GucRegistry::define_int_guc(
         c"eventlog.lock_timeout",

@@ -64,6 +64,11 @@ impl<'a> Container<'a> {
         Container(bytes)
     }
 
+    /// The container as a root container of its own.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
     fn word(&self, index: usize) -> u32 {
         let at = index * 4;
         u32::from_ne_bytes(self.0[at..at + 4].try_into().expect("four bytes"))

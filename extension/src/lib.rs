@@ -6,13 +6,16 @@
 //! | file | what lives there |
 //! |---|---|
 //! | `event`, `insert` | the checks that every verb shares, and the INSERT |
+//! | `batch`, `producer`, `idempotency` | many events in one statement, each exactly once |
 //! | `payload`, `jsonb`, `numeric` | the one pass over a payload, in PostgreSQL's binary form |
 //! | `registry`, `event_type` | the cached enum of event types |
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `quarantine`, `partition` | what runs as the log's owner |
-//! | `error`, `guc`, `datum`, `parse`, `spi` | faults, settings, and the server's own interfaces |
+//! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
+mod array;
+mod batch;
 mod check_import;
 mod datum;
 mod erase_tenant;
@@ -21,13 +24,16 @@ mod event;
 mod event_type;
 mod guard;
 mod guc;
+mod idempotency;
 mod insert;
 mod jsonb;
 mod log_event;
+mod log_events;
 mod numeric;
 mod parse;
 mod partition;
 mod payload;
+mod producer;
 mod quarantine;
 mod registry;
 mod rights;

@@ -25,7 +25,10 @@ fn log_event(
     require_read_write(c"log_event()");
     let event = Event { tenant_id, name, data, occurred_at, actor, subject, idempotency_key };
     match event.check() {
-        Ok(Verdict::Ready(ready)) => insert::one(&ready),
+        Ok(Verdict::Ready(ready)) => match insert::one_keyed(&ready, idempotency_key) {
+            Ok(id) => id,
+            Err(fault) => fault.raise(),
+        },
         Ok(Verdict::Quarantine(fault)) => {
             quarantine::put(&event, None, fault);
             None

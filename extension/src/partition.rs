@@ -6,7 +6,7 @@ use pgrx::datum::IntoDatum;
 use pgrx::pg_sys;
 
 use crate::registry::Log;
-use crate::spi::{As, Kept, Mode, Params, Rows, Session};
+use crate::spi::{As, Kept, Mode, Params, Rows, Session, now};
 
 thread_local! {
     /// The generation of the log and the span of `created_at` that is known to be covered, from
@@ -28,8 +28,7 @@ thread_local! {
 /// the catalog is asked, and a missing partition is made as the log's owner, in the caller's
 /// transaction, under `eventlog.lock_timeout`.
 pub(crate) fn ensure(log: &Log) {
-    // SAFETY: reads a variable of the transaction.
-    let now = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    let now = now();
     let (generation, from, until) = COVERED.get();
     if generation == log.generation() && from <= now && now < until {
         return;

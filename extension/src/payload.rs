@@ -1,17 +1,22 @@
 //! The one pass over a payload: nulls stripped, rules checked, actor and subject promoted, size
 //! bounded. Gives what would be stored, or all faults at once.
 
+use std::borrow::Cow;
+
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys;
 
 use crate::datum::{Jsonb, Text};
 use crate::error::{Fault, shown};
 use crate::event_type::{EventType, Key, Scalar};
 use crate::jsonb::{self, Container, TooDeep, Value, key_order};
 use crate::numeric;
+use crate::spi::is_too_deep;
 
 /// Longest actor or subject, in bytes.
 pub(crate) const LONGEST_LABEL: usize = 512;
+
+/// Most keys that a subject is joined from (a CHECK of `event_types` says the same).
+pub(crate) const MOST_SUBJECT_PARTS: usize = 8;
 
 /// What is stored of a payload, and what is taken from it.
 #[derive(Debug)]
@@ -21,12 +26,6 @@ pub(crate) struct Checked<'a> {
     pub(crate) changed: bool,
     pub(crate) actor: Option<Text<'a>>,
     pub(crate) subject: Option<Text<'a>>,
-}
-
-/// As PostgreSQL's own recursive functions ask, but without raising.
-fn is_too_deep() -> bool {
-    // SAFETY: compares the stack pointer with `max_stack_depth`.
-    unsafe { pg_sys::stack_is_too_deep() }
 }
 
 impl From<TooDeep> for Fault {
@@ -52,7 +51,7 @@ pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Check
     let mut faults = Vec::new();
     let mut changed = false;
     let mut actor = None;
-    let mut subject = vec![None; event_type.subject_parts];
+    let mut subject = [None; MOST_SUBJECT_PARTS];
     let mut rules = event_type.keys.iter().peekable();
     for (key, value) in root.pairs() {
         if matches!(value, Value::Null) {
@@ -74,10 +73,10 @@ pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Check
                     faults.push(format!("key {} has a value that is not allowed", shown(&rule.name)));
                 }
                 if rule.is_actor {
-                    actor = label(value);
+                    actor = Some(value);
                 }
                 if let Some(part) = rule.subject_part {
-                    subject[part] = label(value);
+                    subject[part] = Some(value);
                 }
             }
             None if event_type.allow_other_keys => {}
@@ -102,8 +101,8 @@ pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Check
     Ok(Checked {
         data: stored,
         changed,
-        actor: actor.map(|actor| promoted("actor", &actor)).transpose()?,
-        subject: join(subject).map(|subject| promoted("subject", &subject)).transpose()?,
+        actor: promoted("actor", &[actor])?,
+        subject: promoted("subject", &subject[..event_type.subject_parts])?,
     })
 }
 
@@ -167,27 +166,28 @@ fn equals(allowed: &Scalar, value: Value<'_>) -> bool {
     }
 }
 
-/// A scalar as text; nothing for an object or array.
-fn label(value: Value<'_>) -> Option<String> {
-    match value {
-        Value::String(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::Numeric(bytes) => Some(numeric::to_text(bytes)),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Null | Value::Container(_) => None,
+/// The scalars as text, joined by `/`; nothing unless all of them are there.
+fn promoted<'a>(what: &str, parts: &[Option<Value<'_>>]) -> Result<Option<Text<'a>>, Fault> {
+    let mut text: Cow<'_, str> = Cow::Borrowed("");
+    for (place, part) in parts.iter().enumerate() {
+        let part = match part {
+            Some(Value::String(bytes)) => String::from_utf8_lossy(bytes),
+            Some(Value::Numeric(bytes)) => numeric::to_text(bytes).into(),
+            Some(Value::Bool(value)) => value.to_string().into(),
+            Some(Value::Null | Value::Container(_)) | None => return Ok(None),
+        };
+        if place == 0 {
+            text = part;
+        } else {
+            text.to_mut().push('/');
+            text.to_mut().push_str(&part);
+        }
     }
-}
-
-/// The parts joined by `/`, where all of them are there.
-fn join(parts: Vec<Option<String>>) -> Option<String> {
     if parts.is_empty() {
-        return None;
+        return Ok(None);
     }
-    parts.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
-}
-
-fn promoted<'a>(what: &str, text: &str) -> Result<Text<'a>, Fault> {
-    label_fits(what, text)?;
-    Ok(Text::copy_of(text))
+    label_fits(what, &text)?;
+    Ok(Some(Text::copy_of(&text)))
 }
 
 /// An actor or subject must fit: 22023 otherwise.

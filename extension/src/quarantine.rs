@@ -6,7 +6,7 @@ use pgrx::{direct_function_call, pg_sys};
 use crate::datum::Text;
 use crate::error::Fault;
 use crate::event::{Event, uuid_datum};
-use crate::spi::{As, Kept, Mode, Params, Session};
+use crate::spi::{As, Kept, Mode, Params, Session, role_name};
 use crate::{registry, tenant};
 
 /// Largest payload that is kept, in bytes of text; of a larger one only the reason is.
@@ -38,9 +38,15 @@ thread_local! {
     ) };
 }
 
-/// Puts the event into the quarantine, as the log's owner, and says so in a WARNING. `text` is the
-/// payload as it came where it was text. A role that may not write events gets the WARNING only.
+/// Puts the event into the quarantine and says so in a WARNING.
 pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, fault: Fault) {
+    store(event, text, &fault);
+    fault.warn();
+}
+
+/// Puts the event into the quarantine, as the log's owner. `text` is the payload as it came where
+/// it was text. Of a role that may not write events nothing is kept.
+pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, fault: &Fault) {
     let log = match registry::current() {
         Ok(log) => log,
         Err(no_log) => no_log.raise(),
@@ -51,8 +57,7 @@ pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, fault: Fault) {
         let claimed = event.tenant_id.map(|tenant| *tenant.as_bytes());
         let name = event.name.map(|name| cut(name.as_str(), LONGEST_NAME));
         let data = text.or_else(|| event.data.map(|data| as_text(data.datum())));
-        // SAFETY: reads a variable.
-        let role = unsafe { role_name(pg_sys::GetUserId()) };
+        let role = role_name();
         let params = Params::new([
             own.as_ref().map(uuid_datum),
             claimed.as_ref().map(uuid_datum),
@@ -70,7 +75,6 @@ pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, fault: Fault) {
         let _owner = As::role(log.owner);
         INSERT.with(|plan| plan.execute(&session, Mode::Write, params));
     }
-    fault.warn();
 }
 
 fn cut<'a>(text: &str, characters: usize) -> Text<'a> {
@@ -85,20 +89,4 @@ fn as_text<'a>(jsonb: pg_sys::Datum) -> Text<'a> {
             .expect("jsonb_out is not null")
     };
     Text::copy_of(&text.to_string_lossy())
-}
-
-/// # Safety
-/// Inside a transaction.
-unsafe fn role_name(role: pg_sys::Oid) -> pg_sys::Datum {
-    // SAFETY: with `noerr` a dropped role gives null; a `name` is 64 bytes, zeroed first.
-    unsafe {
-        let name = pg_sys::GetUserNameFromId(role, true);
-        let copy = pg_sys::palloc0(pg_sys::NAMEDATALEN as usize).cast::<std::ffi::c_char>();
-        if !name.is_null() {
-            let length = std::ffi::CStr::from_ptr(name).to_bytes().len();
-            let most = pg_sys::NAMEDATALEN as usize - 1;
-            std::ptr::copy_nonoverlapping(name, copy, length.min(most));
-        }
-        pg_sys::Datum::from(copy)
-    }
 }

@@ -37,7 +37,14 @@ thread_local! {
         c"SELECT relname::pg_catalog.text, oid, relowner FROM pg_catalog.pg_class
            WHERE relnamespace OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_namespace
                    WHERE nspname OPERATOR(pg_catalog.=) 'eventlog')
-             AND relname OPERATOR(pg_catalog.=) ANY (ARRAY['events', 'event_types', 'tenant_roles', 'rejected_events'])",
+             AND relname OPERATOR(pg_catalog.=) ANY (ARRAY['events', 'event_types', 'tenant_roles'])
+          UNION ALL
+          SELECT 'ids', d.objid, 0
+            FROM pg_catalog.pg_depend d
+           WHERE d.refobjid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')
+             AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+             AND d.refclassid OPERATOR(pg_catalog.=) d.classid
+             AND d.deptype OPERATOR(pg_catalog.=) 'i' AND d.refobjsubid OPERATOR(pg_catalog.=) 1",
         &[],
     ) };
     static EVENT_TYPES: Kept = const { Kept::new(
@@ -68,6 +75,8 @@ pub(crate) struct Log {
     is_provisional: bool,
     pub(crate) owner: pg_sys::Oid,
     pub(crate) events: pg_sys::Oid,
+    /// The sequence of the identity column.
+    pub(crate) ids: pg_sys::Oid,
     types: HashMap<Box<str>, Rc<EventType>>,
     tenants_of_roles: HashMap<Box<str>, [u8; 16]>,
     pub(crate) service_roles: Vec<pg_sys::Oid>,
@@ -126,6 +135,7 @@ impl Log {
         let (events, owner) = find("events")?;
         let (event_types, _) = find("event_types")?;
         let (tenant_roles, _) = find("tenant_roles")?;
+        let (ids, _) = find("ids")?;
         for (watched, oid) in WATCHED.iter().zip([event_types, tenant_roles, events]) {
             watched.store(oid.to_u32(), Ordering::Relaxed);
         }
@@ -141,6 +151,7 @@ impl Log {
             is_provisional: spi::in_parallel_mode(),
             owner,
             events,
+            ids,
             types: HashMap::new(),
             tenants_of_roles: HashMap::new(),
             service_roles,
@@ -273,10 +284,25 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
     }
 }
 
+/// Roles and memberships decide who is bound by policies: `rights` keeps that by generation.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn roles_changed(_arg: pg_sys::Datum, _cache: SyscacheId, _hash: u32) {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Asks PostgreSQL for the invalidations. Once, from `_PG_init`.
 pub(crate) fn init() {
-    // SAFETY: the callback is guarded and only counts.
+    use pg_sys::SysCacheIdentifier::{AUTHMEMROLEMEM, AUTHOID};
+
+    // SAFETY: the callbacks are guarded and only count.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
+        for cache in [AUTHMEMROLEMEM, AUTHOID] {
+            let none = pg_sys::Datum::null();
+            pg_sys::CacheRegisterSyscacheCallback(cache as SyscacheId, Some(roles_changed), none);
+        }
     }
 }
+
+/// PostgreSQL's number of a system cache.
+type SyscacheId = std::ffi::c_int;

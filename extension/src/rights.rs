@@ -1,42 +1,79 @@
 //! What the current role may do with the log.
 
+use std::cell::Cell;
+
 use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::registry::Log;
+use crate::spi::current_role;
+
+/// The current role as the log sees it. Worked out once for a role and a generation of the log:
+/// grants, policies, ownership and memberships that change start a new generation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    role: pg_sys::Oid,
+    generation: u64,
+    /// Policies bind it, and so the guard sees what it inserts.
+    pub(crate) is_bound: bool,
+    /// It has the rights of the log's owner.
+    pub(crate) is_owner: bool,
+    /// It may insert into `events`.
+    is_writer: bool,
+    /// A policy lets it insert for other tenants than its own.
+    pub(crate) is_service: bool,
+}
+
+thread_local! {
+    static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
+}
 
 impl Log {
-    /// Whether the policies of `events` bind the current role.
-    pub(crate) fn policies_bind(&self) -> bool {
-        // SAFETY: reads the caches; with `noError` it raises nothing.
-        let rls = unsafe { pg_sys::check_enable_rls(self.events, pg_sys::InvalidOid, true) };
-        rls == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
+    /// The current role.
+    pub(crate) fn caller(&self) -> Caller {
+        let role = current_role();
+        match CALLER.get() {
+            Some(caller) if caller.role == role && caller.generation == self.generation() => caller,
+            _ => {
+                let caller = self.examine(role);
+                CALLER.set(Some(caller));
+                caller
+            }
+        }
     }
 
-    /// Whether a policy lets the current role insert for other tenants than its own.
-    pub(crate) fn is_service(&self) -> bool {
-        // SAFETY: reads the caches.
-        let role = unsafe { pg_sys::GetUserId() };
-        self.service_roles.iter().any(|service| {
-            // In a policy, 0 stands for PUBLIC.
-            // SAFETY: as above.
-            *service == pg_sys::InvalidOid || unsafe { pg_sys::has_privs_of_role(role, *service) }
-        })
+    fn examine(&self, role: pg_sys::Oid) -> Caller {
+        // In a policy, 0 stands for PUBLIC.
+        let has = |of: pg_sys::Oid| {
+            // SAFETY: reads the caches.
+            of == pg_sys::InvalidOid || unsafe { pg_sys::has_privs_of_role(role, of) }
+        };
+        // SAFETY: reads the caches; with `noError` check_enable_rls raises nothing.
+        let (rls, is_writer) = unsafe {
+            let column = pg_sys::get_attnum(self.events, c"tenant_id".as_ptr());
+            let may_insert = pg_sys::ACL_INSERT as pg_sys::AclMode;
+            (
+                pg_sys::check_enable_rls(self.events, role, true),
+                pg_sys::pg_class_aclcheck(self.events, role, may_insert)
+                    == pg_sys::AclResult::ACLCHECK_OK
+                    || pg_sys::pg_attribute_aclcheck(self.events, column, role, may_insert)
+                        == pg_sys::AclResult::ACLCHECK_OK,
+            )
+        };
+        Caller {
+            role,
+            generation: self.generation(),
+            is_bound: rls == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32,
+            is_owner: has(self.owner),
+            is_writer,
+            is_service: self.service_roles.iter().any(|service| has(*service)),
+        }
     }
 
     /// Whether the current role may insert into `events`: asked before anything is done as the
     /// log's owner on its behalf.
     pub(crate) fn is_writer(&self) -> bool {
-        // SAFETY: reads the caches.
-        unsafe {
-            let role = pg_sys::GetUserId();
-            let column = pg_sys::get_attnum(self.events, c"tenant_id".as_ptr());
-            let may_insert = pg_sys::ACL_INSERT as pg_sys::AclMode;
-            pg_sys::pg_class_aclcheck(self.events, role, may_insert)
-                == pg_sys::AclResult::ACLCHECK_OK
-                || pg_sys::pg_attribute_aclcheck(self.events, column, role, may_insert)
-                    == pg_sys::AclResult::ACLCHECK_OK
-        }
+        self.caller().is_writer
     }
 
     pub(crate) fn require_writer(&self) -> Result<(), Fault> {
@@ -53,6 +90,10 @@ impl Log {
 
 /// Refuses to write in a READ ONLY transaction and on a standby, as INSERT does (25006).
 pub(crate) fn require_read_write(verb: &std::ffi::CStr) {
-    // SAFETY: the name ends in NUL; raises or does nothing.
-    unsafe { pg_sys::PreventCommandIfReadOnly(verb.as_ptr()) };
+    // SAFETY: reads a variable; the name ends in NUL; raises or does nothing.
+    unsafe {
+        if pg_sys::XactReadOnly {
+            pg_sys::PreventCommandIfReadOnly(verb.as_ptr());
+        }
+    }
 }

@@ -29,3 +29,4 @@ extension_sql_file!(
     name = "import_events",
     requires = ["reference_tenants"]
 );
+extension_sql_file!("../sql/120_quarantine.sql", name = "quarantine", requires = ["import_events"]);

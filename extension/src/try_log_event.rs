@@ -62,10 +62,17 @@ fn try_log_event_text(
 /// Checks before it opens its subtransaction, which an event that is refused then never needs.
 fn run(event: &Event<'_>, text: Option<Text<'_>>) -> Option<i64> {
     let fault = match event.check() {
-        Ok(Verdict::Ready(ready)) => match in_subtransaction(|| insert::one(&ready)) {
-            Ok(id) => return id,
-            Err(fault) => fault,
-        },
+        Ok(Verdict::Ready(ready)) => {
+            let inserted = match event.idempotency_key {
+                // Opens a subtransaction of its own.
+                Some(_) => insert::one_keyed(&ready, event.idempotency_key),
+                None => in_subtransaction(|| Some(insert::one(&ready))).map(Option::flatten),
+            };
+            match inserted {
+                Ok(id) => return id,
+                Err(fault) => fault,
+            }
+        }
         Ok(Verdict::Quarantine(fault)) | Err(fault) => fault,
     };
     give_up(event, text, fault);

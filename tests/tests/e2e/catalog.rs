@@ -43,6 +43,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["erase_tenant", "vu"],
         ["guard", "vu"],
         ["log_event", "vu"],
+        ["log_events", "vu"],
         ["registry_changed", "vu"],
         ["try_log_event", "vu"],
         ["validate_event", "ss"],

@@ -16,7 +16,14 @@ fn literal(random: &mut Random, kind: &str) -> String {
         "timestamp with time zone" => quote(random.pick::<&str>(&[
             "2026-01-01", "infinity", "-infinity", "4713-01-01 BC", "294276-12-31", "now", "2026-02-30", "epoch",
         ])),
-        "text[]" => quote(random.pick::<&str>(&["{}", "{a}", "{a,b,NULL}", "{{a},{b}}", "{a", "[2:3]={a,b}", "{billing}"])),
+        "uuid[]" => {
+            let n = random.below(4);
+            let list: Vec<String> = (0..n).map(|_| literal(random, "uuid").replace("'0'", "NULL")).collect();
+            format!("ARRAY[{}]", list.join(","))
+        }
+        "timestamp with time zone[]" => quote(random.pick::<&str>(&["{}", "{now}", "{now,NULL}", "{infinity,now,epoch}"])),
+        "text[]" => quote(random.pick::<&str>(&["{}", "{a}", "{a,b,NULL}", "{{a},{b}}", "{a", "[2:3]={a,b}", "{billing}", "{conversation_started}",
+            "{conversation_started,tool_used}", "{NULL}", "{\"{}\",\"{\"}", "{\"{\\\"toolName\\\": 1}\",NULL}"])),
         "boolean" => (*random.pick(&["true", "false"])).to_owned(),
         "integer" => random.pick(&["0", "1", "-1", "2048", "2147483647", "2147483648"]).to_string(),
         "bigint" => random.pick(&["0", "1", "-1", "9223372036854775807"]).to_string(),
@@ -82,7 +89,7 @@ fn random_calls_of_every_function_lose_no_backend_and_find_no_internal_error() {
     let functions = functions(&mut superuser);
     let verbs: Vec<_> = functions
         .iter()
-        .filter(|(name, _)| ["log_event", "try_log_event", "validate_event", "guard", "current_tenant", "_check_import"].contains(&name.as_str()))
+        .filter(|(name, _)| ["log_event", "log_events", "try_log_event", "validate_event", "guard", "current_tenant", "_check_import"].contains(&name.as_str()))
         .cloned()
         .collect();
     let upkeep: Vec<_> = functions.iter().filter(|function| !verbs.contains(function)).cloned().collect();

@@ -17,6 +17,8 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         ("event_types", "SELECT" | "COPY TO") => reads || writes,
         // A view of the catalog.
         ("_partitions", "SELECT") => reads || writes,
+        // A view over rejected_events with the caller's own rights.
+        ("stat_rejected", "SELECT") => reads,
         _ => false,
     }
 }
@@ -33,7 +35,8 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
         "UPDATE" if is_table => {
             let column = match relation {
                 "log_config" => "premake",
-                "tenant_roles" => "tenant_id",
+                "tenant_roles" | "idempotency_keys" => "tenant_id",
+                "producers" => "gaps",
                 _ => "name",
             };
             format!("UPDATE {name} SET {column} = {column}")
@@ -131,7 +134,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname <> 'tenant_roles' ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'idempotency_keys') ORDER BY 1",
     );
     assert_eq!(of_tenants, [["events"], ["rejected_events"]]);
     for source in ["setting", "jwt", "role"] {

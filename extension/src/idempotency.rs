@@ -1,0 +1,104 @@
+//! Idempotency keys: the first event of a key is the event; later ones get its id.
+//!
+//! A key is looked up before the INSERT and claimed after it, in the same subtransaction, so that
+//! it holds the event's id and a key seen in a transaction that rolled back was never seen. Where
+//! another transaction claimed it in between, the claim fails, the subtransaction is undone, and
+//! the key is looked up again. Claims are sorted, else two batches could wait for each other.
+
+use pgrx::prelude::*;
+
+use crate::array;
+use crate::datum::Text;
+use crate::error::Fault;
+use crate::event::uuid_datum;
+use crate::guc;
+use crate::registry::Log;
+use crate::spi::{As, Kept, Mode, Params, Rows, Session, now};
+
+/// How often keys are looked up again that another transaction claimed meanwhile.
+pub(crate) const TRIES: usize = 10;
+
+/// A key of a tenant.
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'a> {
+    pub(crate) tenant_id: [u8; 16],
+    pub(crate) key: Text<'a>,
+}
+
+thread_local! {
+    static FIND: Kept = const { Kept::new(
+        c"SELECT k.n, i.event_id
+            FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS k (tenant_id, key, n)
+            JOIN eventlog.idempotency_keys i
+              ON i.tenant_id OPERATOR(pg_catalog.=) k.tenant_id AND i.key OPERATOR(pg_catalog.=) k.key
+           WHERE i.created_at OPERATOR(pg_catalog.>) $3",
+        &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+    static CLAIM: Kept = const { Kept::new(
+        c"INSERT INTO eventlog.idempotency_keys AS i (tenant_id, key, event_id)
+          SELECT k.tenant_id, k.key, k.event_id
+            FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
+                    AS k (tenant_id, key, event_id)
+          ON CONFLICT ON CONSTRAINT idempotency_keys_pkey
+          DO UPDATE SET event_id = excluded.event_id, created_at = excluded.created_at
+              WHERE i.created_at OPERATOR(pg_catalog.<=) $4",
+        &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::INT8ARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+}
+
+/// Keys that are older than this were not seen.
+fn window_start() -> pg_sys::Datum {
+    pg_sys::Datum::from(now() - guc::idempotency_window_micros())
+}
+
+fn columns(keys: &[Key<'_>]) -> (pg_sys::Datum, pg_sys::Datum) {
+    (
+        array::of(pg_sys::UUIDOID, keys.iter().map(|key| Some(uuid_datum(&key.tenant_id)))),
+        array::of(pg_sys::TEXTOID, keys.iter().map(|key| Some(key.key.datum()))),
+    )
+}
+
+/// For each key: nothing if it was not seen, else the id of its event, so far as that is known.
+/// Sees what is committed by now, whatever snapshot the transaction has.
+pub(crate) fn find(log: &Log, keys: &[Key<'_>]) -> Vec<Option<Option<i64>>> {
+    let mut found = vec![None; keys.len()];
+    let (tenants, texts) = columns(keys);
+    let params = Params::new([Some(tenants), Some(texts), Some(window_start())]);
+    let session = Session::begin();
+    let _owner = As::role(log.owner);
+    FIND.with(|plan| plan.execute(&session, Mode::ReadLatest, params));
+    let rows = Rows::last(&session);
+    for row in 0..rows.len() {
+        if let Some(n) = rows.get::<i64>(row, 1) {
+            found[n as usize - 1] = Some(rows.get::<i64>(row, 2));
+        }
+    }
+    found
+}
+
+/// Claims the keys for these events; false if one of them is another transaction's by now, and the
+/// caller must roll back. Waits for transactions that are about to claim one.
+pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> bool {
+    if claims.is_empty() {
+        return true;
+    }
+    claims.sort_by(|(a, _), (b, _)| {
+        (a.tenant_id, a.key.as_str()).cmp(&(b.tenant_id, b.key.as_str()))
+    });
+    let keys: Vec<Key<'_>> = claims.iter().map(|(key, _)| *key).collect();
+    let (tenants, texts) = columns(&keys);
+    let ids = claims.iter().map(|(_, id)| id.map(pg_sys::Datum::from));
+    let ids = array::of(pg_sys::INT8OID, ids);
+    let params = Params::new([Some(tenants), Some(texts), Some(ids), Some(window_start())]);
+    let session = Session::begin();
+    let _owner = As::role(log.owner);
+    CLAIM.with(|plan| plan.execute(&session, Mode::Write, params)) == claims.len() as u64
+}
+
+/// 40001, after many tries.
+pub(crate) fn contended() -> Fault {
+    Fault::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        "idempotency keys were claimed by other transactions again and again",
+    )
+}

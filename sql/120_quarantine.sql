@@ -1,0 +1,79 @@
+-- The quarantine: what was refused, and putting it in after the rule was mended.
+
+CREATE FUNCTION eventlog._stat_rejected()
+RETURNS TABLE (tenant_id uuid, name text, sqlstate text, reason text, events bigint,
+               first_at timestamptz, last_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM eventlog._require_log();
+    RETURN QUERY
+    SELECT r.tenant_id, r.name, r.sqlstate, r.reason, count(*), min(r.created_at), max(r.created_at)
+      FROM eventlog.rejected_events r
+     GROUP BY r.tenant_id, r.name, r.sqlstate, r.reason;
+END
+$$;
+
+CREATE VIEW eventlog.stat_rejected AS SELECT * FROM eventlog._stat_rejected();
+
+COMMENT ON VIEW eventlog.stat_rejected IS
+'Counts of rejected_events by tenant, name and reason, as far as the caller may read them.';
+GRANT SELECT ON eventlog.stat_rejected TO PUBLIC;
+
+-- Events that were refused because they were another tenant's are never replayed: the owner, who
+-- replays, could write what the caller could not.
+CREATE FUNCTION eventlog.replay_rejected(
+    name      text        DEFAULT NULL,
+    since     timestamptz DEFAULT NULL,
+    row_limit integer     DEFAULT 10000,
+    OUT replayed       bigint,
+    OUT still_rejected bigint
+)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    row     eventlog.rejected_events;
+    fault   text;
+    state   text;
+    more    text;
+BEGIN
+    PERFORM eventlog._require_log();
+    replayed := 0;
+    still_rejected := 0;
+    FOR row IN
+        SELECT * FROM eventlog.rejected_events r
+         WHERE (replay_rejected.name IS NULL OR r.name = replay_rejected.name)
+           AND (replay_rejected.since IS NULL OR r.created_at >= replay_rejected.since)
+           AND r.sqlstate <> '42501' AND r.data IS NOT NULL
+           AND (r.tenant_id IS NULL OR r.claimed_tenant_id IS NULL OR r.tenant_id = r.claimed_tenant_id)
+         ORDER BY r.id
+         LIMIT replay_rejected.row_limit
+           FOR UPDATE SKIP LOCKED
+    LOOP
+        BEGIN
+            PERFORM eventlog.log_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
+                                       coalesce(row.occurred_at, row.created_at), row.actor, row.subject,
+                                       row.idempotency_key);
+            DELETE FROM eventlog.rejected_events r WHERE r.id = row.id;
+            replayed := replayed + 1;
+        EXCEPTION
+            WHEN data_exception OR integrity_constraint_violation OR undefined_object
+                 OR program_limit_exceeded OR insufficient_privilege THEN
+                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, fault = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL;
+                -- The reason of now; a malformed payload keeps its own, without the text that
+                -- PostgreSQL quotes.
+                UPDATE eventlog.rejected_events r
+                   SET sqlstate = state, reason = concat_ws(': ', fault, CASE WHEN state NOT LIKE '22%' THEN nullif(more, '') END)
+                 WHERE r.id = row.id;
+                still_rejected := still_rejected + 1;
+        END;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.replay_rejected(text, timestamptz, integer) IS
+'Logs quarantined events again after a rule was mended, as the log''s owner, each once: of a name, or all; refused since a time, or ever; at most row_limit, oldest first. occurred_at is when they were first logged, unless the client said. What is still refused stays, with the reason of now; what was another tenant''s, or too large to be kept, stays as it is.';
