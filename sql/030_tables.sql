@@ -259,6 +259,7 @@ BEGIN
             tenants_table      text,
             tenants_method     text,
             tenants_key        name,
+            service_roles      text[]      NOT NULL DEFAULT '{}',
             created_at         timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT log_config_only_row_check CHECK (only_row),
             CONSTRAINT log_config_retention_check CHECK (retention > '0'::interval),
@@ -276,6 +277,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.tenants_table IS 'The table that reference_tenants() tied the log to.';
     COMMENT ON COLUMN eventlog.log_config.tenants_method IS 'How it is tied: foreign_key or trigger.';
     COMMENT ON COLUMN eventlog.log_config.tenants_key IS 'Its key column.';
+    COMMENT ON COLUMN eventlog.log_config.service_roles IS 'The roles that grant_service() was given.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
 END
 $$;

@@ -16,7 +16,15 @@ DECLARE
                                   current_user::regrole::oid);
     relation  regclass;
 BEGIN
+    IF NOT is_new THEN
+        PERFORM eventlog._require_owner(current_user::regrole);
+    END IF;
     PERFORM eventlog._check_partition_interval(create_log.partition_interval);
+    IF create_log.retention <= '0'::interval OR create_log.premake < '0'::interval THEN
+        RAISE EXCEPTION 'retention is %, premake is %: the one must be positive, the other not negative',
+                coalesce(create_log.retention::text, 'not given'), coalesce(create_log.premake::text, 'not given')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''90 days'' and ''1 year''';
+    END IF;
 
     PERFORM eventlog._create_events();
     PERFORM eventlog._create_event_types();
@@ -32,6 +40,7 @@ BEGIN
     END IF;
     PERFORM eventlog._make_partitions();
     PERFORM eventlog._apply_policies();
+    PERFORM eventlog._ensure_services();
     PERFORM eventlog._ensure_tenants();
 
     IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN

@@ -1,5 +1,37 @@
 -- Upkeep of the enum, under the caller's own rights: event_types is the log owner's to change.
 
+-- Says in words what the CHECKs of event_types would say in a row of values.
+CREATE FUNCTION eventlog._check_definition(name text, status text, max_bytes integer, allowed_values jsonb,
+                                           keys text[]) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF name IS NULL THEN
+        RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF name !~ '^[a-z][a-z0-9_.]*(\.\*)?$' OR octet_length(name) > 128 THEN
+        RAISE EXCEPTION '"%" cannot be a name of an event', left(name, 80)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'a name is of a-z, 0-9, _ and ., begins with a letter, has at most 128 bytes, and may end in .*';
+    ELSIF status NOT IN ('active', 'deprecated', 'retired') THEN
+        RAISE EXCEPTION 'unknown status "%"', left(status, 80)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'active, deprecated or retired';
+    ELSIF max_bytes NOT BETWEEN 8 AND 16777216 THEN
+        RAISE EXCEPTION 'max_bytes is %, it must be from 8 to 16777216', max_bytes
+            USING ERRCODE = 'invalid_parameter_value', HINT = '8 bytes is an empty object; the default is 2048';
+    ELSIF array_position(keys, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a key must not be null' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF allowed_values IS NOT NULL AND (
+            jsonb_typeof(allowed_values) <> 'object'
+            OR jsonb_path_exists(allowed_values, 'strict $.* ? (@.type() != "array")')
+            OR jsonb_path_exists(allowed_values,
+                'strict $.*[*] ? (@.type() == "object" || @.type() == "array" || @.type() == "null")')) THEN
+        RAISE EXCEPTION 'allowed_values must give an array of strings, numbers or booleans for each key'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as {"role": ["user", "assistant"]}';
+    END IF;
+END
+$$;
+
 CREATE FUNCTION eventlog.define_event(
     name             text,
     domain           text    DEFAULT NULL,
@@ -23,6 +55,14 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM eventlog._require_log();
+    PERFORM eventlog._check_definition(define_event.name, define_event.status, define_event.max_bytes,
+        define_event.allowed_values,
+        coalesce(define_event.required_keys, '{}') || coalesce(define_event.optional_keys, '{}')
+            || coalesce(define_event.subject_keys, '{}'));
+    IF cardinality(define_event.subject_keys) > 8 THEN
+        RAISE EXCEPTION 'subject_keys has % keys, limit 8', cardinality(define_event.subject_keys)
+            USING ERRCODE = 'program_limit_exceeded';
+    END IF;
     INSERT INTO eventlog.event_types AS t (name, domain, description, required_keys, optional_keys,
             allow_other_keys, allowed_values, max_bytes, actor_key, subject_keys, duration_key,
             success_key, error_key, status, successor)
@@ -70,6 +110,9 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM eventlog._require_log();
+    IF retire_event.name IS NULL THEN
+        RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     UPDATE eventlog.event_types t
        SET status = 'retired', successor = coalesce(retire_event.successor, t.successor)
      WHERE t.name = retire_event.name;

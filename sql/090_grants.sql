@@ -1,11 +1,41 @@
 -- What a role may do with the log. Roles are the DBA's own; sql/roles.sql offers three.
 
+-- 55000 without a log, 22004 without a role, 42501 for a caller without the rights of the log's
+-- owner: PostgreSQL itself would only warn that nothing was granted.
+CREATE FUNCTION eventlog._require_owner(role regrole) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    owner regrole;
+BEGIN
+    PERFORM eventlog._require_log();
+    IF role IS NULL THEN
+        RAISE EXCEPTION 'role must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    owner := (SELECT relowner FROM pg_class WHERE oid = 'eventlog.events'::regclass);
+    IF NOT pg_has_role(current_user, owner, 'USAGE') THEN
+        RAISE EXCEPTION 'permission denied: the log belongs to %', owner
+            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s;', owner);
+    END IF;
+END
+$$;
+
+-- True, said by the extension: a service's policies go with it, and leave the log closed.
+CREATE FUNCTION eventlog.any_tenant() RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT true';
+
+COMMENT ON FUNCTION eventlog.any_tenant() IS
+'The condition of the policies of service roles: true for every row.';
+
 CREATE FUNCTION eventlog.grant_writer(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM eventlog._require_log();
+    PERFORM eventlog._require_owner(role);
     EXECUTE format('GRANT USAGE ON SCHEMA eventlog TO %s', role);
     -- id and created_at are left out: they are the server's.
     EXECUTE format('GRANT INSERT (tenant_id, name, data, occurred_at, actor, subject, weight)
@@ -22,7 +52,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM eventlog._require_log();
+    PERFORM eventlog._require_owner(role);
     EXECUTE format('GRANT USAGE ON SCHEMA eventlog TO %s', role);
     EXECUTE format('GRANT SELECT ON TABLE eventlog.events, eventlog.rejected_events, eventlog.event_types,
                         eventlog.log_config TO %s', role);
@@ -36,60 +66,46 @@ CREATE FUNCTION eventlog.grant_service(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    policy record;
 BEGIN
     PERFORM eventlog.grant_writer(role);
     PERFORM eventlog.grant_reader(role);
-    FOR policy IN
-        SELECT * FROM (VALUES
-            ('eventlog.events'::regclass,          'events_service_select',          'FOR SELECT', 'USING (true)'),
-            ('eventlog.events'::regclass,          'events_service_insert',          'FOR INSERT', 'WITH CHECK (true)'),
-            ('eventlog.rejected_events'::regclass, 'rejected_events_service_select', 'FOR SELECT', 'USING (true)')
-        ) AS p (relation, policy, command, condition)
-    LOOP
-        PERFORM eventlog._add_to_policy(policy.relation, policy.policy::name, policy.command, policy.condition, role);
-    END LOOP;
+    UPDATE eventlog.log_config SET service_roles = service_roles || role::text
+     WHERE role::text <> ALL (service_roles);
+    PERFORM eventlog._ensure_services();
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.grant_service(regrole) IS
 'Lets a role log and read the events of every tenant.';
 
-CREATE FUNCTION eventlog._add_to_policy(relation regclass, policy name, command text, condition text, role regrole)
-RETURNS void
+-- Makes the policies of service roles as log_config lists the roles; create_log() calls it too,
+-- since DROP EXTENSION … CASCADE takes them. A role that was dropped is left out.
+CREATE FUNCTION eventlog._ensure_services() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    roles oid[] := (SELECT polroles FROM pg_policy WHERE polrelid = relation AND polname = policy);
-BEGIN
-    IF roles IS NULL THEN
-        EXECUTE format('CREATE POLICY %I ON %s %s TO %s %s', policy, relation, command, role, condition);
-    ELSIF NOT role::oid = ANY (roles) THEN
-        EXECUTE format('ALTER POLICY %I ON %s TO %s', policy, relation,
-            (SELECT string_agg(r::regrole::text, ', ') FROM unnest(roles || role::oid) AS r));
-    END IF;
-END
-$$;
-
-CREATE FUNCTION eventlog._remove_from_policies(role regrole) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
+    wanted oid[] := (SELECT array_agg(to_regrole(s.r)::oid ORDER BY s.n) FROM eventlog.log_config c,
+                            unnest(c.service_roles) WITH ORDINALITY AS s (r, n) WHERE to_regrole(s.r) IS NOT NULL);
+    roles  text  := (SELECT string_agg(w.r::regrole::text, ', ' ORDER BY w.n)
+                       FROM unnest(wanted) WITH ORDINALITY AS w (r, n));
     policy record;
 BEGIN
     FOR policy IN
-        SELECT p.polname, p.polrelid::regclass AS relation, array_remove(p.polroles, role::oid) AS roles
-          FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-         WHERE c.relnamespace = 'eventlog'::regnamespace AND role::oid = ANY (p.polroles)
+        SELECT p.*, (SELECT polroles FROM pg_policy WHERE polrelid = p.relation AND polname = p.name) AS has
+          FROM (VALUES
+            ('eventlog.events'::regclass,          'events_service_select',          'FOR SELECT', 'USING (eventlog.any_tenant())'),
+            ('eventlog.events'::regclass,          'events_service_insert',          'FOR INSERT', 'WITH CHECK (eventlog.any_tenant())'),
+            ('eventlog.rejected_events'::regclass, 'rejected_events_service_select', 'FOR SELECT', 'USING (eventlog.any_tenant())')
+        ) AS p (relation, name, command, condition)
     LOOP
-        IF policy.roles = '{}' THEN
-            EXECUTE format('DROP POLICY %I ON %s', policy.polname, policy.relation);
-        ELSE
-            EXECUTE format('ALTER POLICY %I ON %s TO %s', policy.polname, policy.relation,
-                (SELECT string_agg(r::regrole::text, ', ') FROM unnest(policy.roles) AS r));
+        IF policy.has IS NOT NULL AND wanted IS NULL THEN
+            EXECUTE format('DROP POLICY %I ON %s', policy.name, policy.relation);
+        ELSIF policy.has IS NOT NULL AND NOT (policy.has @> wanted AND wanted @> policy.has) THEN
+            EXECUTE format('ALTER POLICY %I ON %s TO %s', policy.name, policy.relation, roles);
+        ELSIF policy.has IS NULL AND wanted IS NOT NULL THEN
+            EXECUTE format('CREATE POLICY %I ON %s %s TO %s %s', policy.name, policy.relation, policy.command,
+                           roles, policy.condition);
         END IF;
     END LOOP;
 END
@@ -101,13 +117,26 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     table_name name;
+    grantor    regrole;
+    caller     text := current_setting('role');
 BEGIN
-    PERFORM eventlog._require_log();
-    PERFORM eventlog._remove_from_policies(role);
+    PERFORM eventlog._require_owner(role);
+    UPDATE eventlog.log_config SET service_roles = array_remove(service_roles, role::text)
+     WHERE role::text = ANY (service_roles);
+    PERFORM eventlog._ensure_services();
     FOR table_name IN SELECT t.table_name FROM eventlog._tables() t LOOP
         EXECUTE format('REVOKE ALL ON TABLE eventlog.%I FROM %s', table_name, role);
     END LOOP;
-    EXECUTE format('REVOKE ALL ON SCHEMA eventlog FROM %s', role);
+    -- USAGE of the schema may have been granted by its owner and by the log's: a REVOKE takes back
+    -- only what its own role granted.
+    FOR grantor IN
+        SELECT DISTINCT acl.grantor FROM pg_namespace n, aclexplode(n.nspacl) acl
+         WHERE n.nspname = 'eventlog' AND acl.grantee = role::oid AND pg_has_role(acl.grantor, 'MEMBER')
+    LOOP
+        EXECUTE format('SET LOCAL ROLE %s', grantor);
+        EXECUTE format('REVOKE ALL ON SCHEMA eventlog FROM %s', role);
+        EXECUTE format('SET LOCAL ROLE %s', CASE caller WHEN 'none' THEN 'none' ELSE quote_ident(caller) END);
+    END LOOP;
 END
 $$;
 

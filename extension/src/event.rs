@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use crate::datum::{Jsonb, Text};
 use crate::error::{Fault, shown};
 use crate::guc::{self, UnknownName};
-use crate::registry::{self, LONGEST_NAME, Log};
+use crate::registry::{self, LONGEST_NAME, Log, is_well_formed};
 use crate::rights::Caller;
 use crate::spi::{As, Kept, Mode, Params, Session};
 use crate::{payload, tenant};
@@ -113,10 +113,7 @@ impl<'a> Event<'a> {
     /// Adds the unknown name to the enum, in the caller's transaction, and checks again.
     fn check_registered(&self, log: &Log, name: Text<'_>) -> Result<Verdict<'a>, Fault> {
         let text = name.as_str();
-        let well_formed = text.len() <= LONGEST_NAME
-            && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'));
-        if !well_formed {
+        if !is_well_formed(text) {
             return Err(Fault::argument(format!("{} cannot be registered as a name", shown(text)))
                 .hint(format!(
                     "a name is of a-z, 0-9, _ and ., begins with a letter, and has at most {LONGEST_NAME} bytes"

@@ -126,7 +126,7 @@ fn check(row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             "weight is set by the log, not by an INSERT",
         )
-        .hint("leave the column out; a weight comes from the sample_rate of the event type"));
+        .hint("leave the column out"));
     }
     event::labels_fit(None, row.actor, row.subject)?;
     if payload::check(event_type, data)?.changed {

@@ -176,8 +176,7 @@ impl Log {
 
     /// The type of a name: its own row, or where wildcards are allowed the longest prefix's.
     pub(crate) fn find(&self, name: &str) -> Result<&Rc<EventType>, Fault> {
-        let found = self.types.get(name).or_else(|| self.wildcard(name));
-        match found {
+        match self.lookup(name) {
             Some(event_type) if event_type.status == Status::Retired => {
                 let fault = Fault::new(
                     PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
@@ -194,11 +193,17 @@ impl Log {
     }
 
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.types.contains_key(name) || self.wildcard(name).is_some()
+        self.lookup(name).is_some()
+    }
+
+    /// A wildcard's own row is a rule, not a name.
+    fn lookup(&self, name: &str) -> Option<&Rc<EventType>> {
+        let own = self.types.get(name).filter(|event_type| !event_type.name.ends_with(".*"));
+        own.or_else(|| self.wildcard(name))
     }
 
     fn wildcard(&self, name: &str) -> Option<&Rc<EventType>> {
-        if !guc::allow_wildcards() || name.len() > LONGEST_NAME {
+        if !guc::allow_wildcards() || !is_well_formed(name) {
             return None;
         }
         name.rmatch_indices('.').find_map(|(dot, _)| self.types.get(&*format!("{}.*", &name[..dot])))
@@ -226,7 +231,9 @@ impl Log {
         let mut near: Vec<_> = self
             .types
             .values()
-            .filter(|event_type| event_type.status != Status::Retired)
+            .filter(|event_type| {
+                event_type.status != Status::Retired && !event_type.name.ends_with(".*")
+            })
             .map(|event_type| (strsim::damerau_levenshtein(name, &event_type.name), &event_type.name))
             .filter(|(distance, _)| *distance <= most)
             .collect();
@@ -242,6 +249,13 @@ impl Log {
     pub(crate) fn tenant_of_role(&self, role: &str) -> Option<[u8; 16]> {
         self.tenants_of_roles.get(role).copied()
     }
+}
+
+/// What a CHECK of `event_types` says of a name.
+pub(crate) fn is_well_formed(name: &str) -> bool {
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'))
 }
 
 fn read_type(rows: &Rows<'_>, row: usize) -> Option<EventType> {

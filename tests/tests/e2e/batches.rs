@@ -3,8 +3,6 @@
 use eventlog_tests::{Db, TENANT_A, TENANT_B, assert_refused, refused, rows, scaled, text};
 use postgres::Client;
 
-const PRODUCER: &str = "cccccccc-cccc-4ccc-8ccc-cccccccccccc";
-
 fn open() -> Db {
     let db = Db::new();
     db.superuser()
@@ -268,5 +266,4 @@ fn replayed_events_go_in_once_after_the_rule_was_mended() {
     assert_eq!(left, [["pong", "22P02"], ["other", "42704"], ["pong", "42501"]]);
     assert_eq!(rows(&mut owner, "SELECT * FROM eventlog.replay_rejected(since => now() + interval '1 hour')"), [["0", "0"]]);
     assert_refused(&mut member, replay, "42501", "");
-    let _ = PRODUCER;
 }

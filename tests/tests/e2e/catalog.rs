@@ -143,7 +143,7 @@ fn create_log_takes_its_arguments_and_refuses_bad_ones() {
     assert_refused(&mut superuser, "SELECT eventlog.create_log(taxonomies => '{biling}')", "22023", "unknown taxonomy \"biling\"");
     assert_refused(&mut superuser, "SELECT eventlog.create_log(partition_interval => '1 month 3 days')", "22023", "partition_interval");
     assert_refused(&mut superuser, "SELECT eventlog.create_log(partition_interval => '1 second')", "22023", "partition_interval");
-    assert_refused(&mut superuser, "SELECT eventlog.create_log(retention => '-1 day')", "23514", "retention");
+    assert_refused(&mut superuser, "SELECT eventlog.create_log(retention => '-1 day')", "22023", "retention");
     assert_refused(&mut superuser, "SELECT eventlog.create_log(owner => 'nobody_of_that_name')", "42704", "nobody_of_that_name");
     superuser
         .batch_execute(

@@ -1,8 +1,10 @@
 //! End-to-end tests of the extension against private clusters.
 
+mod batches;
 mod call_shapes;
 mod catalog;
 mod errors;
+mod exactly_once;
 mod flights;
 mod fuzz;
 mod guard;
@@ -10,6 +12,7 @@ mod hostile;
 mod matrix;
 mod oracle;
 mod payload;
+mod readme;
 mod registry;
 mod sessions;
 mod tenant;
