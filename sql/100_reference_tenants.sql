@@ -15,8 +15,13 @@ CREATE FUNCTION eventlog.reference_tenants(
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    former regclass;
 BEGIN
-    PERFORM eventlog._require_log();
+    PERFORM eventlog._require_owner(current_user::regrole);
+    IF tenants IS NULL THEN
+        RAISE EXCEPTION 'tenants must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     IF method IS NULL OR method NOT IN ('foreign_key', 'trigger', 'none') THEN
         RAISE EXCEPTION 'unknown method "%"', method
             USING ERRCODE = 'invalid_parameter_value', HINT = 'foreign_key, trigger or none';
@@ -31,12 +36,17 @@ BEGIN
                   HINT = format('SELECT eventlog.reference_tenants(%L, tenant_key => ''<column>'');', tenants);
     END IF;
 
-    -- One tie at a time: the former one goes.
+    -- One tie at a time: the former one goes, of whatever table it was.
     IF EXISTS (SELECT FROM pg_constraint
                 WHERE conrelid = 'eventlog.events'::regclass AND conname = 'events_tenant_id_fkey') THEN
         ALTER TABLE eventlog.events DROP CONSTRAINT events_tenant_id_fkey;
     END IF;
-    EXECUTE format('DROP TRIGGER IF EXISTS eventlog_erase_tenant ON %s', tenants);
+    FOR former IN
+        SELECT t.tgrelid FROM pg_trigger t
+         WHERE t.tgname = 'eventlog_erase_tenant' AND t.tgfoid = 'eventlog.erase_tenant()'::regprocedure
+    LOOP
+        EXECUTE format('DROP TRIGGER eventlog_erase_tenant ON %s', former);
+    END LOOP;
 
     IF method = 'foreign_key' THEN
         -- Checks the rows that are there, under a lock that lets readers through.

@@ -27,7 +27,10 @@ DECLARE
     valid      bigint;
     key_prefix text := format('import of %s: ', source);
 BEGIN
-    PERFORM eventlog._require_log();
+    PERFORM eventlog._require_owner(current_user::regrole);
+    IF source IS NULL THEN
+        RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
     SELECT string_agg(format('"%s"', wanted), ', ') INTO missing
       FROM unnest(ARRAY['id', 'tenant_id', 'name', 'data', 'created_at']) AS wanted
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = wanted
@@ -58,11 +61,13 @@ BEGIN
         CREATE TEMPORARY TABLE pg_temp._eventlog_import ON COMMIT DROP AS
         SELECT r.id, r.tenant_id, r.name, coalesce(v.data, r.data) AS data, r.created_at,
                r.occurred_at, coalesce(r.actor, v.actor) AS actor, coalesce(r.subject, v.subject) AS subject,
-               v.sqlstate, concat_ws(': ', v.message, v.detail) AS reason
+               v.sqlstate, concat_ws(': ', v.message, v.detail) AS reason,
+               CASE WHEN v.sqlstate IS NOT NULL THEN
+                   %L || coalesce(r.id::text, 'row ' || md5(r::text)) END AS key
           FROM (%s) r
          CROSS JOIN LATERAL eventlog._check_import(
                     r.id, r.tenant_id, r.name, r.data, r.created_at, r.occurred_at, r.actor, r.subject) v
-    $sql$, source_rows);
+    $sql$, key_prefix, source_rows);
 
     SELECT c.partition_interval INTO STRICT step FROM eventlog.log_config c;
     SELECT count(DISTINCT s.from_at) INTO partitions
@@ -96,11 +101,10 @@ BEGIN
     SELECT i.tenant_id, left(i.name, 200),
            CASE WHEN octet_length(i.data::text) <= 65536 THEN i.data::text END,
            coalesce(i.occurred_at, i.created_at), left(i.actor, 200), left(i.subject, 200),
-           key_prefix || coalesce(i.id::text, 'no id'), i.sqlstate, i.reason, current_user
+           i.key, i.sqlstate, i.reason, current_user
       FROM pg_temp._eventlog_import i
      WHERE i.sqlstate IS NOT NULL
-       AND NOT EXISTS (SELECT FROM eventlog.rejected_events r
-                        WHERE r.idempotency_key = key_prefix || coalesce(i.id::text, 'no id'));
+       AND NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = i.key);
     GET DIAGNOSTICS rejected = ROW_COUNT;
 
     SELECT count(*) - imported - rejected INTO already_there FROM pg_temp._eventlog_import;

@@ -47,9 +47,7 @@ impl Array {
                 &mut nulls,
                 &mut count,
             );
-            Ok((0..count as usize)
-                .map(|i| (!*nulls.add(i)).then(|| *values.add(i)))
-                .collect())
+            Ok((0..count as usize).map(|i| (!*nulls.add(i)).then(|| *values.add(i))).collect())
         }
     }
 }

@@ -171,7 +171,8 @@ impl Batch {
             let log = std::rc::Rc::clone(&first.ready.log);
             let attempt = in_subtransaction(|| {
                 let ids = insert::many(items.iter().map(|item| &item.ready));
-                let claims = items.iter().zip(&ids).filter_map(|(item, id)| Some((item.key()?, *id)));
+                let claims =
+                    items.iter().zip(&ids).filter_map(|(item, id)| Some((item.key()?, *id)));
                 idempotency::claim(&log, claims.collect()).then_some(ids)
             });
             match attempt {

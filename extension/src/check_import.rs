@@ -45,9 +45,7 @@ fn check_import(
     };
     TableIterator::once(match checked {
         Ok((data, actor, subject)) => (Some(data), actor, subject, None, None, None),
-        Err(fault) => {
-            (None, None, None, Some(fault.sqlstate()), Some(fault.message), fault.detail)
-        }
+        Err(fault) => (None, None, None, Some(fault.sqlstate()), Some(fault.message), fault.detail),
     })
 }
 
@@ -61,9 +59,10 @@ fn check(
     let name = name.ok_or_else(|| Fault::null("name"))?;
     let log = registry::current()?;
     let event_type = log.find(name.as_str())?;
-    for at in times {
-        event::labels_fit(at, actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
+    for (what, at) in ["created_at", "occurred_at"].into_iter().zip(times) {
+        event::is_finite(what, at)?;
     }
+    event::labels_fit(actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
     let checked = payload::check(event_type, data.unwrap_or_else(Jsonb::empty_object))?;
     // Copied, since a row is given back after the arguments are gone.
     Ok((

@@ -76,7 +76,8 @@ impl<'a> Event<'a> {
         };
         let data = self.data.unwrap_or_else(Jsonb::empty_object);
         let occurred_at = self.occurred_at.map(|at| at.into_inner());
-        labels_fit(occurred_at, self.actor.map(|a| a.as_str()), self.subject.map(|s| s.as_str()))?;
+        is_finite("occurred_at", occurred_at)?;
+        labels_fit(self.actor.map(|a| a.as_str()), self.subject.map(|s| s.as_str()))?;
         key_fits(self.idempotency_key)?;
         let checked = payload::check(event_type, data)?;
         Ok(Verdict::Ready(Ready {
@@ -136,15 +137,16 @@ impl<'a> Event<'a> {
     }
 }
 
-/// The clock must be finite, actor and subject must fit: 22023 otherwise.
-pub(crate) fn labels_fit(
-    occurred_at: Option<i64>,
-    actor: Option<&str>,
-    subject: Option<&str>,
-) -> Result<(), Fault> {
-    if occurred_at.is_some_and(|at| POSTGRES_INFINITIES.contains(&at)) {
-        return Err(Fault::argument("occurred_at must be finite"));
+/// A clock must be finite: 22023 otherwise.
+pub(crate) fn is_finite(what: &str, at: Option<i64>) -> Result<(), Fault> {
+    if at.is_some_and(|at| POSTGRES_INFINITIES.contains(&at)) {
+        return Err(Fault::argument(format!("{what} must be finite")));
     }
+    Ok(())
+}
+
+/// Actor and subject must fit: 22023 otherwise.
+pub(crate) fn labels_fit(actor: Option<&str>, subject: Option<&str>) -> Result<(), Fault> {
     actor.map_or(Ok(()), |actor| payload::label_fits("actor", actor))?;
     subject.map_or(Ok(()), |subject| payload::label_fits("subject", subject))
 }

@@ -128,7 +128,7 @@ fn check(row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
         )
         .hint("leave the column out"));
     }
-    event::labels_fit(None, row.actor, row.subject)?;
+    event::labels_fit(row.actor, row.subject)?;
     if payload::check(event_type, data)?.changed {
         return Err(Fault::new(
             PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,

@@ -88,9 +88,8 @@ pub(crate) fn one(ready: &Ready<'_>) -> Option<i64> {
     }
     let rows = [row(ready)];
     let params = Params::new([tenant, name, data, occurred_at, actor, subject]);
-    let (written, passed) = guard::with_checked(&rows, || {
-        ONE.with(|plan| plan.execute(&session, Mode::Write, params))
-    });
+    let (written, passed) =
+        guard::with_checked(&rows, || ONE.with(|plan| plan.execute(&session, Mode::Write, params)));
     if written == 0 {
         return None;
     }
@@ -178,9 +177,8 @@ fn row<'r>(ready: &'r Ready<'_>) -> Row<'r> {
 
 fn next_id(ready: &Ready<'_>) -> i64 {
     // SAFETY: the sequence of the identity column, which the owner may use; raises if it is gone.
-    let id = unsafe {
-        direct_function_call::<i64>(pg_sys::nextval_oid, &[ready.log.ids.into_datum()])
-    };
+    let id =
+        unsafe { direct_function_call::<i64>(pg_sys::nextval_oid, &[ready.log.ids.into_datum()]) };
     id.expect("nextval is not null")
 }
 

@@ -87,7 +87,8 @@ fn log_events(
     ),
 > {
     let run = || {
-        let names = names.ok_or_else(|| Fault::null("names"))?.elements("names", pg_sys::TEXTOID)?;
+        let names =
+            names.ok_or_else(|| Fault::null("names"))?.elements("names", pg_sys::TEXTOID)?;
         let len = names.len();
         let column = |what: &str, array: Option<Array>, element| -> Result<_, Fault> {
             let Some(array) = array else { return Ok(None) };
@@ -137,7 +138,10 @@ fn log_events_jsonb(
         let events = events.ok_or_else(|| Fault::null("events"))?;
         let root = Container::root(events.bytes());
         if root.kind() != "an array" {
-            return Err(Fault::argument(format!("events must be a JSON array, found {}", root.kind())));
+            return Err(Fault::argument(format!(
+                "events must be a JSON array, found {}",
+                root.kind()
+            )));
         }
         batch::run(&Objects(root.elements().collect()), None, with_verdicts.unwrap_or(false))
     };
@@ -206,9 +210,8 @@ fn read<'a>(object: Container<'a>, event: &mut Event<'a>) -> Result<(), Fault> {
             ("tenant_id" | "occurred_at" | "name" | "actor" | "subject" | "idempotency_key", _) => {
                 Err(Fault::argument(format!("{key} must be a string")))
             }
-            _ => Err(Fault::argument(format!("an event has no key {}", shown(&key))).hint(
-                "tenant_id, name, data, occurred_at, actor, subject, idempotency_key",
-            )),
+            _ => Err(Fault::argument(format!("an event has no key {}", shown(&key)))
+                .hint("tenant_id, name, data, occurred_at, actor, subject, idempotency_key")),
         };
         first = first.and(fault);
     }

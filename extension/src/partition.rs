@@ -47,7 +47,8 @@ fn find(log: &Log, now: i64) -> bool {
     let found = COVERING
         .with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([now.into_datum()])));
     let rows = Rows::last(&session);
-    let span = (found == 1).then(|| Some((rows.get::<i64>(0, 1)?, rows.get::<i64>(0, 2)?))).flatten();
+    let span =
+        (found == 1).then(|| Some((rows.get::<i64>(0, 1)?, rows.get::<i64>(0, 2)?))).flatten();
     if let Some((from, until)) = span {
         COVERED.set((log.generation(), from, until));
     }

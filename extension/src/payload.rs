@@ -70,7 +70,8 @@ pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Check
                 if let Some(allowed) = &rule.allowed
                     && !allowed.iter().any(|one| equals(one, value))
                 {
-                    faults.push(format!("key {} has a value that is not allowed", shown(&rule.name)));
+                    faults
+                        .push(format!("key {} has a value that is not allowed", shown(&rule.name)));
                 }
                 if rule.is_actor {
                     actor = Some(value);
@@ -195,8 +196,5 @@ pub(crate) fn label_fits(what: &str, text: &str) -> Result<(), Fault> {
     if text.len() <= LONGEST_LABEL {
         return Ok(());
     }
-    Err(Fault::argument(format!(
-        "{what} is too long: {} bytes, limit {LONGEST_LABEL}",
-        text.len()
-    )))
+    Err(Fault::argument(format!("{what} is too long: {} bytes, limit {LONGEST_LABEL}", text.len())))
 }

@@ -27,7 +27,9 @@ impl Number {
             (Some(_), Some(batch)) if batch < 0 => {
                 Err(Fault::argument(format!("batch_number is {batch}, it must not be negative")))
             }
-            (Some(producer), Some(batch)) => Ok(Some(Number { producer: *producer.as_bytes(), batch })),
+            (Some(producer), Some(batch)) => {
+                Ok(Some(Number { producer: *producer.as_bytes(), batch }))
+            }
             (Some(_), None) => Err(Fault::argument("producer is given without batch_number")),
             (None, Some(_)) => Err(Fault::argument("batch_number is given without producer")),
         }

@@ -166,7 +166,8 @@ impl Log {
         TENANT_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
         let rows = Rows::last(&session);
         for row in 0..rows.len() {
-            if let (Some(role), Some(tenant)) = (rows.get::<String>(row, 1), rows.get::<Uuid>(row, 2))
+            if let (Some(role), Some(tenant)) =
+                (rows.get::<String>(row, 1), rows.get::<Uuid>(row, 2))
             {
                 log.tenants_of_roles.insert(role.into(), *tenant.as_bytes());
             }
@@ -184,7 +185,9 @@ impl Log {
                 );
                 Err(match &event_type.successor {
                     Some(successor) => fault.hint(format!("its successor is {}", shown(successor))),
-                    None => fault.hint("SELECT eventlog.define_event('<name>', status => 'active');"),
+                    None => {
+                        fault.hint("SELECT eventlog.define_event('<name>', status => 'active');")
+                    }
                 })
             }
             Some(event_type) => Ok(event_type),
@@ -206,7 +209,8 @@ impl Log {
         if !guc::allow_wildcards() || !is_well_formed(name) {
             return None;
         }
-        name.rmatch_indices('.').find_map(|(dot, _)| self.types.get(&*format!("{}.*", &name[..dot])))
+        name.rmatch_indices('.')
+            .find_map(|(dot, _)| self.types.get(&*format!("{}.*", &name[..dot])))
     }
 
     fn unknown(&self, name: &str) -> Fault {
@@ -234,7 +238,9 @@ impl Log {
             .filter(|event_type| {
                 event_type.status != Status::Retired && !event_type.name.ends_with(".*")
             })
-            .map(|event_type| (strsim::damerau_levenshtein(name, &event_type.name), &event_type.name))
+            .map(|event_type| {
+                (strsim::damerau_levenshtein(name, &event_type.name), &event_type.name)
+            })
             .filter(|(distance, _)| *distance <= most)
             .collect();
         near.sort();
@@ -260,7 +266,11 @@ pub(crate) fn is_well_formed(name: &str) -> bool {
 
 fn read_type(rows: &Rows<'_>, row: usize) -> Option<EventType> {
     let keys = |column| -> Vec<String> {
-        rows.get::<Vec<Option<String>>>(row, column).unwrap_or_default().into_iter().flatten().collect()
+        rows.get::<Vec<Option<String>>>(row, column)
+            .unwrap_or_default()
+            .into_iter()
+            .flatten()
+            .collect()
     };
     Some(EventType::new(
         rows.get::<String>(row, 1)?,

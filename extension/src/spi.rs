@@ -252,6 +252,10 @@ pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<O
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
+        #[allow(
+            clippy::result_large_err,
+            reason = "the error as pgrx has it, on a path that is rare"
+        )]
         let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(body())))
             .catch_others(Err)
             .catch_rust_panic(Err)

@@ -94,15 +94,16 @@ thread_local! {
 
 /// The tenant in `request.jwt.claims`, which PostgREST and Supabase set from a verified token.
 fn of_claims() -> Result<[u8; 16], Fault> {
-    let hint = "the token must carry the tenant's uuid in the claim that eventlog.tenant_claim names";
+    let hint =
+        "the token must carry the tenant's uuid in the claim that eventlog.tenant_claim names";
     // SAFETY: the name is a string; the result, if any, lives until the setting changes.
     let claims = unsafe {
         let value = pg_sys::GetConfigOption(c"request.jwt.claims".as_ptr(), true, false);
         if value.is_null() { None } else { Some(CStr::from_ptr(value)) }
     };
-    let claims = claims.filter(|claims| !claims.is_empty()).ok_or_else(|| {
-        none("no tenant: request.jwt.claims is not set").hint(hint)
-    })?;
+    let claims = claims
+        .filter(|claims| !claims.is_empty())
+        .ok_or_else(|| none("no tenant: request.jwt.claims is not set").hint(hint))?;
     let path = guc::tenant_claim();
     let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
         (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)

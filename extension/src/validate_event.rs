@@ -6,10 +6,9 @@ use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
 use crate::{payload, registry};
 
-type Row = (bool, Option<String>, Option<String>, Option<String>, Option<String>, Option<Jsonb<'static>>);
-
 /// What `log_event` would say of name and payload, and what it would store.
 #[pg_extern(sql = false)]
+#[allow(clippy::type_complexity, reason = "the columns of the answer")]
 fn validate_event(
     name: Option<Text<'_>>,
     data: Option<Jsonb<'_>>,
@@ -24,7 +23,7 @@ fn validate_event(
         name!(data, Option<Jsonb<'static>>),
     ),
 > {
-    let row: Row = match stored(name, data) {
+    let row = match stored(name, data) {
         Ok(data) => (true, None, None, None, None, Some(data)),
         Err(fault) => {
             let sqlstate = fault.sqlstate();

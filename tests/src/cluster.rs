@@ -53,7 +53,11 @@ pub fn pg_config(option: &str) -> String {
 pub fn major_version() -> u32 {
     let version = pg_config("--version");
     let digits = version.split_whitespace().nth(1).expect("PostgreSQL NN.N");
-    digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok()).expect("a number")
+    digits
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("a number")
 }
 
 /// User and group that run servers where we are root.

@@ -3,18 +3,63 @@
 use crate::random::Random;
 
 const KEYS: &[&str] = &[
-    "a", "b", "ab", "role", "sessionId", "conversationId", "durationMs", "", " ", "ä", "日本", "🙂",
-    "a\\\"b", "a\\\\b", "\\n", "aVeryLongKeyThatIsLongerThanMostOfTheOthersInHere", "A", "_", "0",
+    "a",
+    "b",
+    "ab",
+    "role",
+    "sessionId",
+    "conversationId",
+    "durationMs",
+    "",
+    " ",
+    "ä",
+    "日本",
+    "🙂",
+    "a\\\"b",
+    "a\\\\b",
+    "\\n",
+    "aVeryLongKeyThatIsLongerThanMostOfTheOthersInHere",
+    "A",
+    "_",
+    "0",
 ];
 
 const STRINGS: &[&str] = &[
-    "", "x", "user", "assistant", "ä", "日本語", "🙂🙂", "\\u00e9", "\\ud83d\\ude42", "\\u0001", "\\\\",
-    "\\\"", "<script>", "'; DROP TABLE events; --", "null", "\\t\\r\\n", "a\\u0300",
+    "",
+    "x",
+    "user",
+    "assistant",
+    "ä",
+    "日本語",
+    "🙂🙂",
+    "\\u00e9",
+    "\\ud83d\\ude42",
+    "\\u0001",
+    "\\\\",
+    "\\\"",
+    "<script>",
+    "'; DROP TABLE events; --",
+    "null",
+    "\\t\\r\\n",
+    "a\\u0300",
 ];
 
 const NUMBERS: &[&str] = &[
-    "0", "-0", "1", "1.0", "1.10", "-1", "42", "12345678901234567890.123456789", "1e400", "1E-400",
-    "0.1", "3.14159265358979323846264338327950288", "1e5", "-1e-5", "100000000000000000000000000",
+    "0",
+    "-0",
+    "1",
+    "1.0",
+    "1.10",
+    "-1",
+    "42",
+    "12345678901234567890.123456789",
+    "1e400",
+    "1E-400",
+    "0.1",
+    "3.14159265358979323846264338327950288",
+    "1e5",
+    "-1e-5",
+    "100000000000000000000000000",
 ];
 
 /// A value of at most `depth` levels.
@@ -39,7 +84,8 @@ pub fn object(random: &mut Random, depth: usize) -> String {
     let many = random.one_in(12);
     let n = if many { 20 + random.below(60) } else { random.below(7) };
     let pairs = list(n, || {
-        let key = if many { format!("k{}", random.below(1000)) } else { (*random.pick(KEYS)).to_owned() };
+        let key =
+            if many { format!("k{}", random.below(1000)) } else { (*random.pick(KEYS)).to_owned() };
         format!("\"{key}\":{}", value(random, depth))
     });
     format!("{{{pairs}}}")

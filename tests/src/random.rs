@@ -12,10 +12,13 @@ impl Random {
 
     /// Seeded by `EVENTLOG_SEED`, else by the clock; the seed is printed, which shows on failure.
     pub fn new() -> Self {
-        let seed = std::env::var("EVENTLOG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            now.map_or(1, |now| now.as_nanos() as u64)
-        });
+        let seed = std::env::var("EVENTLOG_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok())
+            .unwrap_or_else(|| {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                now.map_or(1, |now| now.as_nanos() as u64)
+            });
         println!("EVENTLOG_SEED={seed}");
         Random(seed)
     }

@@ -12,7 +12,8 @@ fn open() -> Db {
 }
 
 fn counts(client: &mut Client, sql: &str) -> Vec<String> {
-    rows(client, &format!("SELECT written, duplicate, sampled, rejected, is_repeat FROM {sql}")).remove(0)
+    rows(client, &format!("SELECT written, duplicate, sampled, rejected, is_repeat FROM {sql}"))
+        .remove(0)
 }
 
 /// A call for `n` good events, their numbers in the payload.
@@ -68,7 +69,8 @@ fn of_a_thousand_events_the_bad_are_quarantined_each_with_its_reason_and_the_res
     let numbers: Vec<i64> = (0..4).map(|i| row.get(i)).collect();
     assert_eq!(numbers, [983, 0, 0, 17]);
     let expected: Vec<String> = bad.iter().map(|(_, _, _, state)| (*state).to_owned()).collect();
-    let kept = rows(&mut member, "SELECT sqlstate FROM eventlog.rejected_events ORDER BY id").concat();
+    let kept =
+        rows(&mut member, "SELECT sqlstate FROM eventlog.rejected_events ORDER BY id").concat();
     assert_eq!(kept, expected);
     // The verdicts say the same by position, and each id is that row's.
     let verdicts: String = row.get(5);
@@ -107,7 +109,10 @@ fn a_service_writes_for_several_tenants_in_one_batch() {
             ARRAY['2026-01-01', NULL, 'epoch', NULL]::timestamptz[], '{{u1,NULL,u3,u4}}', '{{s1,s2,NULL,s4}}')"
     );
     assert_eq!(counts(&mut service, &call), ["3", "0", "0", "1", "f"]);
-    let stored = rows(&mut service, "SELECT tenant_id, data ->> 'n', occurred_at, actor, subject FROM eventlog.events ORDER BY id");
+    let stored = rows(
+        &mut service,
+        "SELECT tenant_id, data ->> 'n', occurred_at, actor, subject FROM eventlog.events ORDER BY id",
+    );
     assert_eq!(
         stored,
         [
@@ -116,7 +121,10 @@ fn a_service_writes_for_several_tenants_in_one_batch() {
             [TENANT_A, "3", "1970-01-01 00:00:00+00", "u3", "∅"],
         ]
     );
-    assert_eq!(rows(&mut service, "SELECT sqlstate, tenant_id FROM eventlog.rejected_events"), [["42501", "∅"]]);
+    assert_eq!(
+        rows(&mut service, "SELECT sqlstate, tenant_id FROM eventlog.rejected_events"),
+        [["42501", "∅"]]
+    );
 }
 
 #[test]
@@ -124,7 +132,11 @@ fn arrays_that_do_not_fit_get_a_clear_error_and_write_nothing() {
     let db = open();
     let mut member = db.connect_as("member", TENANT_A);
     for (arguments, sqlstate, message) in [
-        ("NULL, '{ping,ping}', '{\"{}\"}'", "22023", "arrays of different lengths: names has 2, data has 1"),
+        (
+            "NULL, '{ping,ping}', '{\"{}\"}'",
+            "22023",
+            "arrays of different lengths: names has 2, data has 1",
+        ),
         ("'{}', '{ping}', '{\"{}\"}'", "22023", "tenant_ids has 0"),
         ("NULL, '{ping}', NULL, '{}'", "22023", "occurred_at has 0"),
         ("NULL, '{ping}', NULL, NULL, '{a,b}'", "22023", "actors has 2"),
@@ -132,19 +144,54 @@ fn arrays_that_do_not_fit_get_a_clear_error_and_write_nothing() {
         ("NULL, '{ping}', NULL, NULL, NULL, NULL, '{a,b}'", "22023", "idempotency_keys has 2"),
         ("NULL, NULL, NULL::text[]", "22004", "names must not be null"),
         ("NULL, '{{ping},{ping}}', NULL::text[]", "22023", "names has 2 dimensions"),
-        ("NULL, '{ping}', NULL::text[], producer => gen_random_uuid()", "22023", "without batch_number"),
+        (
+            "NULL, '{ping}', NULL::text[], producer => gen_random_uuid()",
+            "22023",
+            "without batch_number",
+        ),
         ("NULL, '{ping}', NULL::text[], batch_number => 1", "22023", "without producer"),
-        ("NULL, '{ping}', NULL::text[], producer => gen_random_uuid(), batch_number => -1", "22023", "negative"),
+        (
+            "NULL, '{ping}', NULL::text[], producer => gen_random_uuid(), batch_number => -1",
+            "22023",
+            "negative",
+        ),
     ] {
-        assert_refused(&mut member, &format!("SELECT * FROM eventlog.log_events({arguments})"), sqlstate, message);
+        assert_refused(
+            &mut member,
+            &format!("SELECT * FROM eventlog.log_events({arguments})"),
+            sqlstate,
+            message,
+        );
     }
-    assert_eq!(counts(&mut member, "eventlog.log_events('{}', '{}', '{}')"), ["0", "0", "0", "0", "f"]);
-    assert_eq!(counts(&mut member, "eventlog.log_events(NULL, '[5:6]={ping,ping}', '[1:2]={\"{\\\"n\\\": 1}\",\"{\\\"n\\\": 2}\"}')"), ["2", "0", "0", "0", "f"]);
-    assert_eq!(counts(&mut member, "eventlog.log_events(NULL, '{NULL,NULL}', '{NULL,NULL}')"), ["0", "0", "0", "2", "f"]);
+    assert_eq!(
+        counts(&mut member, "eventlog.log_events('{}', '{}', '{}')"),
+        ["0", "0", "0", "0", "f"]
+    );
+    assert_eq!(
+        counts(
+            &mut member,
+            "eventlog.log_events(NULL, '[5:6]={ping,ping}', '[1:2]={\"{\\\"n\\\": 1}\",\"{\\\"n\\\": 2}\"}')"
+        ),
+        ["2", "0", "0", "0", "f"]
+    );
+    assert_eq!(
+        counts(&mut member, "eventlog.log_events(NULL, '{NULL,NULL}', '{NULL,NULL}')"),
+        ["0", "0", "0", "2", "f"]
+    );
     let mut outsider = db.connect("reader");
-    assert_refused(&mut outsider, "SELECT * FROM eventlog.log_events(NULL, '{ping}', NULL::text[])", "42501", "permission denied to log events");
+    assert_refused(
+        &mut outsider,
+        "SELECT * FROM eventlog.log_events(NULL, '{ping}', NULL::text[])",
+        "42501",
+        "permission denied to log events",
+    );
     member.batch_execute("BEGIN READ ONLY").unwrap();
-    assert_refused(&mut member, "SELECT * FROM eventlog.log_events(NULL, '{ping}', NULL::text[])", "25006", "read-only");
+    assert_refused(
+        &mut member,
+        "SELECT * FROM eventlog.log_events(NULL, '{ping}', NULL::text[])",
+        "25006",
+        "read-only",
+    );
     member.batch_execute("ROLLBACK").unwrap();
 }
 
@@ -158,13 +205,34 @@ fn a_jsonb_array_of_objects_is_a_batch_too() {
             {{"name": "ping", "data": 1}}, {{"name": "ping", "data": {{"n": 1}}, "occurred_at": "yesterday-ish"}}, {{"name": "ping", "data": {{"n": 1}}, "tenant_id": "x"}},
             {{"name": "ping", "data": {{"n": 1}}, "nmae": "x"}}, {{"data": {{"n": 1}}, "name": null}}, {{}}, [], {{"name": "ping", "data": {{"n": 1}}, "tenant_id": "{TENANT_B}"}}]"#
     );
-    let answer = rows(&mut member, &format!("SELECT written, rejected, (SELECT string_agg(coalesce(v ->> 'sqlstate', 'ok'), ' ') FROM jsonb_array_elements(verdicts) v) FROM eventlog.log_events('{events}', true)"));
-    assert_eq!(answer, [["2", "11", "ok ok 22023 22023 22023 22023 22007 22023 22023 22004 22004 22023 42501"]]);
-    let stored = rows(&mut member, "SELECT data, actor, subject, occurred_at FROM eventlog.events ORDER BY id");
-    assert_eq!(stored[0], [r#"{"n": 12345678901234567890.10}"#, "u1", "s", "2026-01-02 03:04:05+00"]);
+    let answer = rows(
+        &mut member,
+        &format!(
+            "SELECT written, rejected, (SELECT string_agg(coalesce(v ->> 'sqlstate', 'ok'), ' ') FROM jsonb_array_elements(verdicts) v) FROM eventlog.log_events('{events}', true)"
+        ),
+    );
+    assert_eq!(
+        answer,
+        [["2", "11", "ok ok 22023 22023 22023 22023 22007 22023 22023 22004 22004 22023 42501"]]
+    );
+    let stored = rows(
+        &mut member,
+        "SELECT data, actor, subject, occurred_at FROM eventlog.events ORDER BY id",
+    );
+    assert_eq!(
+        stored[0],
+        [r#"{"n": 12345678901234567890.10}"#, "u1", "s", "2026-01-02 03:04:05+00"]
+    );
     assert_eq!(stored[1][0], r#"{"n": 1, "deep": {"b": [null]}}"#);
-    for (argument, message) in [("{}", "found an object"), ("1", "found a number"), ("null", "found null")] {
-        assert_refused(&mut member, &format!("SELECT * FROM eventlog.log_events('{argument}')"), "22023", message);
+    for (argument, message) in
+        [("{}", "found an object"), ("1", "found a number"), ("null", "found null")]
+    {
+        assert_refused(
+            &mut member,
+            &format!("SELECT * FROM eventlog.log_events('{argument}')"),
+            "22023",
+            message,
+        );
     }
     assert_eq!(counts(&mut member, "eventlog.log_events('[]')"), ["0", "0", "0", "0", "f"]);
     let many = "eventlog.log_events((SELECT jsonb_agg(jsonb_build_object('name', 'ping', 'data', jsonb_build_object('n', g))) FROM generate_series(1, 2500) g))";
@@ -189,10 +257,21 @@ fn a_fault_that_only_the_insert_finds_costs_its_own_element_only() {
     for role in ["member", "log_owner"] {
         let mut client = db.connect_as(role, TENANT_A);
         assert_eq!(counts(&mut client, &good(2000, "")), ["1997", "0", "0", "3", "f"], "{role}");
-        assert_eq!(rows(&mut client, "SELECT DISTINCT sqlstate, reason FROM eventlog.rejected_events ORDER BY 2").concat().len(), 6);
+        assert_eq!(
+            rows(
+                &mut client,
+                "SELECT DISTINCT sqlstate, reason FROM eventlog.rejected_events ORDER BY 2"
+            )
+            .concat()
+            .len(),
+            6
+        );
         // An error that is not the event's is the statement's.
         let before = text(&mut client, "SELECT count(*) FROM eventlog.events");
-        let outcome = refused(&mut client, &format!("SELECT * FROM {}", good(1, "").replace("%s", "9999").replace(", g)", ")")));
+        let outcome = refused(
+            &mut client,
+            &format!("SELECT * FROM {}", good(1, "").replace("%s", "9999").replace(", g)", ")")),
+        );
         assert_eq!(outcome.code().code(), "40001");
         assert_eq!(text(&mut client, "SELECT count(*) FROM eventlog.events"), before);
     }
@@ -246,24 +325,50 @@ fn replayed_events_go_in_once_after_the_rule_was_mended() {
     let mut member = db.connect_as("member", TENANT_A);
     member.batch_execute("SET client_min_messages = error").unwrap();
     for n in 1..=5 {
-        text(&mut member, &format!("SELECT eventlog.try_log_event(NULL, 'pong', '{{\"n\": {n}}}', idempotency_key => 'k{n}')"));
+        text(
+            &mut member,
+            &format!(
+                "SELECT eventlog.try_log_event(NULL, 'pong', '{{\"n\": {n}}}', idempotency_key => 'k{n}')"
+            ),
+        );
     }
     text(&mut member, "SELECT eventlog.try_log_event(NULL, 'pong', '{\"n\": ')");
     text(&mut member, "SELECT eventlog.try_log_event(NULL, 'other', '{}')");
-    text(&mut member, &format!("SELECT eventlog.try_log_event('{TENANT_B}', 'pong', '{{\"n\": 6}}')"));
+    text(
+        &mut member,
+        &format!("SELECT eventlog.try_log_event('{TENANT_B}', 'pong', '{{\"n\": 6}}')"),
+    );
     let mut owner = db.connect("log_owner");
     let replay = "SELECT replayed, still_rejected FROM eventlog.replay_rejected('pong')";
     assert_eq!(rows(&mut owner, replay), [["0", "6"]]);
     owner.batch_execute("SELECT eventlog.define_event('pong')").unwrap();
-    assert_eq!(rows(&mut owner, "SELECT * FROM eventlog.replay_rejected('pong', row_limit => 2)"), [["2", "0"]]);
+    assert_eq!(
+        rows(&mut owner, "SELECT * FROM eventlog.replay_rejected('pong', row_limit => 2)"),
+        [["2", "0"]]
+    );
     assert_eq!(rows(&mut owner, replay), [["3", "1"]]);
     assert_eq!(rows(&mut owner, replay), [["0", "1"]]);
-    let stored = rows(&mut member, "SELECT data ->> 'n', occurred_at IS NOT NULL FROM eventlog.events ORDER BY 1");
+    let stored = rows(
+        &mut member,
+        "SELECT data ->> 'n', occurred_at IS NOT NULL FROM eventlog.events ORDER BY 1",
+    );
     assert_eq!(stored, [["1", "t"], ["2", "t"], ["3", "t"], ["4", "t"], ["5", "t"]]);
     // Another tenant's, which the member could not write, the owner does not write for it.
-    assert_eq!(text(&mut owner, &format!("SELECT count(*) FROM eventlog.events WHERE tenant_id = '{TENANT_B}'")), "0");
+    assert_eq!(
+        text(
+            &mut owner,
+            &format!("SELECT count(*) FROM eventlog.events WHERE tenant_id = '{TENANT_B}'")
+        ),
+        "0"
+    );
     let left = rows(&mut owner, "SELECT name, sqlstate FROM eventlog.rejected_events ORDER BY id");
     assert_eq!(left, [["pong", "22P02"], ["other", "42704"], ["pong", "42501"]]);
-    assert_eq!(rows(&mut owner, "SELECT * FROM eventlog.replay_rejected(since => now() + interval '1 hour')"), [["0", "0"]]);
+    assert_eq!(
+        rows(
+            &mut owner,
+            "SELECT * FROM eventlog.replay_rejected(since => now() + interval '1 hour')"
+        ),
+        [["0", "0"]]
+    );
     assert_refused(&mut member, replay, "42501", "");
 }

@@ -8,9 +8,11 @@ const STARTED: &str = r#"{"sessionId": "s1", "conversationId": "c1"}"#;
 fn bare_literals_name_the_function_without_casts() {
     let db = Db::new();
     let mut member = db.connect_as("member", TENANT_A);
-    let sql = format!("SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{STARTED}')");
+    let sql =
+        format!("SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{STARTED}')");
     assert_eq!(text(&mut member, &sql), "1");
-    let sql = format!("SELECT eventlog.try_log_event('{TENANT_A}', 'conversation_started', '{STARTED}')");
+    let sql =
+        format!("SELECT eventlog.try_log_event('{TENANT_A}', 'conversation_started', '{STARTED}')");
     assert_eq!(text(&mut member, &sql), "2");
 }
 
@@ -26,7 +28,10 @@ fn arguments_can_be_named_and_left_out() {
                 idempotency_key => 'k')"
         ),
     );
-    let stored = rows(&mut member, "SELECT tenant_id, actor, subject, occurred_at, weight FROM eventlog.events");
+    let stored = rows(
+        &mut member,
+        "SELECT tenant_id, actor, subject, occurred_at, weight FROM eventlog.events",
+    );
     assert_eq!(stored, [[TENANT_A, "u1", "chat/c1", "2026-01-02 03:04:05+00", "∅"]]);
     member.batch_execute("SET ROLE log_owner").expect_err("a member is not the owner");
 }
@@ -36,10 +41,15 @@ fn data_may_be_left_out_or_null() {
     let db = Db::new();
     let mut owner = db.connect_as("log_owner", TENANT_A);
     owner.batch_execute("SELECT eventlog.define_event('ping')").expect("the owner defines");
-    for call in ["log_event(NULL, 'ping')", "log_event(NULL, 'ping', NULL)", "try_log_event(NULL, 'ping')"] {
+    for call in
+        ["log_event(NULL, 'ping')", "log_event(NULL, 'ping', NULL)", "try_log_event(NULL, 'ping')"]
+    {
         text(&mut owner, &format!("SELECT eventlog.{call}"));
     }
-    assert_eq!(text(&mut owner, "SELECT string_agg(data::text, ',') FROM eventlog.events"), "{},{},{}");
+    assert_eq!(
+        text(&mut owner, "SELECT string_agg(data::text, ',') FROM eventlog.events"),
+        "{},{},{}"
+    );
 }
 
 #[test]
@@ -50,7 +60,10 @@ fn an_untyped_prepare_infers_the_types() {
         .batch_execute("PREPARE log AS SELECT eventlog.log_event($1, $2, $3)")
         .expect("the types are inferred");
     for _ in 0..7 {
-        text(&mut member, &format!("EXECUTE log('{TENANT_A}', 'conversation_started', '{STARTED}')"));
+        text(
+            &mut member,
+            &format!("EXECUTE log('{TENANT_A}', 'conversation_started', '{STARTED}')"),
+        );
     }
     assert_eq!(text(&mut member, "SELECT count(*) FROM eventlog.events"), "7");
 }

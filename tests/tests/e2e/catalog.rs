@@ -124,15 +124,31 @@ fn create_log_is_idempotent_and_keeps_what_was_changed() {
                           obj_description(c.oid), (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid),
                           (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid)
                      FROM pg_class c WHERE relnamespace = 'eventlog'::regnamespace ORDER BY 1";
-    let before = (rows(&mut superuser, catalog), rows(&mut superuser, "SELECT * FROM eventlog.event_types ORDER BY name"));
+    let before = (
+        rows(&mut superuser, catalog),
+        rows(&mut superuser, "SELECT * FROM eventlog.event_types ORDER BY name"),
+    );
     superuser.batch_execute("SELECT eventlog.create_log(); SELECT eventlog.create_log()").unwrap();
-    let after = (rows(&mut superuser, catalog), rows(&mut superuser, "SELECT * FROM eventlog.event_types ORDER BY name"));
+    let after = (
+        rows(&mut superuser, catalog),
+        rows(&mut superuser, "SELECT * FROM eventlog.event_types ORDER BY name"),
+    );
     assert_eq!(before, after);
-    superuser.batch_execute("SELECT eventlog.create_log(retention => '30 days', taxonomies => '{billing}')").unwrap();
+    superuser
+        .batch_execute(
+            "SELECT eventlog.create_log(retention => '30 days', taxonomies => '{billing}')",
+        )
+        .unwrap();
     assert_eq!(text(&mut superuser, "SELECT retention FROM eventlog.log_config"), "30 days");
     superuser.batch_execute("SELECT eventlog.create_log()").unwrap();
     assert_eq!(text(&mut superuser, "SELECT retention FROM eventlog.log_config"), "30 days");
-    assert_eq!(text(&mut superuser, "SELECT count(*) FROM eventlog.event_types WHERE name = 'plan_updated'"), "1");
+    assert_eq!(
+        text(
+            &mut superuser,
+            "SELECT count(*) FROM eventlog.event_types WHERE name = 'plan_updated'"
+        ),
+        "1"
+    );
 }
 
 #[test]
@@ -140,20 +156,49 @@ fn create_log_takes_its_arguments_and_refuses_bad_ones() {
     let db = Db::empty();
     let mut superuser = db.superuser();
     superuser.batch_execute("CREATE EXTENSION eventlog").unwrap();
-    assert_refused(&mut superuser, "SELECT eventlog.create_log(taxonomies => '{biling}')", "22023", "unknown taxonomy \"biling\"");
-    assert_refused(&mut superuser, "SELECT eventlog.create_log(partition_interval => '1 month 3 days')", "22023", "partition_interval");
-    assert_refused(&mut superuser, "SELECT eventlog.create_log(partition_interval => '1 second')", "22023", "partition_interval");
-    assert_refused(&mut superuser, "SELECT eventlog.create_log(retention => '-1 day')", "22023", "retention");
-    assert_refused(&mut superuser, "SELECT eventlog.create_log(owner => 'nobody_of_that_name')", "42704", "nobody_of_that_name");
+    assert_refused(
+        &mut superuser,
+        "SELECT eventlog.create_log(taxonomies => '{biling}')",
+        "22023",
+        "unknown taxonomy \"biling\"",
+    );
+    assert_refused(
+        &mut superuser,
+        "SELECT eventlog.create_log(partition_interval => '1 month 3 days')",
+        "22023",
+        "partition_interval",
+    );
+    assert_refused(
+        &mut superuser,
+        "SELECT eventlog.create_log(partition_interval => '1 second')",
+        "22023",
+        "partition_interval",
+    );
+    assert_refused(
+        &mut superuser,
+        "SELECT eventlog.create_log(retention => '-1 day')",
+        "22023",
+        "retention",
+    );
+    assert_refused(
+        &mut superuser,
+        "SELECT eventlog.create_log(owner => 'nobody_of_that_name')",
+        "42704",
+        "nobody_of_that_name",
+    );
     superuser
         .batch_execute(
             "SELECT eventlog.create_log(owner => 'log_owner', partition_interval => '1 week', retention => '1 year',
                         premake => '1 month', taxonomies => '{billing,usage}')",
         )
         .unwrap();
-    let domains = text(&mut superuser, "SELECT string_agg(DISTINCT domain, ',' ORDER BY domain) FROM eventlog.event_types");
+    let domains = text(
+        &mut superuser,
+        "SELECT string_agg(DISTINCT domain, ',' ORDER BY domain) FROM eventlog.event_types",
+    );
     assert_eq!(domains, "billing,usage");
-    let spans = rows(&mut superuser, "SELECT DISTINCT until_at - from_at FROM eventlog._partitions");
+    let spans =
+        rows(&mut superuser, "SELECT DISTINCT until_at - from_at FROM eventlog._partitions");
     assert_eq!(spans, [["7 days"]]);
     let gaps = "SELECT count(*) FROM (SELECT from_at, lag(until_at) OVER (ORDER BY from_at) AS before FROM eventlog._partitions) p
                  WHERE before <> from_at";
@@ -169,10 +214,19 @@ fn a_dba_without_superuser_rights_can_own_the_log() {
     superuser.batch_execute("CREATE EXTENSION eventlog").unwrap();
     let mut dba = db.connect("dba");
     assert_refused(&mut dba, "SELECT eventlog.create_log()", "42501", "permission denied");
-    superuser.batch_execute("GRANT USAGE, CREATE ON SCHEMA eventlog TO dba WITH GRANT OPTION").unwrap();
-    dba.batch_execute("SELECT eventlog.create_log(); SELECT eventlog.grant_service('service')").unwrap();
-    let owners = rows(&mut superuser, "SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p')");
+    superuser
+        .batch_execute("GRANT USAGE, CREATE ON SCHEMA eventlog TO dba WITH GRANT OPTION")
+        .unwrap();
+    dba.batch_execute("SELECT eventlog.create_log(); SELECT eventlog.grant_service('service')")
+        .unwrap();
+    let owners = rows(
+        &mut superuser,
+        "SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p')",
+    );
     assert_eq!(owners, [["dba"]]);
     let mut service = db.connect("service");
-    text(&mut service, "SELECT eventlog.log_event(gen_random_uuid(), 'conversation_started', '{\"sessionId\": 1, \"conversationId\": 2}')");
+    text(
+        &mut service,
+        "SELECT eventlog.log_event(gen_random_uuid(), 'conversation_started', '{\"sessionId\": 1, \"conversationId\": 2}')",
+    );
 }

@@ -31,7 +31,10 @@ fn all_faults_of_a_payload_are_named_at_once() {
         )
         .expect("the owner defines");
     let long = "y".repeat(100);
-    let error = refused(&mut owner, &log("strict", &format!(r#"{{"a": null, "c": "{long}", "other": 1}}"#)));
+    let error = refused(
+        &mut owner,
+        &log("strict", &format!(r#"{{"a": null, "c": "{long}", "other": 1}}"#)),
+    );
     assert_eq!(error.code().code(), "23514");
     assert_eq!(error.message(), "payload of event \"strict\" breaks 5 rules");
     let detail = error.detail().unwrap();
@@ -50,7 +53,12 @@ fn all_faults_of_a_payload_are_named_at_once() {
         text(&mut owner, &log("strict", &format!(r#"{{"a": 0, "bb": false, "c": {value}}}"#)));
     }
     for value in ["\"X\"", "2", "false", "[\"x\"]", "{}"] {
-        assert_refused(&mut owner, &log("strict", &format!(r#"{{"a": 0, "bb": 0, "c": {value}}}"#)), "23514", "breaks 1 rule");
+        assert_refused(
+            &mut owner,
+            &log("strict", &format!(r#"{{"a": 0, "bb": 0, "c": {value}}}"#)),
+            "23514",
+            "breaks 1 rule",
+        );
     }
 }
 
@@ -72,13 +80,45 @@ fn every_refusal_has_its_standard_sqlstate_and_leaves_the_log_unchanged() {
         (log("conversation_started", r#"{"a": "\u0000"}"#), "22P05", ""),
         (log("conversation_started", r#"{"a": "\ud800"}"#), "22P02", ""),
         (log("conversation_started", r#"{"a": 1e999999999}"#), "22003", ""),
-        (format!("SELECT eventlog.log_event('{TENANT_B}', 'conversation_started', '{good}')"), "42501", ""),
+        (
+            format!("SELECT eventlog.log_event('{TENANT_B}', 'conversation_started', '{good}')"),
+            "42501",
+            "",
+        ),
         ("SELECT eventlog.log_event('not-a-uuid', 'conversation_started')".to_owned(), "22P02", ""),
-        (format!("SELECT eventlog.log_event('{TENANT_A}', NULL)"), "22004", "name must not be null"),
-        (format!("SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{good}', actor => repeat('a', 513))"), "22023", "actor is too long: 513 bytes, limit 512"),
-        (format!("SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{good}', subject => repeat('ä', 257))"), "22023", "subject is too long: 514"),
-        (format!("SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{good}', idempotency_key => repeat('k', 256))"), "22023", "idempotency_key is too long"),
-        (format!("SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{good}', occurred_at => 'infinity')"), "22023", "finite"),
+        (
+            format!("SELECT eventlog.log_event('{TENANT_A}', NULL)"),
+            "22004",
+            "name must not be null",
+        ),
+        (
+            format!(
+                "SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{good}', actor => repeat('a', 513))"
+            ),
+            "22023",
+            "actor is too long: 513 bytes, limit 512",
+        ),
+        (
+            format!(
+                "SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{good}', subject => repeat('ä', 257))"
+            ),
+            "22023",
+            "subject is too long: 514",
+        ),
+        (
+            format!(
+                "SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{good}', idempotency_key => repeat('k', 256))"
+            ),
+            "22023",
+            "idempotency_key is too long",
+        ),
+        (
+            format!(
+                "SELECT eventlog.log_event('{TENANT_A}', 'conversation_started', '{good}', occurred_at => 'infinity')"
+            ),
+            "22023",
+            "finite",
+        ),
         ("UPDATE eventlog.events SET data = '{}'".to_owned(), "42501", "permission denied"),
         ("DELETE FROM eventlog.events".to_owned(), "42501", "permission denied"),
         ("TRUNCATE eventlog.events".to_owned(), "42501", "permission denied"),
@@ -95,7 +135,9 @@ fn every_refusal_has_its_standard_sqlstate_and_leaves_the_log_unchanged() {
 fn another_tenants_id_is_refused_with_a_hint() {
     let db = Db::new();
     let mut member = db.connect_as("member", TENANT_A);
-    let sql = format!(r#"SELECT eventlog.log_event('{TENANT_B}', 'conversation_started', '{{"sessionId": 1, "conversationId": 2}}')"#);
+    let sql = format!(
+        r#"SELECT eventlog.log_event('{TENANT_B}', 'conversation_started', '{{"sessionId": 1, "conversationId": 2}}')"#
+    );
     let error = refused(&mut member, &sql);
     assert_eq!(error.code().code(), "42501");
     assert!(error.message().contains(TENANT_B), "{error:?}");
@@ -106,10 +148,19 @@ fn another_tenants_id_is_refused_with_a_hint() {
 fn update_is_refused_for_the_owner_too_by_parent_and_by_partition() {
     let db = Db::new();
     let mut owner = db.connect_as("log_owner", TENANT_A);
-    owner.batch_execute("SELECT eventlog.define_event('ping'); SELECT eventlog.log_event(NULL, 'ping')").unwrap();
+    owner
+        .batch_execute(
+            "SELECT eventlog.define_event('ping'); SELECT eventlog.log_event(NULL, 'ping')",
+        )
+        .unwrap();
     assert_refused(&mut owner, "UPDATE eventlog.events SET name = 'x'", "0A000", "append-only");
     let partition = text(&mut owner, "SELECT tableoid::regclass::text FROM eventlog.events");
-    assert_refused(&mut owner, &format!("UPDATE {partition} SET name = 'x'"), "0A000", "append-only");
+    assert_refused(
+        &mut owner,
+        &format!("UPDATE {partition} SET name = 'x'"),
+        "0A000",
+        "append-only",
+    );
     let mut superuser = db.superuser();
     superuser.batch_execute("SET session_replication_role = replica").unwrap();
     assert_refused(&mut superuser, "UPDATE eventlog.events SET name = 'x'", "0A000", "append-only");
@@ -130,14 +181,26 @@ fn a_fault_in_try_log_event_is_a_warning_a_row_in_the_quarantine_and_null() {
         ("NULL, '{}'".to_owned(), "22004"),
     ];
     for (arguments, _) in &calls {
-        assert_eq!(text(&mut member, &format!("SELECT eventlog.try_log_event(NULL, {arguments})")), "∅");
+        assert_eq!(
+            text(&mut member, &format!("SELECT eventlog.try_log_event(NULL, {arguments})")),
+            "∅"
+        );
     }
     assert_eq!(
-        text(&mut member, &format!("SELECT eventlog.try_log_event('{TENANT_B}', 'message_sent', '{{\"conversationId\": 1, \"role\": \"user\"}}')")),
+        text(
+            &mut member,
+            &format!(
+                "SELECT eventlog.try_log_event('{TENANT_B}', 'message_sent', '{{\"conversationId\": 1, \"role\": \"user\"}}')"
+            )
+        ),
         "∅"
     );
-    let quarantined = rows(&mut member, "SELECT sqlstate, tenant_id, claimed_tenant_id, role_name FROM eventlog.rejected_events ORDER BY id");
-    let expected: Vec<&str> = calls.iter().map(|(_, sqlstate)| *sqlstate).chain(["42501"]).collect();
+    let quarantined = rows(
+        &mut member,
+        "SELECT sqlstate, tenant_id, claimed_tenant_id, role_name FROM eventlog.rejected_events ORDER BY id",
+    );
+    let expected: Vec<&str> =
+        calls.iter().map(|(_, sqlstate)| *sqlstate).chain(["42501"]).collect();
     assert_eq!(quarantined.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), expected);
     assert!(quarantined.iter().all(|row| row[1] == TENANT_A && row[3] == "member"));
     assert_eq!(quarantined.last().unwrap()[2], TENANT_B);
@@ -152,8 +215,13 @@ fn without_a_log_the_error_says_how_to_make_one() {
     let db = Db::empty();
     let mut superuser = db.superuser();
     superuser.batch_execute("CREATE EXTENSION eventlog").unwrap();
-    for sql in ["SELECT eventlog.log_event(gen_random_uuid(), 'x')", "SELECT eventlog.try_log_event(gen_random_uuid(), 'x')",
-                "SELECT eventlog.define_event('x')", "SELECT eventlog.retire_event('x')", "SELECT eventlog.grant_writer('writer')"] {
+    for sql in [
+        "SELECT eventlog.log_event(gen_random_uuid(), 'x')",
+        "SELECT eventlog.try_log_event(gen_random_uuid(), 'x')",
+        "SELECT eventlog.define_event('x')",
+        "SELECT eventlog.retire_event('x')",
+        "SELECT eventlog.grant_writer('writer')",
+    ] {
         let error = refused(&mut superuser, sql);
         assert_eq!(error.code().code(), "55000", "{error:?}");
         assert_eq!(error.hint(), Some("SELECT eventlog.create_log();"));
@@ -177,19 +245,51 @@ fn a_disabled_log_returns_null_and_only_a_superuser_disables_it() {
 fn an_unknown_name_can_be_quarantined_or_registered_by_setting() {
     let db = Db::new();
     let mut superuser = db.superuser();
-    superuser.batch_execute(&format!("ALTER ROLE member IN DATABASE {} SET eventlog.on_unknown_name = quarantine", db.name)).unwrap();
+    superuser
+        .batch_execute(&format!(
+            "ALTER ROLE member IN DATABASE {} SET eventlog.on_unknown_name = quarantine",
+            db.name
+        ))
+        .unwrap();
     let mut member = db.connect_as("member", TENANT_A);
-    assert_eq!(text(&mut member, "SELECT eventlog.log_event(NULL, 'brand_new', '{\"a\": 1}')"), "∅");
-    assert_eq!(rows(&mut member, "SELECT name, sqlstate FROM eventlog.rejected_events"), [["brand_new", "42704"]]);
-    superuser.batch_execute(&format!("ALTER ROLE member IN DATABASE {} SET eventlog.on_unknown_name = register", db.name)).unwrap();
+    assert_eq!(
+        text(&mut member, "SELECT eventlog.log_event(NULL, 'brand_new', '{\"a\": 1}')"),
+        "∅"
+    );
+    assert_eq!(
+        rows(&mut member, "SELECT name, sqlstate FROM eventlog.rejected_events"),
+        [["brand_new", "42704"]]
+    );
+    superuser
+        .batch_execute(&format!(
+            "ALTER ROLE member IN DATABASE {} SET eventlog.on_unknown_name = register",
+            db.name
+        ))
+        .unwrap();
     let mut member = db.connect_as("member", TENANT_A);
-    assert_eq!(text(&mut member, "SELECT eventlog.log_event(NULL, 'brand_new', '{\"a\": 1}') > 0"), "t");
-    assert_eq!(text(&mut member, "SELECT domain FROM eventlog.event_types WHERE name = 'brand_new'"), "registered");
-    assert_refused(&mut member, "SELECT eventlog.log_event(NULL, 'Brand New')", "22023", "cannot be registered");
+    assert_eq!(
+        text(&mut member, "SELECT eventlog.log_event(NULL, 'brand_new', '{\"a\": 1}') > 0"),
+        "t"
+    );
+    assert_eq!(
+        text(&mut member, "SELECT domain FROM eventlog.event_types WHERE name = 'brand_new'"),
+        "registered"
+    );
+    assert_refused(
+        &mut member,
+        "SELECT eventlog.log_event(NULL, 'Brand New')",
+        "22023",
+        "cannot be registered",
+    );
     // A role that may not write registers nothing.
     superuser.batch_execute(&format!("ALTER ROLE outsider IN DATABASE {} SET eventlog.on_unknown_name = register; GRANT USAGE ON SCHEMA eventlog TO outsider", db.name)).unwrap();
     let mut outsider = db.connect_as("outsider", TENANT_A);
-    assert_refused(&mut outsider, "SELECT eventlog.log_event(NULL, 'brand_newer')", "42501", "permission denied");
+    assert_refused(
+        &mut outsider,
+        "SELECT eventlog.log_event(NULL, 'brand_newer')",
+        "42501",
+        "permission denied",
+    );
 }
 
 #[test]
@@ -203,6 +303,16 @@ fn wildcards_count_only_while_they_are_allowed() {
     assert_refused(&mut superuser, &call, "42704", "unknown event name");
     superuser.batch_execute("SET eventlog.allow_wildcards = on").unwrap();
     text(&mut superuser, &call);
-    assert_refused(&mut superuser, &format!("SELECT eventlog.log_event('{TENANT_A}', 'app.clicked')"), "23514", "app.*");
-    assert_refused(&mut superuser, &format!("SELECT eventlog.log_event('{TENANT_A}', 'application')"), "42704", "unknown");
+    assert_refused(
+        &mut superuser,
+        &format!("SELECT eventlog.log_event('{TENANT_A}', 'app.clicked')"),
+        "23514",
+        "app.*",
+    );
+    assert_refused(
+        &mut superuser,
+        &format!("SELECT eventlog.log_event('{TENANT_A}', 'application')"),
+        "42704",
+        "unknown",
+    );
 }

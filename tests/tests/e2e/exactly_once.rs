@@ -42,7 +42,12 @@ fn a_batch_that_is_sent_again_writes_nothing_and_returns_the_counts_of_then() {
     let mut other = db.connect_as("member", TENANT_A);
     assert_eq!(rows(&mut other, &mixed), [["2", "0", "1", "t", "t"]]);
     assert_eq!(rows(&mut other, &batch(2, 5)), [["5", "0", "0", "f"]]);
-    assert_refused(&mut member, &mixed, "22023", "batch_number 1 of the producer is below its last one, 2");
+    assert_refused(
+        &mut member,
+        &mixed,
+        "22023",
+        "batch_number 1 of the producer is below its last one, 2",
+    );
     assert_eq!(count(&mut member), "7");
     assert_eq!(text(&mut member, "SELECT count(*) FROM eventlog.rejected_events"), "1");
     // A gap is taken and counted.
@@ -145,7 +150,8 @@ fn a_batch_survives_a_killed_server_once_whether_it_was_acknowledged_or_not() {
 fn an_idempotency_key_gives_the_first_events_id_back() {
     let db = open();
     let mut member = db.connect_as("member", TENANT_A);
-    let call = |key: &str| format!("SELECT eventlog.log_event(NULL, 'ping', idempotency_key => '{key}')");
+    let call =
+        |key: &str| format!("SELECT eventlog.log_event(NULL, 'ping', idempotency_key => '{key}')");
     let first = text(&mut member, &call("a"));
     for verb in ["log_event", "try_log_event"] {
         assert_eq!(text(&mut member, &call("a").replace("log_event", verb)), first);
@@ -156,13 +162,20 @@ fn an_idempotency_key_gives_the_first_events_id_back() {
     let mut other = db.connect_as("member", TENANT_B);
     assert_ne!(text(&mut other, &call("a")), first);
     member.batch_execute(&format!("BEGIN; {}; ROLLBACK", call("c"))).unwrap();
-    member.batch_execute(&format!("BEGIN; SAVEPOINT s; {}; ROLLBACK TO s; COMMIT", call("c"))).unwrap();
+    member
+        .batch_execute(&format!("BEGIN; SAVEPOINT s; {}; ROLLBACK TO s; COMMIT", call("c")))
+        .unwrap();
     text(&mut member, &call("c"));
     assert_eq!(count(&mut member), "3");
     // The owner's events have keys as well; an event that is refused takes none.
     let mut owner = db.connect_as("log_owner", TENANT_A);
     assert_eq!(text(&mut owner, &call("a")), first);
-    assert_refused(&mut member, "SELECT eventlog.log_event(NULL, 'pong', idempotency_key => 'd')", "42704", "pong");
+    assert_refused(
+        &mut member,
+        "SELECT eventlog.log_event(NULL, 'pong', idempotency_key => 'd')",
+        "42704",
+        "pong",
+    );
     text(&mut member, &call("d"));
     assert_eq!(count(&mut member), "4");
 }
@@ -192,7 +205,10 @@ fn keys_inside_a_batch_are_seen_across_batches_and_within_one() {
                FROM eventlog.log_events(NULL, array_fill('ping'::text, ARRAY[{n}]), NULL, idempotency_keys => '{keys}', with_verdicts => true)"
         )
     };
-    assert_eq!(rows(&mut member, &call("{a,b,a,NULL,a,NULL}", 6)), [["4", "2", "0", "1 2 1d 3 1d 4"]]);
+    assert_eq!(
+        rows(&mut member, &call("{a,b,a,NULL,a,NULL}", 6)),
+        [["4", "2", "0", "1 2 1d 3 1d 4"]]
+    );
     assert_eq!(rows(&mut member, &call("{b,c,NULL,a}", 4)), [["2", "2", "0", "2d 5 6 1d"]]);
     assert_eq!(count(&mut member), "6");
     // A bad element takes no key from the good one behind it.
@@ -209,7 +225,11 @@ fn batches_with_the_same_keys_in_opposite_order_do_not_deadlock() {
     let rounds = scaled(20, 300);
     let run = move |name: String, descending: bool| {
         let mut client = db::shared().connect(&name, "member");
-        client.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'; SET deadlock_timeout = '50ms'")).ok();
+        client
+            .batch_execute(&format!(
+                "SET eventlog.tenant_id = '{TENANT_A}'; SET deadlock_timeout = '50ms'"
+            ))
+            .ok();
         client.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
         let order = if descending { "DESC" } else { "ASC" };
         for round in 0..rounds {
@@ -259,7 +279,10 @@ fn a_race_for_one_key_has_one_winner_and_the_others_get_its_id() {
 fn repeatable_read_sees_keys_and_batches_of_others_or_is_told_to_retry() {
     let db = open();
     let mut old = db.connect_as("member", TENANT_A);
-    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM eventlog.events").unwrap();
+    old.batch_execute(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM eventlog.events",
+    )
+    .unwrap();
     let mut other = db.connect_as("member", TENANT_A);
     let call = "SELECT eventlog.log_event(NULL, 'ping', idempotency_key => 'a')";
     let id = text(&mut other, call);
@@ -271,10 +294,17 @@ fn repeatable_read_sees_keys_and_batches_of_others_or_is_told_to_retry() {
     assert_eq!(rows(&mut old, &batch(1, 1)), [["1", "0", "0", "t"]]);
 
     // Waits for a transaction that holds the key, then takes its word.
-    other.batch_execute("BEGIN; SELECT eventlog.log_event(NULL, 'ping', idempotency_key => 'b')").unwrap();
-    let waiting = thread::spawn(move || text(&mut old, "SELECT eventlog.log_event(NULL, 'ping', idempotency_key => 'b')"));
+    other
+        .batch_execute("BEGIN; SELECT eventlog.log_event(NULL, 'ping', idempotency_key => 'b')")
+        .unwrap();
+    let waiting = thread::spawn(move || {
+        text(&mut old, "SELECT eventlog.log_event(NULL, 'ping', idempotency_key => 'b')")
+    });
     thread::sleep(Duration::from_millis(200));
     other.batch_execute("COMMIT").unwrap();
-    assert_eq!(waiting.join().unwrap(), text(&mut other, "SELECT eventlog.log_event(NULL, 'ping', idempotency_key => 'b')"));
+    assert_eq!(
+        waiting.join().unwrap(),
+        text(&mut other, "SELECT eventlog.log_event(NULL, 'ping', idempotency_key => 'b')")
+    );
     assert_eq!(count(&mut other), "3");
 }

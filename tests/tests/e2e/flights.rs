@@ -17,7 +17,8 @@ struct Flight {
 
 /// The rows of the file; a column without a value becomes a JSON null.
 fn flights() -> Vec<Flight> {
-    let unzip = Command::new("gzip").args(["-dc"]).arg(format!("{DATA}/flights-2013-01.csv.gz")).output();
+    let unzip =
+        Command::new("gzip").args(["-dc"]).arg(format!("{DATA}/flights-2013-01.csv.gz")).output();
     let csv = String::from_utf8(unzip.expect("gzip").stdout).expect("UTF-8");
     let mut lines = csv.lines();
     let columns: Vec<&str> = lines.next().expect("a header").split(',').collect();
@@ -31,13 +32,19 @@ fn flights() -> Vec<Flight> {
             let fields: Vec<String> = ["flight", "dep_delay", "arr_delay", "air_time", "distance"]
                 .iter()
                 .map(|column| format!("\"{column}\": {}", number(column)))
-                .chain(["origin", "dest"].iter().map(|column| format!("\"{column}\": \"{}\"", row[column])))
+                .chain(
+                    ["origin", "dest"]
+                        .iter()
+                        .map(|column| format!("\"{column}\": \"{}\"", row[column])),
+                )
                 .collect();
             let cancelled = number("dep_time") == "null";
             Flight {
                 carrier: row["carrier"].to_owned(),
                 occurred_at: row["time_hour"].to_owned(),
-                tail: Some(row["tailnum"]).filter(|tail| !tail.is_empty() && *tail != "NA").map(str::to_owned),
+                tail: Some(row["tailnum"])
+                    .filter(|tail| !tail.is_empty() && *tail != "NA")
+                    .map(str::to_owned),
                 name: if cancelled { "flight_cancelled" } else { "flight_departed" },
                 data: format!("{{{}}}", fields.join(", ")),
             }
@@ -46,7 +53,10 @@ fn flights() -> Vec<Flight> {
 }
 
 fn tenant(carrier: &str) -> String {
-    format!("00000000-0000-4000-8000-{:0>12}", carrier.bytes().map(|b| format!("{b:02x}")).collect::<String>())
+    format!(
+        "00000000-0000-4000-8000-{:0>12}",
+        carrier.bytes().map(|b| format!("{b:02x}")).collect::<String>()
+    )
 }
 
 #[test]
@@ -85,7 +95,9 @@ fn each_carrier_logs_and_sees_its_own_flights_and_no_others() {
         let mut client = db.connect(&format!("carrier_{}", carrier.to_lowercase()));
         let mut transaction = client.transaction().expect("begins");
         let log = transaction
-            .prepare("SELECT eventlog.log_event(NULL, $1, $2::text::jsonb, $3::text::timestamptz, $4)")
+            .prepare(
+                "SELECT eventlog.log_event(NULL, $1, $2::text::jsonb, $3::text::timestamptz, $4)",
+            )
             .expect("prepared");
         for flight in flights {
             let row = transaction
@@ -98,28 +110,46 @@ fn each_carrier_logs_and_sees_its_own_flights_and_no_others() {
     assert_eq!(logged, 27_004);
 
     let expected: Vec<Vec<String>> = {
-        let mut counts: Vec<_> = by_carrier.iter().map(|(c, f)| vec![tenant(c), f.len().to_string()]).collect();
+        let mut counts: Vec<_> =
+            by_carrier.iter().map(|(c, f)| vec![tenant(c), f.len().to_string()]).collect();
         counts.sort();
         counts
     };
-    let counted = rows(&mut superuser, "SELECT tenant_id, count(*) FROM eventlog.events GROUP BY 1 ORDER BY 1");
+    let counted = rows(
+        &mut superuser,
+        "SELECT tenant_id, count(*) FROM eventlog.events GROUP BY 1 ORDER BY 1",
+    );
     assert_eq!(counted, expected);
-    let nulls = "SELECT count(*) FROM eventlog.events WHERE jsonb_path_exists(data, '$.* ? (@ == null)')";
+    let nulls =
+        "SELECT count(*) FROM eventlog.events WHERE jsonb_path_exists(data, '$.* ? (@ == null)')";
     assert_eq!(text(&mut superuser, nulls), "0");
 
-    let partitions = rows(&mut superuser, "SELECT 'eventlog.' || partition_name FROM eventlog._partitions");
+    let partitions =
+        rows(&mut superuser, "SELECT 'eventlog.' || partition_name FROM eventlog._partitions");
     for (carrier, flights) in &by_carrier {
         let mut client = db.connect(&format!("carrier_{}", carrier.to_lowercase()));
         let seen = rows(&mut client, "SELECT tenant_id, count(*) FROM eventlog.events GROUP BY 1");
         assert_eq!(seen, [[tenant(carrier), flights.len().to_string()]]);
         for partition in &partitions {
-            assert_refused(&mut client, &format!("SELECT * FROM {}", partition[0]), "42501", "permission denied");
+            assert_refused(
+                &mut client,
+                &format!("SELECT * FROM {}", partition[0]),
+                "42501",
+                "permission denied",
+            );
         }
         drop(client);
     }
     drop(superuser);
-    let carriers: Vec<String> = by_carrier.keys().map(|c| format!("carrier_{}", c.to_lowercase())).collect();
+    let carriers: Vec<String> =
+        by_carrier.keys().map(|c| format!("carrier_{}", c.to_lowercase())).collect();
     let cluster = db::shared();
-    cluster.connect(&db.name, "postgres").batch_execute(&format!("DROP OWNED BY {0}; ", carriers.join(", "))).unwrap();
-    cluster.connect("postgres", "postgres").batch_execute(&format!("DROP ROLE {}", carriers.join(", "))).unwrap();
+    cluster
+        .connect(&db.name, "postgres")
+        .batch_execute(&format!("DROP OWNED BY {0}; ", carriers.join(", ")))
+        .unwrap();
+    cluster
+        .connect("postgres", "postgres")
+        .batch_execute(&format!("DROP ROLE {}", carriers.join(", ")))
+        .unwrap();
 }

@@ -10,27 +10,74 @@ fn literal(random: &mut Random, kind: &str) -> String {
         return "NULL".to_owned();
     }
     match kind {
-        "uuid" => quote(random.pick::<&str>(&[TENANT_A, TENANT_A, TENANT_A, TENANT_B, "0", "{aaaaaaaaaaaa4aaa8aaaaaaaaaaaaaaa}"])),
+        "uuid" => quote(random.pick::<&str>(&[
+            TENANT_A,
+            TENANT_A,
+            TENANT_A,
+            TENANT_B,
+            "0",
+            "{aaaaaaaaaaaa4aaa8aaaaaaaaaaaaaaa}",
+        ])),
         "text" | "name" => quote(&string(random)),
         "jsonb" => quote(&payload(random)),
         "timestamp with time zone" => quote(random.pick::<&str>(&[
-            "2026-01-01", "infinity", "-infinity", "4713-01-01 BC", "294276-12-31", "now", "2026-02-30", "epoch",
+            "2026-01-01",
+            "infinity",
+            "-infinity",
+            "4713-01-01 BC",
+            "294276-12-31",
+            "now",
+            "2026-02-30",
+            "epoch",
         ])),
         "uuid[]" => {
             let n = random.below(4);
-            let list: Vec<String> = (0..n).map(|_| literal(random, "uuid").replace("'0'", "NULL")).collect();
+            let list: Vec<String> =
+                (0..n).map(|_| literal(random, "uuid").replace("'0'", "NULL")).collect();
             format!("ARRAY[{}]", list.join(","))
         }
-        "timestamp with time zone[]" => quote(random.pick::<&str>(&["{}", "{now}", "{now,NULL}", "{infinity,now,epoch}"])),
-        "text[]" => quote(random.pick::<&str>(&["{}", "{a}", "{a,b,NULL}", "{{a},{b}}", "{a", "[2:3]={a,b}", "{billing}", "{conversation_started}",
-            "{conversation_started,tool_used}", "{NULL}", "{\"{}\",\"{\"}", "{\"{\\\"toolName\\\": 1}\",NULL}"])),
+        "timestamp with time zone[]" => {
+            quote(random.pick::<&str>(&["{}", "{now}", "{now,NULL}", "{infinity,now,epoch}"]))
+        }
+        "text[]" => quote(random.pick::<&str>(&[
+            "{}",
+            "{a}",
+            "{a,b,NULL}",
+            "{{a},{b}}",
+            "{a",
+            "[2:3]={a,b}",
+            "{billing}",
+            "{conversation_started}",
+            "{conversation_started,tool_used}",
+            "{NULL}",
+            "{\"{}\",\"{\"}",
+            "{\"{\\\"toolName\\\": 1}\",NULL}",
+        ])),
         "boolean" => (*random.pick(&["true", "false"])).to_owned(),
         "integer" => random.pick(&["0", "1", "-1", "2048", "2147483647", "2147483648"]).to_string(),
         "bigint" => random.pick(&["0", "1", "-1", "9223372036854775807"]).to_string(),
         "real" => quote(random.pick::<&str>(&["0", "1", "NaN", "Infinity", "-1e38"])),
-        "regrole" => quote(random.pick::<&str>(&["writer", "reader", "nobody at all", "0", "4294967295"])),
-        "regclass" => quote(random.pick::<&str>(&["pg_class", "eventlog.events", "eventlog.event_types", "nothing", "0", "4294967295", "public.source"])),
-        "interval" => quote(random.pick::<&str>(&["1 day", "0", "-1 month", "1 month 1 day", "100 years", "1 microsecond", "178000000 years"])),
+        "regrole" => {
+            quote(random.pick::<&str>(&["writer", "reader", "nobody at all", "0", "4294967295"]))
+        }
+        "regclass" => quote(random.pick::<&str>(&[
+            "pg_class",
+            "eventlog.events",
+            "eventlog.event_types",
+            "nothing",
+            "0",
+            "4294967295",
+            "public.source",
+        ])),
+        "interval" => quote(random.pick::<&str>(&[
+            "1 day",
+            "0",
+            "-1 month",
+            "1 month 1 day",
+            "100 years",
+            "1 microsecond",
+            "178000000 years",
+        ])),
         other => panic!("no literals of type {other}"),
     }
 }
@@ -41,13 +88,42 @@ fn quote(text: &str) -> String {
 
 fn string(random: &mut Random) -> String {
     match random.below(14) {
-        0..=4 => (*random.pick(&["conversation_started", "message_sent", "tool_used", "anything", "skill_executed"])).to_owned(),
+        0..=4 => (*random.pick(&[
+            "conversation_started",
+            "message_sent",
+            "tool_used",
+            "anything",
+            "skill_executed",
+        ]))
+        .to_owned(),
         5 => "x".repeat(random.below(2_000)),
         6 => "🙂".repeat(random.below(200)),
         7 => json::object(random, 1),
-        8 => (*random.pick(&["", " ", ".", ".*", "a.*", "%s%n", "\\", "\"", "'; SELECT 1; --", "conversation_strted"])).to_owned(),
-        9 => (*random.pick(&["{", "{\"a\": \"\\u0000\"}", "{\"a\": \"\\ud800\"}", "{\"a\": 1e99999999}", "nan"])).to_owned(),
-        10 => char::from_u32(random.below(0x11_0000) as u32).filter(|c| *c != '\0').map(String::from).unwrap_or_default(),
+        8 => (*random.pick(&[
+            "",
+            " ",
+            ".",
+            ".*",
+            "a.*",
+            "%s%n",
+            "\\",
+            "\"",
+            "'; SELECT 1; --",
+            "conversation_strted",
+        ]))
+        .to_owned(),
+        9 => (*random.pick(&[
+            "{",
+            "{\"a\": \"\\u0000\"}",
+            "{\"a\": \"\\ud800\"}",
+            "{\"a\": 1e99999999}",
+            "nan",
+        ]))
+        .to_owned(),
+        10 => char::from_u32(random.below(0x11_0000) as u32)
+            .filter(|c| *c != '\0')
+            .map(String::from)
+            .unwrap_or_default(),
         _ => format!("n{}", random.below(100)),
     }
 }
@@ -89,10 +165,22 @@ fn random_calls_of_every_function_lose_no_backend_and_find_no_internal_error() {
     let functions = functions(&mut superuser);
     let verbs: Vec<_> = functions
         .iter()
-        .filter(|(name, _)| ["log_event", "log_events", "try_log_event", "validate_event", "guard", "current_tenant", "_check_import"].contains(&name.as_str()))
+        .filter(|(name, _)| {
+            [
+                "log_event",
+                "log_events",
+                "try_log_event",
+                "validate_event",
+                "guard",
+                "current_tenant",
+                "_check_import",
+            ]
+            .contains(&name.as_str())
+        })
         .cloned()
         .collect();
-    let upkeep: Vec<_> = functions.iter().filter(|function| !verbs.contains(function)).cloned().collect();
+    let upkeep: Vec<_> =
+        functions.iter().filter(|function| !verbs.contains(function)).cloned().collect();
     let mut random = Random::new();
     let mut member = db.connect_as("member", TENANT_A);
     let mut owner = db.connect_as("log_owner", TENANT_A);
@@ -107,10 +195,8 @@ fn random_calls_of_every_function_lose_no_backend_and_find_no_internal_error() {
         // The upkeep is slow (create_log makes partitions) and is rolled back.
         let is_upkeep = call % 50 == 49;
         let (name, types) = random.pick(if is_upkeep { &upkeep } else { &verbs }).clone();
-        let arguments: Vec<String> = types
-            .iter()
-            .map(|kind| format!("{}::{kind}", literal(&mut random, kind)))
-            .collect();
+        let arguments: Vec<String> =
+            types.iter().map(|kind| format!("{}::{kind}", literal(&mut random, kind))).collect();
         let sql = format!("SELECT * FROM eventlog.{name}({})", arguments.join(", "));
         let client = match random.below(3) {
             0 if is_upkeep => &mut superuser,

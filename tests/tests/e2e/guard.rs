@@ -9,7 +9,9 @@ fn a_plain_insert_of_a_writer_obeys_the_rules() {
     let db = Db::new();
     let mut writer = db.connect_as("writer", TENANT_A);
     let good = r#"'{"sessionId": "s", "conversationId": "c"}'"#;
-    writer.batch_execute(&format!("{INSERT} ('{TENANT_A}', 'conversation_started', {good})")).expect("a good row");
+    writer
+        .batch_execute(&format!("{INSERT} ('{TENANT_A}', 'conversation_started', {good})"))
+        .expect("a good row");
     for (values, sqlstate) in [
         (format!("('{TENANT_A}', 'bogus', '{{}}')"), "42704"),
         (format!("('{TENANT_A}', 'conversation_started', '{{}}')"), "23514"),
@@ -17,19 +19,28 @@ fn a_plain_insert_of_a_writer_obeys_the_rules() {
         (format!("('{TENANT_A}', NULL, {good})"), "23502"),
         (format!("('{TENANT_A}', 'conversation_started', NULL)"), "23502"),
         (format!("('{TENANT_B}', 'conversation_started', {good})"), "42501"),
-        (format!(r#"('{TENANT_A}', 'conversation_started', '{{"sessionId": 1, "conversationId": 2, "x": {{"y": null}}}}')"#), "23514"),
+        (
+            format!(
+                r#"('{TENANT_A}', 'conversation_started', '{{"sessionId": 1, "conversationId": 2, "x": {{"y": null}}}}')"#
+            ),
+            "23514",
+        ),
     ] {
         assert_refused(&mut writer, &format!("{INSERT} {values}"), sqlstate, "");
     }
     assert_refused(
         &mut writer,
-        &format!("INSERT INTO eventlog.events (tenant_id, name, data, weight) VALUES ('{TENANT_A}', 'conversation_started', {good}, 5)"),
+        &format!(
+            "INSERT INTO eventlog.events (tenant_id, name, data, weight) VALUES ('{TENANT_A}', 'conversation_started', {good}, 5)"
+        ),
         "42501",
         "weight is set by the log",
     );
     assert_refused(
         &mut writer,
-        &format!("INSERT INTO eventlog.events (tenant_id, name, data, actor) VALUES ('{TENANT_A}', 'conversation_started', {good}, repeat('a', 1000))"),
+        &format!(
+            "INSERT INTO eventlog.events (tenant_id, name, data, actor) VALUES ('{TENANT_A}', 'conversation_started', {good}, repeat('a', 1000))"
+        ),
         "22023",
         "actor is too long",
     );
@@ -61,7 +72,9 @@ fn an_error_inside_log_event_leaves_no_way_for_a_bogus_insert() {
         format!("SELECT eventlog.log_event('{TENANT_B}', 'conversation_started', {good})"),
         format!("SELECT eventlog.log_event(NULL, 'conversation_started', {good})"),
         format!("SELECT eventlog.log_event(NULL, 'conversation_started', {good}, actor => 'fail')"),
-        format!("SET statement_timeout = 100; SELECT eventlog.log_event(NULL, 'conversation_started', {good}, actor => 'sleep')"),
+        format!(
+            "SET statement_timeout = 100; SELECT eventlog.log_event(NULL, 'conversation_started', {good}, actor => 'sleep')"
+        ),
     ];
     for error in &errors {
         writer.batch_execute(error).expect_err("refused");
@@ -73,14 +86,28 @@ fn an_error_inside_log_event_leaves_no_way_for_a_bogus_insert() {
         writer.batch_execute(error).expect_err("refused");
         writer.batch_execute("ROLLBACK TO s").unwrap();
         superuser.batch_execute("SELECT eventlog.retire_event('conversation_started')").unwrap();
-        let same = format!("INSERT INTO eventlog.events (tenant_id, name, data, subject) VALUES ('{TENANT_A}', 'conversation_started', {good}, 'c')");
+        let same = format!(
+            "INSERT INTO eventlog.events (tenant_id, name, data, subject) VALUES ('{TENANT_A}', 'conversation_started', {good}, 'c')"
+        );
         assert_refused(&mut writer, &same, "42704", "retired");
         writer.batch_execute("ROLLBACK").unwrap();
-        superuser.batch_execute("SELECT eventlog.define_event('conversation_started', status => 'active')").unwrap();
+        superuser
+            .batch_execute(
+                "SELECT eventlog.define_event('conversation_started', status => 'active')",
+            )
+            .unwrap();
     }
     assert_eq!(text(&mut superuser, "SELECT count(*) FROM eventlog.events"), "0");
     // try_log_event catches the error of the trigger, and leaves no way either.
-    assert_eq!(text(&mut writer, &format!("SELECT eventlog.try_log_event(NULL, 'conversation_started', {good}, actor => 'fail')")), "∅");
+    assert_eq!(
+        text(
+            &mut writer,
+            &format!(
+                "SELECT eventlog.try_log_event(NULL, 'conversation_started', {good}, actor => 'fail')"
+            )
+        ),
+        "∅"
+    );
     assert_refused(&mut writer, &bogus, "42704", "bogus");
 }
 
@@ -107,7 +134,9 @@ fn what_a_trigger_on_events_inserts_or_changes_is_guarded() {
         .unwrap();
     for role in ["member", "log_owner"] {
         let mut client = db.connect_as(role, TENANT_A);
-        let call = |actor: &str| format!("SELECT eventlog.log_event(NULL, 'ping', '{{\"n\": 1}}', actor => '{actor}')");
+        let call = |actor: &str| {
+            format!("SELECT eventlog.log_event(NULL, 'ping', '{{\"n\": 1}}', actor => '{actor}')")
+        };
         let stored = |id: &str| format!("SELECT actor, data FROM eventlog.events WHERE id = {id}");
         if role == "member" {
             assert_refused(&mut client, &call("bogus"), "42704", "bogus");
@@ -115,8 +144,13 @@ fn what_a_trigger_on_events_inserts_or_changes_is_guarded() {
         }
         for actor in ["plain", "same", "nested", "good change"] {
             let id = text(&mut client, &call(actor));
-            let expected = if actor == "good change" { r#"{"changed": true}"# } else { r#"{"n": 1}"# };
-            assert_eq!(rows(&mut client, &stored(&id)), [[actor, expected]], "the id is that row's, as {role}");
+            let expected =
+                if actor == "good change" { r#"{"changed": true}"# } else { r#"{"n": 1}"# };
+            assert_eq!(
+                rows(&mut client, &stored(&id)),
+                [[actor, expected]],
+                "the id is that row's, as {role}"
+            );
         }
         assert_eq!(text(&mut client, &call("skip")), "∅");
     }
@@ -129,8 +163,12 @@ fn a_writer_cannot_copy_nor_override_what_is_the_servers() {
     let good = r#"'{"sessionId": "s", "conversationId": "c"}'"#;
     let refused = [
         "COPY eventlog.events (tenant_id, name, data) FROM STDIN".to_owned(),
-        format!("INSERT INTO eventlog.events (id, tenant_id, name, data) OVERRIDING SYSTEM VALUE VALUES (7, '{TENANT_A}', 'conversation_started', {good})"),
-        format!("INSERT INTO eventlog.events (tenant_id, name, data, created_at) VALUES ('{TENANT_A}', 'conversation_started', {good}, now())"),
+        format!(
+            "INSERT INTO eventlog.events (id, tenant_id, name, data) OVERRIDING SYSTEM VALUE VALUES (7, '{TENANT_A}', 'conversation_started', {good})"
+        ),
+        format!(
+            "INSERT INTO eventlog.events (tenant_id, name, data, created_at) VALUES ('{TENANT_A}', 'conversation_started', {good}, now())"
+        ),
         "SELECT nextval('eventlog.events_id_seq')".to_owned(),
         "SELECT setval('eventlog.events_id_seq', 1)".to_owned(),
         "SELECT * FROM eventlog.events".to_owned(),

@@ -11,13 +11,33 @@ fn assert_the_log_holds(client: &mut Client) {
     for (sql, sqlstate) in [
         (format!("SELECT eventlog.log_event('{TENANT_A}', 'bogus')"), "42704"),
         (format!("SELECT eventlog.log_event('{TENANT_B}', 'ping')"), "42501"),
-        (format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_A}', 'bogus')"), "42704"),
-        (format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_B}', 'ping')"), "42501"),
+        (
+            format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_A}', 'bogus')"),
+            "42704",
+        ),
+        (
+            format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_B}', 'ping')"),
+            "42501",
+        ),
     ] {
         assert_refused(client, &sql, sqlstate, "");
     }
-    assert_eq!(text(client, &format!("SELECT count(*) FROM eventlog.events WHERE tenant_id OPERATOR(pg_catalog.<>) '{TENANT_A}'")), "0");
-    assert_eq!(text(client, "SELECT pg_catalog.count(*) FROM eventlog.events WHERE data OPERATOR(pg_catalog.<>) '{}'"), "0");
+    assert_eq!(
+        text(
+            client,
+            &format!(
+                "SELECT count(*) FROM eventlog.events WHERE tenant_id OPERATOR(pg_catalog.<>) '{TENANT_A}'"
+            )
+        ),
+        "0"
+    );
+    assert_eq!(
+        text(
+            client,
+            "SELECT pg_catalog.count(*) FROM eventlog.events WHERE data OPERATOR(pg_catalog.<>) '{}'"
+        ),
+        "0"
+    );
 }
 
 fn filled() -> Db {
@@ -53,10 +73,26 @@ fn planted_objects_and_a_hostile_search_path_change_nothing() {
     };
     member.batch_execute(&everywhere("public")).unwrap();
     member.batch_execute(&everywhere("pg_temp")).unwrap();
-    for table in ["events", "event_types", "tenant_roles", "rejected_events", "log_config", "pg_class", "_partitions"] {
-        member.batch_execute(&format!("CREATE TEMP TABLE {table} (name text, status text, oid oid)")).unwrap();
+    for table in [
+        "events",
+        "event_types",
+        "tenant_roles",
+        "rejected_events",
+        "log_config",
+        "pg_class",
+        "_partitions",
+    ] {
+        member
+            .batch_execute(&format!("CREATE TEMP TABLE {table} (name text, status text, oid oid)"))
+            .unwrap();
     }
-    for path in ["''", "public, pg_catalog", "pg_temp, public, pg_catalog, eventlog", "eventlog, pg_catalog", "nowhere"] {
+    for path in [
+        "''",
+        "public, pg_catalog",
+        "pg_temp, public, pg_catalog, eventlog",
+        "eventlog, pg_catalog",
+        "nowhere",
+    ] {
         member.batch_execute(&format!("SET search_path = {path}")).unwrap();
         assert_the_log_holds(&mut member);
         text(&mut member, "SELECT eventlog.try_log_event(NULL, 'bogus', '{\"a\": 1}')");
@@ -74,7 +110,8 @@ fn planted_objects_and_a_hostile_search_path_change_nothing() {
     fresh.batch_execute("CREATE TEMP TABLE log_config (partition_interval interval); SET search_path = pg_temp, public, pg_catalog").unwrap();
     fresh.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
     assert_the_log_holds(&mut fresh);
-    let named = text(&mut superuser, "SELECT string_agg(partition_name, ',') FROM eventlog._partitions");
+    let named =
+        text(&mut superuser, "SELECT string_agg(partition_name, ',') FROM eventlog._partitions");
     assert!(named.starts_with("events_p20") && !named.contains("2000"), "{named}");
 }
 
@@ -83,7 +120,10 @@ fn no_setting_but_the_tenant_can_be_changed_by_a_connection() {
     let db = filled();
     let mut superuser = db.superuser();
     superuser.batch_execute("LOAD 'eventlog'").unwrap();
-    let settings = rows(&mut superuser, "SELECT name, vartype, boot_val, context FROM pg_settings WHERE name LIKE 'eventlog.%' ORDER BY 1");
+    let settings = rows(
+        &mut superuser,
+        "SELECT name, vartype, boot_val, context FROM pg_settings WHERE name LIKE 'eventlog.%' ORDER BY 1",
+    );
     assert!(settings.len() >= 6, "{settings:?}");
     for setting in &settings {
         let (name, vartype, default) = (&setting[0], setting[1].as_str(), &setting[2]);
@@ -92,7 +132,13 @@ fn no_setting_but_the_tenant_can_be_changed_by_a_connection() {
         }
         assert_ne!(setting[3], "user", "{name} is for everybody");
         let other = match (vartype, name.as_str()) {
-            ("bool", _) => if default == "on" { "off" } else { "on" },
+            ("bool", _) => {
+                if default == "on" {
+                    "off"
+                } else {
+                    "on"
+                }
+            }
             ("integer", _) => "7",
             (_, "eventlog.tenant_source") => "jwt",
             (_, "eventlog.on_unknown_name") => "register",
@@ -105,8 +151,18 @@ fn no_setting_but_the_tenant_can_be_changed_by_a_connection() {
         member.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
         assert_the_log_holds(&mut member);
         assert_ne!(text(&mut member, &show), other);
-        assert_refused(&mut member, &format!("SET {name} = '{other}'"), "42501", "permission denied");
-        assert_refused(&mut member, &format!("SELECT set_config('{name}', '{other}', true)"), "42501", "permission denied");
+        assert_refused(
+            &mut member,
+            &format!("SET {name} = '{other}'"),
+            "42501",
+            "permission denied",
+        );
+        assert_refused(
+            &mut member,
+            &format!("SELECT set_config('{name}', '{other}', true)"),
+            "42501",
+            "permission denied",
+        );
         // By the options of the connection.
         let mut member = db::shared()
             .config(&db.name, "member")
@@ -119,7 +175,12 @@ fn no_setting_but_the_tenant_can_be_changed_by_a_connection() {
         for load in ["SELECT 1", "SELECT eventlog.current_tenant()"] {
             let mut member = db.connect_as("member", TENANT_A);
             member.batch_execute(load).unwrap();
-            assert_refused(&mut member, &format!("ALTER ROLE member SET {name} = '{other}'"), "42501", "permission denied");
+            assert_refused(
+                &mut member,
+                &format!("ALTER ROLE member SET {name} = '{other}'"),
+                "42501",
+                "permission denied",
+            );
         }
         let mut member = db.connect_as("member", TENANT_A);
         assert_the_log_holds(&mut member);
@@ -135,21 +196,42 @@ fn no_identity_within_reach_gets_around() {
     assert_refused(&mut member, "SET SESSION AUTHORIZATION log_owner", "42501", "");
     member.batch_execute("SET row_security = off").unwrap();
     assert_refused(&mut member, "SELECT * FROM eventlog.events", "42501", "row-level security");
-    assert_refused(&mut member, &format!("SELECT eventlog.log_event('{TENANT_A}', 'ping')"), "42501", "row-level security");
+    assert_refused(
+        &mut member,
+        &format!("SELECT eventlog.log_event('{TENANT_A}', 'ping')"),
+        "42501",
+        "row-level security",
+    );
     member.batch_execute("SET row_security = on").unwrap();
 
     // A superuser's connection that has become another role is that role, each time anew.
     let mut superuser = db.superuser();
     superuser.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'; PREPARE log(uuid, text) AS SELECT eventlog.log_event($1, $2)")).unwrap();
     for _ in 0..10 {
-        for (role, sees) in [("member", true), ("writer", false), ("log_owner", true), ("service", true), ("outsider", false)] {
+        for (role, sees) in [
+            ("member", true),
+            ("writer", false),
+            ("log_owner", true),
+            ("service", true),
+            ("outsider", false),
+        ] {
             superuser.batch_execute(&format!("SET ROLE {role}")).unwrap();
             match role {
-                "outsider" => assert_refused(&mut superuser, &format!("EXECUTE log('{TENANT_A}', 'ping')"), "42501", ""),
+                "outsider" => assert_refused(
+                    &mut superuser,
+                    &format!("EXECUTE log('{TENANT_A}', 'ping')"),
+                    "42501",
+                    "",
+                ),
                 _ => drop(text(&mut superuser, &format!("EXECUTE log('{TENANT_A}', 'ping')"))),
             }
             if role == "member" || role == "writer" {
-                assert_refused(&mut superuser, &format!("EXECUTE log('{TENANT_B}', 'ping')"), "42501", "is not this connection's");
+                assert_refused(
+                    &mut superuser,
+                    &format!("EXECUTE log('{TENANT_B}', 'ping')"),
+                    "42501",
+                    "is not this connection's",
+                );
             }
             match superuser.simple_query("SELECT count(DISTINCT tenant_id) FROM eventlog.events") {
                 Ok(_) => assert!(sees, "{role}"),
@@ -168,12 +250,22 @@ fn a_role_without_rights_has_nothing_done_on_its_behalf() {
     let mut superuser = db.superuser();
     superuser.batch_execute("GRANT USAGE ON SCHEMA eventlog TO outsider").unwrap();
     let mut outsider = db.connect_as("outsider", TENANT_A);
-    assert_refused(&mut outsider, "SELECT eventlog.log_event(NULL, 'ping')", "42501", "permission denied");
+    assert_refused(
+        &mut outsider,
+        "SELECT eventlog.log_event(NULL, 'ping')",
+        "42501",
+        "permission denied",
+    );
     assert_eq!(text(&mut outsider, "SELECT eventlog.try_log_event(NULL, 'bogus')"), "∅");
     assert_eq!(text(&mut outsider, "SELECT eventlog.try_log_event(NULL, 'ping')"), "∅");
     assert_eq!(text(&mut superuser, "SELECT count(*) FROM eventlog.rejected_events"), "0");
     let mut reader = db.connect_as("reader", TENANT_A);
-    assert_refused(&mut reader, "SELECT eventlog.log_event(NULL, 'ping')", "42501", "permission denied to log events");
+    assert_refused(
+        &mut reader,
+        "SELECT eventlog.log_event(NULL, 'ping')",
+        "42501",
+        "permission denied to log events",
+    );
 }
 
 #[test]
@@ -186,7 +278,10 @@ fn a_database_that_is_not_utf8_is_refused_at_create_extension() {
     let mut latin = cluster.connect("latin", "postgres");
     let error = eventlog_tests::refused(&mut latin, "CREATE EXTENSION eventlog");
     assert_eq!(error.code().code(), "0A000");
-    assert!(error.message().contains("LATIN1") && error.hint().unwrap().contains("ENCODING 'UTF8'"), "{error:?}");
+    assert!(
+        error.message().contains("LATIN1") && error.hint().unwrap().contains("ENCODING 'UTF8'"),
+        "{error:?}"
+    );
     drop(latin);
     superuser.batch_execute("DROP DATABASE latin WITH (FORCE)").unwrap();
 }

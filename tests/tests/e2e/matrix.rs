@@ -4,8 +4,19 @@
 use eventlog_tests::{Db, TENANT_A, TENANT_B, rows, text};
 use postgres::Client;
 
-const OPERATIONS: &[&str] =
-    &["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "COPY FROM", "COPY TO", "LOCK", "ALTER", "DROP", "TRIGGER"];
+const OPERATIONS: &[&str] = &[
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "TRUNCATE",
+    "COPY FROM",
+    "COPY TO",
+    "LOCK",
+    "ALTER",
+    "DROP",
+    "TRIGGER",
+];
 
 /// What is open to roles other than the owner; everything else must be 42501.
 fn is_open(role: &str, relation: &str, operation: &str) -> bool {
@@ -53,7 +64,9 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
         "INSERT" if kind == "S" => format!("SELECT nextval('{name}')"),
         "DROP" if is_table => format!("DROP TABLE {name}"),
         "TRIGGER" if is_table => {
-            format!("CREATE TRIGGER t BEFORE INSERT ON {name} FOR EACH STATEMENT EXECUTE FUNCTION public.nothing()")
+            format!(
+                "CREATE TRIGGER t BEFORE INSERT ON {name} FOR EACH STATEMENT EXECUTE FUNCTION public.nothing()"
+            )
         }
         _ => return None,
     })
@@ -85,7 +98,8 @@ fn filled() -> Db {
 fn set_tenant(client: &mut Client, source: &str) {
     match source {
         "setting" => client.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")),
-        "jwt" => client.batch_execute(&format!(r#"SET request.jwt.claims = '{{"tenant_id": "{TENANT_A}"}}'"#)),
+        "jwt" => client
+            .batch_execute(&format!(r#"SET request.jwt.claims = '{{"tenant_id": "{TENANT_A}"}}'"#)),
         _ => Ok(()),
     }
     .expect("settings for everybody");
@@ -102,7 +116,12 @@ fn only_what_is_granted_is_open_for_every_role_operation_and_relation() {
     );
     assert!(relations.len() > 20, "{relations:?}");
     for source in ["setting", "jwt", "role"] {
-        superuser.batch_execute(&format!("ALTER DATABASE {} SET eventlog.tenant_source = {source}", db.name)).unwrap();
+        superuser
+            .batch_execute(&format!(
+                "ALTER DATABASE {} SET eventlog.tenant_source = {source}",
+                db.name
+            ))
+            .unwrap();
         for role in ["writer", "reader", "member", "service", "outsider"] {
             let mut client = db.connect(role);
             set_tenant(&mut client, source);
@@ -113,7 +132,11 @@ fn only_what_is_granted_is_open_for_every_role_operation_and_relation() {
                     client.batch_execute("BEGIN").unwrap();
                     let answer = client.simple_query(&sql);
                     client.batch_execute("ROLLBACK").unwrap();
-                    let denied = answer.as_ref().err().and_then(|error| error.code()).map(|code| code.code());
+                    let denied = answer
+                        .as_ref()
+                        .err()
+                        .and_then(|error| error.code())
+                        .map(|code| code.code());
                     assert_eq!(
                         denied,
                         if is_open(role, relation, operation) { None } else { Some("42501") },
@@ -138,16 +161,28 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
     );
     assert_eq!(of_tenants, [["events"], ["rejected_events"]]);
     for source in ["setting", "jwt", "role"] {
-        superuser.batch_execute(&format!("ALTER DATABASE {} SET eventlog.tenant_source = {source}", db.name)).unwrap();
+        superuser
+            .batch_execute(&format!(
+                "ALTER DATABASE {} SET eventlog.tenant_source = {source}",
+                db.name
+            ))
+            .unwrap();
         for table in &of_tenants {
-            let tenants = format!("SELECT string_agg(DISTINCT tenant_id::text, ',' ORDER BY tenant_id::text) FROM eventlog.{}", table[0]);
+            let tenants = format!(
+                "SELECT string_agg(DISTINCT tenant_id::text, ',' ORDER BY tenant_id::text) FROM eventlog.{}",
+                table[0]
+            );
             for role in ["reader", "member"] {
                 let mut client = db.connect(role);
                 set_tenant(&mut client, source);
                 assert_eq!(text(&mut client, &tenants), TENANT_A, "{source}, {role}");
             }
             let mut service = db.connect("service");
-            assert_eq!(text(&mut service, &tenants), format!("{TENANT_A},{TENANT_B}"), "a service needs no tenant");
+            assert_eq!(
+                text(&mut service, &tenants),
+                format!("{TENANT_A},{TENANT_B}"),
+                "a service needs no tenant"
+            );
         }
     }
 }
@@ -158,11 +193,18 @@ fn a_service_writes_for_any_tenant_but_by_the_rules() {
     let mut service = db.connect("service");
     for tenant in [TENANT_A, TENANT_B] {
         text(&mut service, &format!("SELECT eventlog.log_event('{tenant}', 'ping')"));
-        let insert = |name: &str| format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{tenant}', '{name}')");
+        let insert = |name: &str| {
+            format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{tenant}', '{name}')")
+        };
         service.batch_execute(&insert("ping")).expect("a good row");
         eventlog_tests::assert_refused(&mut service, &insert("pong"), "42704", "pong");
     }
-    eventlog_tests::assert_refused(&mut service, "SELECT eventlog.log_event(NULL, 'ping')", "42501", "no tenant");
+    eventlog_tests::assert_refused(
+        &mut service,
+        "SELECT eventlog.log_event(NULL, 'ping')",
+        "42501",
+        "no tenant",
+    );
 }
 
 #[test]

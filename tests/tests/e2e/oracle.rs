@@ -26,10 +26,26 @@ BEGIN
                   FROM unnest(t.subject_keys) WITH ORDINALITY AS s (k, n));
 END $$"#;
 
-const KEYS: &[&str] = &["a", "b", "ab", "role", "sessionId", "conversationId", "durationMs", "ä", "日本", "🙂", "k1", "k17", "k500", ""];
+const KEYS: &[&str] = &[
+    "a",
+    "b",
+    "ab",
+    "role",
+    "sessionId",
+    "conversationId",
+    "durationMs",
+    "ä",
+    "日本",
+    "🙂",
+    "k1",
+    "k17",
+    "k500",
+    "",
+];
 
 fn keys(random: &mut Random) -> String {
-    let mut keys: Vec<String> = KEYS.iter().filter(|_| random.one_in(5)).map(|key| format!("\"{key}\"")).collect();
+    let mut keys: Vec<String> =
+        KEYS.iter().filter(|_| random.one_in(5)).map(|key| format!("\"{key}\"")).collect();
     keys.truncate(8);
     format!("'{{{}}}'", keys.join(","))
 }
@@ -90,8 +106,12 @@ fn random_payloads_under_random_rules_are_judged_as_the_reference_judges() {
                 .map(|i| {
                     row.try_get::<_, Option<String>>(i)
                         .map(|value| format!("{value:?}"))
-                        .or_else(|_| row.try_get::<_, Option<bool>>(i).map(|value| format!("{value:?}")))
-                        .or_else(|_| row.try_get::<_, Option<i32>>(i).map(|value| format!("{value:?}")))
+                        .or_else(|_| {
+                            row.try_get::<_, Option<bool>>(i).map(|value| format!("{value:?}"))
+                        })
+                        .or_else(|_| {
+                            row.try_get::<_, Option<i32>>(i).map(|value| format!("{value:?}"))
+                        })
                         .unwrap_or_default()
                 })
                 .collect();
@@ -105,20 +125,31 @@ fn a_payload_far_over_any_limit_is_refused_by_its_size() {
     let db = Db::new();
     let mut owner = db.connect_as("log_owner", TENANT_A);
     let size = scaled(20_000_000, 100_000_000);
-    let huge = format!("{{\"n\": null, \"sessionId\": 1, \"conversationId\": \"{}\"}}", "x".repeat(size));
+    let huge =
+        format!("{{\"n\": null, \"sessionId\": 1, \"conversationId\": \"{}\"}}", "x".repeat(size));
     let started = "'conversation_started', $1::text::jsonb";
-    let error = owner.query_one(&format!("SELECT eventlog.log_event(NULL, {started})"), &[&huge]).expect_err("too large");
+    let error = owner
+        .query_one(&format!("SELECT eventlog.log_event(NULL, {started})"), &[&huge])
+        .expect_err("too large");
     let error = eventlog_tests::db::db_error(error, "log_event");
     assert_eq!(error.code().code(), "54000");
     assert!(error.message().contains("limit 2048"), "{error:?}");
-    owner.query_one(&format!("SELECT eventlog.try_log_event(NULL, {started})"), &[&huge]).expect("a WARNING");
-    let kept = owner.query_one("SELECT sqlstate, data IS NULL FROM eventlog.rejected_events", &[]).expect("quarantined");
+    owner
+        .query_one(&format!("SELECT eventlog.try_log_event(NULL, {started})"), &[&huge])
+        .expect("a WARNING");
+    let kept = owner
+        .query_one("SELECT sqlstate, data IS NULL FROM eventlog.rejected_events", &[])
+        .expect("quarantined");
     assert_eq!((kept.get::<_, &str>(0), kept.get::<_, bool>(1)), ("54000", true));
     // One that strips to nothing is stored, however long it was.
     let nulls: Vec<String> = (0..size / 20).map(|i| format!("\"key{i}\":null")).collect();
     let nulls = format!("{{{}}}", nulls.join(","));
-    owner.batch_execute("SELECT eventlog.define_event('small', max_bytes => 8)").expect("the owner defines");
-    owner.query_one("SELECT eventlog.log_event(NULL, 'small', $1::text::jsonb)", &[&nulls]).expect("it is {}");
+    owner
+        .batch_execute("SELECT eventlog.define_event('small', max_bytes => 8)")
+        .expect("the owner defines");
+    owner
+        .query_one("SELECT eventlog.log_event(NULL, 'small', $1::text::jsonb)", &[&nulls])
+        .expect("it is {}");
 }
 
 #[test]
@@ -127,11 +158,16 @@ fn a_payload_of_two_mebibytes_and_of_ten_thousand_levels_gets_an_answer() {
     let mut owner = db.connect_as("log_owner", TENANT_A);
     owner.batch_execute("SELECT eventlog.define_event('anything', max_bytes => 16777216)").unwrap();
     let long = format!("{{\"n\": null, \"s\": \"{}\"}}", "ä".repeat(1 << 20));
-    owner.query_one("SELECT eventlog.log_event(NULL, 'anything', $1::text::jsonb)", &[&long]).expect("within the limit");
+    owner
+        .query_one("SELECT eventlog.log_event(NULL, 'anything', $1::text::jsonb)", &[&long])
+        .expect("within the limit");
     let deep = format!("{}null{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
-    match owner.query_one("SELECT eventlog.log_event(NULL, 'anything', $1::text::jsonb)", &[&deep]) {
+    match owner.query_one("SELECT eventlog.log_event(NULL, 'anything', $1::text::jsonb)", &[&deep])
+    {
         Ok(_) => {}
         Err(error) => assert_eq!(error.code().expect("of the server").code(), "54001"),
     }
-    owner.query_one("SELECT eventlog.try_log_event(NULL, 'anything', $1::text)", &[&deep]).expect("a WARNING at most");
+    owner
+        .query_one("SELECT eventlog.try_log_event(NULL, 'anything', $1::text)", &[&deep])
+        .expect("a WARNING at most");
 }

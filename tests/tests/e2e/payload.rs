@@ -15,7 +15,9 @@ fn open(db: &Db) -> postgres::Client {
 fn numbers_keep_every_digit_and_their_scale() {
     let db = Db::new();
     let mut member = open(&db);
-    for number in ["12345678901234567890.123456789", "1.10", "1e400", "-0.000", "1E-300", "0.10", "1e5"] {
+    for number in
+        ["12345678901234567890.123456789", "1.10", "1e400", "-0.000", "1E-300", "0.10", "1e5"]
+    {
         let stored = rows(
             &mut member,
             &format!(
@@ -23,7 +25,8 @@ fn numbers_keep_every_digit_and_their_scale() {
                  SELECT (SELECT id FROM e) IS NOT NULL, ('{{\"n\": {number}}}'::jsonb)::text;"
             ),
         );
-        let last = text(&mut member, "SELECT data::text FROM eventlog.events ORDER BY id DESC LIMIT 1");
+        let last =
+            text(&mut member, "SELECT data::text FROM eventlog.events ORDER BY id DESC LIMIT 1");
         assert_eq!(last, stored[0][1]);
     }
 }
@@ -50,17 +53,29 @@ fn nulls_go_from_objects_at_every_depth_and_stay_in_arrays() {
 fn deep_nesting_and_any_unicode_come_back() {
     let db = Db::new();
     let mut member = open(&db);
-    let deep = format!("{{\"n\": null, \"d\": {}{}}}", "[{\"x\":".repeat(300), "1".to_owned() + &"}]".repeat(300));
+    let deep = format!(
+        "{{\"n\": null, \"d\": {}{}}}",
+        "[{\"x\":".repeat(300),
+        "1".to_owned() + &"}]".repeat(300)
+    );
     let unicode: String = (1..0x11_0000u32)
         .step_by(97)
         .filter_map(char::from_u32)
         .filter(|c| !matches!(c, '"' | '\\' | '\'') && *c >= ' ')
         .collect();
-    for given in [deep, format!("{{\"u\": \"{unicode}\", \"{}\": 1, \"n\": null}}", &unicode[..unicode.char_indices().nth(500).unwrap().0])] {
+    for given in [
+        deep,
+        format!(
+            "{{\"u\": \"{unicode}\", \"{}\": 1, \"n\": null}}",
+            &unicode[..unicode.char_indices().nth(500).unwrap().0]
+        ),
+    ] {
         text(&mut member, &format!("SELECT eventlog.log_event(NULL, 'anything', '{given}')"));
         let equal = text(
             &mut member,
-            &format!("SELECT data::text = jsonb_strip_nulls('{given}')::text FROM eventlog.events ORDER BY id DESC LIMIT 1"),
+            &format!(
+                "SELECT data::text = jsonb_strip_nulls('{given}')::text FROM eventlog.events ORDER BY id DESC LIMIT 1"
+            ),
         );
         assert_eq!(equal, "t");
     }
@@ -124,14 +139,18 @@ fn the_size_limit_counts_what_would_be_stored() {
     let mut owner = db.connect_as("log_owner", TENANT_A);
     // The limit is pg_column_size() of the literal, which is what is stored uncompressed.
     let payload = r#"{"a": "0123456789", "b": [1, 2, 3]}"#;
-    let size: usize = text(&mut owner, &format!("SELECT pg_column_size('{payload}'::jsonb)")).parse().unwrap();
+    let size: usize =
+        text(&mut owner, &format!("SELECT pg_column_size('{payload}'::jsonb)")).parse().unwrap();
     for (limit, valid) in [(size, "t"), (size - 1, "f")] {
         owner
             .batch_execute(&format!("SELECT eventlog.define_event('sized', max_bytes => {limit})"))
             .expect("the owner defines");
         let with_nulls = payload.replace('}', &format!(", \"{}\": null}}", "x".repeat(5000)));
         for given in [payload, &with_nulls] {
-            let answer = text(&mut owner, &format!("SELECT is_valid FROM eventlog.validate_event('sized', '{given}')"));
+            let answer = text(
+                &mut owner,
+                &format!("SELECT is_valid FROM eventlog.validate_event('sized', '{given}')"),
+            );
             assert_eq!(answer, valid, "limit {limit}, {given}");
         }
     }
@@ -148,14 +167,19 @@ fn actor_and_subject_are_promoted_from_the_payload_unless_given() {
         .expect("the owner defines");
     let cases = [
         (r#"'{"user": "u1", "kind": "skill", "id": "canvas"}'"#, "u1", "skill/canvas"),
-        (r#"'{"user": 12.50, "kind": true, "id": 12345678901234567890}'"#, "12.50", "true/12345678901234567890"),
+        (
+            r#"'{"user": 12.50, "kind": true, "id": 12345678901234567890}'"#,
+            "12.50",
+            "true/12345678901234567890",
+        ),
         (r#"'{"user": {"a": 1}, "kind": "skill"}'"#, "∅", "∅"),
         (r#"'{"user": null, "kind": "skill", "id": null}'"#, "∅", "∅"),
         (r#"'{"user": "u1", "kind": "a", "id": "b"}', actor => 'me', subject => 'it'"#, "me", "it"),
     ];
     for (arguments, actor, subject) in cases {
         text(&mut owner, &format!("SELECT eventlog.log_event(NULL, 'promoted', {arguments})"));
-        let stored = rows(&mut owner, "SELECT actor, subject FROM eventlog.events ORDER BY id DESC LIMIT 1");
+        let stored =
+            rows(&mut owner, "SELECT actor, subject FROM eventlog.events ORDER BY id DESC LIMIT 1");
         assert_eq!(stored[0], [actor, subject], "{arguments}");
     }
 }

@@ -10,7 +10,8 @@ fn call(name: &str) -> String {
 }
 
 fn known(client: &mut Client, name: &str) -> bool {
-    text(client, &format!("SELECT is_valid FROM eventlog.validate_event('{name}', '{{\"a\": 1}}')")) == "t"
+    text(client, &format!("SELECT is_valid FROM eventlog.validate_event('{name}', '{{\"a\": 1}}')"))
+        == "t"
 }
 
 #[test]
@@ -22,7 +23,10 @@ fn a_new_name_counts_in_open_transactions_of_every_level_from_the_commit_on() {
         let mut open = db.connect_as("member", TENANT_A);
         let mut idle = db.connect_as("member", TENANT_A);
         assert!(!known(&mut idle, &name));
-        open.batch_execute(&format!("BEGIN ISOLATION LEVEL {level}; SELECT count(*) FROM eventlog.events")).unwrap();
+        open.batch_execute(&format!(
+            "BEGIN ISOLATION LEVEL {level}; SELECT count(*) FROM eventlog.events"
+        ))
+        .unwrap();
         assert!(!known(&mut open, &name));
 
         owner.batch_execute(&format!("BEGIN; SELECT eventlog.define_event('{name}')")).unwrap();
@@ -34,9 +38,17 @@ fn a_new_name_counts_in_open_transactions_of_every_level_from_the_commit_on() {
         text(&mut open, &call(&name));
         assert!(known(&mut idle, &name));
 
-        owner.batch_execute(&format!("SELECT eventlog.define_event('{name}', required_keys => '{{b}}')")).unwrap();
+        owner
+            .batch_execute(&format!(
+                "SELECT eventlog.define_event('{name}', required_keys => '{{b}}')"
+            ))
+            .unwrap();
         assert!(!known(&mut open, &name), "a changed rule counts, {level}");
-        owner.batch_execute(&format!("SELECT eventlog.define_event('{name}', required_keys => '{{a}}')")).unwrap();
+        owner
+            .batch_execute(&format!(
+                "SELECT eventlog.define_event('{name}', required_keys => '{{a}}')"
+            ))
+            .unwrap();
         assert!(known(&mut open, &name));
         owner.batch_execute(&format!("SELECT eventlog.retire_event('{name}')")).unwrap();
         assert!(!known(&mut open, &name), "a retired name is refused, {level}");
@@ -44,7 +56,9 @@ fn a_new_name_counts_in_open_transactions_of_every_level_from_the_commit_on() {
         // The backend that reloaded inside the old snapshot is not left behind.
         assert!(!known(&mut open, &name));
         assert_refused(&mut open, &call(&name), "42704", "retired");
-        owner.batch_execute(&format!("SELECT eventlog.define_event('{name}', status => 'active')")).unwrap();
+        owner
+            .batch_execute(&format!("SELECT eventlog.define_event('{name}', status => 'active')"))
+            .unwrap();
         text(&mut open, &call(&name));
         assert!(known(&mut idle, &name));
     }
@@ -67,7 +81,9 @@ fn a_name_that_was_rolled_back_was_never_there() {
     owner.batch_execute("COMMIT").unwrap();
     assert!(!known(&mut owner, "ghost"));
     // Nor by an error in the statement that defines it.
-    owner.batch_execute("SELECT eventlog.define_event('ghost'), 1/0").expect_err("division by zero");
+    owner
+        .batch_execute("SELECT eventlog.define_event('ghost'), 1/0")
+        .expect_err("division by zero");
     assert!(!known(&mut owner, "ghost"));
 }
 
@@ -79,7 +95,9 @@ fn direct_changes_of_the_table_count_too() {
     assert!(!known(&mut other, "direct"));
     owner.batch_execute("INSERT INTO eventlog.event_types (name) VALUES ('direct')").unwrap();
     assert!(known(&mut other, "direct"));
-    owner.batch_execute("UPDATE eventlog.event_types SET name = 'renamed' WHERE name = 'direct'").unwrap();
+    owner
+        .batch_execute("UPDATE eventlog.event_types SET name = 'renamed' WHERE name = 'direct'")
+        .unwrap();
     assert!(!known(&mut other, "direct"));
     assert!(known(&mut other, "renamed"));
     owner.batch_execute("BEGIN; TRUNCATE eventlog.event_types").unwrap();
@@ -87,7 +105,9 @@ fn direct_changes_of_the_table_count_too() {
     owner.batch_execute("ROLLBACK").unwrap();
     assert!(known(&mut owner, "renamed"));
     let mut superuser = db.superuser();
-    superuser.batch_execute("SET session_replication_role = replica; DELETE FROM eventlog.event_types").unwrap();
+    superuser
+        .batch_execute("SET session_replication_role = replica; DELETE FROM eventlog.event_types")
+        .unwrap();
     assert!(!known(&mut other, "renamed"), "the trigger fires always");
 }
 
@@ -96,7 +116,9 @@ fn the_names_a_prepared_statement_knew_are_those_of_now() {
     let db = Db::new();
     let mut owner = db.connect("log_owner");
     let mut member = db.connect_as("member", TENANT_A);
-    member.batch_execute(&format!("PREPARE log(text) AS SELECT eventlog.log_event('{TENANT_A}', $1)")).unwrap();
+    member
+        .batch_execute(&format!("PREPARE log(text) AS SELECT eventlog.log_event('{TENANT_A}', $1)"))
+        .unwrap();
     assert_refused(&mut member, "EXECUTE log('late')", "42704", "late");
     owner.batch_execute("SELECT eventlog.define_event('late')").unwrap();
     text(&mut member, "EXECUTE log('late')");

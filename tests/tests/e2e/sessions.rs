@@ -88,7 +88,9 @@ fn discard_all_and_an_empty_search_path_leave_a_working_session() {
         text(&mut member, "SELECT eventlog.try_log_event(NULL, 'bogus')");
         member.batch_execute("DISCARD ALL").unwrap();
         assert_refused(&mut member, PING, "42501", "no tenant");
-        member.batch_execute(&format!("SET search_path = ''; SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
+        member
+            .batch_execute(&format!("SET search_path = ''; SET eventlog.tenant_id = '{TENANT_A}'"))
+            .unwrap();
     }
     assert_eq!(count(&mut member), "5");
 }
@@ -106,7 +108,11 @@ fn a_sign_up_makes_the_tenant_and_logs_its_first_event_in_one_transaction() {
     let mut service = db.connect("service");
     let log = format!("SELECT eventlog.log_event('{TENANT_A}', 'ping')");
     assert_refused(&mut service, &log, "23503", "foreign key");
-    service.batch_execute(&format!("BEGIN; INSERT INTO public.tenants VALUES ('{TENANT_A}'); {log}; COMMIT")).unwrap();
+    service
+        .batch_execute(&format!(
+            "BEGIN; INSERT INTO public.tenants VALUES ('{TENANT_A}'); {log}; COMMIT"
+        ))
+        .unwrap();
     assert_eq!(count(&mut service), "1");
     // A fault of the event for try_log_event, which goes on.
     text(&mut service, "SELECT eventlog.try_log_event(gen_random_uuid(), 'ping')");
@@ -114,16 +120,32 @@ fn a_sign_up_makes_the_tenant_and_logs_its_first_event_in_one_transaction() {
     service.batch_execute("DELETE FROM public.tenants").unwrap();
     assert_eq!(count(&mut service), "0", "the tenant's events went with it");
 
-    superuser.batch_execute("SELECT eventlog.reference_tenants('public.tenants', 'trigger')").unwrap();
+    superuser
+        .batch_execute("SELECT eventlog.reference_tenants('public.tenants', 'trigger')")
+        .unwrap();
     text(&mut service, &log);
     service.batch_execute(&format!("INSERT INTO public.tenants VALUES ('{TENANT_A}')")).unwrap();
     text(&mut service, &format!("SELECT eventlog.try_log_event('{TENANT_A}', 'bogus')"));
     assert_eq!(text(&mut service, "SELECT count(*) FROM eventlog.rejected_events"), "2");
     service.batch_execute("DELETE FROM public.tenants").unwrap();
     assert_eq!(count(&mut service), "0");
-    assert_eq!(text(&mut service, "SELECT count(*) FROM eventlog.rejected_events"), "1", "the quarantine too");
-    assert_refused(&mut superuser, "SELECT eventlog.reference_tenants('public.tenants', tenant_key => 'nope')", "42703", "nope");
-    assert_refused(&mut superuser, "SELECT eventlog.reference_tenants('public.tenants', 'magic')", "22023", "magic");
+    assert_eq!(
+        text(&mut service, "SELECT count(*) FROM eventlog.rejected_events"),
+        "1",
+        "the quarantine too"
+    );
+    assert_refused(
+        &mut superuser,
+        "SELECT eventlog.reference_tenants('public.tenants', tenant_key => 'nope')",
+        "42703",
+        "nope",
+    );
+    assert_refused(
+        &mut superuser,
+        "SELECT eventlog.reference_tenants('public.tenants', 'magic')",
+        "22023",
+        "magic",
+    );
 }
 
 #[test]
@@ -137,7 +159,12 @@ fn a_read_only_transaction_reads_and_says_why_it_does_not_write() {
     assert_eq!(text(&mut member, "SELECT is_valid FROM eventlog.validate_event('ping')"), "t");
     for verb in ["log_event", "try_log_event"] {
         for name in ["ping", "bogus"] {
-            assert_refused(&mut member, &format!("SELECT eventlog.{verb}(NULL, '{name}')"), "25006", "read-only transaction");
+            assert_refused(
+                &mut member,
+                &format!("SELECT eventlog.{verb}(NULL, '{name}')"),
+                "25006",
+                "read-only transaction",
+            );
         }
     }
     assert_eq!(text(&mut member, "SELECT pg_current_xact_id_if_assigned()"), "∅");
@@ -156,7 +183,10 @@ fn a_hot_standby_reads_and_says_why_it_does_not_write() {
     let mut member = standby.connect("app", "member");
     member.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
     assert_eq!(count(&mut member), "1");
-    assert_eq!(text(&mut member, &format!("SELECT is_valid FROM eventlog.validate_event({good})")), "t");
+    assert_eq!(
+        text(&mut member, &format!("SELECT is_valid FROM eventlog.validate_event({good})")),
+        "t"
+    );
     for verb in ["log_event", "try_log_event"] {
         assert_refused(&mut member, &format!("SELECT eventlog.{verb}(NULL, {good})"), "25006", "");
     }
@@ -193,7 +223,9 @@ fn try_log_event_lets_cancel_timeout_and_deadlock_through() {
              CREATE TRIGGER act BEFORE INSERT ON eventlog.events FOR EACH ROW EXECUTE FUNCTION public.act()",
         )
         .unwrap();
-    let call = |actor: &str| format!("SELECT eventlog.try_log_event(NULL, 'ping', '{{}}', actor => '{actor}')");
+    let call = |actor: &str| {
+        format!("SELECT eventlog.try_log_event(NULL, 'ping', '{{}}', actor => '{actor}')")
+    };
     let mut member = db.connect_as("member", TENANT_A);
     member.batch_execute("SET statement_timeout = 200").unwrap();
     assert_refused(&mut member, &call("sleep"), "57014", "statement timeout");
@@ -221,7 +253,11 @@ fn try_log_event_lets_cancel_timeout_and_deadlock_through() {
     member.batch_execute("COMMIT").unwrap();
     let (mut other, other_outcome) = waiting.join().unwrap();
     other.batch_execute("COMMIT").unwrap();
-    let deadlocks = [outcome, other_outcome].into_iter().filter_map(Result::err).flatten().map(|c| c.code().to_owned());
+    let deadlocks = [outcome, other_outcome]
+        .into_iter()
+        .filter_map(Result::err)
+        .flatten()
+        .map(|c| c.code().to_owned());
     assert_eq!(deadlocks.collect::<Vec<_>>(), ["40P01"]);
     assert_eq!(text(&mut superuser, "SELECT count(*) FROM eventlog.rejected_events"), "0");
 }
@@ -238,7 +274,10 @@ fn ten_thousand_tries_in_one_transaction_go_in_beside_readers() {
         assert!(counts.iter().all(|n| n == "0" || n == "10000"), "{counts:?}");
     });
     member.batch_execute("BEGIN").unwrap();
-    let logged = text(&mut member, "SELECT count(eventlog.try_log_event(NULL, 'ping', '{}'::jsonb)) FROM generate_series(1, 10000)");
+    let logged = text(
+        &mut member,
+        "SELECT count(eventlog.try_log_event(NULL, 'ping', '{}'::jsonb)) FROM generate_series(1, 10000)",
+    );
     assert_eq!(logged, "10000");
     member.batch_execute("COMMIT").unwrap();
     reader.join().unwrap();
@@ -257,7 +296,8 @@ fn replica_mode_keeps_the_guard_and_a_logical_subscriber_gets_every_row() {
     let mut superuser = publisher.connect("app", "postgres");
     superuser.batch_execute("SET session_replication_role = replica; SET ROLE member").unwrap();
     superuser.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'; {PING}")).unwrap();
-    let bogus = format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_A}', 'bogus')");
+    let bogus =
+        format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_A}', 'bogus')");
     assert_refused(&mut superuser, &bogus, "42704", "bogus");
     superuser.batch_execute("RESET ROLE; RESET session_replication_role").unwrap();
 
