@@ -5,6 +5,7 @@
 //! a temporary folder, listens on a socket in it, and is removed at the end of the process, however
 //! that comes.
 
+pub mod catalog;
 pub mod cluster;
 pub mod db;
 pub mod json;

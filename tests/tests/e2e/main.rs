@@ -14,5 +14,6 @@ mod oracle;
 mod payload;
 mod readme;
 mod registry;
+mod restore;
 mod sessions;
 mod tenant;

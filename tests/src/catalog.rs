@@ -1,0 +1,69 @@
+//! The whole catalog of a log as text, to compare two of them object by object.
+
+use postgres::Client;
+
+use crate::db::rows;
+
+/// One line for each property of each object that the log consists of: relations, columns,
+/// constraints, indexes, triggers, policies, grants, partitions, sequences, comments, and the
+/// triggers and constraints that tie a table of tenants to it.
+const LINES: &str = r"
+WITH relation AS (
+    SELECT c.* FROM pg_class c
+     WHERE (c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'i', 'I'))
+        OR c.oid = to_regclass('public.tenants')
+), named AS (SELECT oid, oid::regclass::text AS relation FROM relation)
+SELECT 'schema ' || nspname || ' acl ' || acl::text
+  FROM pg_namespace, unnest(nspacl) AS acl WHERE nspname = 'eventlog'
+UNION ALL
+SELECT format('relation %s kind %s owner %s rls %s %s persistence %s', n.relation, relkind, relowner::regrole,
+              relrowsecurity, relforcerowsecurity, relpersistence)
+  FROM relation JOIN named n USING (oid)
+UNION ALL
+SELECT format('grant on %s: %s', n.relation, acl) FROM relation JOIN named n USING (oid), unnest(relacl) AS acl
+UNION ALL
+SELECT format('partition %s %s', n.relation, pg_get_expr(relpartbound, oid)) FROM relation JOIN named n USING (oid)
+ WHERE relispartition AND relkind = 'r'
+UNION ALL
+SELECT format('column %s.%s %s %s default %s identity %s collation %s acl %s comment %s', n.relation, attname,
+              format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attidentity, attcollation::regcollation,
+              attacl, col_description(attrelid, attnum))
+  FROM pg_attribute JOIN relation c ON c.oid = attrelid JOIN named n ON n.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+ WHERE attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p')
+UNION ALL
+SELECT format('constraint %s.%s %s validated %s', n.relation, conname, pg_get_constraintdef(k.oid), convalidated)
+  FROM pg_constraint k JOIN named n ON n.oid = conrelid
+UNION ALL
+SELECT format('index %s', pg_get_indexdef(indexrelid)) FROM pg_index JOIN named n ON n.oid = indrelid
+UNION ALL
+SELECT format('trigger on %s enabled %s: %s', n.relation, tgenabled, pg_get_triggerdef(t.oid))
+  FROM pg_trigger t JOIN named n ON n.oid = tgrelid WHERE NOT tgisinternal
+UNION ALL
+SELECT format('policy %s on %s permissive %s for %s to %s using %s check %s', polname, n.relation, polpermissive, polcmd,
+              (SELECT string_agg(CASE r WHEN 0 THEN 'public' ELSE r::regrole::text END, ',' ORDER BY 1) FROM unnest(polroles) r),
+              pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+  FROM pg_policy JOIN named n ON n.oid = polrelid
+UNION ALL
+SELECT format('comment on %s: %s', n.relation, obj_description(n.oid, 'pg_class')) FROM named n WHERE obj_description(n.oid, 'pg_class') IS NOT NULL
+UNION ALL
+SELECT format('sequence %s start %s increment %s cycle %s owned by %s', n.relation, seqstart, seqincrement, seqcycle,
+              (SELECT refobjid::regclass || '.' || refobjsubid FROM pg_depend WHERE objid = seqrelid AND deptype IN ('a', 'i')))
+  FROM pg_sequence JOIN named n ON n.oid = seqrelid
+ORDER BY 1";
+
+/// The lines, sorted. Names are qualified, whatever the search path of the connection.
+pub fn lines(client: &mut Client) -> Vec<String> {
+    client.batch_execute("SET search_path = ''").expect("a setting for everybody");
+    let lines = rows(client, LINES).concat();
+    client.batch_execute("RESET search_path").expect("a setting for everybody");
+    assert!(lines.len() > 100, "{lines:?}");
+    lines
+}
+
+/// Asserts that two catalogs are equal, and says where they are not.
+#[track_caller]
+pub fn assert_equal(before: &[String], after: &[String]) {
+    let only = |a: &[String], b: &[String]| a.iter().filter(|line| !b.contains(line)).cloned().collect::<Vec<_>>();
+    let (lost, new) = (only(before, after), only(after, before));
+    assert!(lost.is_empty() && new.is_empty(), "lost:\n{}\nnew:\n{}", lost.join("\n"), new.join("\n"));
+}
