@@ -165,7 +165,8 @@ BEGIN
             idempotency_key   text,
             sqlstate          text        NOT NULL,
             reason            text        NOT NULL,
-            role_name         name        NOT NULL
+            role_name         name        NOT NULL,
+            can_replay        boolean     NOT NULL DEFAULT false
         );
         PERFORM eventlog._close('eventlog.rejected_events');
         PERFORM eventlog._close('eventlog.rejected_events_id_seq');
@@ -180,14 +181,16 @@ BEGIN
     COMMENT ON COLUMN eventlog.rejected_events.tenant_id IS 'The caller''s tenant; null for a caller that has none, such as a service.';
     COMMENT ON COLUMN eventlog.rejected_events.claimed_tenant_id IS 'The tenant that the caller named.';
     COMMENT ON COLUMN eventlog.rejected_events.name IS 'The name as given, cut to 200 characters.';
-    COMMENT ON COLUMN eventlog.rejected_events.data IS 'The payload as given; null where it has more than 64 KiB as text.';
+    COMMENT ON COLUMN eventlog.rejected_events.data IS 'The payload as given, {} for none; null where it has more than 64 KiB as text.';
     COMMENT ON COLUMN eventlog.rejected_events.occurred_at IS 'The client''s clock as given.';
     COMMENT ON COLUMN eventlog.rejected_events.actor IS 'The actor as given, cut to 200 characters.';
     COMMENT ON COLUMN eventlog.rejected_events.subject IS 'The subject as given, cut to 200 characters.';
-    COMMENT ON COLUMN eventlog.rejected_events.idempotency_key IS 'The key as given, cut to 200 characters.';
+    COMMENT ON COLUMN eventlog.rejected_events.idempotency_key IS 'The key as given, cut to 255 characters.';
     COMMENT ON COLUMN eventlog.rejected_events.sqlstate IS 'The SQLSTATE that log_event would have raised.';
     COMMENT ON COLUMN eventlog.rejected_events.reason IS 'Message and detail; no value of the payload.';
     COMMENT ON COLUMN eventlog.rejected_events.role_name IS 'The role that called.';
+    COMMENT ON COLUMN eventlog.rejected_events.can_replay IS
+        'Whether replay_rejected() may log it: it is the caller''s own to write, and was kept whole.';
 
     IF eventlog._is_missing('idempotency_keys') THEN
         CREATE TABLE eventlog.idempotency_keys (

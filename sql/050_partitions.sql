@@ -60,14 +60,35 @@ BEGIN
 END
 $$;
 
--- One maker at a time: waits for another's transaction, no longer than eventlog.lock_timeout and
--- the session's own lock_timeout. A lock on a table would be waited for by readers as well.
+-- Bounds the waits that follow by eventlog.lock_timeout, unless the session's own lock_timeout is
+-- shorter; returns the latter, to be set again. (After an error PostgreSQL sets it again itself.)
+CREATE FUNCTION eventlog._bound_lock_timeout() RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    former     text    := current_setting('lock_timeout');
+    former_ms  integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
+    -- Not a setting yet where the library is not loaded yet.
+    longest_ms integer := coalesce((SELECT setting FROM pg_settings WHERE name = 'eventlog.lock_timeout')::integer, 5000);
+BEGIN
+    PERFORM set_config('lock_timeout',
+        (CASE WHEN former_ms BETWEEN 1 AND longest_ms THEN former_ms ELSE longest_ms END)::text, true);
+    RETURN former;
+END
+$$;
+
+-- One maker at a time: waits for another's transaction. A lock on a table would be waited for by
+-- readers as well.
 CREATE FUNCTION eventlog._lock_partitions() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    former text := eventlog._bound_lock_timeout();
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('eventlog partitions', 0));
+    PERFORM set_config('lock_timeout', former, true);
 END
 $$;
 
@@ -79,19 +100,16 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    session_timeout  text    := current_setting('lock_timeout');
-    session_ms       integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
-    own_ms           integer := (SELECT setting FROM pg_settings WHERE name = 'eventlog.lock_timeout');
-    step             interval;
-    first_at         timestamptz;
-    end_at           timestamptz;
-    wanted           text;
-    partition        text;
-    tries            integer := 0;
+    former    text;
+    step      interval;
+    first_at  timestamptz;
+    end_at    timestamptz;
+    wanted    text;
+    partition text;
+    tries     integer := 0;
 BEGIN
-    PERFORM set_config('lock_timeout',
-        (CASE WHEN session_ms BETWEEN 1 AND own_ms THEN session_ms ELSE own_ms END)::text, true);
     PERFORM eventlog._lock_partitions();
+    former := eventlog._bound_lock_timeout();
 
     IF NOT EXISTS (SELECT FROM eventlog._covering_partition(_make_partition.at)) THEN
         SELECT c.partition_interval INTO STRICT step FROM eventlog.log_config c;
@@ -122,7 +140,7 @@ BEGIN
                        partition, first_at, end_at);
     END IF;
 
-    PERFORM set_config('lock_timeout', session_timeout, true);
+    PERFORM set_config('lock_timeout', former, true);
 END
 $$;
 

@@ -22,8 +22,9 @@ COMMENT ON VIEW eventlog.stat_rejected IS
 'Counts of rejected_events by tenant, name and reason, as far as the caller may read them.';
 GRANT SELECT ON eventlog.stat_rejected TO PUBLIC;
 
--- Events that were refused because they were another tenant's are never replayed: the owner, who
--- replays, could write what the caller could not.
+-- Rows that cannot be replayed say so in can_replay: what was another tenant's (the owner, who
+-- replays, could write what the caller could not), what could not be read or kept whole, and what
+-- import_events() refused, which takes it when it is called again.
 CREATE FUNCTION eventlog.replay_rejected(
     name      text        DEFAULT NULL,
     since     timestamptz DEFAULT NULL,
@@ -37,43 +38,57 @@ AS $$
 #variable_conflict use_column
 DECLARE
     row     eventlog.rejected_events;
-    fault   text;
+    verdict record;
     state   text;
-    more    text;
+    fault   text;
 BEGIN
-    PERFORM eventlog._require_log();
+    PERFORM eventlog._require_owner(current_user::regrole);
+    -- Not a setting yet where the library is not loaded yet.
+    IF NOT coalesce(current_setting('eventlog.enabled', true)::boolean, true) THEN
+        RAISE EXCEPTION 'the log is disabled' USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'SET eventlog.enabled = on;';
+    END IF;
     replayed := 0;
     still_rejected := 0;
     FOR row IN
         SELECT * FROM eventlog.rejected_events r
-         WHERE (replay_rejected.name IS NULL OR r.name = replay_rejected.name)
+         WHERE r.can_replay
+           AND (replay_rejected.name IS NULL OR r.name = replay_rejected.name)
            AND (replay_rejected.since IS NULL OR r.created_at >= replay_rejected.since)
-           AND r.sqlstate <> '42501' AND r.data IS NOT NULL
-           AND (r.tenant_id IS NULL OR r.claimed_tenant_id IS NULL OR r.tenant_id = r.claimed_tenant_id)
          ORDER BY r.id
          LIMIT replay_rejected.row_limit
            FOR UPDATE SKIP LOCKED
     LOOP
-        BEGIN
-            PERFORM eventlog.log_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
-                                       coalesce(row.occurred_at, row.created_at), row.actor, row.subject,
-                                       row.idempotency_key);
+        SELECT v.is_valid, v.sqlstate, concat_ws(': ', v.message, v.detail) AS reason INTO verdict
+          FROM eventlog.validate_event(row.name, row.data::jsonb) v;
+        state := verdict.sqlstate;
+        fault := verdict.reason;
+        IF verdict.is_valid THEN
+            BEGIN
+                IF eventlog.log_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
+                        coalesce(row.occurred_at, row.created_at), row.actor, row.subject, row.idempotency_key)
+                   IS NULL
+                THEN
+                    state := row.sqlstate;
+                    fault := 'a trigger left it out';
+                END IF;
+            EXCEPTION
+                WHEN data_exception OR integrity_constraint_violation OR undefined_object
+                     OR program_limit_exceeded OR insufficient_privilege THEN
+                    state := SQLSTATE;
+                    fault := SQLERRM;
+            END;
+        END IF;
+        IF state IS NULL THEN
             DELETE FROM eventlog.rejected_events r WHERE r.id = row.id;
             replayed := replayed + 1;
-        EXCEPTION
-            WHEN data_exception OR integrity_constraint_violation OR undefined_object
-                 OR program_limit_exceeded OR insufficient_privilege THEN
-                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, fault = MESSAGE_TEXT, more = PG_EXCEPTION_DETAIL;
-                -- The reason of now; a malformed payload keeps its own, without the text that
-                -- PostgreSQL quotes.
-                UPDATE eventlog.rejected_events r
-                   SET sqlstate = state, reason = concat_ws(': ', fault, CASE WHEN state NOT LIKE '22%' THEN nullif(more, '') END)
-                 WHERE r.id = row.id;
-                still_rejected := still_rejected + 1;
-        END;
+        ELSE
+            UPDATE eventlog.rejected_events r SET sqlstate = state, reason = fault WHERE r.id = row.id;
+            still_rejected := still_rejected + 1;
+        END IF;
     END LOOP;
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.replay_rejected(text, timestamptz, integer) IS
-'Logs quarantined events again after a rule was mended, as the log''s owner, each once: of a name, or all; refused since a time, or ever; at most row_limit, oldest first. occurred_at is when they were first logged, unless the client said. What is still refused stays, with the reason of now; what was another tenant''s, or too large to be kept, stays as it is.';
+'Logs quarantined events again after a rule was mended, as the log''s owner, each once: of a name, or all; refused since a time, or ever; at most row_limit, oldest first. occurred_at is when they were first logged, unless the client said. What is still refused stays, with the reason of now; rows without can_replay stay as they are.';

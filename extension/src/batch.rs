@@ -23,6 +23,8 @@ pub(crate) struct Element<'a> {
     /// The payload as text, where it came so.
     pub(crate) text: Option<Text<'a>>,
     pub(crate) fault: Option<Fault>,
+    /// Whether it was read to its end.
+    pub(crate) is_whole: bool,
 }
 
 /// Where elements come from.
@@ -142,7 +144,10 @@ impl Batch {
             let mut element = source.element(position);
             let checked = match element.fault.take() {
                 Some(fault) => Err(fault),
-                None => element.event.check(),
+                None => {
+                    element.is_whole = true;
+                    element.event.check()
+                }
             };
             match checked {
                 Ok(Verdict::Ready(ready)) => {
@@ -221,7 +226,7 @@ impl Batch {
     }
 
     fn reject(&mut self, position: usize, element: &Element<'_>, fault: Fault) {
-        quarantine::store(&element.event, element.text, &fault);
+        quarantine::store(&element.event, element.text, element.is_whole, &fault);
         self.counts.rejected += 1;
         self.end(position, End::Rejected(fault));
     }

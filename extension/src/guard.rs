@@ -77,12 +77,14 @@ fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
         if let Some(id) = id {
             frame.passed.lowest = Some(frame.passed.lowest.map_or(id, |lowest| lowest.min(id)));
         }
-        let is_equal = frame.rows.get(frame.next) == Some(row);
-        if is_equal {
-            frame.next += 1;
-            frame.passed.ids.push(id);
-        }
-        is_equal
+        // The next one, unless a trigger of the user skipped or changed rows before this one.
+        let Some(ahead) = frame.rows[frame.next..].iter().position(|checked| checked == row) else {
+            return false;
+        };
+        frame.passed.ids.resize(frame.next + ahead, None);
+        frame.passed.ids.push(id);
+        frame.next += ahead + 1;
+        true
     })
 }
 

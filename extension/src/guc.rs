@@ -92,7 +92,7 @@ pub(crate) fn init() {
     GucRegistry::define_bool_guc(
         c"eventlog.enabled",
         c"Enables logging of events.",
-        c"Default on. Off: log_event, try_log_event and log_events return NULL and write nothing.",
+        c"Default on. Off: log_event and try_log_event return NULL, log_events zeros, and nothing is written.",
         &ENABLED,
         GucContext::Suset,
         GucFlags::default(),

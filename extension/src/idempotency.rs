@@ -26,12 +26,17 @@ pub(crate) struct Key<'a> {
 }
 
 thread_local! {
+    /// OFFSET keeps the lookup a lookup by the primary key: as a join it would be planned as a scan
+    /// while the table is small, and kept so (2 to 6 ms a key at 60,000).
     static FIND: Kept = const { Kept::new(
         c"SELECT k.n, i.event_id
             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS k (tenant_id, key, n)
-            JOIN eventlog.idempotency_keys i
-              ON i.tenant_id OPERATOR(pg_catalog.=) k.tenant_id AND i.key OPERATOR(pg_catalog.=) k.key
-           WHERE i.created_at OPERATOR(pg_catalog.>) $3",
+           CROSS JOIN LATERAL (
+                 SELECT t.event_id FROM eventlog.idempotency_keys t
+                  WHERE t.tenant_id OPERATOR(pg_catalog.=) k.tenant_id
+                    AND t.key OPERATOR(pg_catalog.=) k.key
+                    AND t.created_at OPERATOR(pg_catalog.>) $3
+                 OFFSET 0) AS i",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::TIMESTAMPTZOID],
     ) };
     static CLAIM: Kept = const { Kept::new(

@@ -30,7 +30,7 @@ fn log_event(
             Err(fault) => fault.raise(),
         },
         Ok(Verdict::Quarantine(fault)) => {
-            quarantine::put(&event, None, fault);
+            quarantine::put(&event, None, true, fault);
             None
         }
         Err(fault) => fault.raise(),

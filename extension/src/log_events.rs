@@ -56,7 +56,7 @@ impl Source for Arrays {
             subject: Self::value(self.subjects.as_ref(), position),
             idempotency_key: Self::value(self.idempotency_keys.as_ref(), position),
         };
-        Element { event, text, fault }
+        Element { event, text, fault, is_whole: false }
     }
 }
 
@@ -174,7 +174,7 @@ impl Source for Objects<'_> {
             Value::Container(object) if object.is_object() => read(object, &mut event).err(),
             _ => Some(Fault::argument("an event must be a JSON object")),
         };
-        Element { event, text: None, fault }
+        Element { event, text: None, fault, is_whole: false }
     }
 }
 

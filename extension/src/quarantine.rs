@@ -1,7 +1,7 @@
 //! `rejected_events`: where an event goes that broke a rule and was not to raise an error.
 
 use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
-use pgrx::{direct_function_call, pg_sys};
+use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
 use crate::datum::Text;
 use crate::error::Fault;
@@ -11,22 +11,22 @@ use crate::{registry, tenant};
 
 /// Largest payload that is kept, in bytes of text; of a larger one only the reason is.
 const LARGEST_PAYLOAD: usize = 65_536;
-/// Longest name that is kept, in characters.
+/// Longest name, actor or subject, and key that is kept, in characters.
 const LONGEST_NAME: usize = 200;
+const LONGEST_LABEL: usize = 200;
+const LONGEST_KEY: usize = 255;
 
 thread_local! {
     static INSERT: Kept = const { Kept::new(
         c"INSERT INTO eventlog.rejected_events
               (tenant_id, claimed_tenant_id, name, data, occurred_at, actor, subject,
-               idempotency_key, sqlstate, reason, role_name)
-          VALUES ($1, $2, $3, CASE WHEN pg_catalog.octet_length($4) OPERATOR(pg_catalog.<=) $5 THEN $4 END,
-                  $6, $7, $8, $9, $10, $11, $12)",
+               idempotency_key, sqlstate, reason, role_name, can_replay)
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         &[
             pg_sys::UUIDOID,
             pg_sys::UUIDOID,
             pg_sys::TEXTOID,
             pg_sys::TEXTOID,
-            pg_sys::INT4OID,
             pg_sys::TIMESTAMPTZOID,
             pg_sys::TEXTOID,
             pg_sys::TEXTOID,
@@ -34,19 +34,21 @@ thread_local! {
             pg_sys::TEXTOID,
             pg_sys::TEXTOID,
             pg_sys::NAMEOID,
+            pg_sys::BOOLOID,
         ],
     ) };
 }
 
 /// Puts the event into the quarantine and says so in a WARNING.
-pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, fault: Fault) {
-    store(event, text, &fault);
+pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: Fault) {
+    store(event, text, is_whole, &fault);
     fault.warn();
 }
 
 /// Puts the event into the quarantine, as the log's owner. `text` is the payload as it came where
-/// it was text. Of a role that may not write events nothing is kept.
-pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, fault: &Fault) {
+/// it was text; `is_whole` says whether the event could be read to its end. Of a role that may not
+/// write events nothing is kept.
+pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: &Fault) {
     let log = match registry::current() {
         Ok(log) => log,
         Err(no_log) => no_log.raise(),
@@ -55,31 +57,48 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, fault: &Fault) {
         let session = Session::begin();
         let own = tenant::current().ok();
         let claimed = event.tenant_id.map(|tenant| *tenant.as_bytes());
-        let name = event.name.map(|name| cut(name.as_str(), LONGEST_NAME));
-        let data = text.or_else(|| event.data.map(|data| as_text(data.datum())));
-        let role = role_name();
+        let mut can_replay = is_whole
+            && fault.code != PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE
+            && (own.is_some() || claimed.is_some());
+        let mut cut = |text: Text<'_>, most: usize| {
+            let (kept, is_whole) = cut(text.as_str(), most);
+            can_replay &= is_whole;
+            kept.datum()
+        };
+        let name = event.name.map(|name| cut(name, LONGEST_NAME));
+        let actor = event.actor.map(|actor| cut(actor, LONGEST_LABEL));
+        let subject = event.subject.map(|subject| cut(subject, LONGEST_LABEL));
+        let key = event.idempotency_key.map(|key| cut(key, LONGEST_KEY));
+        let data = match (text, event.data) {
+            (Some(text), _) => text,
+            (None, Some(data)) => as_text(data.datum()),
+            (None, None) => Text::copy_of("{}"),
+        };
+        let data = Some(data).filter(|data| data.as_str().len() <= LARGEST_PAYLOAD);
+        can_replay &= data.is_some() && name.is_some();
         let params = Params::new([
             own.as_ref().map(uuid_datum),
             claimed.as_ref().map(uuid_datum),
-            name.map(|name| name.datum()),
+            name,
             data.map(|data| data.datum()),
-            (LARGEST_PAYLOAD as i32).into_datum(),
             event.occurred_at.and_then(TimestampWithTimeZone::into_datum),
-            event.actor.map(|actor| cut(actor.as_str(), LONGEST_NAME).datum()),
-            event.subject.map(|subject| cut(subject.as_str(), LONGEST_NAME).datum()),
-            event.idempotency_key.map(|key| cut(key.as_str(), LONGEST_NAME).datum()),
+            actor,
+            subject,
+            key,
             Some(Text::copy_of(&fault.sqlstate()).datum()),
             Some(Text::copy_of(&fault.reason()).datum()),
-            Some(role),
+            Some(role_name()),
+            can_replay.into_datum(),
         ]);
         let _owner = As::role(log.owner);
         INSERT.with(|plan| plan.execute(&session, Mode::Write, params));
     }
 }
 
-fn cut<'a>(text: &str, characters: usize) -> Text<'a> {
+/// The first characters, and whether those are all.
+fn cut<'a>(text: &str, characters: usize) -> (Text<'a>, bool) {
     let end = text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
-    Text::copy_of(&text[..end])
+    (Text::copy_of(&text[..end]), end == text.len())
 }
 
 fn as_text<'a>(jsonb: pg_sys::Datum) -> Text<'a> {

@@ -82,11 +82,16 @@ pub(crate) struct Log {
     pub(crate) service_roles: Vec<pg_sys::Oid>,
 }
 
+/// The number of the state that caches were read in: what holds an older one is stale.
+pub(crate) fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
 /// The log as it is now; 55000 where `create_log` was not called.
 pub(crate) fn current() -> Result<Rc<Log>, Fault> {
     // SAFETY: runs the callbacks of waiting invalidations; inside a transaction.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    let generation = GENERATION.load(Ordering::Relaxed);
+    let generation = generation();
     let known = CURRENT.with_borrow(|log| {
         let is_good = |log: &&Rc<Log>| {
             log.generation == generation && (!log.is_provisional || spi::in_parallel_mode())

@@ -53,7 +53,7 @@ fn try_log_event_text(
             run(&event, data)
         }
         Err(fault) => {
-            give_up(&event, data, fault);
+            give_up(&event, data, false, fault);
             None
         }
     }
@@ -75,13 +75,13 @@ fn run(event: &Event<'_>, text: Option<Text<'_>>) -> Option<i64> {
         }
         Ok(Verdict::Quarantine(fault)) | Err(fault) => fault,
     };
-    give_up(event, text, fault);
+    give_up(event, text, true, fault);
     None
 }
 
-fn give_up(event: &Event<'_>, text: Option<Text<'_>>, fault: Fault) {
+fn give_up(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: Fault) {
     if !fault.is_of_the_event() {
         fault.raise();
     }
-    quarantine::put(event, text, fault);
+    quarantine::put(event, text, is_whole, fault);
 }

@@ -63,7 +63,14 @@ pub fn lines(client: &mut Client) -> Vec<String> {
 /// Asserts that two catalogs are equal, and says where they are not.
 #[track_caller]
 pub fn assert_equal(before: &[String], after: &[String]) {
-    let only = |a: &[String], b: &[String]| a.iter().filter(|line| !b.contains(line)).cloned().collect::<Vec<_>>();
+    let only = |a: &[String], b: &[String]| {
+        a.iter().filter(|line| !b.contains(line)).cloned().collect::<Vec<_>>()
+    };
     let (lost, new) = (only(before, after), only(after, before));
-    assert!(lost.is_empty() && new.is_empty(), "lost:\n{}\nnew:\n{}", lost.join("\n"), new.join("\n"));
+    assert!(
+        lost.is_empty() && new.is_empty(),
+        "lost:\n{}\nnew:\n{}",
+        lost.join("\n"),
+        new.join("\n")
+    );
 }

@@ -308,3 +308,28 @@ fn repeatable_read_sees_keys_and_batches_of_others_or_is_told_to_retry() {
     );
     assert_eq!(count(&mut other), "3");
 }
+
+/// A plan made while the table was empty must not scan it for ever.
+#[test]
+fn keys_are_looked_up_by_the_primary_key_however_the_table_grows() {
+    let db = open();
+    let mut member = db.connect_as("member", TENANT_A);
+    for i in 0..300 {
+        text(
+            &mut member,
+            &format!("SELECT eventlog.log_event(NULL, 'ping', idempotency_key => 'k{i}')"),
+        );
+    }
+    let scans = "SELECT sum(seq_scan) || ' ' || (sum(idx_scan) > 300) FROM pg_stat_user_tables WHERE relname = 'idempotency_keys'";
+    drop(member);
+    let mut superuser = db.superuser();
+    let mut seen = String::new();
+    for _ in 0..100 {
+        seen = text(&mut superuser, scans);
+        if seen.ends_with("true") {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(seen, "0 true");
+}

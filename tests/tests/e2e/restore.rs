@@ -7,7 +7,15 @@ use eventlog_tests::{Cluster, TENANT_A, TENANT_B, assert_refused, catalog, db, r
 use postgres::Client;
 
 const GOOD: &str = r#"'conversation_started', '{"sessionId": 1, "conversationId": 2}'"#;
-const TABLES: &[&str] = &["events", "event_types", "rejected_events", "tenant_roles", "log_config", "producers", "idempotency_keys"];
+const TABLES: &[&str] = &[
+    "events",
+    "event_types",
+    "rejected_events",
+    "tenant_roles",
+    "log_config",
+    "producers",
+    "idempotency_keys",
+];
 
 /// A cluster with a log of which every part differs from a new one's.
 fn source(method: &str) -> Cluster {
@@ -52,7 +60,12 @@ fn target(with_extension: bool) -> Cluster {
 
 /// Everything in the tables, as text.
 fn contents(client: &mut Client) -> Vec<Vec<String>> {
-    TABLES.iter().flat_map(|table| rows(client, &format!("SELECT t::text FROM eventlog.{table} t ORDER BY 1"))).collect()
+    TABLES
+        .iter()
+        .flat_map(|table| {
+            rows(client, &format!("SELECT t::text FROM eventlog.{table} t ORDER BY 1"))
+        })
+        .collect()
 }
 
 fn next_id(client: &mut Client) -> String {
@@ -66,17 +79,45 @@ fn assert_the_log_works(cluster: &Cluster) {
     let mut member = cluster.connect("app", "member");
     member.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
     assert_eq!(text(&mut member, &format!("SELECT eventlog.log_event(NULL, {GOOD})")), expected);
-    assert_refused(&mut member, "SELECT eventlog.log_event(NULL, 'own', '{\"a\": 3}')", "23514", "breaks 1 rule");
-    assert_refused(&mut member, "SELECT eventlog.log_event(NULL, 'plan_updated')", "42704", "retired");
-    assert_refused(&mut member, &format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_A}', 'bogus')"), "42704", "bogus");
-    assert_refused(&mut member, &format!("SELECT eventlog.log_event('{TENANT_B}', {GOOD})"), "42501", "not this connection's");
+    assert_refused(
+        &mut member,
+        "SELECT eventlog.log_event(NULL, 'own', '{\"a\": 3}')",
+        "23514",
+        "breaks 1 rule",
+    );
+    assert_refused(
+        &mut member,
+        "SELECT eventlog.log_event(NULL, 'plan_updated')",
+        "42704",
+        "retired",
+    );
+    assert_refused(
+        &mut member,
+        &format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_A}', 'bogus')"),
+        "42704",
+        "bogus",
+    );
+    assert_refused(
+        &mut member,
+        &format!("SELECT eventlog.log_event('{TENANT_B}', {GOOD})"),
+        "42501",
+        "not this connection's",
+    );
     assert_eq!(text(&mut member, "SELECT count(DISTINCT tenant_id) FROM eventlog.events"), "1");
     assert_refused(&mut superuser, "UPDATE eventlog.events SET name = 'x'", "0A000", "append-only");
     // A batch and a key that were seen before the dump are known.
     let mut again = cluster.connect("app", "postgres");
-    let batch = format!("SELECT is_repeat FROM eventlog.log_events(NULL, '{{own}}', NULL, producer => '{TENANT_B}', batch_number => 7)");
+    let batch = format!(
+        "SELECT is_repeat FROM eventlog.log_events(NULL, '{{own}}', NULL, producer => '{TENANT_B}', batch_number => 7)"
+    );
     assert_eq!(text(&mut again, &batch), "t");
-    assert_eq!(text(&mut again, &format!("SELECT eventlog.log_event('{TENANT_A}', {GOOD}, idempotency_key => 'k3')")), "3");
+    assert_eq!(
+        text(
+            &mut again,
+            &format!("SELECT eventlog.log_event('{TENANT_A}', {GOOD}, idempotency_key => 'k3')")
+        ),
+        "3"
+    );
 }
 
 #[test]
@@ -93,9 +134,19 @@ fn a_plain_dump_restored_by_a_superuser_is_the_same_log_object_by_object() {
         assert_eq!(next_id(&mut before), next_id(&mut after));
         assert_the_log_works(&target);
         // The tie to the tenants is there.
-        after.batch_execute(&format!("DELETE FROM public.tenants WHERE id = '{TENANT_B}'")).unwrap();
-        assert_eq!(text(&mut after, &format!("SELECT count(*) FROM eventlog.events WHERE tenant_id = '{TENANT_B}'")), "0");
-        target.psql("app", "postgres", "SELECT eventlog.create_log()").expect("nothing is left to make");
+        after
+            .batch_execute(&format!("DELETE FROM public.tenants WHERE id = '{TENANT_B}'"))
+            .unwrap();
+        assert_eq!(
+            text(
+                &mut after,
+                &format!("SELECT count(*) FROM eventlog.events WHERE tenant_id = '{TENANT_B}'")
+            ),
+            "0"
+        );
+        target
+            .psql("app", "postgres", "SELECT eventlog.create_log()")
+            .expect("nothing is left to make");
         let mut before = source.connect("app", "postgres");
         catalog::assert_equal(&catalog::lines(&mut before), &catalog::lines(&mut after));
     }
@@ -113,13 +164,25 @@ fn the_logs_owner_restores_its_own_dump() {
     let list = run(source.client("pg_restore").arg("-l").arg(&file));
     let wanted: Vec<&str> = list
         .lines()
-        .filter(|line| !line.contains(" EXTENSION ") && !line.contains("; 2615 ") && !line.contains(" SCHEMA "))
+        .filter(|line| {
+            !line.contains(" EXTENSION ") && !line.contains("; 2615 ") && !line.contains(" SCHEMA ")
+        })
         .collect();
     let list_file = source.folder().join("list");
     fs::write(&list_file, wanted.join("\n")).unwrap();
-    run(target.client("pg_restore").args(["-U", "log_owner", "--exit-on-error", "-d", "app", "-L"]).arg(&list_file).arg(&file));
+    run(target
+        .client("pg_restore")
+        .args(["-U", "log_owner", "--exit-on-error", "-d", "app", "-L"])
+        .arg(&list_file)
+        .arg(&file));
     // USAGE of the schema is an entry of the schema.
-    target.psql("app", "log_owner", "GRANT USAGE ON SCHEMA eventlog TO writer, reader, member, service").unwrap();
+    target
+        .psql(
+            "app",
+            "log_owner",
+            "GRANT USAGE ON SCHEMA eventlog TO writer, reader, member, service",
+        )
+        .unwrap();
     let mut after = target.connect("app", "postgres");
     let lines = |client: &mut Client| -> Vec<String> {
         catalog::lines(client).into_iter().filter(|line| !line.starts_with("schema ")).collect()
@@ -171,7 +234,13 @@ fn data_of_a_log_goes_into_a_new_one_whose_own_rows_are_left_out() {
     target.psql("app", "postgres", &data).unwrap_or_else(|error| panic!("{error}"));
     let mut after = target.connect("app", "postgres");
     assert_eq!(contents(&mut before), contents(&mut after));
-    target.psql("app", "log_owner", "SELECT eventlog.grant_writer('member'); SELECT eventlog.grant_reader('member')").unwrap();
+    target
+        .psql(
+            "app",
+            "log_owner",
+            "SELECT eventlog.grant_writer('member'); SELECT eventlog.grant_reader('member')",
+        )
+        .unwrap();
     assert_the_log_works(&target);
 }
 
@@ -179,7 +248,13 @@ fn data_of_a_log_goes_into_a_new_one_whose_own_rows_are_left_out() {
 fn a_single_table_comes_back_closed_and_create_log_completes_it() {
     let source = source("none");
     let mut before = source.connect("app", "postgres");
-    let dump = run(source.client("pg_dump").args(["-t", "eventlog.events", "-t", "eventlog.events_p*", "app"]));
+    let dump = run(source.client("pg_dump").args([
+        "-t",
+        "eventlog.events",
+        "-t",
+        "eventlog.events_p*",
+        "app",
+    ]));
     let target = target(true);
     target.psql("app", "postgres", &dump).unwrap_or_else(|error| panic!("{error}"));
     let mut after = target.connect("app", "postgres");
@@ -188,7 +263,10 @@ fn a_single_table_comes_back_closed_and_create_log_completes_it() {
     let open = "SELECT relname FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relrowsecurity";
     assert_eq!(rows(&mut after, open), Vec::<Vec<String>>::new());
     after.batch_execute("SELECT eventlog.create_log()").unwrap();
-    assert_eq!(text(&mut after, &format!("SELECT eventlog.log_event('{TENANT_A}', {GOOD}) > 90")), "t");
+    assert_eq!(
+        text(&mut after, &format!("SELECT eventlog.log_event('{TENANT_A}', {GOOD}) > 90")),
+        "t"
+    );
 }
 
 #[test]
@@ -209,7 +287,9 @@ fn drop_extension_leaves_the_log_closed_and_create_log_gives_the_same_catalog_ag
             match client.simple_query(&format!("SELECT * FROM eventlog.{relation}")) {
                 Ok(_) if is_open => {}
                 Ok(answer) => assert!(
-                    !answer.iter().any(|message| matches!(message, postgres::SimpleQueryMessage::Row(_))),
+                    !answer
+                        .iter()
+                        .any(|message| matches!(message, postgres::SimpleQueryMessage::Row(_))),
                     "{role} reads {relation}"
                 ),
                 Err(error) => assert_eq!(error.code().unwrap().code(), "42501"),
@@ -223,7 +303,9 @@ fn drop_extension_leaves_the_log_closed_and_create_log_gives_the_same_catalog_ag
             }
         }
         for tenant in [TENANT_A, TENANT_B] {
-            let insert = format!("INSERT INTO eventlog.events (tenant_id, name) VALUES ('{tenant}', 'unchecked')");
+            let insert = format!(
+                "INSERT INTO eventlog.events (tenant_id, name) VALUES ('{tenant}', 'unchecked')"
+            );
             assert_refused(&mut client, &insert, "42501", "");
         }
     }
