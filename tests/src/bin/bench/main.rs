@@ -6,6 +6,7 @@
 //! subject take turns in one run, in a new order each round, and a ratio is the median of the
 //! ratios within rounds: what else the machine does meanwhile hits both sides alike.
 
+mod batches;
 mod contender;
 mod memory;
 mod single;
@@ -39,6 +40,7 @@ type Subject = (&'static str, fn(Scale));
 const SUBJECTS: &[Subject] = &[
     ("single server", single::in_server),
     ("single client", single::from_client),
+    ("batches", batches::run),
     ("memory", memory::run),
 ];
 

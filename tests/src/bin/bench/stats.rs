@@ -34,6 +34,7 @@ impl Quartiles {
 pub(crate) enum Target {
     AtMost(f64),
     Below(f64),
+    AtLeast(f64),
 }
 
 impl Target {
@@ -42,11 +43,12 @@ impl Target {
         let (sign, limit, is_met) = match self {
             Target::AtMost(limit) => ("≤", limit, ratio <= limit),
             Target::Below(limit) => ("<", limit, ratio < limit),
+            Target::AtLeast(limit) => ("≥", limit, ratio >= limit),
         };
         let verdict = if is_met {
             "PASS".to_owned()
         } else {
-            format!("over by {:.1} %", (ratio / limit - 1.0) * 100.0)
+            format!("off by {:.1} %", ((ratio / limit - 1.0) * 100.0).abs())
         };
         format!("{sign} {limit:.2}  {verdict}")
     }

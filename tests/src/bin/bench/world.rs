@@ -72,6 +72,11 @@ impl World {
         self.cluster.connect(who.database(), who.role())
     }
 
+    /// A connection of a role to the member's database.
+    pub(crate) fn connect_member_database(&self, who: Who) -> Client {
+        self.cluster.connect(Who::Member.database(), who.role())
+    }
+
     /// A connection of a superuser to a role's database.
     pub(crate) fn superuser(&self, who: Who) -> Client {
         self.cluster.connect(who.database(), "postgres")
