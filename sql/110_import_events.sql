@@ -31,8 +31,8 @@ BEGIN
     IF source IS NULL THEN
         RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
-    SELECT string_agg(format('"%s"', wanted), ', ') INTO missing
-      FROM unnest(ARRAY['id', 'tenant_id', 'name', 'data', 'created_at']) AS wanted
+    SELECT string_agg(format('"%s"', wanted), ', ' ORDER BY place) INTO missing
+      FROM unnest(ARRAY['id', 'tenant_id', 'name', 'data', 'created_at']) WITH ORDINALITY AS w (wanted, place)
      WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = wanted
                           AND a.attnum > 0 AND NOT a.attisdropped);
     IF missing IS NOT NULL THEN

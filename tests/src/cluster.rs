@@ -130,7 +130,9 @@ impl Cluster {
             .arg(&self.folder)
             .args(["-U", "postgres", "-R", "-X", "stream", "-c", "fast", "-D"])
             .arg(folder.join("data")));
-        Self::adopt(folder, &[])
+        // Without what pg_basebackup writes of TLS, which an older libpq on the machine refuses.
+        let primary = format!("'host={} port=5432 user=postgres'", self.folder.display());
+        Self::adopt(folder, &[("primary_conninfo", &primary)])
     }
 
     fn adopt(folder: PathBuf, settings: &[(&str, &str)]) -> Self {

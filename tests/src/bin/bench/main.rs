@@ -6,11 +6,13 @@
 //! subject take turns in one run, in a new order each round, and a ratio is the median of the
 //! ratios within rounds: what else the machine does meanwhile hits both sides alike.
 
+mod batch_memory;
 mod batches;
 mod contender;
 mod memory;
 mod single;
 mod stats;
+mod wire;
 mod world;
 
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ const SUBJECTS: &[Subject] = &[
     ("single client", single::from_client),
     ("batches", batches::run),
     ("memory", memory::run),
+    ("memory batch", batch_memory::run),
 ];
 
 fn main() -> ExitCode {
