@@ -150,9 +150,21 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    at    timestamptz := now();
-    until timestamptz := now() + (SELECT premake FROM eventlog.log_config);
+    most_partitions constant integer := 1200;
+    config eventlog.log_config;
+    at     timestamptz := now();
+    until  timestamptz;
+    wanted bigint;
 BEGIN
+    SELECT * INTO STRICT config FROM eventlog.log_config;
+    until := now() + config.premake;
+    wanted := EXTRACT(epoch FROM until - at) / EXTRACT(epoch FROM config.partition_interval);
+    IF wanted > most_partitions THEN
+        RAISE EXCEPTION 'premake % makes % partitions of %, limit %', config.premake, wanted,
+                config.partition_interval, most_partitions
+            USING ERRCODE = 'program_limit_exceeded',
+                  HINT = 'a shorter premake, or a longer partition_interval';
+    END IF;
     WHILE at <= until LOOP
         PERFORM eventlog._make_partition(at);
         at := (SELECT p.until_at FROM eventlog._covering_partition(at) p);

@@ -213,6 +213,29 @@ impl<'s> Rows<'s> {
     }
 }
 
+/// Keeps the planner from choosing a sequential scan until it is dropped, an error on the way
+/// included: as `enable_seqscan` does, at the price of writing a variable.
+pub(crate) struct ByIndex(bool);
+
+impl ByIndex {
+    pub(crate) fn only() -> Self {
+        // SAFETY: PostgreSQL's own variable, which only this thread reads; given back on drop,
+        // before any other statement is planned.
+        unsafe {
+            let saved = pg_sys::enable_seqscan;
+            pg_sys::enable_seqscan = false;
+            ByIndex(saved)
+        }
+    }
+}
+
+impl Drop for ByIndex {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { pg_sys::enable_seqscan = self.0 };
+    }
+}
+
 /// Acts as another role until it is dropped; an error on the way drops it too, and PostgreSQL
 /// restores the role once more when it aborts the transaction.
 pub(crate) struct As {

@@ -182,6 +182,12 @@ fn create_log_takes_its_arguments_and_refuses_bad_ones() {
     );
     assert_refused(
         &mut superuser,
+        "SELECT eventlog.create_log(partition_interval => '1 hour', premake => '1 year')",
+        "54000",
+        "partitions of 01:00:00, limit 1200",
+    );
+    assert_refused(
+        &mut superuser,
         "SELECT eventlog.create_log(owner => 'nobody_of_that_name')",
         "42704",
         "nobody_of_that_name",

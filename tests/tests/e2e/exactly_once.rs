@@ -313,6 +313,7 @@ fn repeatable_read_sees_keys_and_batches_of_others_or_is_told_to_retry() {
 #[test]
 fn keys_are_looked_up_by_the_primary_key_however_the_table_grows() {
     let db = open();
+    db.superuser().batch_execute("ANALYZE eventlog.idempotency_keys").unwrap();
     let mut member = db.connect_as("member", TENANT_A);
     for i in 0..300 {
         text(
