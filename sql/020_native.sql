@@ -14,7 +14,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'log_event_wrapper';
 
 COMMENT ON FUNCTION eventlog.log_event(uuid, text, jsonb, timestamptz, text, text, text) IS
-'Validates an event and inserts it under the caller''s own rights, in the caller''s transaction; returns its id. A NULL tenant_id means eventlog.current_tenant(). Raises on any fault; NULL where eventlog.enabled is off.';
+'Validates an event and inserts it under the caller''s own rights, in the caller''s transaction; returns its id. A NULL tenant_id means eventlog.current_tenant(). Raises on any fault; NULL where eventlog.enabled is off, and for an event that sampling leaves out or whose tenant opted out.';
 
 CREATE FUNCTION eventlog.try_log_event(
     tenant_id       uuid,
@@ -96,7 +96,8 @@ CREATE FUNCTION eventlog.validate_event(
     OUT hint     text,
     OUT stored   jsonb
 ) RETURNS SETOF record
-LANGUAGE c STABLE PARALLEL SAFE ROWS 1
+-- A lookup that may fail needs a subtransaction, which a parallel query does not allow.
+LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'validate_event_wrapper';
 
 COMMENT ON FUNCTION eventlog.validate_event(text, jsonb) IS
@@ -144,4 +145,4 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'registry_changed_wrapper';
 
 COMMENT ON FUNCTION eventlog.registry_changed() IS
-'Trigger that tells every backend that event_types or tenant_roles changed.';
+'Trigger that tells every backend that a table changed that the library keeps a copy of.';

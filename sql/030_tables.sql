@@ -103,6 +103,14 @@ BEGIN
             duration_key     text,
             success_key      text,
             error_key        text,
+            occurred_at_key  text,
+            default_values   jsonb       NOT NULL DEFAULT '{}',
+            sample_rate      double precision NOT NULL DEFAULT 1,
+            sample_key       text,
+            redact_keys      text[]      NOT NULL DEFAULT '{}',
+            hash_keys        text[]      NOT NULL DEFAULT '{}',
+            hash_actor       boolean     NOT NULL DEFAULT false,
+            path_keys        text[]      NOT NULL DEFAULT '{}',
             status           text        NOT NULL DEFAULT 'active',
             successor        text,
             created_at       timestamptz NOT NULL DEFAULT now(),
@@ -112,12 +120,17 @@ BEGIN
                 array_position(required_keys, NULL) IS NULL
                 AND array_position(optional_keys, NULL) IS NULL
                 AND array_position(subject_keys, NULL) IS NULL
+                AND array_position(redact_keys, NULL) IS NULL
+                AND array_position(hash_keys, NULL) IS NULL
+                AND array_position(path_keys, NULL) IS NULL
                 AND cardinality(subject_keys) <= 8),
             CONSTRAINT event_types_allowed_values_check CHECK (
                 jsonb_typeof(allowed_values) = 'object'
                 AND NOT jsonb_path_exists(allowed_values, 'strict $.* ? (@.type() != "array")')
                 AND NOT jsonb_path_exists(allowed_values,
                     'strict $.*[*] ? (@.type() == "object" || @.type() == "array" || @.type() == "null")')),
+            CONSTRAINT event_types_default_values_check CHECK (jsonb_typeof(default_values) = 'object'),
+            CONSTRAINT event_types_sample_rate_check CHECK (sample_rate > 0 AND sample_rate <= 1),
             CONSTRAINT event_types_max_bytes_check CHECK (max_bytes BETWEEN 8 AND 16777216),
             CONSTRAINT event_types_status_check CHECK (status IN ('active', 'deprecated', 'retired'))
         );
@@ -139,6 +152,14 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.duration_key IS 'Key that reports read as the duration in milliseconds.';
     COMMENT ON COLUMN eventlog.event_types.success_key IS 'Key that reports read as success, a boolean.';
     COMMENT ON COLUMN eventlog.event_types.error_key IS 'Key that reports read as the type of the error.';
+    COMMENT ON COLUMN eventlog.event_types.occurred_at_key IS 'Key whose value, an ISO 8601 time or milliseconds since 1970, becomes occurred_at where the caller gave none; what does not parse stays in the payload.';
+    COMMENT ON COLUMN eventlog.event_types.default_values IS 'Key to the value it gets where the payload has none.';
+    COMMENT ON COLUMN eventlog.event_types.sample_rate IS 'Share of the events that is kept, above 0 and at most 1; those kept weigh 1/rate.';
+    COMMENT ON COLUMN eventlog.event_types.sample_key IS 'Key whose value decides: all events of one value are in or out. Null: the actor decides.';
+    COMMENT ON COLUMN eventlog.event_types.redact_keys IS 'Keys that are removed at any depth, as those of eventlog.redact_keys are from every event.';
+    COMMENT ON COLUMN eventlog.event_types.hash_keys IS 'Keys whose values, at any depth, become HMAC-SHA-256 under the key in eventlog.hash_key_file.';
+    COMMENT ON COLUMN eventlog.event_types.hash_actor IS 'Whether the actor, and the value of actor_key, become HMAC-SHA-256 too.';
+    COMMENT ON COLUMN eventlog.event_types.path_keys IS 'Keys whose values, at any depth, are paths: ~/ and the rest below a home folder, elsewhere the last component.';
     COMMENT ON COLUMN eventlog.event_types.status IS 'active, deprecated, or retired (refused).';
     COMMENT ON COLUMN eventlog.event_types.successor IS 'Name to use instead of a deprecated or retired one.';
     COMMENT ON COLUMN eventlog.event_types.created_at IS 'When it was defined.';
@@ -166,7 +187,8 @@ BEGIN
             sqlstate          text        NOT NULL,
             reason            text        NOT NULL,
             role_name         name        NOT NULL,
-            can_replay        boolean     NOT NULL DEFAULT false
+            can_replay        boolean     NOT NULL DEFAULT false,
+            weight            real
         );
         PERFORM eventlog._close('eventlog.rejected_events');
         PERFORM eventlog._close('eventlog.rejected_events_id_seq');
@@ -181,9 +203,9 @@ BEGIN
     COMMENT ON COLUMN eventlog.rejected_events.tenant_id IS 'The caller''s tenant; null for a caller that has none, such as a service.';
     COMMENT ON COLUMN eventlog.rejected_events.claimed_tenant_id IS 'The tenant that the caller named.';
     COMMENT ON COLUMN eventlog.rejected_events.name IS 'The name as given, cut to 200 characters.';
-    COMMENT ON COLUMN eventlog.rejected_events.data IS 'The payload as given, {} for none; null where it has more than 64 KiB as text.';
+    COMMENT ON COLUMN eventlog.rejected_events.data IS 'The payload as text, {} for none, redacted and hashed as its type says; null where it has more than 64 KiB, or cannot be read and so not be redacted.';
     COMMENT ON COLUMN eventlog.rejected_events.occurred_at IS 'The client''s clock as given.';
-    COMMENT ON COLUMN eventlog.rejected_events.actor IS 'The actor as given, cut to 200 characters.';
+    COMMENT ON COLUMN eventlog.rejected_events.actor IS 'The actor as given, hashed where its type says so, cut to 200 characters.';
     COMMENT ON COLUMN eventlog.rejected_events.subject IS 'The subject as given, cut to 200 characters.';
     COMMENT ON COLUMN eventlog.rejected_events.idempotency_key IS 'The key as given, cut to 255 characters.';
     COMMENT ON COLUMN eventlog.rejected_events.sqlstate IS 'The SQLSTATE that log_event would have raised.';
@@ -191,6 +213,8 @@ BEGIN
     COMMENT ON COLUMN eventlog.rejected_events.role_name IS 'The role that called.';
     COMMENT ON COLUMN eventlog.rejected_events.can_replay IS
         'Whether replay_rejected() may log it: it is the caller''s own to write, and was kept whole.';
+
+    COMMENT ON COLUMN eventlog.rejected_events.weight IS 'How many events it stands for, where it survived sampling; null for 1.';
 
     IF eventlog._is_missing('idempotency_keys') THEN
         CREATE TABLE eventlog.idempotency_keys (
@@ -263,6 +287,7 @@ BEGIN
             tenants_method     text,
             tenants_key        name,
             service_roles      text[]      NOT NULL DEFAULT '{}',
+            hash_key_id        text,
             created_at         timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT log_config_only_row_check CHECK (only_row),
             CONSTRAINT log_config_retention_check CHECK (retention > '0'::interval),
@@ -281,6 +306,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.tenants_method IS 'How it is tied: foreign_key or trigger.';
     COMMENT ON COLUMN eventlog.log_config.tenants_key IS 'Its key column.';
     COMMENT ON COLUMN eventlog.log_config.service_roles IS 'The roles that grant_service() was given.';
+    COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'What tells the key that the log hashes with from others; accept_hash_key() sets it.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
 END
 $$;

@@ -2,22 +2,30 @@
 -- of it or the domains it is told; afterwards the rows are the log's own, to change and to retire.
 
 CREATE FUNCTION eventlog._starter_taxonomy() RETURNS TABLE (
-    name           text,
-    domain         text,
-    description    text,
-    required_keys  text[],
-    optional_keys  text[],
-    allowed_values jsonb,
-    subject_keys   text[],
-    duration_key   text,
-    success_key    text,
-    error_key      text
+    name            text,
+    domain          text,
+    description     text,
+    required_keys   text[],
+    optional_keys   text[],
+    allowed_values  jsonb,
+    subject_keys    text[],
+    duration_key    text,
+    success_key     text,
+    error_key       text,
+    occurred_at_key text,
+    default_values  jsonb,
+    sample_key      text
 )
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT v.name, v.domain, v.description, v.required_keys::text[], v.optional_keys::text[],
-           v.allowed_values::jsonb, v.subject_keys::text[], v.duration_key, v.success_key, v.error_key
+           v.allowed_values::jsonb, v.subject_keys::text[], v.duration_key, v.success_key, v.error_key,
+           -- A hook tells its own clock, and that it was a hook.
+           CASE v.name WHEN 'tool_used' THEN 'clientTimestamp' END,
+           CASE v.name WHEN 'tool_used' THEN jsonb '{"source": "hook"}' ELSE '{}' END,
+           -- Where somebody sets a rate, conversations stay whole.
+           CASE v.name WHEN 'message_sent' THEN 'conversationId' END
       FROM (VALUES
         ('conversation_started',   'conversation', 'A conversation began.',
          '{sessionId,conversationId}', '{}', '{}', '{conversationId}', NULL, NULL, NULL),
@@ -42,7 +50,7 @@ AS $$
         ('quota_exceeded',         'limits',       'A tenant tried to use more than its quota.',
          '{quotaType,limit,attempted}', '{}', '{}', '{quotaType}', NULL, NULL, NULL),
         ('tool_used',              'usage',        'A tool was used, as told by a hook callback.',
-         '{toolName}', '{skillId,skillName,hookEvent,source}', '{}', '{toolName}', NULL, NULL, NULL),
+         '{toolName}', '{skillId,skillName,hookEvent,source,clientTimestamp}', '{}', '{toolName}', NULL, NULL, NULL),
         ('skill_executed',         'usage',        'A skill ran to its end.',
          '{skillName,success,durationMs}', '{errorType,errorMessage}', '{"success": [true, false]}', '{skillName}', 'durationMs', 'success', 'errorType'),
         ('artifact_deployed',      'artifacts',    'An artifact was deployed.',
@@ -86,9 +94,11 @@ BEGIN
                                                     FROM eventlog._starter_taxonomy()));
     END IF;
     INSERT INTO eventlog.event_types (name, domain, description, required_keys, optional_keys,
-            allowed_values, subject_keys, duration_key, success_key, error_key)
+            allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
+            sample_key)
     SELECT name, domain, description, required_keys, optional_keys,
-           allowed_values, subject_keys, duration_key, success_key, error_key
+           allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
+           sample_key
       FROM eventlog._starter_taxonomy()
      WHERE taxonomies IS NULL OR domain = ANY (taxonomies)
     ON CONFLICT ON CONSTRAINT event_types_pkey DO NOTHING;

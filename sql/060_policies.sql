@@ -71,12 +71,17 @@ BEGIN
         'AS RESTRICTIVE FOR INSERT WITH CHECK (eventlog.guard(id, name, data, actor, subject, weight))');
     PERFORM eventlog._ensure_policy('eventlog.rejected_events', 'rejected_events_tenant_select',
         'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
+    PERFORM eventlog._ensure_policy('eventlog.hygiene_counts', 'hygiene_counts_tenant_select',
+        'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
     -- No tenant's data: whoever was granted SELECT may read.
     PERFORM eventlog._ensure_policy('eventlog.event_types', 'event_types_select', 'FOR SELECT USING (true)');
     PERFORM eventlog._ensure_policy('eventlog.log_config', 'log_config_select', 'FOR SELECT USING (true)');
 
     PERFORM eventlog._ensure_registry_trigger('eventlog.event_types');
     PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_roles');
+    PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_settings');
+    PERFORM eventlog._ensure_registry_trigger('eventlog.enrichments');
+    PERFORM eventlog._ensure_registry_trigger('eventlog.log_config');
     PERFORM eventlog._ensure_append_only('eventlog.events');
     FOR partition IN SELECT p.partition_oid FROM eventlog._partitions p LOOP
         PERFORM eventlog._ensure_append_only(partition);

@@ -54,8 +54,8 @@ AS $$
 BEGIN
     PERFORM eventlog._require_owner(role);
     EXECUTE format('GRANT USAGE ON SCHEMA eventlog TO %s', role);
-    EXECUTE format('GRANT SELECT ON TABLE eventlog.events, eventlog.rejected_events, eventlog.event_types,
-                        eventlog.log_config TO %s', role);
+    EXECUTE format('GRANT SELECT ON TABLE eventlog.events, eventlog.rejected_events, eventlog.hygiene_counts,
+                        eventlog.event_types, eventlog.log_config TO %s', role);
 END
 $$;
 
@@ -96,7 +96,8 @@ BEGIN
           FROM (VALUES
             ('eventlog.events'::regclass,          'events_service_select',          'FOR SELECT', 'USING (eventlog.any_tenant())'),
             ('eventlog.events'::regclass,          'events_service_insert',          'FOR INSERT', 'WITH CHECK (eventlog.any_tenant())'),
-            ('eventlog.rejected_events'::regclass, 'rejected_events_service_select', 'FOR SELECT', 'USING (eventlog.any_tenant())')
+            ('eventlog.rejected_events'::regclass, 'rejected_events_service_select', 'FOR SELECT', 'USING (eventlog.any_tenant())'),
+            ('eventlog.hygiene_counts'::regclass,  'hygiene_counts_service_select',  'FOR SELECT', 'USING (eventlog.any_tenant())')
         ) AS p (relation, name, command, condition)
     LOOP
         IF policy.has IS NOT NULL AND wanted IS NULL THEN

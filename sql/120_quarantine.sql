@@ -22,6 +22,21 @@ COMMENT ON VIEW eventlog.stat_rejected IS
 'Counts of rejected_events by tenant, name and reason, as far as the caller may read them.';
 GRANT SELECT ON eventlog.stat_rejected TO PUBLIC;
 
+-- As log_event, but what was hashed on its way into the quarantine is not hashed again, and neither
+-- sampling nor a quota leaves it out. The log owner's.
+CREATE FUNCTION eventlog._replay_event(
+    tenant_id       uuid,
+    name            text,
+    data            jsonb,
+    occurred_at     timestamptz,
+    actor           text,
+    subject         text,
+    idempotency_key text,
+    weight          real
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'replay_event_wrapper';
+
 -- Rows that cannot be replayed say so in can_replay: what was another tenant's (the owner, who
 -- replays, could write what the caller could not), what could not be read or kept whole, and what
 -- import_events() refused, which takes it when it is called again.
@@ -65,12 +80,13 @@ BEGIN
         fault := verdict.reason;
         IF verdict.is_valid THEN
             BEGIN
-                IF eventlog.log_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
-                        coalesce(row.occurred_at, row.created_at), row.actor, row.subject, row.idempotency_key)
+                IF eventlog._replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
+                        coalesce(row.occurred_at, row.created_at), row.actor, row.subject, row.idempotency_key,
+                        row.weight)
                    IS NULL
                 THEN
                     state := row.sqlstate;
-                    fault := 'a trigger left it out';
+                    fault := 'its tenant opted out, or a trigger left it out';
                 END IF;
             EXCEPTION
                 WHEN data_exception OR integrity_constraint_violation OR undefined_object

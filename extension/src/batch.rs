@@ -3,6 +3,9 @@
 //! Memory is bounded by the chunk, not by the batch: what a chunk of elements needs is given back
 //! before the next one.
 
+use std::collections::HashSet;
+use std::rc::Rc;
+
 use pgrx::pg_sys;
 
 use crate::datum::{Jsonb, Text};
@@ -10,9 +13,10 @@ use crate::error::Fault;
 use crate::event::{Event, Ready, Verdict};
 use crate::idempotency::{self, Key};
 use crate::producer::{self, Number, Turn};
+use crate::registry::{self, Log};
 use crate::rights::require_read_write;
 use crate::spi::in_subtransaction;
-use crate::{insert, parse, quarantine, registry};
+use crate::{insert, parse, quarantine, quota};
 
 /// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
 const CHUNK: usize = 1_000;
@@ -46,6 +50,8 @@ pub(crate) struct Counts {
 pub(crate) enum End {
     Written(Option<i64>),
     Duplicate(Option<i64>),
+    /// Sampled out, or its tenant opted out.
+    LeftOut,
     Rejected(Fault),
 }
 
@@ -72,6 +78,8 @@ pub(crate) fn run(
         return Ok(Outcome { counts, is_repeat: true, verdicts: None });
     }
     let mut batch = Batch {
+        log: Rc::clone(&log),
+        limited: HashSet::new(),
         counts: Counts::default(),
         verdicts: with_verdicts.then(|| (0..source.len()).map(|_| None).collect()),
     };
@@ -79,6 +87,9 @@ pub(crate) fn run(
     while from < source.len() {
         let until = source.len().min(from + CHUNK);
         from = in_own_memory(|| batch.chunk(source, from, until))?;
+    }
+    for tenant_id in &batch.limited {
+        quota::settle(&log, tenant_id, true);
     }
     if let Some(number) = &number {
         producer::end(&log, number, &batch.counts);
@@ -123,7 +134,10 @@ impl Item<'_> {
 }
 
 struct Batch {
+    log: Rc<Log>,
     counts: Counts,
+    /// Tenants whose quota left an event out, or may have.
+    limited: HashSet<[u8; 16]>,
     verdicts: Option<Vec<Option<End>>>,
 }
 
@@ -138,7 +152,7 @@ impl Batch {
         until: usize,
     ) -> Result<usize, Fault> {
         let mut items: Vec<Item<'a>> = Vec::with_capacity(until - from);
-        let mut keys = std::collections::HashSet::new();
+        let mut keys = HashSet::new();
         let mut next = until;
         for position in from..until {
             let mut element = source.element(position);
@@ -159,7 +173,20 @@ impl Batch {
                     }
                     items.push(Item { position, element, ready });
                 }
-                Ok(Verdict::Quarantine(fault)) => self.reject(position, &element, fault),
+                Ok(Verdict::Quarantine(fault)) => {
+                    self.reject(position, &element, fault);
+                    self.limited(&element.event);
+                }
+                Ok(Verdict::LeftOut) => {
+                    self.counts.sampled += 1;
+                    self.end(position, End::LeftOut);
+                    self.limited(&element.event);
+                }
+                Ok(Verdict::OverQuota(fault)) => {
+                    self.counts.rejected += 1;
+                    self.end(position, End::Rejected(fault));
+                    self.limited(&element.event);
+                }
                 Err(fault) if fault.is_of_the_event() => self.reject(position, &element, fault),
                 Err(fault) => return Err(fault),
             }
@@ -173,7 +200,7 @@ impl Batch {
         for _ in 0..idempotency::TRIES {
             items = self.without_duplicates(items);
             let Some(first) = items.first() else { return Ok(()) };
-            let log = std::rc::Rc::clone(&first.ready.log);
+            let log = Rc::clone(&first.ready.log);
             let attempt = in_subtransaction(|| {
                 let ids = insert::many(items.iter().map(|item| &item.ready));
                 let claims =
@@ -225,6 +252,10 @@ impl Batch {
         left
     }
 
+    fn limited(&mut self, event: &Event<'_>) {
+        self.limited.extend(event.tenant(&self.log, self.log.caller()));
+    }
+
     fn reject(&mut self, position: usize, element: &Element<'_>, fault: Fault) {
         quarantine::store(&element.event, element.text, element.is_whole, &fault);
         self.counts.rejected += 1;
@@ -249,6 +280,7 @@ pub(crate) fn render<'a>(verdicts: &[Option<End>]) -> Jsonb<'a> {
             Some(End::Duplicate(id)) => {
                 json.push_str(&format!(",\"id\":{},\"is_duplicate\":true", number(*id)));
             }
+            Some(End::LeftOut) => json.push_str(",\"id\":null,\"is_sampled\":true"),
             Some(End::Rejected(fault)) => json.push_str(&format!(
                 ",\"sqlstate\":\"{}\",\"message\":{}",
                 fault.sqlstate(),

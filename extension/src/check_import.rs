@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
+use crate::payload::Terms;
 use crate::{event, payload, registry};
 
 type Stored = (Jsonb<'static>, Option<Text<'static>>, Option<Text<'static>>);
@@ -63,11 +64,17 @@ fn check(
         event::is_finite(what, at)?;
     }
     event::labels_fit(actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
-    let checked = payload::check(event_type, data.unwrap_or_else(Jsonb::empty_object))?;
+    let data = data.unwrap_or_else(Jsonb::empty_object);
+    let checked = payload::check(&log, event_type, data, Terms::default())?;
+    let hash = |actor: Text<'_>| log.hash_key.hash(actor.as_str());
+    let hashed = actor.filter(|_| event_type.hash_actor).map(hash).transpose()?;
     // Copied, since a row is given back after the arguments are gone.
     Ok((
         Jsonb::copy_of(checked.data.bytes()),
-        checked.actor.map(|actor| Text::copy_of(actor.as_str())),
-        checked.subject.map(|subject| Text::copy_of(subject.as_str())),
+        match hashed {
+            Some(hash) => Some(Text::copy_of(&String::from_utf8_lossy(&hash))),
+            None => actor.or(checked.actor).map(|actor| Text::copy_of(actor.as_str())),
+        },
+        subject.or(checked.subject).map(|subject| Text::copy_of(subject.as_str())),
     ))
 }

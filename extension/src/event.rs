@@ -5,13 +5,18 @@ use std::rc::Rc;
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
+use crate::additions::Additions;
 use crate::datum::{Jsonb, Text};
 use crate::error::{Fault, shown};
+use crate::event_type::EventType;
 use crate::guc::{self, UnknownName};
+use crate::payload::Terms;
+use crate::quota::Admission;
 use crate::registry::{self, LONGEST_NAME, Log, is_well_formed};
 use crate::rights::Caller;
 use crate::spi::{As, Kept, Mode, Params, Session};
-use crate::{payload, tenant};
+use crate::tally::{Incident, Kind};
+use crate::{clock, hash_key, payload, quota, sampling, tenant};
 
 /// Longest idempotency key, in bytes.
 pub(crate) const LONGEST_KEY: usize = 255;
@@ -28,6 +33,14 @@ pub(crate) struct Event<'a> {
     pub(crate) actor: Option<Text<'a>>,
     pub(crate) subject: Option<Text<'a>>,
     pub(crate) idempotency_key: Option<Text<'a>>,
+    pub(crate) replay: Option<Replay>,
+}
+
+/// What the quarantine knows of an event that comes from there: its values were hashed already, and
+/// it survived sampling.
+#[derive(Clone, Copy)]
+pub(crate) struct Replay {
+    pub(crate) weight: Option<f32>,
 }
 
 /// An event that passed every check, as it will be stored.
@@ -40,13 +53,21 @@ pub(crate) struct Ready<'a> {
     pub(crate) occurred_at: Option<i64>,
     pub(crate) actor: Option<Text<'a>>,
     pub(crate) subject: Option<Text<'a>>,
+    /// How many events the row stands for, where that is not one.
+    pub(crate) weight: Option<f32>,
+    /// What is counted once the event is stored.
+    pub(crate) incidents: Vec<Incident>,
 }
 
 /// What the checks say of an event.
 pub(crate) enum Verdict<'a> {
     Ready(Ready<'a>),
-    /// For the quarantine without an error (`eventlog.on_unknown_name = quarantine`).
+    /// For the quarantine without an error (`eventlog.on_unknown_name`, a tenant's `over_quota`).
     Quarantine(Fault),
+    /// Not logged, and rightly so: sampled out, or its tenant opted out.
+    LeftOut,
+    /// Refused and not kept: a flood must not fill the quarantine.
+    OverQuota(Fault),
 }
 
 thread_local! {
@@ -74,27 +95,104 @@ impl<'a> Event<'a> {
                 UnknownName::register => return self.check_registered(&log, name),
             },
         };
+        event_type.warn_if_deprecated();
         let data = self.data.unwrap_or_else(Jsonb::empty_object);
+        let settings = log.settings_of(&tenant_id);
+        if settings.is_some_and(|settings| settings.is_opted_out) {
+            return Ok(Verdict::LeftOut);
+        }
+        let mut weight = self.replay.and_then(|replay| replay.weight).map(f64::from);
+        let is_new = self.replay.is_none();
+        if event_type.sample_rate < 1.0 && is_new {
+            if !sampling::keeps(event_type, data, self.actor) {
+                return Ok(Verdict::LeftOut);
+            }
+            weight = Some(1.0 / event_type.sample_rate);
+        }
+        if let Some(quota) = settings.and_then(|settings| settings.quota).filter(|_| is_new) {
+            match quota::admit(&tenant_id, quota) {
+                Admission::Granted => {}
+                Admission::Weighted(by) => weight = Some(weight.unwrap_or(1.0) * by),
+                Admission::LeftOut => return Ok(Verdict::LeftOut),
+                Admission::Rejected(fault) => return Ok(Verdict::OverQuota(fault)),
+                Admission::Quarantine(fault) => return Ok(Verdict::Quarantine(fault)),
+            }
+        }
         let occurred_at = self.occurred_at.map(|at| at.into_inner());
         is_finite("occurred_at", occurred_at)?;
         labels_fit(self.actor.map(|a| a.as_str()), self.subject.map(|s| s.as_str()))?;
         key_fits(self.idempotency_key)?;
-        let checked = payload::check(event_type, data)?;
+
+        let mut ours = Additions::new(occurred_at);
+        if event_type.sets_keys {
+            ours.collect(event_type, data);
+        }
+        let set = ours.set(event_type);
+        let terms = Terms {
+            set: &set,
+            max_bytes: settings.and_then(|settings| settings.max_bytes),
+            keeps_hashes: self.replay.is_some(),
+        };
+        let checked = payload::check(&log, event_type, data, terms)?;
+        let actor = self.actor.map(|actor| self.hashed(&log, event_type, actor)).transpose()?;
+        drop(set);
+        let mut incidents = Vec::new();
+        let name_of = || Box::<str>::from(name.as_str());
+        let mut incident = |kind, events| {
+            incidents.push(Incident { tenant_id, kind, name: name_of(), events });
+        };
+        for key in ours.missed {
+            incident(Kind::EnrichmentMissed(key.into()), 1);
+        }
+        let mut occurred_at = ours.occurred_at;
+        if let Some(clamped) = occurred_at.and_then(clock::clamped) {
+            occurred_at = Some(clamped);
+            incident(Kind::ClockClamped, 1);
+        }
+        if settings.is_some_and(|settings| settings.quota.is_some()) {
+            incidents.extend(quota::due(&tenant_id, false));
+        }
         Ok(Verdict::Ready(Ready {
             caller,
             tenant_id,
             name,
             data: checked.data,
             occurred_at,
-            actor: self.actor.or(checked.actor),
+            actor: actor.or(checked.actor),
             subject: self.subject.or(checked.subject),
+            weight: weight.map(|weight| weight as f32),
+            incidents,
             log,
         }))
     }
 
+    /// Counts what was over quota, for a call that stores nothing and raises nothing.
+    pub(crate) fn settle_quota(&self) {
+        if let Ok(log) = registry::current()
+            && let Ok(tenant_id) = self.tenant(&log, log.caller())
+        {
+            quota::settle(&log, &tenant_id, false);
+        }
+    }
+
+    /// The actor as its type wants it.
+    fn hashed(
+        &self,
+        log: &Log,
+        event_type: &EventType,
+        actor: Text<'a>,
+    ) -> Result<Text<'a>, Fault> {
+        let is_hash = self.replay.is_some() && hash_key::is_hash(actor.as_str().as_bytes());
+        if !event_type.hash_actor || is_hash {
+            return Ok(actor);
+        }
+        let hash = log.hash_key.hash(actor.as_str())?;
+        Ok(Text::copy_of(&String::from_utf8_lossy(&hash)))
+    }
+
     /// Whose event it is. The policies would refuse another tenant's as well, but only once the row
     /// is made, and in fewer words.
-    fn tenant(&self, log: &Log, caller: Caller) -> Result<[u8; 16], Fault> {
+    pub(crate) fn tenant(&self, log: &Log, caller: Caller) -> Result<[u8; 16], Fault> {
         log.require_writer()?;
         let Some(tenant) = self.tenant_id else { return tenant::current() };
         let tenant = *tenant.as_bytes();

@@ -13,7 +13,10 @@ use pgrx::prelude::*;
 
 use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
-use crate::{event, payload, registry};
+use crate::payload::Terms;
+use crate::quota::{self, Admission};
+use crate::registry::{self, Log};
+use crate::{event, payload, tenant};
 
 /// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
 /// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.
@@ -131,13 +134,49 @@ fn check(row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
         .hint("leave the column out"));
     }
     event::labels_fit(row.actor, row.subject)?;
-    if payload::check(event_type, data)?.changed {
+    let max_bytes = admit(&log)?;
+    let terms = Terms { max_bytes, ..Terms::default() };
+    let is_changed = payload::check(&log, event_type, data, terms)?.changed;
+    let detail = if is_changed {
+        "the log would strip a null, or redact, hash or shorten a value"
+    } else if event_type.hash_actor && row.actor.is_some() {
+        "the log would hash the actor"
+    } else if event_type.enrichments.iter().any(|enrichment| enrichment.is_forged(data)) {
+        "a key is one that the log looks up"
+    } else {
+        return Ok(());
+    };
+    Err(Fault::new(
+        PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+        "payload is not in the form in which the log stores it",
+    )
+    .detail(detail)
+    .hint("SELECT eventlog.log_event(tenant_id, name, data);"))
+}
+
+/// The settings of the connection's tenant, which the tenant policy holds the row to; a service's
+/// row may be any tenant's, which the guard does not see. Its limit of size comes back.
+fn admit(log: &Log) -> Result<Option<usize>, Fault> {
+    if log.caller().is_service {
+        return Ok(None);
+    }
+    let tenant_id = tenant::current()?;
+    let Some(settings) = log.settings_of(&tenant_id) else { return Ok(None) };
+    if settings.is_opted_out {
         return Err(Fault::new(
             PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
-            "payload is not in the form in which the log stores it",
+            "the tenant opted out of the log",
         )
-        .detail("a key has a null value, which the log strips")
-        .hint("SELECT eventlog.log_event(tenant_id, name, data);"));
+        .hint("SELECT eventlog.log_event(tenant_id, name, data); leaves its events out"));
     }
-    Ok(())
+    match settings.quota.map(|quota| quota::admit(&tenant_id, quota)) {
+        Some(Admission::Rejected(fault) | Admission::Quarantine(fault)) => Err(fault),
+        // A plain INSERT can neither be left out nor weigh more.
+        Some(Admission::LeftOut | Admission::Weighted(_)) => Err(Fault::new(
+            PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            "the tenant is over its quota of events a minute",
+        )
+        .hint("SELECT eventlog.log_event(tenant_id, name, data); samples")),
+        Some(Admission::Granted) | None => Ok(settings.max_bytes),
+    }
 }

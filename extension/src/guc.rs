@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 
+use crate::registry;
 use crate::tenant::{self, TenantSetting};
 
 /// Where a connection's tenant comes from.
@@ -37,6 +38,9 @@ static TENANT_SOURCE: GucSetting<TenantSource> =
 static ON_UNKNOWN_NAME: GucSetting<UnknownName> =
     GucSetting::<UnknownName>::new(UnknownName::reject);
 static IDEMPOTENCY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(86_400);
+static REDACT_KEYS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static HASH_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static MAX_CLOCK_AHEAD: GucSetting<i32> = GucSetting::<i32>::new(300);
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 
 thread_local! {
@@ -65,6 +69,23 @@ pub(crate) fn idempotency_window_micros() -> i64 {
     i64::from(IDEMPOTENCY_WINDOW.get()) * 1_000_000
 }
 
+/// The keys that are removed from every event.
+pub(crate) fn redact_keys() -> Vec<String> {
+    let list = REDACT_KEYS.get().unwrap_or_default();
+    let list = list.to_string_lossy();
+    let keys = list.split(',').map(str::trim).filter(|key| !key.is_empty());
+    keys.map(str::to_owned).collect()
+}
+
+pub(crate) fn hash_key_file() -> Option<String> {
+    let path = HASH_KEY_FILE.get()?.to_string_lossy().into_owned();
+    Some(path).filter(|path| !path.is_empty())
+}
+
+pub(crate) fn max_clock_ahead_micros() -> i64 {
+    i64::from(MAX_CLOCK_AHEAD.get()) * 1_000_000
+}
+
 pub(crate) fn tenant_setting() -> TenantSetting {
     TENANT.get()
 }
@@ -85,6 +106,12 @@ unsafe extern "C-unwind" fn assign_tenant_id(value: *const c_char, _extra: *mut 
         tenant::parse_setting(unsafe { CStr::from_ptr(value) }.to_bytes())
     };
     TENANT.set(setting);
+}
+
+/// As above: it only counts. The registry is read with the new keys at the next call.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn assign_redact_keys(_value: *const c_char, _extra: *mut c_void) {
+    registry::forget();
 }
 
 /// Defines the settings, and reserves the prefix so that a misspelt one is an error.
@@ -139,6 +166,24 @@ pub(crate) fn init() {
         GucContext::Suset,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_string_guc(
+        c"eventlog.hash_key_file",
+        c"Sets the file with the key of keyed hashes.",
+        c"Its bytes, at least 16, without a line end at the end; the server's user alone may read it.",
+        &HASH_KEY_FILE,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"eventlog.max_clock_ahead",
+        c"Sets how far occurred_at may be ahead of the server's clock.",
+        c"In seconds, 0 to 31536000 (a year), default 300: what is further ahead becomes the server's clock.",
+        &MAX_CLOCK_AHEAD,
+        0,
+        31_536_000,
+        GucContext::Suset,
+        GucFlags::UNIT_S,
+    );
     GucRegistry::define_int_guc(
         c"eventlog.lock_timeout",
         c"Sets how long making a missing partition may wait for a lock.",
@@ -149,7 +194,7 @@ pub(crate) fn init() {
         GucContext::Suset,
         GucFlags::UNIT_MS,
     );
-    // SAFETY: the hook has the signature PostgreSQL wants, is guarded, and cannot fail.
+    // SAFETY: the hooks have the signature PostgreSQL wants, are guarded, and cannot fail.
     unsafe {
         GucRegistry::define_string_guc_with_hooks(
             c"eventlog.tenant_id",
@@ -160,6 +205,17 @@ pub(crate) fn init() {
             GucFlags::default(),
             None,
             Some(assign_tenant_id),
+            None,
+        );
+        GucRegistry::define_string_guc_with_hooks(
+            c"eventlog.redact_keys",
+            c"Sets keys that are removed from every event, at any depth.",
+            c"A list with commas, default empty; names in the enum may have redact_keys of their own.",
+            &REDACT_KEYS,
+            GucContext::Suset,
+            GucFlags::default(),
+            None,
+            Some(assign_redact_keys),
             None,
         );
         reserve_prefix();

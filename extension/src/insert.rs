@@ -15,11 +15,12 @@ use crate::guard::{self, Row};
 use crate::idempotency::{self, Key};
 use crate::partition;
 use crate::spi::{As, Kept, Mode, Params, Session, in_subtransaction};
+use crate::tally;
 
 thread_local! {
     static ONE: Kept = const { Kept::new(
-        c"INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor, subject)
-          VALUES ($1, $2, $3, $4, $5, $6)",
+        c"INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor, subject, weight)
+          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             pg_sys::UUIDOID,
             pg_sys::TEXTOID,
@@ -27,11 +28,12 @@ thread_local! {
             pg_sys::TIMESTAMPTZOID,
             pg_sys::TEXTOID,
             pg_sys::TEXTOID,
+            pg_sys::FLOAT4OID,
         ],
     ) };
     static ONE_AS_OWNER: Kept = const { Kept::new(
-        c"INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor, subject, id)
-          OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        c"INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor, subject, weight, id)
+          OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         &[
             pg_sys::UUIDOID,
             pg_sys::TEXTOID,
@@ -39,26 +41,13 @@ thread_local! {
             pg_sys::TIMESTAMPTZOID,
             pg_sys::TEXTOID,
             pg_sys::TEXTOID,
+            pg_sys::FLOAT4OID,
             pg_sys::INT8OID,
         ],
     ) };
     /// In the target list the arrays are walked in step, without being materialized first.
     static MANY: Kept = const { Kept::new(
-        c"INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor, subject)
-          SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),
-                 pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6)",
-        &[
-            pg_sys::UUIDARRAYOID,
-            pg_sys::TEXTARRAYOID,
-            pg_sys::JSONBARRAYOID,
-            pg_sys::TIMESTAMPTZARRAYOID,
-            pg_sys::TEXTARRAYOID,
-            pg_sys::TEXTARRAYOID,
-        ],
-    ) };
-    static MANY_AS_OWNER: Kept = const { Kept::new(
-        c"INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor, subject, id)
-          OVERRIDING SYSTEM VALUE
+        c"INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor, subject, weight)
           SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),
                  pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),
                  pg_catalog.unnest($7)",
@@ -69,6 +58,23 @@ thread_local! {
             pg_sys::TIMESTAMPTZARRAYOID,
             pg_sys::TEXTARRAYOID,
             pg_sys::TEXTARRAYOID,
+            pg_sys::FLOAT4ARRAYOID,
+        ],
+    ) };
+    static MANY_AS_OWNER: Kept = const { Kept::new(
+        c"INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor, subject, weight, id)
+          OVERRIDING SYSTEM VALUE
+          SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),
+                 pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6),
+                 pg_catalog.unnest($7), pg_catalog.unnest($8)",
+        &[
+            pg_sys::UUIDARRAYOID,
+            pg_sys::TEXTARRAYOID,
+            pg_sys::JSONBARRAYOID,
+            pg_sys::TIMESTAMPTZARRAYOID,
+            pg_sys::TEXTARRAYOID,
+            pg_sys::TEXTARRAYOID,
+            pg_sys::FLOAT4ARRAYOID,
             pg_sys::INT8ARRAYOID,
         ],
     ) };
@@ -76,18 +82,26 @@ thread_local! {
 
 /// Inserts an event; its id, or nothing where a trigger of the user skipped the row.
 pub(crate) fn one(ready: &Ready<'_>) -> Option<i64> {
+    let id = insert_one(ready);
+    if !ready.incidents.is_empty() {
+        tally::write(&ready.log, ready.incidents.iter());
+    }
+    id
+}
+
+fn insert_one(ready: &Ready<'_>) -> Option<i64> {
     partition::ensure(&ready.log);
-    let [tenant, name, data, occurred_at, actor, subject] = values(ready);
+    let [tenant, name, data, occurred_at, actor, subject, weight] = values(ready);
     let session = Session::begin();
     if ready.caller.is_owner {
         let id = next_id(ready);
-        let params = [tenant, name, data, occurred_at, actor, subject, id.into_datum()];
+        let params = [tenant, name, data, occurred_at, actor, subject, weight, id.into_datum()];
         let written =
             ONE_AS_OWNER.with(|plan| plan.execute(&session, Mode::Write, Params::new(params)));
         return (written == 1).then_some(id);
     }
     let rows = [row(ready)];
-    let params = Params::new([tenant, name, data, occurred_at, actor, subject]);
+    let params = Params::new([tenant, name, data, occurred_at, actor, subject, weight]);
     let (written, passed) =
         guard::with_checked(&rows, || ONE.with(|plan| plan.execute(&session, Mode::Write, params)));
     if written == 0 {
@@ -121,6 +135,7 @@ pub(crate) fn many<'r, 'a: 'r>(
     ready: impl Iterator<Item = &'r Ready<'a>> + Clone,
 ) -> Vec<Option<i64>> {
     let Some(first) = ready.clone().next() else { return Vec::new() };
+    tally::write(&first.log, ready.clone().flat_map(|ready| &ready.incidents));
     partition::ensure(&first.log);
     let column = |element, value: fn(&Ready<'_>) -> Option<pg_sys::Datum>| {
         Some(array::of(element, ready.clone().map(value)))
@@ -132,13 +147,14 @@ pub(crate) fn many<'r, 'a: 'r>(
         column(pg_sys::TIMESTAMPTZOID, |ready| values(ready)[3]),
         column(pg_sys::TEXTOID, |ready| values(ready)[4]),
         column(pg_sys::TEXTOID, |ready| values(ready)[5]),
+        column(pg_sys::FLOAT4OID, |ready| values(ready)[6]),
     ];
     let session = Session::begin();
     if first.caller.is_owner {
         let ids: Vec<i64> = ready.map(next_id).collect();
-        let [tenant, name, data, occurred_at, actor, subject] = columns;
+        let [tenant, name, data, occurred_at, actor, subject, weight] = columns;
         let id = array::of(pg_sys::INT8OID, ids.iter().map(|id| (*id).into_datum()));
-        let params = [tenant, name, data, occurred_at, actor, subject, Some(id)];
+        let params = [tenant, name, data, occurred_at, actor, subject, weight, Some(id)];
         let written =
             MANY_AS_OWNER.with(|plan| plan.execute(&session, Mode::Write, Params::new(params)));
         let is_whole = written == ids.len() as u64;
@@ -154,7 +170,7 @@ pub(crate) fn many<'r, 'a: 'r>(
 }
 
 /// The columns that the log writes, in the order of the statements above.
-fn values(ready: &Ready<'_>) -> [Option<pg_sys::Datum>; 6] {
+fn values(ready: &Ready<'_>) -> [Option<pg_sys::Datum>; 7] {
     [
         Some(uuid_datum(&ready.tenant_id)),
         Some(ready.name.datum()),
@@ -162,6 +178,7 @@ fn values(ready: &Ready<'_>) -> [Option<pg_sys::Datum>; 6] {
         ready.occurred_at.map(pg_sys::Datum::from),
         ready.actor.map(|actor| actor.datum()),
         ready.subject.map(|subject| subject.datum()),
+        ready.weight.and_then(f32::into_datum),
     ]
 }
 
@@ -171,7 +188,7 @@ fn row<'r>(ready: &'r Ready<'_>) -> Row<'r> {
         data: ready.data.bytes(),
         actor: ready.actor.map(|actor| actor.as_str()),
         subject: ready.subject.map(|subject| subject.as_str()),
-        weight: None,
+        weight: ready.weight.map(f32::to_bits),
     }
 }
 

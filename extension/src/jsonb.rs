@@ -1,4 +1,4 @@
-//! PostgreSQL's binary jsonb, read in place and written back without its nulls.
+//! PostgreSQL's binary jsonb, read in place, and the table of a container that is written.
 //!
 //! Payloads never pass through a JSON value of Rust: that would round numbers and cost
 //! microseconds. A container is a header (count and kind), one 4-byte entry for each key and
@@ -14,15 +14,16 @@ const COUNT: u32 = 0x0FFF_FFFF;
 const IS_SCALAR: u32 = 0x1000_0000;
 const IS_OBJECT: u32 = 0x2000_0000;
 
-const LENGTH: u32 = 0x0FFF_FFFF;
+/// Most bytes that an entry can hold.
+pub(crate) const LENGTH: u32 = 0x0FFF_FFFF;
 const HAS_OFFSET: u32 = 0x8000_0000;
 const KIND: u32 = 0x7000_0000;
-const STRING: u32 = 0x0000_0000;
-const NUMERIC: u32 = 0x1000_0000;
-const FALSE: u32 = 0x2000_0000;
-const TRUE: u32 = 0x3000_0000;
-const NULL: u32 = 0x4000_0000;
-const CONTAINER: u32 = 0x5000_0000;
+pub(crate) const STRING: u32 = 0x0000_0000;
+pub(crate) const NUMERIC: u32 = 0x1000_0000;
+pub(crate) const FALSE: u32 = 0x2000_0000;
+pub(crate) const TRUE: u32 = 0x3000_0000;
+pub(crate) const NULL: u32 = 0x4000_0000;
+pub(crate) const CONTAINER: u32 = 0x5000_0000;
 
 /// Each how many entries one holds an offset instead of a length.
 const OFFSET_STRIDE: usize = 32;
@@ -207,73 +208,13 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Appends a copy of `container` to `out` in which no object has a null key; arrays keep theirs.
-///
-/// `out` must be a multiple of four bytes long where the value begins, as it is after a length
-/// header.
-pub(crate) fn write_without_null_keys(
-    out: &mut Vec<u8>,
-    container: Container<'_>,
-    is_too_deep: IsTooDeep,
-) -> Result<(), TooDeep> {
-    if is_too_deep() {
-        return Err(TooDeep);
-    }
-    pad(out);
-    if container.is_object() {
-        let kept: Vec<_> =
-            container.pairs().filter(|(_, value)| !matches!(value, Value::Null)).collect();
-        let mut table = Table::begin(out, IS_OBJECT | kept.len() as u32, kept.len() * 2);
-        for (key, _) in &kept {
-            out.extend_from_slice(key);
-            table.end_entry(out, STRING);
-        }
-        for (_, value) in &kept {
-            let kind = write_value(out, *value, is_too_deep)?;
-            table.end_entry(out, kind);
-        }
-    } else {
-        let header = container.word(0);
-        let mut table = Table::begin(out, header, container.len());
-        for value in container.elements() {
-            let kind = write_value(out, value, is_too_deep)?;
-            table.end_entry(out, kind);
-        }
-    }
-    Ok(())
-}
-
-fn write_value(
-    out: &mut Vec<u8>,
-    value: Value<'_>,
-    is_too_deep: IsTooDeep,
-) -> Result<u32, TooDeep> {
-    Ok(match value {
-        Value::Null => NULL,
-        Value::Bool(true) => TRUE,
-        Value::Bool(false) => FALSE,
-        Value::String(bytes) => {
-            out.extend_from_slice(bytes);
-            STRING
-        }
-        Value::Numeric(bytes) => {
-            pad(out);
-            out.extend_from_slice(bytes);
-            NUMERIC
-        }
-        Value::Container(child) => {
-            write_without_null_keys(out, child, is_too_deep)?;
-            CONTAINER
-        }
-    })
-}
-
-fn pad(out: &mut Vec<u8>) {
+/// Numbers and containers begin at a multiple of four.
+pub(crate) fn pad(out: &mut Vec<u8>) {
     out.resize(aligned(out.len()), 0);
 }
 
 /// The header and entries of a container that is being written.
-struct Table {
+pub(crate) struct Table {
     /// Where the next entry is to be written.
     at: usize,
     index: usize,
@@ -283,6 +224,16 @@ struct Table {
 }
 
 impl Table {
+    /// An object of so many pairs; its keys are to be written first, then its values.
+    pub(crate) fn object(out: &mut Vec<u8>, pairs: usize) -> Self {
+        Self::begin(out, IS_OBJECT | pairs as u32, pairs * 2)
+    }
+
+    /// An array, or a scalar at the root, with as many elements as `like` has.
+    pub(crate) fn array(out: &mut Vec<u8>, like: &Container<'_>) -> Self {
+        Self::begin(out, like.word(0), like.len())
+    }
+
     fn begin(out: &mut Vec<u8>, header: u32, entries: usize) -> Self {
         out.extend_from_slice(&header.to_ne_bytes());
         let at = out.len();
@@ -290,7 +241,8 @@ impl Table {
         Table { at, index: 0, content: out.len(), start: out.len() }
     }
 
-    fn end_entry(&mut self, out: &mut [u8], kind: u32) {
+    /// Ends the key or value that was appended to `out`; its kind is one of those above.
+    pub(crate) fn end_entry(&mut self, out: &mut [u8], kind: u32) {
         let end = out.len();
         let entry = if self.index.is_multiple_of(OFFSET_STRIDE) {
             kind | HAS_OFFSET | (end - self.content) as u32

@@ -7,23 +7,30 @@
 //! |---|---|
 //! | `event`, `insert` | the checks that every verb shares, and the INSERT |
 //! | `batch`, `producer`, `idempotency` | many events in one statement, each exactly once |
-//! | `payload`, `jsonb`, `numeric` | the one pass over a payload, in PostgreSQL's binary form |
+//! | `payload`, `edit`, `jsonb`, `numeric` | the one pass over a payload, in PostgreSQL's binary form |
+//! | `additions`, `enrichment`, `clock`, `hash_key` | what the log sets, looks up, reads and hashes |
+//! | `sampling`, `quota`, `tenant_settings`, `tally` | what is left out, and how it is counted |
 //! | `registry`, `event_type` | the cached enum of event types |
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `quarantine`, `partition` | what runs as the log's owner |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
+mod additions;
 mod array;
 mod batch;
 mod check_import;
+mod clock;
 mod datum;
+mod edit;
+mod enrichment;
 mod erase_tenant;
 mod error;
 mod event;
 mod event_type;
 mod guard;
 mod guc;
+mod hash_key;
 mod idempotency;
 mod insert;
 mod jsonb;
@@ -35,11 +42,15 @@ mod partition;
 mod payload;
 mod producer;
 mod quarantine;
+mod quota;
 mod registry;
 mod rights;
+mod sampling;
 mod schema;
 mod spi;
+mod tally;
 mod tenant;
+mod tenant_settings;
 mod try_log_event;
 mod validate_event;
 
@@ -54,4 +65,5 @@ pgrx::pg_module_magic!();
 pub extern "C-unwind" fn _PG_init() {
     guc::init();
     registry::init();
+    quota::init();
 }

@@ -55,6 +55,7 @@ impl Source for Arrays {
             actor: Self::value(self.actors.as_ref(), position),
             subject: Self::value(self.subjects.as_ref(), position),
             idempotency_key: Self::value(self.idempotency_keys.as_ref(), position),
+            replay: None,
         };
         Element { event, text, fault, is_whole: false }
     }

@@ -1,15 +1,17 @@
-//! The one pass over a payload: nulls stripped, rules checked, actor and subject promoted, size
-//! bounded. Gives what would be stored, or all faults at once.
+//! The one pass over a payload: nulls stripped, keys edited, rules checked, actor and subject
+//! promoted, size bounded. Gives what would be stored, or all faults at once.
 
 use std::borrow::Cow;
 
 use pgrx::PgSqlErrorCode;
 
 use crate::datum::{Jsonb, Text};
+use crate::edit::{Edits, Set};
 use crate::error::{Fault, shown};
 use crate::event_type::{EventType, Key, Scalar};
-use crate::jsonb::{self, Container, TooDeep, Value, key_order};
+use crate::jsonb::{Container, TooDeep, Value, key_order};
 use crate::numeric;
+use crate::registry::Log;
 use crate::spi::is_too_deep;
 
 /// Longest actor or subject, in bytes.
@@ -28,6 +30,18 @@ pub(crate) struct Checked<'a> {
     pub(crate) subject: Option<Text<'a>>,
 }
 
+/// What applies to one event besides the rules of its type.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Terms<'a> {
+    /// Keys that the log sets, in the order of an object's keys.
+    pub(crate) set: &'a [Set<'a>],
+    /// The tenant's own limit.
+    pub(crate) max_bytes: Option<usize>,
+    /// Whether what looks like a hash of ours is one: an event from the quarantine, where it was
+    /// hashed already.
+    pub(crate) keeps_hashes: bool,
+}
+
 impl From<TooDeep> for Fault {
     fn from(_: TooDeep) -> Self {
         Fault::new(
@@ -38,15 +52,29 @@ impl From<TooDeep> for Fault {
 }
 
 /// Checks `data` against the rules of `event_type`.
-pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Checked<'a>, Fault> {
-    let root = Container::root(data.bytes());
-    if !root.is_object() {
+pub(crate) fn check<'a>(
+    log: &Log,
+    event_type: &EventType,
+    data: Jsonb<'a>,
+    terms: Terms<'_>,
+) -> Result<Checked<'a>, Fault> {
+    let given = Container::root(data.bytes());
+    if !given.is_object() {
         return Err(Fault::argument(format!(
             "data of event {} must be a JSON object, found {}",
             shown(&event_type.name),
-            root.kind()
+            given.kind()
         )));
     }
+    let edits = Edits {
+        rules: &event_type.rules,
+        set: terms.set,
+        hash_key: &log.hash_key,
+        keeps_hashes: terms.keeps_hashes,
+    };
+    let edited =
+        if edits.touch(given)? { Some(Jsonb::copy_of(&edits.write(given)?)) } else { None };
+    let root = edited.map_or(given, |edited| Container::root(edited.bytes()));
 
     let mut faults = Vec::new();
     let mut changed = false;
@@ -91,26 +119,25 @@ pub(crate) fn check<'a>(event_type: &EventType, data: Jsonb<'a>) -> Result<Check
         missing(rule, &mut faults);
     }
 
-    let stored = if changed { strip(root)? } else { data };
+    let stored = match edited {
+        Some(edited) => edited,
+        None if changed => Jsonb::copy_of(&edits.write(root)?),
+        None => data,
+    };
+    let most = terms.max_bytes.map_or(event_type.max_bytes, |own| own.min(event_type.max_bytes));
     if !faults.is_empty() {
-        if let Err(size) = bounded(event_type, &stored) {
+        if let Err(size) = bounded(event_type, &stored, most) {
             faults.push(size.message);
         }
         return Err(broken(event_type, faults));
     }
-    bounded(event_type, &stored)?;
+    bounded(event_type, &stored, most)?;
     Ok(Checked {
         data: stored,
-        changed,
+        changed: changed || edited.is_some_and(|edited| edited.bytes() != data.bytes()),
         actor: promoted("actor", &[actor])?,
         subject: promoted("subject", &subject[..event_type.subject_parts])?,
     })
-}
-
-fn strip<'a>(root: Container<'_>) -> Result<Jsonb<'a>, Fault> {
-    let mut out = Vec::new();
-    jsonb::write_without_null_keys(&mut out, root, is_too_deep)?;
-    Ok(Jsonb::copy_of(&out))
 }
 
 fn missing(rule: &Key, faults: &mut Vec<String>) {
@@ -119,24 +146,29 @@ fn missing(rule: &Key, faults: &mut Vec<String>) {
     }
 }
 
-fn bounded(event_type: &EventType, stored: &Jsonb<'_>) -> Result<(), Fault> {
-    if stored.size() <= event_type.max_bytes {
+fn bounded(event_type: &EventType, stored: &Jsonb<'_>, most: usize) -> Result<(), Fault> {
+    if stored.size() <= most {
         return Ok(());
     }
-    Err(Fault::new(
+    let fault = Fault::new(
         PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         format!(
-            "payload of event {} is too large: {} bytes, limit {}",
+            "payload of event {} is too large: {} bytes, limit {most}",
             shown(&event_type.name),
             stored.size(),
-            event_type.max_bytes
         ),
-    )
-    .hint(format!(
-        "log less, or raise the limit: SELECT eventlog.define_event('{}', max_bytes => {});",
-        event_type.name,
-        stored.size().next_multiple_of(1024)
-    )))
+    );
+    let wanted = stored.size().next_multiple_of(1024);
+    Err(if most < event_type.max_bytes {
+        fault.hint(format!(
+            "the limit is the tenant's own: SELECT eventlog.set_tenant('<tenant>', max_bytes => {wanted});"
+        ))
+    } else {
+        fault.hint(format!(
+            "log less, or raise the limit: SELECT eventlog.define_event('{}', max_bytes => {wanted});",
+            event_type.name,
+        ))
+    })
 }
 
 fn broken(event_type: &EventType, faults: Vec<String>) -> Fault {

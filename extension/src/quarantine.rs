@@ -3,11 +3,14 @@
 use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
-use crate::datum::Text;
+use crate::datum::{Jsonb, Text};
+use crate::edit::Edits;
 use crate::error::Fault;
 use crate::event::{Event, uuid_datum};
+use crate::jsonb::Container;
+use crate::registry::{self, Log};
 use crate::spi::{As, Kept, Mode, Params, Session, role_name};
-use crate::{registry, tenant};
+use crate::tenant;
 
 /// Largest payload that is kept, in bytes of text; of a larger one only the reason is.
 const LARGEST_PAYLOAD: usize = 65_536;
@@ -20,8 +23,8 @@ thread_local! {
     static INSERT: Kept = const { Kept::new(
         c"INSERT INTO eventlog.rejected_events
               (tenant_id, claimed_tenant_id, name, data, occurred_at, actor, subject,
-               idempotency_key, sqlstate, reason, role_name, can_replay)
-          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+               idempotency_key, sqlstate, reason, role_name, can_replay, weight)
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         &[
             pg_sys::UUIDOID,
             pg_sys::UUIDOID,
@@ -35,6 +38,7 @@ thread_local! {
             pg_sys::TEXTOID,
             pg_sys::NAMEOID,
             pg_sys::BOOLOID,
+            pg_sys::FLOAT4OID,
         ],
     ) };
 }
@@ -65,17 +69,13 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
             can_replay &= is_whole;
             kept.datum()
         };
+        let clean = clean(&log, event, text);
         let name = event.name.map(|name| cut(name, LONGEST_NAME));
-        let actor = event.actor.map(|actor| cut(actor, LONGEST_LABEL));
+        let actor = clean.actor.map(|actor| cut(actor, LONGEST_LABEL));
         let subject = event.subject.map(|subject| cut(subject, LONGEST_LABEL));
         let key = event.idempotency_key.map(|key| cut(key, LONGEST_KEY));
-        let data = match (text, event.data) {
-            (Some(text), _) => text,
-            (None, Some(data)) => as_text(data.datum()),
-            (None, None) => Text::copy_of("{}"),
-        };
-        let data = Some(data).filter(|data| data.as_str().len() <= LARGEST_PAYLOAD);
-        can_replay &= data.is_some() && name.is_some();
+        let data = clean.text.filter(|data| data.as_str().len() <= LARGEST_PAYLOAD);
+        can_replay &= clean.is_whole && data.is_some() && name.is_some();
         let params = Params::new([
             own.as_ref().map(uuid_datum),
             claimed.as_ref().map(uuid_datum),
@@ -89,10 +89,68 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
             Some(Text::copy_of(&fault.reason()).datum()),
             Some(role_name()),
             can_replay.into_datum(),
+            weight(&log, event).and_then(f32::into_datum),
         ]);
         let _owner = As::role(log.owner);
         INSERT.with(|plan| plan.execute(&session, Mode::Write, params));
     }
+}
+
+/// An event without what its type keeps out of the log.
+struct Clean<'a> {
+    text: Option<Text<'a>>,
+    actor: Option<Text<'a>>,
+    /// Whether nothing is missing that the log would have stored.
+    is_whole: bool,
+}
+
+/// Applies the rules of the event's type, or what applies to every event. A payload that cannot be
+/// read cannot be redacted: where there are rules it is not kept. Values that cannot be hashed, for
+/// want of a key, go.
+fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) -> Clean<'a> {
+    let event_type = event.name.and_then(|name| log.rules_of(name.as_str()));
+    let rules = event_type.map_or(&log.redacted, |event_type| &event_type.rules);
+    let hashes_actor = event_type.is_some_and(|event_type| event_type.hash_actor);
+    let mut clean = Clean { text, actor: event.actor, is_whole: true };
+    if let (true, Some(actor), false) = (hashes_actor, event.actor, event.replay.is_some()) {
+        clean.actor = match log.hash_key.hash(actor.as_str()) {
+            Ok(hash) => Some(Text::copy_of(&String::from_utf8_lossy(&hash))),
+            Err(_) => None,
+        };
+        clean.is_whole = clean.actor.is_some();
+    }
+    let Some(data) = event.data else {
+        clean.text = match text {
+            Some(_) if !rules.is_empty() => None,
+            Some(text) => Some(text),
+            None => Some(Text::copy_of("{}")),
+        };
+        return clean;
+    };
+    if rules.is_empty() {
+        clean.text = Some(text.unwrap_or_else(|| as_text(data.datum())));
+        return clean;
+    }
+    let without_hashes = rules.with_redacted_hashes();
+    let written =
+        [(rules, true), (&without_hashes, false)].into_iter().find_map(|(rules, is_whole)| {
+            let edits = Edits {
+                rules,
+                set: &[],
+                hash_key: &log.hash_key,
+                keeps_hashes: event.replay.is_some(),
+            };
+            Some((edits.write_any(Container::root(data.bytes())).ok()?, is_whole))
+        });
+    clean.text = written.as_ref().map(|(bytes, _)| as_text(Jsonb::copy_of(bytes).datum()));
+    clean.is_whole &= written.is_some_and(|(_, is_whole)| is_whole);
+    clean
+}
+
+/// How many events it stands for, where it survived sampling.
+fn weight(log: &Log, event: &Event<'_>) -> Option<f32> {
+    let rate = log.find(event.name?.as_str()).ok()?.sample_rate;
+    (rate < 1.0).then_some((1.0 / rate) as f32)
 }
 
 /// The first characters, and whether those are all.

@@ -1,5 +1,5 @@
-//! The log as this backend knows it: its relations, its owner, the enum of event types, the roles
-//! of tenants.
+//! The log as this backend knows it: its relations, its owner, the enum of event types with their
+//! lookups, the roles and settings of tenants.
 //!
 //! Read once and kept until another connection commits a change: a statement trigger on the tables
 //! ([`registry_changed`]) sends an invalidation of the relation, which bumps [`GENERATION`] here.
@@ -15,11 +15,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
-use crate::datum::Jsonb;
+use crate::edit::{Rule, Rules};
+use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
-use crate::event_type::{EventType, Status};
+use crate::event_type::{Definition, EventType, Status};
 use crate::guc;
+use crate::hash_key::HashKey;
 use crate::spi::{self, As, Kept, Mode, Params, Rows, Session};
+use crate::tenant_settings::Tenants;
 
 /// Longest name of an event, in bytes (a CHECK of `event_types` says the same).
 pub(crate) const LONGEST_NAME: usize = 128;
@@ -27,8 +30,13 @@ pub(crate) const LONGEST_NAME: usize = 128;
 /// Grows whenever a table that the registry was read from changed.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// The relations whose invalidation counts; 0 where there is no log yet.
-static WATCHED: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+/// The tables that the registry is read from; a trigger on each tells of changes.
+const WATCHED_TABLES: [&str; 6] =
+    ["events", "event_types", "enrichments", "tenant_settings", "tenant_roles", "log_config"];
+
+/// Their relations, whose invalidation counts; 0 where there is no log yet.
+static WATCHED: [AtomicU32; WATCHED_TABLES.len()] =
+    [const { AtomicU32::new(0) }; WATCHED_TABLES.len()];
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Log>>> = const { RefCell::new(None) };
@@ -37,7 +45,8 @@ thread_local! {
         c"SELECT relname::pg_catalog.text, oid, relowner FROM pg_catalog.pg_class
            WHERE relnamespace OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_namespace
                    WHERE nspname OPERATOR(pg_catalog.=) 'eventlog')
-             AND relname OPERATOR(pg_catalog.=) ANY (ARRAY['events', 'event_types', 'tenant_roles'])
+             AND relname OPERATOR(pg_catalog.=) ANY (ARRAY['events', 'event_types', 'enrichments', 'tenant_settings',
+                                                               'tenant_roles', 'log_config'])
           UNION ALL
           SELECT 'ids', d.objid, 0
             FROM pg_catalog.pg_depend d
@@ -49,8 +58,19 @@ thread_local! {
     ) };
     static EVENT_TYPES: Kept = const { Kept::new(
         c"SELECT name, status, successor, required_keys, optional_keys, allow_other_keys,
-                 allowed_values, max_bytes, actor_key, subject_keys
+                 allowed_values, max_bytes, actor_key, subject_keys, occurred_at_key, default_values,
+                 sample_rate, sample_key, redact_keys, hash_keys, hash_actor, path_keys
             FROM eventlog.event_types",
+        &[],
+    ) };
+    static ENRICHMENTS: Kept = const { Kept::new(
+        c"SELECT name, target_key, source_key, lookup, pg_catalog.quote_ident(match_column),
+                 match_type, pg_catalog.quote_ident(value_column)
+            FROM eventlog.enrichments ORDER BY target_key",
+        &[],
+    ) };
+    static CONFIG: Kept = const { Kept::new(
+        c"SELECT hash_key_id, EXISTS (SELECT FROM eventlog.tenant_settings) FROM eventlog.log_config",
         &[],
     ) };
     /// Whom a policy lets insert for other tenants: grant_service makes one, a DBA may make more.
@@ -79,6 +99,10 @@ pub(crate) struct Log {
     pub(crate) ids: pg_sys::Oid,
     types: HashMap<Box<str>, Rc<EventType>>,
     tenants_of_roles: HashMap<Box<str>, [u8; 16]>,
+    pub(crate) hash_key: HashKey,
+    /// What applies to an event of an unknown name: `eventlog.redact_keys`.
+    pub(crate) redacted: Rules,
+    pub(crate) tenants: Tenants,
     pub(crate) service_roles: Vec<pg_sys::Oid>,
 }
 
@@ -138,11 +162,9 @@ impl Log {
             })
         };
         let (events, owner) = find("events")?;
-        let (event_types, _) = find("event_types")?;
-        let (tenant_roles, _) = find("tenant_roles")?;
         let (ids, _) = find("ids")?;
-        for (watched, oid) in WATCHED.iter().zip([event_types, tenant_roles, events]) {
-            watched.store(oid.to_u32(), Ordering::Relaxed);
+        for (watched, name) in WATCHED.iter().zip(WATCHED_TABLES) {
+            watched.store(find(name)?.0.to_u32(), Ordering::Relaxed);
         }
 
         let events_oid = Params::new([Some(pg_sys::Datum::from(events))]);
@@ -151,6 +173,13 @@ impl Log {
         let service_roles = (0..rows.len()).filter_map(|row| rows.get(row, 1)).collect();
 
         let _owner = As::role(owner);
+        CONFIG.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+        let rows = Rows::last(&session);
+        let (hash_key_id, has_settings) = match rows.len() {
+            0 => (None, false),
+            _ => (rows.get::<String>(0, 1), rows.get::<bool>(0, 2).unwrap_or(false)),
+        };
+        let redacted = guc::redact_keys();
         let mut log = Log {
             generation,
             is_provisional: spi::in_parallel_mode(),
@@ -159,12 +188,18 @@ impl Log {
             ids,
             types: HashMap::new(),
             tenants_of_roles: HashMap::new(),
+            hash_key: HashKey::accepted(hash_key_id),
+            redacted: Rules::new(redacted.iter().map(|key| (&**key, Rule::Redact))),
+            tenants: Tenants::new(has_settings),
             service_roles,
         };
+        let mut enrichments = read_enrichments(&session);
         EVENT_TYPES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
         let rows = Rows::last(&session);
         for row in 0..rows.len() {
-            if let Some(event_type) = read_type(&rows, row) {
+            if let Some(mut definition) = read_type(&rows, row) {
+                definition.enrichments = enrichments.remove(&definition.name).unwrap_or_default();
+                let event_type = EventType::new(definition, &redacted);
                 log.types.insert(event_type.name.clone(), Rc::new(event_type));
             }
         }
@@ -202,6 +237,11 @@ impl Log {
 
     pub(crate) fn knows(&self, name: &str) -> bool {
         self.lookup(name).is_some()
+    }
+
+    /// The type of a name whatever its status, for what it keeps out of the log.
+    pub(crate) fn rules_of(&self, name: &str) -> Option<&Rc<EventType>> {
+        self.lookup(name)
     }
 
     /// A wildcard's own row is a rule, not a name.
@@ -269,7 +309,7 @@ pub(crate) fn is_well_formed(name: &str) -> bool {
         && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'))
 }
 
-fn read_type(rows: &Rows<'_>, row: usize) -> Option<EventType> {
+fn read_type<'r>(rows: &Rows<'r>, row: usize) -> Option<Definition<'r>> {
     let keys = |column| -> Vec<String> {
         rows.get::<Vec<Option<String>>>(row, column)
             .unwrap_or_default()
@@ -277,18 +317,42 @@ fn read_type(rows: &Rows<'_>, row: usize) -> Option<EventType> {
             .flatten()
             .collect()
     };
-    Some(EventType::new(
-        rows.get::<String>(row, 1)?,
-        Status::parse(&rows.get::<String>(row, 2)?),
-        rows.get::<String>(row, 3),
-        &keys(4),
-        &keys(5),
-        rows.get::<bool>(row, 6).unwrap_or(true),
-        rows.get::<Jsonb<'_>>(row, 7),
-        rows.get::<i32>(row, 8).unwrap_or(2048),
-        rows.get::<String>(row, 9),
-        &keys(10),
-    ))
+    Some(Definition {
+        name: rows.get(row, 1)?,
+        status: rows.get(row, 2)?,
+        successor: rows.get(row, 3),
+        required_keys: keys(4),
+        optional_keys: keys(5),
+        allow_other_keys: rows.get(row, 6).unwrap_or(true),
+        allowed_values: rows.get(row, 7),
+        max_bytes: rows.get(row, 8).unwrap_or(2048),
+        actor_key: rows.get(row, 9),
+        subject_keys: keys(10),
+        occurred_at_key: rows.get(row, 11),
+        default_values: rows.get(row, 12),
+        sample_rate: rows.get(row, 13).unwrap_or(1.0),
+        sample_key: rows.get(row, 14),
+        redact_keys: keys(15),
+        hash_keys: keys(16),
+        hash_actor: rows.get(row, 17).unwrap_or(false),
+        path_keys: keys(18),
+        enrichments: Vec::new(),
+    })
+}
+
+/// The lookups of each name, as the log's owner.
+fn read_enrichments(session: &Session) -> HashMap<String, Vec<Enrichment>> {
+    ENRICHMENTS.with(|plan| plan.execute(session, Mode::ReadLatest, Params::new([])));
+    let rows = Rows::last(session);
+    let mut enrichments: HashMap<String, Vec<Enrichment>> = HashMap::new();
+    for row in 0..rows.len() {
+        let text = |column| rows.get::<String>(row, column).unwrap_or_default();
+        let lookup = (text(4), text(5), text(6), text(7));
+        let enrichment =
+            Enrichment::new(text(2), text(3), &lookup.0, &lookup.1, &lookup.2, &lookup.3);
+        enrichments.entry(text(1)).or_default().extend(enrichment);
+    }
+    enrichments
 }
 
 /// Statement trigger on the tables above: tells every backend, this one included, at the end of
@@ -311,6 +375,11 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relation: pg_s
     if oid == 0 || WATCHED.iter().any(|watched| watched.load(Ordering::Relaxed) == oid) {
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// For settings that the registry is read with.
+pub(crate) fn forget() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Roles and memberships decide who is bound by policies: `rights` keeps that by generation.

@@ -9,7 +9,12 @@ use pgrx::extension_sql_file;
 extension_sql_file!("../sql/010_preamble.sql", name = "preamble", bootstrap);
 extension_sql_file!("../sql/020_native.sql", name = "native", requires = ["preamble"]);
 extension_sql_file!("../sql/030_tables.sql", name = "tables", requires = ["native"]);
-extension_sql_file!("../sql/040_taxonomy.sql", name = "taxonomy", requires = ["tables"]);
+extension_sql_file!(
+    "../sql/035_hygiene_tables.sql",
+    name = "hygiene_tables",
+    requires = ["tables"]
+);
+extension_sql_file!("../sql/040_taxonomy.sql", name = "taxonomy", requires = ["hygiene_tables"]);
 extension_sql_file!("../sql/050_partitions.sql", name = "partitions", requires = ["taxonomy"]);
 extension_sql_file!("../sql/060_policies.sql", name = "policies", requires = ["partitions"]);
 extension_sql_file!("../sql/070_create_log.sql", name = "create_log", requires = ["policies"]);
@@ -30,3 +35,11 @@ extension_sql_file!(
     requires = ["reference_tenants"]
 );
 extension_sql_file!("../sql/120_quarantine.sql", name = "quarantine", requires = ["import_events"]);
+extension_sql_file!("../sql/130_enrichment.sql", name = "enrichment", requires = ["quarantine"]);
+extension_sql_file!(
+    "../sql/140_tenant_settings.sql",
+    name = "tenant_settings",
+    requires = ["enrichment"]
+);
+extension_sql_file!("../sql/150_hash_key.sql", name = "hash_key", requires = ["tenant_settings"]);
+extension_sql_file!("../sql/160_event_plan.sql", name = "event_plan", requires = ["hash_key"]);

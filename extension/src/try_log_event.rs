@@ -26,7 +26,16 @@ fn try_log_event(
         return None;
     }
     require_read_write(c"try_log_event()");
-    let event = Event { tenant_id, name, data, occurred_at, actor, subject, idempotency_key };
+    let event = Event {
+        tenant_id,
+        name,
+        data,
+        occurred_at,
+        actor,
+        subject,
+        idempotency_key,
+        ..Event::default()
+    };
     run(&event, None)
 }
 
@@ -46,7 +55,7 @@ fn try_log_event_text(
     }
     require_read_write(c"try_log_event()");
     let mut event =
-        Event { tenant_id, name, data: None, occurred_at, actor, subject, idempotency_key };
+        Event { tenant_id, name, occurred_at, actor, subject, idempotency_key, ..Event::default() };
     match data.map(|text| parse::jsonb_of(text.as_str())).transpose() {
         Ok(parsed) => {
             event.data = parsed;
@@ -73,7 +82,21 @@ fn run(event: &Event<'_>, text: Option<Text<'_>>) -> Option<i64> {
                 Err(fault) => fault,
             }
         }
-        Ok(Verdict::Quarantine(fault)) | Err(fault) => fault,
+        Ok(Verdict::LeftOut) => {
+            event.settle_quota();
+            return None;
+        }
+        Ok(Verdict::OverQuota(fault)) => {
+            event.settle_quota();
+            fault.warn();
+            return None;
+        }
+        Ok(Verdict::Quarantine(fault)) => {
+            event.settle_quota();
+            quarantine::put(event, text, true, fault);
+            return None;
+        }
+        Err(fault) => fault,
     };
     give_up(event, text, true, fault);
     None

@@ -2,8 +2,11 @@
 
 use pgrx::prelude::*;
 
+use crate::additions::Additions;
 use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
+use crate::event_type::Status;
+use crate::payload::Terms;
 use crate::{payload, registry};
 
 /// What `log_event` would say of name and payload, and what it would store.
@@ -24,7 +27,7 @@ fn validate_event(
     ),
 > {
     let row = match stored(name, data) {
-        Ok(data) => (true, None, None, None, None, Some(data)),
+        Ok((data, hint)) => (true, None, None, None, hint, Some(data)),
         Err(fault) => {
             let sqlstate = fault.sqlstate();
             (false, Some(sqlstate), Some(fault.message), fault.detail, fault.hint, None)
@@ -33,11 +36,21 @@ fn validate_event(
     TableIterator::once(row)
 }
 
-fn stored(name: Option<Text<'_>>, data: Option<Jsonb<'_>>) -> Result<Jsonb<'static>, Fault> {
+fn stored(
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
+) -> Result<(Jsonb<'static>, Option<String>), Fault> {
     let name = name.ok_or_else(|| Fault::null("name"))?;
     let log = registry::current()?;
     let event_type = log.find(name.as_str())?;
     let data = data.unwrap_or_else(Jsonb::empty_object);
+    let mut ours = Additions::default();
+    ours.collect(event_type, data);
+    let set = ours.set(event_type);
+    let terms = Terms { set: &set, ..Terms::default() };
     // Copied, since a row is given back after the arguments are gone.
-    Ok(Jsonb::copy_of(payload::check(event_type, data)?.data.bytes()))
+    let stored = Jsonb::copy_of(payload::check(&log, event_type, data, terms)?.data.bytes());
+    let is_deprecated = event_type.status == Status::Deprecated;
+    let hint = || event_type.successor_hint().unwrap_or_else(|| "the name is deprecated".into());
+    Ok((stored, is_deprecated.then(hint)))
 }

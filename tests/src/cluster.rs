@@ -203,6 +203,17 @@ impl Cluster {
         &self.folder
     }
 
+    /// A file that only the server may read, as a key file must be; its path.
+    pub fn write_secret(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.folder.join(name);
+        fs::write(&path, content).expect("the folder is ours");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+        if let Some((uid, gid)) = server_user() {
+            chown(&path, Some(uid), Some(gid)).expect("we are root");
+        }
+        path
+    }
+
     /// What the server wrote to its log.
     pub fn log(&self) -> String {
         fs::read(self.folder.join("log"))

@@ -42,6 +42,14 @@ const STRINGS: &[&str] = &[
     "null",
     "\\t\\r\\n",
     "a\\u0300",
+    "/home/user/projects/app",
+    "/Users/user/x",
+    "C:\\\\Users\\\\user\\\\projects",
+    "/srv/a/b",
+    "/",
+    "..",
+    "file://",
+    "~/",
 ];
 
 const NUMBERS: &[&str] = &[

@@ -39,6 +39,8 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
     );
     let expected = [
         ["_check_import", "ss"],
+        ["_hash_key_id", "vu"],
+        ["_replay_event", "vu"],
         ["current_tenant", "ss"],
         ["erase_tenant", "vu"],
         ["guard", "vu"],
@@ -46,7 +48,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["log_events", "vu"],
         ["registry_changed", "vu"],
         ["try_log_event", "vu"],
-        ["validate_event", "ss"],
+        ["validate_event", "su"],
     ];
     assert_eq!(declared, expected);
 }

@@ -24,12 +24,12 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
     let reads = ["reader", "member", "service"].contains(&role);
     match (relation, operation) {
         ("events", "INSERT") => writes,
-        ("events" | "rejected_events" | "log_config", "SELECT" | "COPY TO") => reads,
+        ("events" | "rejected_events" | "hygiene_counts" | "log_config", "SELECT" | "COPY TO") => reads,
         ("event_types", "SELECT" | "COPY TO") => reads || writes,
         // A view of the catalog.
         ("_partitions", "SELECT") => reads || writes,
-        // A view over rejected_events with the caller's own rights.
-        ("stat_rejected", "SELECT") => reads,
+        // Views with the caller's own rights.
+        ("stat_rejected" | "stat_hygiene", "SELECT") => reads,
         _ => false,
     }
 }
@@ -46,7 +46,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
         "UPDATE" if is_table => {
             let column = match relation {
                 "log_config" => "premake",
-                "tenant_roles" | "idempotency_keys" => "tenant_id",
+                "tenant_roles" | "idempotency_keys" | "tenant_settings" => "tenant_id",
                 "producers" => "gaps",
                 _ => "name",
             };
@@ -79,15 +79,16 @@ fn filled() -> Db {
     owner
         .batch_execute(&format!(
             "SELECT eventlog.define_event('ping');
+             SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000);
              CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
              GRANT EXECUTE ON FUNCTION public.nothing() TO PUBLIC;
              INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}'), ('writer', '{TENANT_A}'), ('reader', '{TENANT_A}');
              SET client_min_messages = error;
              SET eventlog.tenant_id = '{TENANT_A}';
-             SELECT eventlog.log_event(NULL, 'ping') FROM generate_series(1, 3);
+             SELECT eventlog.log_event(NULL, 'ping', occurred_at => '2090-01-01') FROM generate_series(1, 3);
              SELECT eventlog.try_log_event(NULL, 'pong');
              SET eventlog.tenant_id = '{TENANT_B}';
-             SELECT eventlog.log_event(NULL, 'ping') FROM generate_series(1, 5);
+             SELECT eventlog.log_event(NULL, 'ping', occurred_at => '2090-01-01') FROM generate_series(1, 5);
              SELECT eventlog.try_log_event(NULL, 'pong')"
         ))
         .expect("a superuser may");
@@ -157,9 +158,9 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('tenant_roles', 'idempotency_keys') ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys') ORDER BY 1",
     );
-    assert_eq!(of_tenants, [["events"], ["rejected_events"]]);
+    assert_eq!(of_tenants, [["events"], ["hygiene_counts"], ["rejected_events"]]);
     for source in ["setting", "jwt", "role"] {
         superuser
             .batch_execute(&format!(

@@ -1,0 +1,67 @@
+//! What the log itself puts into a payload: defaults, what lookups give, and the client's clock taken
+//! out of it.
+
+use crate::clock;
+use crate::datum::Jsonb;
+use crate::edit::Set;
+use crate::enrichment::value_of;
+use crate::event_type::EventType;
+use crate::jsonb::{Container, Value, key_order};
+
+/// What was found for one event.
+#[derive(Default)]
+pub(crate) struct Additions<'t> {
+    /// The client's clock.
+    pub(crate) occurred_at: Option<i64>,
+    /// Whether the payload told it, and does not keep it.
+    has_told: bool,
+    /// Keys that get their default.
+    defaults: Vec<(&'t [u8], Value<'t>)>,
+    /// Keys that a lookup gave a value, or none.
+    looked_up: Vec<(&'t str, Option<Vec<u8>>)>,
+    /// Keys that a lookup gave none.
+    pub(crate) missed: Vec<&'t str>,
+}
+
+impl<'t> Additions<'t> {
+    pub(crate) fn new(occurred_at: Option<i64>) -> Self {
+        Additions { occurred_at, ..Additions::default() }
+    }
+
+    /// Looks the payload over. Where `occurred_at` is there already, the payload keeps its own.
+    pub(crate) fn collect(&mut self, event_type: &'t EventType, data: Jsonb<'_>) {
+        let root = Container::root(data.bytes());
+        let value = |key: &[u8]| root.get(key).filter(|value| !matches!(value, Value::Null));
+        if let Some(key) = &event_type.occurred_at_key
+            && self.occurred_at.is_none()
+        {
+            self.occurred_at = value(key.as_bytes()).and_then(clock::told);
+            self.has_told = self.occurred_at.is_some();
+        }
+        self.defaults = event_type.defaults().filter(|(key, _)| value(key).is_none()).collect();
+        for enrichment in &event_type.enrichments {
+            let Some(source) = value(enrichment.source_key.as_bytes()) else { continue };
+            let found = enrichment.look_up(source);
+            if found.is_none() {
+                self.missed.push(&enrichment.target_key);
+            }
+            self.looked_up.push((&enrichment.target_key, found));
+        }
+    }
+
+    /// The keys to set, in the order of an object's keys. A lookup wins over a default.
+    pub(crate) fn set<'a>(&'a self, event_type: &'a EventType) -> Vec<Set<'a>> {
+        let looked_up = self.looked_up.iter().map(|(key, found)| Set {
+            key: key.as_bytes(),
+            value: found.as_deref().and_then(value_of),
+        });
+        let defaults = self.defaults.iter().map(|(key, value)| Set { key, value: Some(*value) });
+        let told = event_type.occurred_at_key.iter().filter(|_| self.has_told);
+        let told = told.map(|key| Set { key: key.as_bytes(), value: None });
+        let mut set: Vec<Set<'a>> = told.chain(looked_up).chain(defaults).collect();
+        // Stable, so that of two for one key the first stays.
+        set.sort_by(|a, b| key_order(a.key, b.key));
+        set.dedup_by(|b, a| a.key == b.key);
+        set
+    }
+}

@@ -1,0 +1,99 @@
+//! Lookups that explain an event as it is stored: `skillId` gets its `skillName`.
+//!
+//! They run with the caller's own rights, under plans that are kept. A lookup that fails for
+//! whatever reason of its own never stops the event: it goes in without the key.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::CString;
+
+use pgrx::pg_sys;
+
+use crate::datum::{Jsonb, Text};
+use crate::edit::scalar_text;
+use crate::jsonb::{Container, Value};
+use crate::spi::{Kept, Mode, Params, Rows, Session, in_subtransaction};
+
+/// One row of `enrichments`.
+#[derive(Debug)]
+pub(crate) struct Enrichment {
+    pub(crate) target_key: Box<str>,
+    pub(crate) source_key: Box<str>,
+    /// The statement that looks a value up.
+    sql: CString,
+}
+
+thread_local! {
+    /// The plans, by their text: they outlive the registry, which is read anew with each change,
+    /// and there are no more of them than lookups were ever defined while the backend lived.
+    static PLANS: RefCell<HashMap<CString, &'static Kept>> = RefCell::new(HashMap::new());
+}
+
+impl Enrichment {
+    /// `lookup` and the columns are quoted as SQL wants them.
+    pub(crate) fn new(
+        target_key: String,
+        source_key: String,
+        lookup: &str,
+        match_column: &str,
+        match_type: &str,
+        value_column: &str,
+    ) -> Option<Self> {
+        let sql = format!(
+            "SELECT pg_catalog.to_jsonb(t.{value_column}) FROM {lookup} AS t \
+              WHERE t.{match_column} OPERATOR(pg_catalog.=) CAST($1 AS {match_type}) LIMIT 1"
+        );
+        Some(Enrichment {
+            target_key: target_key.into(),
+            source_key: source_key.into(),
+            sql: CString::new(sql).ok()?,
+        })
+    }
+
+    /// What `source` is looked up as: a jsonb scalar or container of its own, without its length
+    /// header; nothing where there is none, or the lookup failed.
+    pub(crate) fn look_up(&self, source: Value<'_>) -> Option<Vec<u8>> {
+        if matches!(source, Value::Null | Value::Container(_)) {
+            return None;
+        }
+        let value = Text::copy_of(&scalar_text(source));
+        in_subtransaction(|| {
+            let session = Session::begin();
+            let plan = self.plan();
+            plan.execute(&session, Mode::ReadLatest, Params::new([Some(value.datum())]));
+            let rows = Rows::last(&session);
+            let found = (rows.len() == 1).then(|| rows.get::<Jsonb<'_>>(0, 1)).flatten();
+            found.map(|found| found.bytes().to_vec())
+        })
+        .unwrap_or(None)
+    }
+
+    /// Whether a payload that did not come through `log_event` claims what the log looks up.
+    pub(crate) fn is_forged(&self, data: Jsonb<'_>) -> bool {
+        let root = Container::root(data.bytes());
+        [&self.source_key, &self.target_key].iter().all(|key| root.get(key.as_bytes()).is_some())
+    }
+
+    fn plan(&self) -> &'static Kept {
+        PLANS.with_borrow_mut(|plans| match plans.get(&self.sql) {
+            Some(plan) => *plan,
+            None => {
+                let sql: &'static CString = Box::leak(Box::new(self.sql.clone()));
+                let plan: &'static Kept =
+                    Box::leak(Box::new(Kept::new(sql.as_c_str(), &[pg_sys::TEXTOID])));
+                plans.insert(self.sql.clone(), plan);
+                plan
+            }
+        })
+    }
+}
+
+/// The value that a lookup gave, from the form in which `look_up` gives it.
+pub(crate) fn value_of(found: &[u8]) -> Option<Value<'_>> {
+    let root = Container::root(found);
+    match root.kind() {
+        "an object" | "an array" => Some(Value::Container(root)),
+        "null" => None,
+        _ => root.elements().next(),
+    }
+}

@@ -1,0 +1,79 @@
+-- Lookups that explain an event as it is stored: an id gets its name.
+
+CREATE FUNCTION eventlog.add_enrichment(
+    name         text,
+    target_key   text,
+    source_key   text,
+    lookup       regclass,
+    match_column name,
+    value_column name
+) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    missing   text;
+    qualified text;
+    -- With typmod -1: varchar(5) would cut the value, and char(5) as "character" even to one.
+    matched   text := (SELECT format_type(a.atttypid, -1) FROM pg_attribute a
+                        WHERE a.attrelid = add_enrichment.lookup AND a.attname = add_enrichment.match_column
+                          AND a.attnum > 0 AND NOT a.attisdropped);
+BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
+    IF add_enrichment.name IS NULL OR target_key IS NULL OR source_key IS NULL OR lookup IS NULL
+       OR match_column IS NULL OR value_column IS NULL THEN
+        RAISE EXCEPTION 'no argument of add_enrichment() may be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = add_enrichment.name) THEN
+        RAISE EXCEPTION 'unknown event name "%"', add_enrichment.name
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM eventlog.event_types;';
+    END IF;
+    SELECT string_agg(format('"%s"', w.wanted), ', ' ORDER BY w.place) INTO missing
+      FROM unnest(ARRAY[match_column, value_column]) WITH ORDINALITY AS w (wanted, place)
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = lookup AND a.attname = w.wanted
+                          AND a.attnum > 0 AND NOT a.attisdropped);
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'table % has no column %', lookup, missing USING ERRCODE = 'undefined_column';
+    END IF;
+    SELECT format('%I.%I', n.nspname, c.relname) INTO qualified
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = lookup;
+    INSERT INTO eventlog.enrichments AS e (name, target_key, source_key, lookup, match_column, match_type, value_column)
+    VALUES (add_enrichment.name, add_enrichment.target_key, add_enrichment.source_key, qualified,
+            add_enrichment.match_column, matched, add_enrichment.value_column)
+    ON CONFLICT ON CONSTRAINT enrichments_pkey DO UPDATE SET
+        source_key = excluded.source_key, lookup = excluded.lookup, match_column = excluded.match_column,
+        match_type = excluded.match_type, value_column = excluded.value_column, created_at = excluded.created_at;
+    IF NOT EXISTS (
+        SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+         WHERE i.indrelid = add_enrichment.lookup AND a.attname = add_enrichment.match_column AND i.indisvalid)
+       AND (SELECT relkind FROM pg_class WHERE oid = add_enrichment.lookup) IN ('r', 'p')
+    THEN
+        RAISE WARNING 'column "%" of % has no index: each event "%" would read the whole table',
+                match_column, lookup, add_enrichment.name
+            USING HINT = format('CREATE INDEX ON %s (%I);', qualified, match_column);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.add_enrichment(text, text, text, regclass, name, name) IS
+'Sets target_key of an event to value_column of the row of lookup whose match_column equals source_key, with the caller''s rights. A caller''s own value of target_key is replaced; where the lookup fails the event goes in without the key, and stat_hygiene counts it.';
+
+CREATE FUNCTION eventlog.drop_enrichment(name text, target_key text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
+    DELETE FROM eventlog.enrichments e
+     WHERE e.name = drop_enrichment.name AND e.target_key = drop_enrichment.target_key;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'event "%" has no enrichment of key "%"', drop_enrichment.name, drop_enrichment.target_key
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT name, target_key FROM eventlog.enrichments;';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.drop_enrichment(text, text) IS
+'Ends the enrichment of a key; what was logged keeps its value.';

@@ -1,0 +1,77 @@
+-- Limits of single tenants, and what the rules of hygiene did.
+
+CREATE FUNCTION eventlog.set_tenant(
+    tenant_id         uuid,
+    is_opted_out      boolean DEFAULT NULL,
+    max_bytes         integer DEFAULT NULL,
+    events_per_minute integer DEFAULT NULL,
+    over_quota        text    DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
+    IF set_tenant.tenant_id IS NULL THEN
+        RAISE EXCEPTION 'tenant_id must not be null' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF set_tenant.max_bytes NOT BETWEEN 8 AND 16777216 THEN
+        RAISE EXCEPTION 'max_bytes is %, it must be from 8 to 16777216', set_tenant.max_bytes
+            USING ERRCODE = 'invalid_parameter_value', HINT = '8 bytes is an empty object';
+    ELSIF set_tenant.events_per_minute < 0 THEN
+        RAISE EXCEPTION 'events_per_minute is %, it must not be negative', set_tenant.events_per_minute
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'for any number: SELECT eventlog.reset_tenant(''<tenant>'');';
+    ELSIF set_tenant.over_quota NOT IN ('reject', 'sample', 'quarantine') THEN
+        RAISE EXCEPTION 'unknown over_quota "%"', left(set_tenant.over_quota, 80)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'reject, sample or quarantine';
+    END IF;
+    INSERT INTO eventlog.tenant_settings AS t (tenant_id, is_opted_out, max_bytes, events_per_minute, over_quota)
+    VALUES (set_tenant.tenant_id, coalesce(set_tenant.is_opted_out, false), set_tenant.max_bytes,
+            set_tenant.events_per_minute, coalesce(set_tenant.over_quota, 'reject'))
+    ON CONFLICT ON CONSTRAINT tenant_settings_pkey DO UPDATE SET
+        is_opted_out      = coalesce(set_tenant.is_opted_out, t.is_opted_out),
+        max_bytes         = coalesce(set_tenant.max_bytes, t.max_bytes),
+        events_per_minute = coalesce(set_tenant.events_per_minute, t.events_per_minute),
+        over_quota        = coalesce(set_tenant.over_quota, t.over_quota),
+        updated_at        = now();
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.set_tenant(uuid, boolean, integer, integer, text) IS
+'Gives a tenant limits of its own: opted out, a stricter max_bytes, events_per_minute, and what happens over_quota: reject (default), sample or quarantine. Null keeps what it has.';
+
+CREATE FUNCTION eventlog.reset_tenant(tenant_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
+    DELETE FROM eventlog.tenant_settings t WHERE t.tenant_id = reset_tenant.tenant_id;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.reset_tenant(uuid) IS
+'Takes back what set_tenant() gave a tenant.';
+
+CREATE FUNCTION eventlog._stat_hygiene()
+RETURNS TABLE (tenant_id uuid, kind text, name text, key text, events bigint,
+               first_at timestamptz, last_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM eventlog._require_log();
+    RETURN QUERY
+    SELECT c.tenant_id, c.kind, c.name, c.key, sum(c.events)::bigint, min(c.created_at), max(c.created_at)
+      FROM eventlog.hygiene_counts c
+     GROUP BY c.tenant_id, c.kind, c.name, c.key;
+END
+$$;
+
+CREATE VIEW eventlog.stat_hygiene AS SELECT * FROM eventlog._stat_hygiene();
+
+COMMENT ON VIEW eventlog.stat_hygiene IS
+'Lookups that gave nothing, clocks that were ahead, and events over quota, by tenant and name, as far as the caller may read them.';
+GRANT SELECT ON eventlog.stat_hygiene TO PUBLIC;

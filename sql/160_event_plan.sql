@@ -1,0 +1,162 @@
+-- The event plan: the enum and its rules as one JSON document, for a team to keep in git, to review,
+-- and to put into its databases.
+
+-- What a row of event_types says, so far as it differs from the defaults of its columns.
+CREATE FUNCTION eventlog._rules_of(event_type jsonb) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(jsonb_object_agg(r.key, r.value), '{}')
+      FROM jsonb_each(event_type - '{name,created_at}'::text[]) r
+     WHERE r.value <> coalesce(eventlog._default_rules() -> r.key, 'null')
+$$;
+
+-- The columns of event_types that rules are in, each with its default.
+CREATE FUNCTION eventlog._default_rules() RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb '{
+        "domain": "application", "description": "", "required_keys": [], "optional_keys": [],
+        "allow_other_keys": true, "allowed_values": {}, "max_bytes": 2048, "actor_key": null,
+        "subject_keys": [], "duration_key": null, "success_key": null, "error_key": null,
+        "occurred_at_key": null, "default_values": {}, "sample_rate": 1, "sample_key": null,
+        "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
+        "status": "active", "successor": null}'
+$$;
+
+CREATE FUNCTION eventlog.taxonomy_export() RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventlog._require_log();
+    RETURN jsonb_build_object('eventlog_plan', 1, 'events',
+        (SELECT coalesce(jsonb_object_agg(t.name, eventlog._rules_of(to_jsonb(t))), '{}')
+           FROM eventlog.event_types t));
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.taxonomy_export() IS
+'The event plan as JSON: {"eventlog_plan": 1, "events": {name: {rules that are not the default}}}. For a file in git: psql -Atc "SELECT jsonb_pretty(eventlog.taxonomy_export())" > events.json';
+
+-- Every fault of a plan, in words.
+CREATE FUNCTION eventlog._plan_faults(plan jsonb) RETURNS SETOF text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    event record;
+    rule  record;
+BEGIN
+    IF jsonb_typeof(plan) IS DISTINCT FROM 'object' OR jsonb_typeof(plan -> 'events') IS DISTINCT FROM 'object' THEN
+        RETURN NEXT 'it must be an object with the key "events", itself an object';
+        RETURN;
+    END IF;
+    IF plan -> 'eventlog_plan' IS DISTINCT FROM jsonb '1' THEN
+        RETURN NEXT '"eventlog_plan" must be 1';
+    END IF;
+    RETURN QUERY SELECT format('unknown key "%s"', left(k, 80))
+                   FROM jsonb_object_keys(plan) k WHERE k NOT IN ('eventlog_plan', 'events');
+    FOR event IN SELECT e.key AS name, e.value AS rules FROM jsonb_each(plan -> 'events') e LOOP
+        IF jsonb_typeof(event.rules) <> 'object' THEN
+            RETURN NEXT format('"%s" must be an object of rules', left(event.name, 80));
+            CONTINUE;
+        END IF;
+        FOR rule IN SELECT r.key, r.value, eventlog._default_rules() -> r.key AS standard
+                      FROM jsonb_each(event.rules) r LOOP
+            IF rule.standard IS NULL THEN
+                RETURN NEXT format('"%s" has an unknown rule "%s"', left(event.name, 80), left(rule.key, 80));
+            ELSIF jsonb_typeof(rule.value) <> jsonb_typeof(rule.standard)
+                  AND NOT (rule.standard = 'null' AND jsonb_typeof(rule.value) = 'string') THEN
+                RETURN NEXT format('"%s": %s must be %s', left(event.name, 80), rule.key,
+                    CASE jsonb_typeof(rule.standard)
+                        WHEN 'null' THEN 'a string or null' WHEN 'array' THEN 'an array'
+                        WHEN 'object' THEN 'an object' ELSE 'a ' || jsonb_typeof(rule.standard) END);
+            ELSIF jsonb_typeof(rule.value) = 'array'
+                  AND jsonb_path_exists(rule.value, 'strict $[*] ? (@.type() != "string")') THEN
+                RETURN NEXT format('"%s": %s must be an array of strings', left(event.name, 80), rule.key);
+            ELSIF rule.key = 'max_bytes' AND rule.value::text !~ '^[0-9]{1,9}$' THEN
+                RETURN NEXT format('"%s": max_bytes must be a whole number', left(event.name, 80));
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION eventlog.taxonomy_import(plan jsonb, apply boolean DEFAULT false)
+RETURNS TABLE (action text, name text, detail text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    faults text;
+    step   record;
+    wanted eventlog.event_types;
+    -- Every column of rules, so that what a plan leaves out goes back to its default.
+    write_rules text := (
+        SELECT format('INSERT INTO eventlog.event_types (name, %1$s)
+                       SELECT $1, %1$s FROM jsonb_populate_record(NULL::eventlog.event_types, $2)
+                       ON CONFLICT ON CONSTRAINT event_types_pkey DO UPDATE SET %2$s',
+                      string_agg(k, ', '), string_agg(format('%1$s = excluded.%1$s', k), ', '))
+          FROM jsonb_object_keys(eventlog._default_rules()) k);
+BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
+    SELECT string_agg(f, '; ') INTO faults FROM (
+        SELECT f FROM eventlog._plan_faults(taxonomy_import.plan) f LIMIT 20) AS first;
+    IF faults IS NOT NULL THEN
+        RAISE EXCEPTION 'this is not an event plan'
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = faults,
+                  HINT = 'such as: SELECT eventlog.taxonomy_export();';
+    END IF;
+    IF taxonomy_import.apply THEN
+        -- What is compared below stays so until the commit.
+        LOCK TABLE eventlog.event_types IN SHARE ROW EXCLUSIVE MODE;
+    END IF;
+    FOR step IN
+        WITH wanted AS (
+            SELECT e.key AS name, eventlog._default_rules() || e.value AS rules
+              FROM jsonb_each(taxonomy_import.plan -> 'events') e
+        ), present AS (
+            SELECT t.name, to_jsonb(t) - '{name,created_at}'::text[] AS rules FROM eventlog.event_types t
+        )
+        SELECT CASE WHEN p.name IS NULL THEN 'add'
+                    WHEN w.name IS NULL OR w.rules ->> 'status' = 'retired' AND p.rules ->> 'status' <> 'retired'
+                        THEN 'retire'
+                    ELSE 'change' END AS action,
+               coalesce(w.name, p.name) AS name,
+               w.rules,
+               CASE WHEN w.name IS NULL THEN 'not in the plan'
+                    ELSE (SELECT string_agg(CASE WHEN p.name IS NULL THEN format('%s: %s', r.key, r.value)
+                                                 ELSE format('%s: %s → %s', r.key, p.rules -> r.key, r.value) END,
+                                            '; ' ORDER BY r.key)
+                            FROM jsonb_each(w.rules) r
+                           WHERE r.value <> coalesce(p.rules, eventlog._default_rules()) -> r.key) END AS detail
+          FROM wanted w FULL JOIN present p ON p.name = w.name
+         WHERE CASE WHEN w.name IS NULL THEN p.rules ->> 'status' <> 'retired'
+                    ELSE p.name IS NULL OR w.rules <> p.rules END
+         ORDER BY 1, 2
+    LOOP
+        IF taxonomy_import.apply AND step.rules IS NULL THEN
+            UPDATE eventlog.event_types t SET status = 'retired' WHERE t.name = step.name;
+        ELSIF taxonomy_import.apply THEN
+            wanted := jsonb_populate_record(NULL::eventlog.event_types, step.rules);
+            PERFORM eventlog._check_definition(step.name, wanted.status, wanted.max_bytes, wanted.allowed_values,
+                wanted.default_values, wanted.sample_rate, wanted.subject_keys, '{}');
+            EXECUTE write_rules USING step.name, step.rules;
+            PERFORM eventlog._check_rules(step.name);
+            IF cardinality(wanted.hash_keys) > 0 OR wanted.hash_actor THEN
+                PERFORM eventlog._accept_first_hash_key();
+            END IF;
+        END IF;
+        action := step.action;
+        name := step.name;
+        detail := step.detail;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.taxonomy_import(jsonb, boolean) IS
+'Compares an event plan with the enum: what it would add, change and retire (names that it leaves out), a row each; with apply => true it does so, all of it or nothing.';
