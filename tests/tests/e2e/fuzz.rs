@@ -56,7 +56,9 @@ fn literal(random: &mut Random, kind: &str) -> String {
         "boolean" => (*random.pick(&["true", "false"])).to_owned(),
         "integer" => random.pick(&["0", "1", "-1", "2048", "2147483647", "2147483648"]).to_string(),
         "bigint" => random.pick(&["0", "1", "-1", "9223372036854775807"]).to_string(),
-        "real" | "double precision" => quote(random.pick::<&str>(&["0", "1", "NaN", "Infinity", "-1e38"])),
+        "real" | "double precision" => {
+            quote(random.pick::<&str>(&["0", "1", "NaN", "Infinity", "-1e38"]))
+        }
         "regrole" => {
             quote(random.pick::<&str>(&["writer", "reader", "nobody at all", "0", "4294967295"]))
         }

@@ -24,7 +24,9 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
     let reads = ["reader", "member", "service"].contains(&role);
     match (relation, operation) {
         ("events", "INSERT") => writes,
-        ("events" | "rejected_events" | "hygiene_counts" | "log_config", "SELECT" | "COPY TO") => reads,
+        ("events" | "rejected_events" | "hygiene_counts" | "log_config", "SELECT" | "COPY TO") => {
+            reads
+        }
         ("event_types", "SELECT" | "COPY TO") => reads || writes,
         // A view of the catalog.
         ("_partitions", "SELECT") => reads || writes,
