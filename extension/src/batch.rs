@@ -9,6 +9,7 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use crate::datum::{Jsonb, Text};
+use crate::enrichment::Answers;
 use crate::error::Fault;
 use crate::event::{Event, Ready, Verdict};
 use crate::idempotency::{self, Key};
@@ -83,6 +84,7 @@ pub(crate) fn run(
         counts: Counts::default(),
         verdicts: with_verdicts.then(|| (0..source.len()).map(|_| None).collect()),
     };
+    let _answers = Answers::keep();
     let mut from = 0;
     while from < source.len() {
         let until = source.len().min(from + CHUNK);

@@ -12,7 +12,7 @@ use pgrx::pg_sys;
 use crate::datum::{Jsonb, Text};
 use crate::edit::scalar_text;
 use crate::jsonb::{Container, Value};
-use crate::spi::{Kept, Mode, Params, Rows, Session, in_subtransaction};
+use crate::spi::{Kept, Mode, Params, Rows, Session, current_role, in_subtransaction};
 
 /// One row of `enrichments`.
 #[derive(Debug)]
@@ -27,6 +27,34 @@ thread_local! {
     /// The plans, by their text: they outlive the registry, which is read anew with each change,
     /// and there are no more of them than lookups were ever defined while the backend lived.
     static PLANS: RefCell<HashMap<CString, &'static Kept>> = RefCell::new(HashMap::new());
+}
+
+/// What was looked up: by whom, with which statement, and for what.
+type Question = (pg_sys::Oid, CString, String);
+
+/// Answers that one batch keeps; past that it looks up again.
+const MOST_KEPT: usize = 10_000;
+
+thread_local! {
+    /// The answers of the batch that is under way, if one is: its events name the same few rows
+    /// again and again, and a lookup costs as much as the rest of an event.
+    static ANSWERS: RefCell<Option<HashMap<Question, Option<Vec<u8>>>>> = const { RefCell::new(None) };
+}
+
+/// Keeps answers until it is dropped, an error on the way included.
+pub(crate) struct Answers(());
+
+impl Answers {
+    pub(crate) fn keep() -> Self {
+        ANSWERS.set(Some(HashMap::new()));
+        Answers(())
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        ANSWERS.set(None);
+    }
 }
 
 impl Enrichment {
@@ -56,7 +84,26 @@ impl Enrichment {
         if matches!(source, Value::Null | Value::Container(_)) {
             return None;
         }
-        let value = Text::copy_of(&scalar_text(source));
+        let value = scalar_text(source);
+        let is_batch = ANSWERS.with_borrow(Option::is_some);
+        if !is_batch {
+            return self.ask(&value);
+        }
+        let question = (current_role(), self.sql.clone(), value.into_owned());
+        let known = ANSWERS.with_borrow(|answers| answers.as_ref()?.get(&question).cloned());
+        known.unwrap_or_else(|| {
+            let answer = self.ask(&question.2);
+            ANSWERS.with_borrow_mut(|answers| {
+                if let Some(answers) = answers.as_mut().filter(|kept| kept.len() < MOST_KEPT) {
+                    answers.insert(question, answer.clone());
+                }
+            });
+            answer
+        })
+    }
+
+    fn ask(&self, value: &str) -> Option<Vec<u8>> {
+        let value = Text::copy_of(value);
         in_subtransaction(|| {
             let session = Session::begin();
             let plan = self.plan();

@@ -1,5 +1,5 @@
 //! The trigger on the application's table of tenants: a tenant that is deleted takes its events, its
-//! quarantine and its idempotency keys along.
+//! quarantine, its counts and settings and its idempotency keys along.
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
@@ -17,6 +17,14 @@ thread_local! {
     static REJECTED: Kept = const { Kept::new(
         c"DELETE FROM eventlog.rejected_events
            WHERE tenant_id OPERATOR(pg_catalog.=) $1 OR claimed_tenant_id OPERATOR(pg_catalog.=) $1",
+        &[pg_sys::UUIDOID],
+    ) };
+    static COUNTS: Kept = const { Kept::new(
+        c"DELETE FROM eventlog.hygiene_counts WHERE tenant_id OPERATOR(pg_catalog.=) $1",
+        &[pg_sys::UUIDOID],
+    ) };
+    static SETTINGS: Kept = const { Kept::new(
+        c"DELETE FROM eventlog.tenant_settings WHERE tenant_id OPERATOR(pg_catalog.=) $1",
         &[pg_sys::UUIDOID],
     ) };
     static KEYS: Kept = const { Kept::new(
@@ -45,7 +53,7 @@ fn erase_tenant<'a>(
         };
         let session = Session::begin();
         let _owner = As::role(log.owner);
-        for plan in [&EVENTS, &REJECTED, &KEYS] {
+        for plan in [&EVENTS, &REJECTED, &COUNTS, &SETTINGS, &KEYS] {
             let params = Params::new([Some(uuid_datum(tenant.as_bytes()))]);
             plan.with(|plan| plan.execute(&session, Mode::Write, params));
         }

@@ -15,6 +15,9 @@ use eventlog_tests::{Cluster, Db, rows};
 
 const README: &str = include_str!("../../../README.md");
 
+/// The page's file with the hash key; the cluster has one elsewhere.
+const KEY_FILE: &str = "/etc/eventlog/hash.key";
+
 #[derive(Debug)]
 struct Block {
     line: usize,
@@ -101,13 +104,15 @@ fn every_block_of_sql_does_what_the_page_says() {
 
     let cluster = Cluster::start(&[]);
     cluster.psql("postgres", "postgres", "CREATE DATABASE mydb").expect("a new database");
+    let key_file = cluster.write_secret("hash_key", b"a key that is long enough");
+    let key_file = key_file.display().to_string();
     let mut script = String::new();
     let mut section = None;
     for block in &blocks {
         if section.replace(block.section) != Some(block.section) {
             script.push_str("\\c mydb postgres\n");
         }
-        let (sql, line) = (&block.sql, block.line);
+        let (sql, line) = (block.sql.replace(KEY_FILE, &key_file), block.line);
         script.push_str(&format!("{sql}\n\\echo @@{line}@@\n\\warn @@{line}@@ :SQLSTATE\n"));
     }
 
@@ -232,6 +237,9 @@ fn the_reference_has_every_sqlstate_that_is_raised() {
     let reference = section("### SQLSTATEs");
     let db = Db::new();
     let mut client = db.superuser();
+    // PL/pgSQL has no names for warnings.
+    conditions.retain(|condition| condition != "warning_deprecated_feature");
+    assert!(reference.contains("\n| 01P01 |"));
     for condition in conditions {
         let raise = format!(
             "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{condition}', MESSAGE = 'raised'; END $$"

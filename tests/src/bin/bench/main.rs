@@ -9,7 +9,9 @@
 mod batch_memory;
 mod batches;
 mod contender;
+mod flood;
 mod memory;
+mod rules;
 mod single;
 mod stats;
 mod wire;
@@ -43,6 +45,8 @@ const SUBJECTS: &[Subject] = &[
     ("single server", single::in_server),
     ("single client", single::from_client),
     ("batches", batches::run),
+    ("rules", rules::run),
+    ("flood", flood::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
 ];

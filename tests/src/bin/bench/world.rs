@@ -6,7 +6,7 @@ use postgres::Client;
 use crate::contender::{CONTENDERS, Contender, Who};
 
 /// Quiet: nothing of the server's own runs beside what is measured.
-const SETTINGS: &[(&str, &str)] = &[
+pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("shared_buffers", "'512MB'"),
     ("wal_level", "replica"),
     ("max_wal_size", "'16GB'"),
