@@ -127,7 +127,7 @@ impl<'a> Event<'a> {
         if event_type.sets_keys {
             ours.collect(event_type, data);
         }
-        let set = ours.set(event_type);
+        let set = if event_type.sets_keys { ours.set(event_type) } else { Vec::new() };
         let terms = Terms {
             set: &set,
             max_bytes: settings.and_then(|settings| settings.max_bytes),
