@@ -56,11 +56,11 @@ BEGIN
         eventlog._source_column(source, 'subject', 'text'),
         source);
 
-    -- What the rules say of each row, once.
+    -- What the rules say of each row, once; of one that is refused, what the quarantine may keep.
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pg_temp._eventlog_import ON COMMIT DROP AS
-        SELECT r.id, r.tenant_id, r.name, coalesce(v.data, r.data) AS data, r.created_at,
-               r.occurred_at, coalesce(r.actor, v.actor) AS actor, coalesce(r.subject, v.subject) AS subject,
+        SELECT r.id, r.tenant_id, r.name, v.data, r.created_at,
+               r.occurred_at, v.actor, coalesce(v.subject, r.subject) AS subject,
                v.sqlstate, concat_ws(': ', v.message, v.detail) AS reason,
                CASE WHEN v.sqlstate IS NOT NULL THEN
                    %L || coalesce(r.id::text, 'row ' || md5(r::text)) END AS key

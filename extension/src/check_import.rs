@@ -1,16 +1,18 @@
-//! The checks of `log_event` for `import_events`, which inserts by itself, set by set.
+//! The checks of `log_event` for `import_events`, which inserts by itself, set by set. History gets no
+//! defaults, lookups, samples or quotas.
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
+use crate::event::Event;
 use crate::payload::Terms;
-use crate::{event, payload, registry};
+use crate::{event, parse, payload, quarantine, registry};
 
 type Stored = (Jsonb<'static>, Option<Text<'static>>, Option<Text<'static>>);
 
-/// What would be stored of a row, or what is wrong with it.
+/// What would be stored of a row; or what is wrong with it, and what the quarantine may keep.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the columns of a table of events")]
 #[allow(clippy::type_complexity, reason = "the columns of the answer")]
@@ -46,8 +48,24 @@ fn check_import(
     };
     TableIterator::once(match checked {
         Ok((data, actor, subject)) => (Some(data), actor, subject, None, None, None),
-        Err(fault) => (None, None, None, Some(fault.sqlstate()), Some(fault.message), fault.detail),
+        Err(fault) => {
+            let (data, actor) = for_quarantine(name, data, actor);
+            (data, actor, None, Some(fault.sqlstate()), Some(fault.message), fault.detail)
+        }
     })
+}
+
+/// What the quarantine may keep of a row that is refused.
+fn for_quarantine(
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
+    actor: Option<Text<'_>>,
+) -> (Option<Jsonb<'static>>, Option<Text<'static>>) {
+    let Ok(log) = registry::current() else { return (None, None) };
+    let event = Event { name, data, actor, ..Event::default() };
+    let clean = quarantine::clean(&log, &event, None);
+    let data = clean.text.and_then(|text| parse::jsonb_of(text.as_str()).ok());
+    (data.filter(|_| event.data.is_some()), clean.actor.map(|actor| Text::copy_of(actor.as_str())))
 }
 
 fn check(

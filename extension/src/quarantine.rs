@@ -97,9 +97,9 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
 }
 
 /// An event without what its type keeps out of the log.
-struct Clean<'a> {
-    text: Option<Text<'a>>,
-    actor: Option<Text<'a>>,
+pub(crate) struct Clean<'a> {
+    pub(crate) text: Option<Text<'a>>,
+    pub(crate) actor: Option<Text<'a>>,
     /// Whether nothing is missing that the log would have stored.
     is_whole: bool,
 }
@@ -107,7 +107,7 @@ struct Clean<'a> {
 /// Applies the rules of the event's type, or what applies to every event. A payload that cannot be
 /// read cannot be redacted: where there are rules it is not kept. Values that cannot be hashed, for
 /// want of a key, go.
-fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) -> Clean<'a> {
+pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) -> Clean<'a> {
     let event_type = event.name.and_then(|name| log.rules_of(name.as_str()));
     let rules = event_type.map_or(&log.redacted, |event_type| &event_type.rules);
     let hashes_actor = event_type.is_some_and(|event_type| event_type.hash_actor);

@@ -264,3 +264,31 @@ fn what_was_hashed_in_the_quarantine_is_not_hashed_again_when_it_is_replayed() {
     let stored = "SELECT data ->> 'email', data #>> '{n,email}', actor FROM eventlog.events";
     assert_eq!(rows(&mut client, stored), [[&*hash[0], &hash[1], &hash[0]]]);
 }
+
+#[test]
+fn an_import_hashes_and_redacts_as_log_event_does_and_makes_nothing_up() {
+    let (_db, mut client, _) = with_key("import_key");
+    client
+        .batch_execute(&format!(
+            "SELECT eventlog.define_event('signed_up', redact_keys => '{{password}}', default_values => '{{\"source\": \"web\"}}');
+             CREATE TABLE public.old (id bigint, tenant_id uuid, name text, data jsonb, created_at timestamptz, actor text);
+             INSERT INTO public.old VALUES
+                 (1, '{TENANT_A}', 'signed_up', '{{\"email\": \"a\", \"password\": \"p\"}}', '2025-01-01', 'user@example.com'),
+                 (2, '{TENANT_A}', 'signed_up', '{{\"userId\": \"user@example.com\"}}', '2025-01-01', NULL),
+                 (3, NULL, 'signed_up', '{{\"email\": \"a\", \"password\": \"p\"}}', '2025-01-01', 'user@example.com');
+             SELECT eventlog.import_events('public.old')"
+        ))
+        .unwrap();
+    let hashes = python_hmac(&["a", "user@example.com"]);
+    let stored = rows(&mut client, "SELECT data, actor FROM eventlog.events ORDER BY id");
+    assert_eq!(
+        stored,
+        [
+            [format!("{{\"email\": \"{}\"}}", hashes[0]), hashes[1].clone()],
+            [format!("{{\"userId\": \"{}\"}}", hashes[1]), hashes[1].clone()]
+        ]
+    );
+    // So does what it refuses.
+    let refused = rows(&mut client, "SELECT data, actor FROM eventlog.rejected_events");
+    assert_eq!(refused, [[format!("{{\"email\": \"{}\"}}", hashes[0]), hashes[1].clone()]]);
+}

@@ -12,6 +12,9 @@ const TABLES: &[&str] = &[
     "event_types",
     "rejected_events",
     "tenant_roles",
+    "tenant_settings",
+    "enrichments",
+    "hygiene_counts",
     "log_config",
     "producers",
     "idempotency_keys",
@@ -30,7 +33,9 @@ fn source(method: &str) -> Cluster {
                 "CREATE TABLE public.tenants (id uuid PRIMARY KEY);
                  ALTER TABLE public.tenants OWNER TO log_owner;
                  INSERT INTO public.tenants VALUES ('{TENANT_A}'), ('{TENANT_B}');
-                 SELECT eventlog.define_event('own', required_keys => '{{a}}', allowed_values => '{{\"a\": [1, 2]}}');
+                 SELECT eventlog.define_event('own', required_keys => '{{a}}', allowed_values => '{{\"a\": [1, 2]}}', redact_keys => '{{secret}}', sample_rate => 0.999999);
+                 SELECT eventlog.add_enrichment('own', 'tenant', 'tenantId', 'public.tenants', 'id', 'id');
+                 SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000, events_per_minute => 100000);
                  SELECT eventlog.define_event('message_sent', max_bytes => 4096);
                  SELECT eventlog.retire_event('plan_updated');
                  INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}');
@@ -38,6 +43,7 @@ fn source(method: &str) -> Cluster {
                    FROM generate_series(1, 90) g;
                  SELECT * FROM eventlog.log_events(ARRAY['{TENANT_A}', '{TENANT_A}']::uuid[], '{{own,bogus}}', ARRAY['{{\"a\": 1}}', '{{}}'],
                         producer => '{TENANT_B}', batch_number => 7);
+                 SELECT eventlog.log_event('{TENANT_B}', {GOOD}, occurred_at => '2090-01-01');
                  SET SESSION AUTHORIZATION log_owner;
                  SELECT eventlog.reference_tenants('public.tenants', '{method}');"
             ),
@@ -68,6 +74,15 @@ fn contents(client: &mut Client) -> Vec<Vec<String>> {
         .collect()
 }
 
+#[test]
+fn the_contents_that_are_compared_are_those_of_every_table() {
+    let db = eventlog_tests::Db::new();
+    let tables = rows(&mut db.superuser(), "SELECT table_name FROM eventlog._tables() ORDER BY 1");
+    let mut compared = TABLES.to_vec();
+    compared.sort_unstable();
+    assert_eq!(tables.concat(), compared);
+}
+
 fn next_id(client: &mut Client) -> String {
     text(client, "SELECT last_value + is_called::int FROM eventlog.events_id_seq")
 }
@@ -85,6 +100,13 @@ fn assert_the_log_works(cluster: &Cluster) {
         "23514",
         "breaks 1 rule",
     );
+    let stored = "SELECT stored FROM eventlog.validate_event('own', '{\"a\": 2, \"secret\": 1}')";
+    assert_eq!(text(&mut member, stored), "{\"a\": 2}");
+    let large = format!(
+        "SELECT eventlog.log_event(NULL, 'own', '{{\"a\": 1, \"b\": \"{}\"}}')",
+        "x".repeat(1000)
+    );
+    assert_refused(&mut member, &large, "54000", "limit 1000");
     assert_refused(
         &mut member,
         "SELECT eventlog.log_event(NULL, 'plan_updated')",
