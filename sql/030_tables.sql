@@ -105,6 +105,7 @@ BEGIN
             error_key        text,
             occurred_at_key  text,
             default_values   jsonb       NOT NULL DEFAULT '{}',
+            default_when_key text,
             sample_rate      double precision NOT NULL DEFAULT 1,
             sample_key       text,
             redact_keys      text[]      NOT NULL DEFAULT '{}',
@@ -154,6 +155,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.error_key IS 'Key that reports read as the type of the error.';
     COMMENT ON COLUMN eventlog.event_types.occurred_at_key IS 'Key whose value, an ISO 8601 time or milliseconds since 1970, becomes occurred_at where the caller gave none; what does not parse stays in the payload.';
     COMMENT ON COLUMN eventlog.event_types.default_values IS 'Key to the value it gets where the payload has none.';
+    COMMENT ON COLUMN eventlog.event_types.default_when_key IS 'Key that a payload must have to get default_values; null for every payload.';
     COMMENT ON COLUMN eventlog.event_types.sample_rate IS 'Share of the events that is kept, above 0 and at most 1; those kept weigh 1/rate.';
     COMMENT ON COLUMN eventlog.event_types.sample_key IS 'Key whose value decides: all events of one value are in or out. Null: the actor decides.';
     COMMENT ON COLUMN eventlog.event_types.redact_keys IS 'Keys that are removed at any depth, as those of eventlog.redact_keys are from every event.';

@@ -2,19 +2,20 @@
 -- of it or the domains it is told; afterwards the rows are the log's own, to change and to retire.
 
 CREATE FUNCTION eventlog._starter_taxonomy() RETURNS TABLE (
-    name            text,
-    domain          text,
-    description     text,
-    required_keys   text[],
-    optional_keys   text[],
-    allowed_values  jsonb,
-    subject_keys    text[],
-    duration_key    text,
-    success_key     text,
-    error_key       text,
-    occurred_at_key text,
-    default_values  jsonb,
-    sample_key      text
+    name             text,
+    domain           text,
+    description      text,
+    required_keys    text[],
+    optional_keys    text[],
+    allowed_values   jsonb,
+    subject_keys     text[],
+    duration_key     text,
+    success_key      text,
+    error_key        text,
+    occurred_at_key  text,
+    default_values   jsonb,
+    default_when_key text,
+    sample_key       text
 )
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -24,6 +25,7 @@ AS $$
            -- A hook tells its own clock, and that it was a hook.
            CASE v.name WHEN 'tool_used' THEN 'clientTimestamp' END,
            CASE v.name WHEN 'tool_used' THEN jsonb '{"source": "hook"}' ELSE '{}' END,
+           CASE v.name WHEN 'tool_used' THEN 'hookEvent' END,
            -- Where somebody sets a rate, conversations stay whole.
            CASE v.name WHEN 'message_sent' THEN 'conversationId' END
       FROM (VALUES
@@ -95,10 +97,10 @@ BEGIN
     END IF;
     INSERT INTO eventlog.event_types (name, domain, description, required_keys, optional_keys,
             allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
-            sample_key)
+            default_when_key, sample_key)
     SELECT name, domain, description, required_keys, optional_keys,
            allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
-           sample_key
+           default_when_key, sample_key
       FROM eventlog._starter_taxonomy()
      WHERE taxonomies IS NULL OR domain = ANY (taxonomies)
     ON CONFLICT ON CONSTRAINT event_types_pkey DO NOTHING;

@@ -89,6 +89,7 @@ CREATE FUNCTION eventlog.define_event(
     error_key        text    DEFAULT NULL,
     occurred_at_key  text    DEFAULT NULL,
     default_values   jsonb   DEFAULT NULL,
+    default_when_key text    DEFAULT NULL,
     sample_rate      double precision DEFAULT NULL,
     sample_key       text    DEFAULT NULL,
     redact_keys      text[]  DEFAULT NULL,
@@ -112,7 +113,7 @@ BEGIN
             || coalesce(define_event.hash_keys, '{}') || coalesce(define_event.path_keys, '{}'));
     INSERT INTO eventlog.event_types AS t (name, domain, description, required_keys, optional_keys,
             allow_other_keys, allowed_values, max_bytes, actor_key, subject_keys, duration_key,
-            success_key, error_key, occurred_at_key, default_values, sample_rate, sample_key,
+            success_key, error_key, occurred_at_key, default_values, default_when_key, sample_rate, sample_key,
             redact_keys, hash_keys, hash_actor, path_keys, status, successor)
     VALUES (
         define_event.name,
@@ -130,6 +131,7 @@ BEGIN
         define_event.error_key,
         define_event.occurred_at_key,
         coalesce(define_event.default_values, '{}'),
+        define_event.default_when_key,
         coalesce(define_event.sample_rate, 1),
         define_event.sample_key,
         coalesce(define_event.redact_keys, '{}'),
@@ -153,6 +155,7 @@ BEGIN
         error_key        = coalesce(define_event.error_key, t.error_key),
         occurred_at_key  = coalesce(define_event.occurred_at_key, t.occurred_at_key),
         default_values   = coalesce(define_event.default_values, t.default_values),
+        default_when_key = coalesce(define_event.default_when_key, t.default_when_key),
         sample_rate      = coalesce(define_event.sample_rate, t.sample_rate),
         sample_key       = coalesce(define_event.sample_key, t.sample_key),
         redact_keys      = coalesce(define_event.redact_keys, t.redact_keys),
@@ -168,7 +171,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, double precision, text, text[], text[], boolean, text[], text, text) IS
+COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, text, double precision, text, text[], text[], boolean, text[], text, text) IS
 'Adds a name to the enum, or changes what is given of one that is there; null keeps what it has. Counts for every connection from the commit on.';
 
 CREATE FUNCTION eventlog.retire_event(name text, successor text DEFAULT NULL) RETURNS void

@@ -20,7 +20,7 @@ AS $$
         "domain": "application", "description": "", "required_keys": [], "optional_keys": [],
         "allow_other_keys": true, "allowed_values": {}, "max_bytes": 2048, "actor_key": null,
         "subject_keys": [], "duration_key": null, "success_key": null, "error_key": null,
-        "occurred_at_key": null, "default_values": {}, "sample_rate": 1, "sample_key": null,
+        "occurred_at_key": null, "default_values": {}, "default_when_key": null, "sample_rate": 1, "sample_key": null,
         "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
         "status": "active", "successor": null}'
 $$;

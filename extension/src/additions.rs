@@ -38,7 +38,10 @@ impl<'t> Additions<'t> {
             self.occurred_at = value(key.as_bytes()).and_then(clock::told);
             self.has_told = self.occurred_at.is_some();
         }
-        self.defaults = event_type.defaults().filter(|(key, _)| value(key).is_none()).collect();
+        let when = &event_type.default_when_key;
+        if when.as_ref().is_none_or(|key| value(key.as_bytes()).is_some()) {
+            self.defaults = event_type.defaults().filter(|(key, _)| value(key).is_none()).collect();
+        }
         for enrichment in &event_type.enrichments {
             let Some(source) = value(enrichment.source_key.as_bytes()) else { continue };
             let found = enrichment.look_up(source);

@@ -63,6 +63,7 @@ pub(crate) struct Definition<'a> {
     pub(crate) subject_keys: Vec<String>,
     pub(crate) occurred_at_key: Option<String>,
     pub(crate) default_values: Option<Jsonb<'a>>,
+    pub(crate) default_when_key: Option<String>,
     pub(crate) sample_rate: f64,
     pub(crate) sample_key: Option<String>,
     pub(crate) redact_keys: Vec<String>,
@@ -92,6 +93,8 @@ pub(crate) struct EventType {
     pub(crate) occurred_at_key: Option<String>,
     /// A root container; empty where there are none.
     pub(crate) default_values: Box<[u8]>,
+    /// Key that a payload must have to get them.
+    pub(crate) default_when_key: Option<String>,
     pub(crate) enrichments: Vec<Enrichment>,
     /// What is removed, hashed and shortened, `eventlog.redact_keys` among it.
     pub(crate) rules: Rules,
@@ -158,6 +161,7 @@ impl EventType {
                 || !row.enrichments.is_empty(),
             occurred_at_key: row.occurred_at_key,
             default_values: defaults.map_or_else(Box::default, |values| values.bytes().into()),
+            default_when_key: row.default_when_key,
             enrichments: row.enrichments,
             rules: Rules::new(rules.iter().map(|(key, rule)| (&**key, *rule))),
             hash_actor: row.hash_actor,

@@ -59,7 +59,7 @@ thread_local! {
     static EVENT_TYPES: Kept = const { Kept::new(
         c"SELECT name, status, successor, required_keys, optional_keys, allow_other_keys,
                  allowed_values, max_bytes, actor_key, subject_keys, occurred_at_key, default_values,
-                 sample_rate, sample_key, redact_keys, hash_keys, hash_actor, path_keys
+                 default_when_key, sample_rate, sample_key, redact_keys, hash_keys, hash_actor, path_keys
             FROM eventlog.event_types",
         &[],
     ) };
@@ -330,12 +330,13 @@ fn read_type<'r>(rows: &Rows<'r>, row: usize) -> Option<Definition<'r>> {
         subject_keys: keys(10),
         occurred_at_key: rows.get(row, 11),
         default_values: rows.get(row, 12),
-        sample_rate: rows.get(row, 13).unwrap_or(1.0),
-        sample_key: rows.get(row, 14),
-        redact_keys: keys(15),
-        hash_keys: keys(16),
-        hash_actor: rows.get(row, 17).unwrap_or(false),
-        path_keys: keys(18),
+        default_when_key: rows.get(row, 13),
+        sample_rate: rows.get(row, 14).unwrap_or(1.0),
+        sample_key: rows.get(row, 15),
+        redact_keys: keys(16),
+        hash_keys: keys(17),
+        hash_actor: rows.get(row, 18).unwrap_or(false),
+        path_keys: keys(19),
         enrichments: Vec::new(),
     })
 }

@@ -70,11 +70,15 @@ fn a_skill_that_is_not_found_leaves_the_key_out_and_is_counted() {
     let stored = log(
         &mut writer,
         &db,
-        &format!(r#"{{"skillId": "{unknown}", "toolName": "Bash", "skillName": "forged"}}"#),
+        &format!(
+            r#"{{"skillId": "{unknown}", "toolName": "Bash", "skillName": "forged", "hookEvent": "x"}}"#
+        ),
     );
     assert_eq!(
         stored,
-        format!(r#"{{"source": "hook", "skillId": "{unknown}", "toolName": "Bash"}}"#)
+        format!(
+            r#"{{"source": "hook", "skillId": "{unknown}", "toolName": "Bash", "hookEvent": "x"}}"#
+        )
     );
     assert_eq!(misses(&db), [["enrichment_missed", "tool_used", "skillName", "1"]]);
     let who = "SELECT count(*) FROM eventlog.stat_hygiene";
@@ -88,7 +92,7 @@ fn a_lookup_that_fails_for_whatever_reason_leaves_the_event_whole() {
     let mut superuser = db.superuser();
     let mut writer = db.connect_as("writer", TENANT_A);
     let hook = format!(r#"{{"skillId": "{SKILL}", "toolName": "Bash"}}"#);
-    let stored = format!(r#"{{"source": "hook", "skillId": "{SKILL}", "toolName": "Bash"}}"#);
+    let stored = format!(r#"{{"skillId": "{SKILL}", "toolName": "Bash"}}"#);
 
     // An id of the wrong type, of the wrong kind, absurdly long.
     for id in [r#""canvas""#, "7", "true", r#"{"a": 1}"#, r#"["x"]"#] {
@@ -98,7 +102,7 @@ fn a_lookup_that_fails_for_whatever_reason_leaves_the_event_whole() {
     assert_eq!(misses(&db), [["enrichment_missed", "tool_used", "skillName", "5"]]);
     // No id, or a null one: nothing is looked up, and the caller's own name stays.
     let own = log(&mut writer, &db, r#"{"skillId": null, "skillName": "x", "toolName": "B"}"#);
-    assert_eq!(own, r#"{"source": "hook", "toolName": "B", "skillName": "x"}"#);
+    assert_eq!(own, r#"{"toolName": "B", "skillName": "x"}"#);
 
     superuser.batch_execute("REVOKE SELECT ON public.skills FROM writer").unwrap();
     assert_eq!(log(&mut writer, &db, &hook), stored);

@@ -16,7 +16,7 @@ fn a_plan_that_was_exported_imports_into_another_log_and_is_the_same_there() {
             "SELECT eventlog.define_event('signed_up', domain => 'growth', description => 'it''s \"new\"', required_keys => '{plan}',
                         allowed_values => '{\"plan\": [\"free\", 1.10, true]}', max_bytes => 512, actor_key => 'userId',
                         subject_keys => '{plan}', sample_rate => 0.25, sample_key => 'plan', redact_keys => '{password}',
-                        path_keys => '{cwd}', default_values => '{\"source\": {\"kind\": \"web\"}}', occurred_at_key => 'at',
+                        path_keys => '{cwd}', default_values => '{\"source\": {\"kind\": \"web\"}}', default_when_key => 'plan', occurred_at_key => 'at',
                         allow_other_keys => false, duration_key => 'ms', success_key => 'ok', error_key => 'error');
              SELECT eventlog.retire_event('plan_updated', 'signed_up');
              SELECT eventlog.define_event('checkout_completed', status => 'deprecated', successor => 'signed_up')",

@@ -11,7 +11,9 @@ LANGUAGE plpgsql AS $$
 DECLARE t eventlog.event_types;
 BEGIN
     SELECT * INTO STRICT t FROM eventlog.event_types WHERE name = event;
-    stored := jsonb_strip_nulls(public.edited(t.default_values || jsonb_strip_nulls(p), t, NULL));
+    stored := jsonb_strip_nulls(public.edited(
+            CASE WHEN t.default_when_key IS NULL OR p ->> t.default_when_key IS NOT NULL THEN t.default_values ELSE '{}' END
+                || jsonb_strip_nulls(p), t, NULL));
     faults := (SELECT count(*) FROM (SELECT DISTINCT unnest(t.required_keys)) k (key) WHERE NOT stored ? key)
             + (SELECT count(*) FROM jsonb_each(t.allowed_values) a (key, allowed)
                 WHERE stored ? a.key AND NOT EXISTS (SELECT FROM jsonb_array_elements(a.allowed) v WHERE v = stored -> a.key))
@@ -134,7 +136,7 @@ fn rules(random: &mut Random, name: &str) -> String {
         "DELETE FROM eventlog.event_types WHERE name = '{name}';
          SELECT eventlog.define_event('{name}', required_keys => {}, optional_keys => {}, allow_other_keys => {},
                     allowed_values => '{{{}}}', max_bytes => {}, actor_key => {}, subject_keys => {});
-         UPDATE eventlog.event_types SET default_values = {}, redact_keys = {}, hash_keys = {}, path_keys = {},
+         UPDATE eventlog.event_types SET default_values = {}, default_when_key = {}, redact_keys = {}, hash_keys = {}, path_keys = {},
                     hash_actor = {} WHERE name = '{name}'",
         keys(random),
         keys(random),
@@ -148,6 +150,7 @@ fn rules(random: &mut Random, name: &str) -> String {
             "'{\"a\": 1.10, \"role\": \"user\"}'",
             "'{\"\": {\"b\": null, \"a\": \"/srv/x\"}}'",
         ]),
+        random.pick(&["NULL", "'a'", "'sessionId'"]),
         hygiene(random),
         hygiene(random),
         hygiene(random),
