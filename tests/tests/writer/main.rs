@@ -1,0 +1,6 @@
+//! The writer against real servers: `eventlog-writer` as an application uses it.
+
+mod chaos;
+mod common;
+mod ends;
+mod sync;

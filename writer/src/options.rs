@@ -1,0 +1,175 @@
+//! How a writer behaves.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::Error;
+
+/// Most events of a batch: a larger one costs the server memory and gains nothing.
+pub(crate) const MOST_EVENTS: usize = 1_000;
+
+/// What happens to an event when the queue is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It is dropped.
+    #[default]
+    DropNewest,
+    /// The oldest in the queue is dropped for it.
+    DropOldest,
+    /// `log()` waits until there is room, at most so long; then it is dropped. With the asynchronous
+    /// writer `log()` must not wait: it drops at once, and `log_and_wait()` waits.
+    Block(Duration),
+}
+
+/// Called with each fault that loses events: once, until a batch goes well again.
+type OnError = Arc<dyn Fn(&Error) + Send + Sync>;
+
+/// How a writer behaves; the defaults suit a service that logs up to some thousands of events a
+/// second.
+///
+/// ```
+/// use std::time::Duration;
+/// use eventlog_writer::{Options, WhenFull};
+///
+/// let options = Options::new()
+///     .queue(50_000, 64 << 20)
+///     .when_full(WhenFull::DropOldest)
+///     .linger(Duration::from_millis(20));
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) enabled: bool,
+    pub(crate) tenant: Option<Uuid>,
+    pub(crate) batch_events: usize,
+    pub(crate) batch_bytes: usize,
+    pub(crate) linger: Duration,
+    pub(crate) queue_events: usize,
+    pub(crate) queue_bytes: usize,
+    pub(crate) when_full: WhenFull,
+    pub(crate) retry_base: Duration,
+    pub(crate) retry_max: Duration,
+    pub(crate) give_up_after: Option<Duration>,
+    pub(crate) close_timeout: Duration,
+    pub(crate) on_error: Option<OnError>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            enabled: std::env::var_os("EVENTLOG_ENABLED").is_none_or(|value| value != "0"),
+            tenant: None,
+            batch_events: 200,
+            batch_bytes: 1 << 20,
+            linger: Duration::from_millis(100),
+            queue_events: 10_000,
+            queue_bytes: 16 << 20,
+            when_full: WhenFull::DropNewest,
+            retry_base: Duration::from_millis(100),
+            retry_max: Duration::from_secs(10),
+            give_up_after: None,
+            close_timeout: Duration::from_secs(5),
+            on_error: None,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults. Enabled, unless the environment variable `EVENTLOG_ENABLED` is `0`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Off, `log()` is one branch: nothing is queued, counted, or connected to.
+    pub fn enabled(mut self, is_enabled: bool) -> Self {
+        self.enabled = is_enabled;
+        self
+    }
+
+    /// Sets `eventlog.tenant_id` in each statement: for a role of one tenant at a time, where
+    /// `eventlog.tenant_source` is `setting`. Events without a tenant are this one's. A service of
+    /// all tenants leaves it out and gives each event its tenant.
+    pub fn tenant(mut self, tenant_id: Uuid) -> Self {
+        self.tenant = Some(tenant_id);
+        self
+    }
+
+    /// Events of a batch: 200 by default, 1 to 1,000.
+    pub fn batch_events(mut self, events: usize) -> Self {
+        self.batch_events = events.clamp(1, MOST_EVENTS);
+        self
+    }
+
+    /// Bytes of a batch: 1 MiB by default. An event that is larger is sent alone.
+    pub fn batch_bytes(mut self, bytes: usize) -> Self {
+        self.batch_bytes = bytes;
+        self
+    }
+
+    /// How long an event waits for others to share its batch: 100 ms by default. Zero sends at
+    /// once, whatever has come meanwhile together.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// What the queue holds at most, the batch under way included: 10,000 events and 16 MiB by
+    /// default.
+    pub fn queue(mut self, events: usize, bytes: usize) -> Self {
+        (self.queue_events, self.queue_bytes) = (events.max(1), bytes);
+        self
+    }
+
+    /// What happens to an event when the queue is full; by default it is dropped.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    /// How long to wait before a batch is sent again: up to `base` at first, twice that each time,
+    /// at most `max`; 100 ms and 10 s by default. The wait is chosen at random between zero and
+    /// that (full jitter), so that writers do not come back all at once.
+    pub fn retry(mut self, base: Duration, max: Duration) -> Self {
+        (self.retry_base, self.retry_max) = (base, max);
+        self
+    }
+
+    /// After how long a batch that keeps failing is dropped. By default never: an outage costs
+    /// nothing until the queue is full, and then what `when_full` says.
+    pub fn give_up_after(mut self, time: Option<Duration>) -> Self {
+        self.give_up_after = time;
+        self
+    }
+
+    /// How long a writer that is dropped without `close` takes to send what is queued: 5 s by
+    /// default.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
+    /// Called with each fault that loses events, once until a batch goes well again. `tracing` gets
+    /// an event of it in any case.
+    pub fn on_error(mut self, callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.on_error = Some(Arc::new(callback));
+        self
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("enabled", &self.enabled)
+            .field("tenant", &self.tenant)
+            .field("batch_events", &self.batch_events)
+            .field("batch_bytes", &self.batch_bytes)
+            .field("linger", &self.linger)
+            .field("queue_events", &self.queue_events)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("when_full", &self.when_full)
+            .finish_non_exhaustive()
+    }
+}

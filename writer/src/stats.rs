@@ -1,0 +1,66 @@
+//! What became of the events.
+
+use std::fmt;
+
+/// How many events had which end so far. Always:
+/// `submitted = written + duplicate + sampled + rejected + dropped + pending`.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Stats {
+    /// Given to the writer.
+    pub submitted: u64,
+    /// Stored, as the server said.
+    pub written: u64,
+    /// Not stored again: their idempotency key was seen.
+    pub duplicate: u64,
+    /// Left out by the log: sampled, or of a tenant that opted out.
+    pub sampled: u64,
+    /// Refused: by the log, which quarantined them one by one, by a permanent fault of their whole
+    /// batch, or because their payload does not serialize.
+    pub rejected: u64,
+    /// Lost: the queue was full, or the writer ended before they were acknowledged.
+    pub dropped: u64,
+    /// In the queue or on their way.
+    pub pending: u64,
+}
+
+impl Stats {
+    /// Whether the account balances; it always does.
+    pub fn is_balanced(&self) -> bool {
+        let ends = self.written + self.duplicate + self.sampled + self.rejected + self.dropped;
+        self.submitted == ends + self.pending
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} submitted: {} written, {} duplicate, {} sampled, {} rejected, {} dropped, {} pending",
+            self.submitted,
+            self.written,
+            self.duplicate,
+            self.sampled,
+            self.rejected,
+            self.dropped,
+            self.pending
+        )
+    }
+}
+
+/// What a writer says when it is closed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[must_use = "it says whether events were lost"]
+pub struct Report {
+    /// The account at the end: nothing is pending any more.
+    pub stats: Stats,
+    /// Of the dropped ones, how many were on their way when the time was over: they may have been
+    /// written all the same.
+    pub unconfirmed: u64,
+}
+
+impl Report {
+    /// Whether every event got an answer of the server.
+    pub fn is_complete(&self) -> bool {
+        self.stats.dropped == 0
+    }
+}

@@ -1,0 +1,119 @@
+//! The only SQL of the writer. No state is kept on the connection: one statement a batch, its types
+//! sent along, so it works through a pooler in transaction mode.
+
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
+
+use crate::Options;
+use crate::batch::{Answer, Batch, Verdict};
+use crate::error::Error;
+use crate::event::Prepared;
+
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// Logs a batch.
+pub(crate) const LOG_EVENTS: &str = "SELECT written, duplicate, sampled, rejected, verdicts::text
+       FROM eventlog.log_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+/// Logs a batch as one tenant, set for this statement only. The CASE makes the call wait for the
+/// setting, which a join would be free to evaluate afterwards.
+pub(crate) const LOG_EVENTS_OF_TENANT: &str =
+    "SELECT b.written, b.duplicate, b.sampled, b.rejected, b.verdicts::text
+       FROM set_config('eventlog.tenant_id', $11, true) AS s (tenant_id)
+      CROSS JOIN LATERAL eventlog.log_events(CASE WHEN s.tenant_id IS NOT NULL THEN $1 END,
+                $2, $3, $4, $5, $6, $7, $8, $9, $10) AS b";
+
+/// Logs one event, in the caller's transaction.
+pub(crate) const LOG_EVENT: &str =
+    "SELECT eventlog.log_event($1, $2, $3::text::jsonb, $4, $5, $6, $7)";
+
+/// A batch as parameters.
+pub(crate) struct Parameters<'b> {
+    batch: &'b Batch,
+    producer: Uuid,
+    tenant: Option<String>,
+}
+
+impl<'b> Parameters<'b> {
+    pub(crate) fn new(batch: &'b Batch, producer: Uuid, options: &Options) -> Self {
+        Parameters { batch, producer, tenant: options.tenant.map(|tenant| tenant.to_string()) }
+    }
+
+    pub(crate) fn sql(&self) -> &'static str {
+        if self.tenant.is_some() { LOG_EVENTS_OF_TENANT } else { LOG_EVENTS }
+    }
+
+    pub(crate) fn values(&self) -> Vec<Parameter<'_>> {
+        let batch = self.batch;
+        let mut values: Vec<Parameter<'_>> = vec![
+            (&batch.tenant_ids, Type::UUID_ARRAY),
+            (&batch.names, Type::TEXT_ARRAY),
+            (&batch.data, Type::TEXT_ARRAY),
+            (&batch.occurred_at, Type::TIMESTAMPTZ_ARRAY),
+            (&batch.actors, Type::TEXT_ARRAY),
+            (&batch.subjects, Type::TEXT_ARRAY),
+            (&batch.idempotency_keys, Type::TEXT_ARRAY),
+            (&self.producer, Type::UUID),
+            (&batch.number, Type::INT8),
+            (&batch.with_verdicts, Type::BOOL),
+        ];
+        if let Some(tenant) = &self.tenant {
+            values.push((tenant, Type::TEXT));
+        }
+        values
+    }
+}
+
+/// An event as parameters of [`LOG_EVENT`].
+pub(crate) fn event_values(prepared: &Prepared) -> [Parameter<'_>; 7] {
+    let event = &prepared.event;
+    [
+        (&event.tenant_id, Type::UUID),
+        (&prepared.own_name, Type::TEXT),
+        (&event.data, Type::TEXT),
+        (&event.occurred_at, Type::TIMESTAMPTZ),
+        (&event.actor, Type::TEXT),
+        (&event.subject, Type::TEXT),
+        (&event.idempotency_key, Type::TEXT),
+    ]
+}
+
+/// What the server says of a batch.
+pub(crate) fn answer(row: &Row) -> Result<Answer, Error> {
+    let count = |column| -> Result<u64, Error> {
+        Ok(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0))
+    };
+    let verdicts: Option<String> = row.try_get(4)?;
+    Ok(Answer {
+        written: count(0)?,
+        duplicate: count(1)?,
+        sampled: count(2)?,
+        rejected: count(3)?,
+        verdicts: verdicts.map(|json| read_verdicts(&json)).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// One verdict as the log writes it: `{"position": 1, "id": 7}` and its like.
+#[derive(serde::Deserialize)]
+struct Written {
+    id: Option<i64>,
+    sqlstate: Option<String>,
+    message: Option<String>,
+    #[serde(default)]
+    is_sampled: bool,
+}
+
+fn read_verdicts(json: &str) -> Result<Vec<Verdict>, Error> {
+    let written: Vec<Written> = serde_json::from_str(json).map_err(Error::connection)?;
+    Ok(written
+        .into_iter()
+        .map(|verdict| match verdict {
+            Written { is_sampled: true, .. } => Verdict::LeftOut,
+            Written { sqlstate: Some(sqlstate), message, .. } => {
+                Verdict::Rejected(Error::rejected(Some(sqlstate), message.unwrap_or_default()))
+            }
+            Written { id, .. } => Verdict::Stored(id),
+        })
+        .collect())
+}
