@@ -228,6 +228,11 @@ impl Cluster {
         config
     }
 
+    /// The same as libpq writes it.
+    pub fn conninfo(&self, database: &str, role: &str) -> String {
+        format!("host={} port=5432 dbname={database} user={role}", self.folder.display())
+    }
+
     /// A connection to a database as a role.
     pub fn connect(&self, database: &str, role: &str) -> Client {
         self.config(database, role)

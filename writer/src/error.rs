@@ -69,9 +69,25 @@ impl Error {
         }
     }
 
-    /// As if it were the connection's.
-    pub(crate) fn into_transient(self) -> Self {
-        Error { kind: Kind::Transient, ..self }
+    /// What a connector says: while the queue holds, all of it may pass, a server that starts or has
+    /// too many connections as well as a password that is being changed.
+    pub(crate) fn from_connector(error: Box<dyn StdError + Send + Sync>) -> Self {
+        match error.downcast::<tokio_postgres::Error>() {
+            Ok(error) => Error { kind: Kind::Transient, ..Error::from(*error) },
+            Err(error) => Error::connection(error),
+        }
+    }
+
+    /// Whether the connection is of no use any more.
+    pub(crate) fn loses_connection(&self) -> bool {
+        match self.sqlstate() {
+            Some(sqlstate) => {
+                self.kind == Kind::Reconnect
+                    || sqlstate.starts_with("08")
+                    || sqlstate.starts_with("57P")
+            }
+            None => true,
+        }
     }
 
     /// Trouble on the way to the server.

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "asynchronous")]
+pub mod asynchronous;
 mod batch;
 mod engine;
 mod error;

@@ -159,6 +159,16 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Says that events were lost to a fault.
+    pub(crate) fn report(&self, error: &Error) {
+        tracing::error!(sqlstate = error.sqlstate(), "events were not written: {error}");
+        if let Some(on_error) = &self.on_error {
+            on_error(error);
+        }
+    }
+}
+
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")

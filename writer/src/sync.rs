@@ -13,7 +13,6 @@ use uuid::Uuid;
 
 use crate::batch::{Answer, Batch};
 use crate::engine::{Action, Engine, Submitted, Told};
-use crate::error::Kind;
 use crate::options::WhenFull;
 use crate::wire::{self, Parameters};
 use crate::{Error, Event, Options, Report, Stats};
@@ -73,10 +72,13 @@ impl Writer {
     /// whenever it has to.
     pub fn connect(mut config: Config, options: Options) -> Self {
         if config.get_connect_timeout().is_none() {
-            config.connect_timeout(Duration::from_secs(5));
+            config.connect_timeout(wire::CONNECT_TIMEOUT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(wire::TCP_TIMEOUT);
         }
         if config.get_application_name().is_none() {
-            config.application_name("eventlog-writer");
+            config.application_name(wire::APPLICATION_NAME);
         }
         Self::with_connector(options, move || Ok(own(config.connect(NoTls)?)))
     }
@@ -256,7 +258,7 @@ impl Shared {
             let report = match sent {
                 Ok(answer) => engine.answered(answer, self.now()),
                 Err(error) => {
-                    if loses_connection(&error) {
+                    if error.loses_connection() {
                         connection = None;
                     }
                     let chance = fastrand::f64();
@@ -268,10 +270,7 @@ impl Shared {
             self.progress.notify_all();
             tell(told);
             if let Some(error) = report {
-                tracing::error!(sqlstate = error.sqlstate(), "events were not written: {error}");
-                if let Some(on_error) = &options.on_error {
-                    on_error(&error);
-                }
+                options.report(&error);
             }
         }
         self.progress.notify_all();
@@ -303,33 +302,12 @@ fn send(
 ) -> Result<Answer, Error> {
     let client = match connection {
         Some(client) => client,
-        None => connection.insert(connect().map_err(from_connector)?),
+        None => connection.insert(connect().map_err(Error::from_connector)?),
     };
     let parameters = Parameters::new(batch, producer, options);
     let rows = client.query_typed(parameters.sql(), &parameters.values())?;
     let row = rows.first().ok_or_else(|| Error::rejected(None, "log_events gave no row"))?;
     wire::answer(row)
-}
-
-/// What a connector says: an error of PostgreSQL by its code, everything else may pass.
-fn from_connector(error: Box<dyn StdError + Send + Sync>) -> Error {
-    match error.downcast::<postgres::Error>() {
-        // Refused while it starts, for too many connections, or for a password: all of it may be
-        // mended while the queue holds.
-        Ok(error) => Error::from(*error).into_transient(),
-        Err(error) => Error::connection(error),
-    }
-}
-
-fn loses_connection(error: &Error) -> bool {
-    match error.sqlstate() {
-        Some(sqlstate) => {
-            error.kind() == Kind::Reconnect
-                || sqlstate.starts_with("08")
-                || sqlstate.starts_with("57P")
-        }
-        None => true,
-    }
 }
 
 fn tell(told: Vec<Told<Waiter>>) {

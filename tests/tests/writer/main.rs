@@ -1,5 +1,6 @@
 //! The writer against real servers: `eventlog-writer` as an application uses it.
 
+mod asynchronous;
 mod chaos;
 mod common;
 mod ends;
