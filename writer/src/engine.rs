@@ -91,6 +91,10 @@ pub(crate) struct Engine<W> {
     under_way: Option<UnderWay<W>>,
     next_batch: i64,
     next_item: u64,
+    /// Since when the queue was empty, as far as the sender looked.
+    empty_since: Option<Instant>,
+    /// Whether the sender sleeps until it is woken.
+    is_asleep: bool,
     /// Items up to this number are sent without lingering.
     hurry: u64,
     is_closing: bool,
@@ -112,6 +116,8 @@ impl<W> Engine<W> {
             under_way: None,
             next_batch: 1,
             next_item: 1,
+            empty_since: None,
+            is_asleep: true,
             hurry: 0,
             is_closing: false,
             is_closed: false,
@@ -201,16 +207,16 @@ impl<W> Engine<W> {
         Submitted::Refused(Error::lost("the queue is full"), waiter)
     }
 
-    /// Whether the sender, which may be asleep, should look: for the first event, which starts the
-    /// linger, and for the one that fills a batch.
+    /// Whether the sender should look: for the event that fills a batch, and for the first one if it
+    /// sleeps. Waking it costs the caller 2 to 3 µs, ten times what the rest of `log()` does.
     fn push(&mut self, event: Event, size: usize, waiter: Option<W>, now: Instant) -> bool {
         let was_due = self.is_batch_due();
-        let is_first = self.queue.is_empty();
         self.queue_bytes += size;
         let number = self.next_item;
         self.next_item += 1;
         self.queue.push_back(Item { event, size, at: now, number, waiter });
-        self.under_way.is_none() && (is_first || (!was_due && self.is_batch_due()))
+        let wakes = std::mem::take(&mut self.is_asleep);
+        self.under_way.is_none() && (wakes || (!was_due && self.is_batch_due()))
     }
 
     fn is_batch_due(&self) -> bool {
@@ -246,8 +252,13 @@ impl<W> Engine<W> {
                 self.is_closed = true;
                 return Action::End;
             }
-            return Action::Wait(None);
+            // A linger long it dozes: whoever logs meanwhile need not wake it, since no event is due
+            // before that.
+            let until = *self.empty_since.get_or_insert(now) + self.options.linger;
+            self.is_asleep = now >= until;
+            return Action::Wait((!self.is_asleep).then_some(until));
         };
+        self.empty_since = None;
         let due = first.at + self.options.linger;
         let is_hurried = self.is_closing || first.number <= self.hurry;
         if is_hurried || now >= due || self.is_batch_due() {

@@ -16,6 +16,7 @@ mod single;
 mod stats;
 mod wire;
 mod world;
+mod writer;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ const SUBJECTS: &[Subject] = &[
     ("batches", batches::run),
     ("rules", rules::run),
     ("flood", flood::run),
+    ("writer", writer::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
 ];
