@@ -42,9 +42,13 @@ demo-stop: ## stop and remove the server that the demo left running
 	@PG_CONFIG='$(pg_config)' tests/demo/stop
 
 .PHONY: test
-test: install ## set up, build, install, and run all tests
+test: setup-tests install ## set up, build, install, and run all tests
 	$(test_env) cargo test --release -p eventlog-rules -p eventlog-writer --all-features -p eventlog-tests
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
+
+.PHONY: setup-tests
+setup-tests:
+	@tests/bin/setup-tests
 
 .PHONY: setup
 setup: ## install what is missing (Debian, as root), or say what is missing
@@ -70,7 +74,7 @@ installcheck: install ## run pg_regress against a private server
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
 
 .PHONY: proof
-proof: install ## run the long proofs
+proof: setup-tests install ## run the long proofs
 	$(test_env) EVENTLOG_PROOF=1 cargo test --release -p eventlog-writer --all-features -p eventlog-tests
 
 .PHONY: bench

@@ -92,6 +92,15 @@ pub fn program(name: &str) -> Command {
     command
 }
 
+/// The command, run as the server's user.
+pub fn as_server(command: &mut Command) -> &mut Command {
+    command.current_dir("/tmp");
+    match server_user() {
+        Some((uid, gid)) => command.uid(uid).gid(gid),
+        None => command,
+    }
+}
+
 /// Runs a command to its end; its standard output, or a panic with its standard error.
 pub fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("the program starts");

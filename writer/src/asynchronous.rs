@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Config, NoTls, Transaction};
 use uuid::Uuid;
 
 use crate::batch::{Answer, Batch};
+use crate::connect::with_defaults;
 use crate::engine::{Action, Engine, Submitted, Told};
 use crate::options::WhenFull;
 use crate::wire::{self, Parameters};
@@ -76,21 +77,36 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Writer {
-    /// A writer that connects itself, without TLS, when it has something to send, and again
-    /// whenever it has to. To be called inside a tokio runtime with its time enabled.
-    pub fn connect(mut config: Config, options: Options) -> Self {
-        crate::wire::set_defaults(&mut config);
+    /// A writer that connects itself when it has something to send, and again whenever it has to. To
+    /// be called inside a tokio runtime with its time enabled.
+    ///
+    /// With the feature `tls` and `sslmode=require` by TLS, verified with the certificates of
+    /// `PGSSLROOTCERT` or the system's; else without.
+    pub fn connect(config: Config, options: Options) -> Self {
+        let config = with_defaults!(config);
         Self::with_connector(options, move || {
             let config = config.clone();
             Box::pin(async move {
+                #[cfg(feature = "tls")]
+                if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
+                    let (client, connection) = config.connect(crate::connect::tls()?).await?;
+                    return Ok(own(client, connection));
+                }
                 let (client, connection) = config.connect(NoTls).await?;
-                tokio::spawn(async move {
-                    // What breaks it, the next statement tells.
-                    let _ = connection.await;
-                });
-                Ok(Box::new(Box::new(client)) as Connection)
+                Ok(own(client, connection))
             })
         })
+    }
+
+    /// A writer that connects itself as the variables `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`,
+    /// `PGDATABASE`, `PGOPTIONS`, `PGSSLMODE` and their like say. To be called inside a tokio
+    /// runtime with its time enabled.
+    ///
+    /// # Errors
+    /// Where they contradict themselves; not where there is no server.
+    pub fn from_env(options: Options) -> Result<Self, Error> {
+        let config = crate::connect::conninfo()?.parse().map_err(Error::from_config)?;
+        Ok(Self::connect(config, options))
     }
 
     /// A writer on connections of the application's: of a pool, with TLS, whatever `connect` gives.
@@ -209,6 +225,18 @@ impl Writer {
         let mut report = handle.report.lock().unwrap_or_else(PoisonError::into_inner);
         *report.get_or_insert_with(|| shared.end())
     }
+}
+
+/// A client of the writer's own, and the task that drives it.
+fn own<D>(client: Client, connection: D) -> Connection
+where
+    D: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+{
+    tokio::spawn(async move {
+        // What breaks it, the next statement tells.
+        let _ = connection.await;
+    });
+    Box::new(Box::new(client))
 }
 
 impl Shared {

@@ -78,6 +78,12 @@ impl Error {
         }
     }
 
+    /// A connection string that is none.
+    pub(crate) fn from_config(error: tokio_postgres::Error) -> Self {
+        let message = error.to_string();
+        Error { kind: Kind::Permanent, sqlstate: None, message, source: Some(Arc::new(error)) }
+    }
+
     /// Whether the connection is of no use any more.
     pub(crate) fn loses_connection(&self) -> bool {
         match self.sqlstate() {

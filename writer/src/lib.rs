@@ -4,6 +4,7 @@
 #[cfg(feature = "asynchronous")]
 pub mod asynchronous;
 mod batch;
+mod connect;
 mod engine;
 mod error;
 mod event;

@@ -12,6 +12,7 @@ use postgres::{Client, Config, NoTls, Transaction};
 use uuid::Uuid;
 
 use crate::batch::{Answer, Batch};
+use crate::connect::with_defaults;
 use crate::engine::{Action, Engine, Submitted, Told};
 use crate::options::WhenFull;
 use crate::wire::{self, Parameters};
@@ -68,19 +69,29 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Writer {
-    /// A writer that connects itself, without TLS, when it has something to send, and again
-    /// whenever it has to.
-    pub fn connect(mut config: Config, options: Options) -> Self {
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(wire::CONNECT_TIMEOUT);
-        }
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(wire::TCP_TIMEOUT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name(wire::APPLICATION_NAME);
-        }
-        Self::with_connector(options, move || Ok(own(config.connect(NoTls)?)))
+    /// A writer that connects itself when it has something to send, and again whenever it has to.
+    ///
+    /// With the feature `tls` and `sslmode=require` by TLS, verified with the certificates of
+    /// `PGSSLROOTCERT` or the system's; else without.
+    pub fn connect(config: Config, options: Options) -> Self {
+        let config = with_defaults!(config);
+        Self::with_connector(options, move || {
+            #[cfg(feature = "tls")]
+            if config.get_ssl_mode() == postgres::config::SslMode::Require {
+                return Ok(own(config.connect(crate::connect::tls()?)?));
+            }
+            Ok(own(config.connect(NoTls)?))
+        })
+    }
+
+    /// A writer that connects itself as the variables `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`,
+    /// `PGDATABASE`, `PGOPTIONS`, `PGSSLMODE` and their like say.
+    ///
+    /// # Errors
+    /// Where they contradict themselves; not where there is no server.
+    pub fn from_env(options: Options) -> Result<Self, Error> {
+        let config = crate::connect::conninfo()?.parse().map_err(Error::from_config)?;
+        Ok(Self::connect(config, options))
     }
 
     /// A writer on connections of the application's: of a pool, with TLS, whatever `connect` gives.

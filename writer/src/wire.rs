@@ -1,8 +1,6 @@
 //! The only SQL of the writer. No state is kept on the connection: one statement a batch, its types
 //! sent along, so it works through a pooler in transaction mode.
 
-use std::time::Duration;
-
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -11,25 +9,6 @@ use crate::Options;
 use crate::batch::{Answer, Batch, Verdict};
 use crate::error::Error;
 use crate::event::Prepared;
-
-/// Of the writer's own connections, where the application's settings do not say.
-pub(crate) const APPLICATION_NAME: &str = "eventlog-writer";
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// After how long without an acknowledgement of the network a connection is given up.
-pub(crate) const TCP_TIMEOUT: Duration = Duration::from_secs(30);
-
-#[cfg(feature = "asynchronous")]
-pub(crate) fn set_defaults(config: &mut tokio_postgres::Config) {
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_TIMEOUT);
-    }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(TCP_TIMEOUT);
-    }
-    if config.get_application_name().is_none() {
-        config.application_name(APPLICATION_NAME);
-    }
-}
 
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 

@@ -4,4 +4,6 @@ mod asynchronous;
 mod chaos;
 mod common;
 mod ends;
+mod pooler;
 mod sync;
+mod tls;
