@@ -5,6 +5,7 @@
 //! what is queued with it (which `tracing` hears of).
 
 use std::error::Error as StdError;
+use std::fmt::Display;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use crate::batch::{Answer, Batch};
 use crate::connect::with_defaults;
 use crate::engine::{Action, Engine, Submitted, Told};
 use crate::options::WhenFull;
+use crate::track::Tracked;
 use crate::wire::{self, Parameters};
 use crate::{Error, Event, Options, Report, Stats};
 
@@ -145,7 +147,7 @@ impl Writer {
                 shared.lock().drop_newest(event, waiter, SystemTime::now());
                 false
             }
-            submitted => matches!(submitted, Submitted::Queued { .. }),
+            submitted => matches!(submitted, Submitted::Queued { .. } | Submitted::LeftOut(_)),
         }
     }
 
@@ -177,8 +179,10 @@ impl Writer {
                 break;
             }
         }
-        if let Submitted::Refused(error, _) = submitted {
-            return Err(error);
+        match submitted {
+            Submitted::Refused(error, _) => return Err(error),
+            Submitted::LeftOut(_) => return Ok(None),
+            _ => {}
         }
         shared.lock().hurry();
         shared.news.notify_one();
@@ -197,6 +201,20 @@ impl Writer {
         let event = event.prepared()?;
         let rows = transaction.query_typed(wire::LOG_EVENT, &wire::event_values(&event)).await?;
         Ok(rows.first().and_then(|row| row.get(0)))
+    }
+
+    /// Does the work and logs the event with how long it took (`durationMs`), whether it went well
+    /// (`success`), and if not, `errorType` and `errorMessage`; also of work that panics or is
+    /// cancelled.
+    pub async fn track<T, E: Display>(
+        &self,
+        event: Event,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let tracked = Tracked::begin(event, |event| _ = self.log(event));
+        let result = work.await;
+        tracked.end(&result);
+        result
     }
 
     /// Sends what is queued now without waiting for more, and waits until it has an answer, at most

@@ -39,6 +39,8 @@ pub(crate) enum Action {
 /// What became of an event that was submitted.
 #[derive(Debug)]
 pub(crate) enum Submitted<W> {
+    /// The sample leaves it out.
+    LeftOut(Option<W>),
     /// It is in the queue; whether whoever sends should look.
     Queued { is_news: bool },
     /// It was not taken, and is counted as what the error says.
@@ -166,6 +168,11 @@ impl<W> Engine<W> {
             self.stats.rejected += 1;
             return Submitted::Refused(Error::rejected(None, fault), waiter);
         }
+        if !self.keeps(&event) {
+            self.stats.submitted += 1;
+            self.stats.sampled += 1;
+            return Submitted::LeftOut(waiter);
+        }
         event.occurred_at.get_or_insert(wall);
         event.tenant_id = event.tenant_id.or(self.options.tenant);
         let size = event.size();
@@ -192,6 +199,17 @@ impl<W> Engine<W> {
         self.stats.submitted += 1;
         let is_news = self.push(event, size, waiter, now);
         Submitted::Queued { is_news }
+    }
+
+    /// Whether the samples that are taken here keep it.
+    fn keeps(&self, event: &Event) -> bool {
+        let sample = self.options.samples.iter().find(|sample| sample.name == event.name);
+        let Some(sample) = sample else { return true };
+        let key = match &sample.key {
+            Some(key) => event.text_of(key),
+            None => event.actor.clone(),
+        };
+        key.is_none_or(|key| eventlog_rules::is_sampled(&key, sample.rate))
     }
 
     /// Gives an event up for which there was no room.

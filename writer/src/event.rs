@@ -110,6 +110,22 @@ impl Event {
         &self.data
     }
 
+    /// Puts a key into the payload, after the others.
+    pub(crate) fn add(&mut self, key: &str, value: &serde_json::Value) {
+        // An object, or nothing that the log will take.
+        if self.data.ends_with('}') {
+            self.data.pop();
+            let comma = if self.data.len() > 1 { "," } else { "" };
+            self.data.push_str(&format!("{comma}{}:{value}}}", serde_json::json!(key)));
+        }
+    }
+
+    /// The value of a key of the payload, where it is a string.
+    pub(crate) fn text_of(&self, key: &str) -> Option<String> {
+        let payload: serde_json::Value = serde_json::from_str(&self.data).ok()?;
+        Some(payload.get(key)?.as_str()?.to_owned())
+    }
+
     /// The event as one statement takes it.
     pub(crate) fn prepared(mut self) -> Result<Prepared, crate::Error> {
         match self.fault.take() {

@@ -8,6 +8,8 @@ mod connect;
 mod engine;
 mod error;
 mod event;
+#[cfg(feature = "tracing-layer")]
+mod layer;
 mod name;
 mod options;
 mod payload;
@@ -16,11 +18,14 @@ mod simulation;
 mod stats;
 #[cfg(feature = "sync")]
 pub mod sync;
+mod track;
 mod wire;
 
 pub use error::Error;
 pub use event::Event;
 pub use eventlog_rules::shorten_path as redact_path;
+#[cfg(feature = "tracing-layer")]
+pub use layer::EventLayer;
 pub use name::EventName;
 pub use options::{Options, WhenFull};
 pub use stats::{Report, Stats};

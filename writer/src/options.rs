@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::Error;
+use crate::{Error, EventName};
 
 /// Most events of a batch: a larger one costs the server memory and gains nothing.
 pub(crate) const MOST_EVENTS: usize = 1_000;
@@ -23,6 +23,14 @@ pub enum WhenFull {
     /// `log()` waits until there is room, at most so long; then it is dropped. With the asynchronous
     /// writer `log()` must not wait: it drops at once, and `log_and_wait()` waits.
     Block(Duration),
+}
+
+/// A sample that is taken here, before the log takes the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) name: EventName,
+    pub(crate) rate: f64,
+    pub(crate) key: Option<String>,
 }
 
 /// Called with each fault that loses events: once, until a batch goes well again.
@@ -54,6 +62,7 @@ pub struct Options {
     pub(crate) retry_max: Duration,
     pub(crate) give_up_after: Option<Duration>,
     pub(crate) close_timeout: Duration,
+    pub(crate) samples: Vec<Sample>,
     pub(crate) on_error: Option<OnError>,
 }
 
@@ -72,6 +81,7 @@ impl Default for Options {
             retry_max: Duration::from_secs(10),
             give_up_after: None,
             close_timeout: Duration::from_secs(5),
+            samples: Vec::new(),
             on_error: None,
         }
     }
@@ -148,6 +158,15 @@ impl Options {
     /// default.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
+        self
+    }
+
+    /// Leaves out at the source what the log's own `sample_rate` would leave out, so that it is not
+    /// even sent: give the rate and the `sample_key` that `event_types` has; without a key the actor
+    /// decides. The log decides again and sets the weight, so a rate above the log's is right, one
+    /// below it is not. Events whose key is missing, or is no string, are left to the log.
+    pub fn sample(mut self, name: impl Into<EventName>, rate: f64, key: Option<&str>) -> Self {
+        self.samples.push(Sample { name: name.into(), rate, key: key.map(str::to_owned) });
         self
     }
 

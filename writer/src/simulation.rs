@@ -104,6 +104,7 @@ fn run(seed: u64) {
                 waiting += u64::from(waiter.is_some());
                 match engine.submit(event, waiter, now, wall) {
                     Submitted::Queued { .. } => {}
+                    Submitted::LeftOut(_) => panic!("there is no sample"),
                     Submitted::Refused(_, waiter) => told += u64::from(waiter.is_some()),
                     Submitted::Full(event, waiter) => {
                         match engine.drop_newest(event, waiter, wall) {

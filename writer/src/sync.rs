@@ -2,6 +2,7 @@
 //! [`postgres`].
 
 use std::error::Error as StdError;
+use std::fmt::Display;
 use std::ops::DerefMut;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use crate::batch::{Answer, Batch};
 use crate::connect::with_defaults;
 use crate::engine::{Action, Engine, Submitted, Told};
 use crate::options::WhenFull;
+use crate::track::Tracked;
 use crate::wire::{self, Parameters};
 use crate::{Error, Event, Options, Report, Stats};
 
@@ -142,7 +144,8 @@ impl Writer {
     /// waits only where [`WhenFull::Block`] says so.
     pub fn log(&self, event: Event) -> bool {
         let Some(handle) = &self.handle else { return false };
-        matches!(handle.shared.submit(event, None), Submitted::Queued { .. })
+        let submitted = handle.shared.submit(event, None);
+        matches!(submitted, Submitted::Queued { .. } | Submitted::LeftOut(_))
     }
 
     /// Logs an event and waits for what becomes of it: its id, nothing where the log left it out or
@@ -158,6 +161,7 @@ impl Writer {
                 let lost = || Err(Error::lost("the writer's thread ended"));
                 told.recv().unwrap_or_else(|_| lost())
             }
+            Submitted::LeftOut(_) => Ok(None),
             Submitted::Refused(error, _) => Err(error),
             Submitted::Full(..) => Err(Error::lost("the queue is full")),
         }
@@ -175,6 +179,27 @@ impl Writer {
         let event = event.prepared()?;
         let rows = transaction.query_typed(wire::LOG_EVENT, &wire::event_values(&event))?;
         Ok(rows.first().and_then(|row| row.get(0)))
+    }
+
+    /// Does the work and logs the event with how long it took (`durationMs`), whether it went well
+    /// (`success`), and if not, `errorType` and `errorMessage`; also of work that panics.
+    ///
+    /// ```no_run
+    /// # use eventlog_writer::{Event, EventName, sync::Writer};
+    /// # fn run(writer: &Writer) -> Result<String, std::io::Error> {
+    /// let event = Event::new(EventName::SkillExecuted).data(&serde_json::json!({ "skillName": "canvas" }));
+    /// writer.track(event, || std::fs::read_to_string("drawing.svg"))
+    /// # }
+    /// ```
+    pub fn track<T, E: Display>(
+        &self,
+        event: Event,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let tracked = Tracked::begin(event, |event| _ = self.log(event));
+        let result = work();
+        tracked.end(&result);
+        result
     }
 
     /// Sends what is queued now without waiting for more, and waits until it has an answer, at most

@@ -226,3 +226,55 @@ fn connections_of_a_pool_are_used_and_asked_for_anew_when_they_break() {
     assert_eq!((stats.written, *asked.lock().unwrap()), (2, 2), "{stats}");
     assert!(db::shared().folder().exists());
 }
+
+#[test]
+fn what_the_writer_samples_at_the_source_is_what_the_log_would_keep() {
+    let db = Db::new();
+    db.superuser()
+        .batch_execute("SELECT eventlog.define_event('message_sent', sample_rate => 0.25)")
+        .unwrap();
+    let options = options().sample(EventName::MessageSent, 0.25, Some("conversationId"));
+    let writer = Writer::connect(config(&db, "service"), options);
+    for c in 0..1_000 {
+        let data = serde_json::json!({"conversationId": format!("c{c}"), "role": "user"});
+        assert!(writer.log(Event::new("message_sent").tenant(tenant()).data(&data)));
+    }
+    let at_the_source = writer.stats().sampled;
+    let stats = writer.close(LONG).stats;
+    assert_eq!(stats.sampled, at_the_source, "the log leaves out nothing more: {stats}");
+    let stored = "SELECT count(*), count(*) FILTER (WHERE weight = 4) FROM eventlog.events";
+    let written = stats.written.to_string();
+    assert_eq!(rows(&mut db.superuser(), stored), [[written.clone(), written]]);
+    assert!((150..350).contains(&stats.written), "{stats}");
+}
+
+#[test]
+fn tracked_work_is_logged_as_it_went_a_panic_included() {
+    let db = Db::new();
+    let writer = Writer::connect(config(&db, "service"), options());
+    let event = || {
+        Event::new(EventName::SkillExecuted)
+            .tenant(tenant())
+            .data(&serde_json::json!({"skillName": "canvas"}))
+    };
+    writer.track(event(), || Ok::<_, std::fmt::Error>(1)).unwrap();
+    writer.track(event(), || std::fs::read("/nonexistent/file")).unwrap_err();
+    let tracked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        writer.track(event(), || -> Result<(), std::fmt::Error> { panic!("of the work") })
+    }));
+    assert!(tracked.is_err());
+    assert_eq!(writer.close(LONG).stats.written, 3);
+    let ends = rows(
+        &mut db.superuser(),
+        "SELECT data ->> 'success', data ->> 'errorType', (data ->> 'durationMs')::int >= 0, subject
+           FROM eventlog.events ORDER BY id",
+    );
+    assert_eq!(
+        ends,
+        [
+            ["true", "∅", "t", "canvas"],
+            ["false", "Error", "t", "canvas"],
+            ["false", "panicked", "t", "canvas"]
+        ]
+    );
+}
