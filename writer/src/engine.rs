@@ -173,7 +173,9 @@ impl<W> Engine<W> {
             self.stats.sampled += 1;
             return Submitted::LeftOut(waiter);
         }
-        event.occurred_at.get_or_insert(wall);
+        if !event.has_clock {
+            event.occurred_at.get_or_insert(wall);
+        }
         event.tenant_id = event.tenant_id.or(self.options.tenant);
         let size = event.size();
         if self.is_full(size) {

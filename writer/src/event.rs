@@ -40,6 +40,8 @@ pub struct Event {
     pub(crate) actor: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) idempotency_key: Option<String>,
+    /// Whether the payload tells when it happened.
+    pub(crate) has_clock: bool,
     /// Why the payload could not be made.
     pub(crate) fault: Option<String>,
 }
@@ -55,6 +57,7 @@ impl Event {
             actor: None,
             subject: None,
             idempotency_key: None,
+            has_clock: false,
             fault: None,
         }
     }
@@ -79,6 +82,13 @@ impl Event {
     /// When it happened by this machine's clock. Left out, it is when the event is logged.
     pub fn occurred_at(mut self, at: SystemTime) -> Self {
         self.occurred_at = Some(at);
+        self
+    }
+
+    /// Leaves to the log when it happened: to the key of the payload that the type's
+    /// `occurred_at_key` names, such as the `clientTimestamp` of a hook callback.
+    pub fn clock_in_payload(mut self) -> Self {
+        self.has_clock = true;
         self
     }
 

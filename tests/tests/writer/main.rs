@@ -4,6 +4,7 @@ mod asynchronous;
 mod chaos;
 mod common;
 mod ends;
+mod examples;
 mod pooler;
 mod sync;
 mod tls;
