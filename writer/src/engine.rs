@@ -10,20 +10,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::batch::{Answer, Batch, Verdict};
 use crate::error::Kind;
+use crate::loss::Loss;
 use crate::options::{Options, WhenFull};
 use crate::stats::{Report, Stats};
 use crate::{Error, Event};
 
 /// Time since the writer began.
 pub(crate) type Instant = Duration;
-
-/// The name of the event that tells of lost ones.
-pub(crate) const EVENTS_LOST: &str = "writer_events_lost";
 
 /// What is to be done now.
 #[derive(Debug)]
@@ -75,14 +72,6 @@ struct UnderWay<W> {
 enum State {
     Sent,
     RetryAt(Instant),
-}
-
-/// Events that were lost and are not reported yet.
-struct Loss {
-    events: u64,
-    from: SystemTime,
-    until: SystemTime,
-    tenant: Option<Uuid>,
 }
 
 /// See the module. `W` is whoever waits for a single event.
@@ -162,6 +151,11 @@ impl<W> Engine<W> {
             self.stats.submitted += 1;
             self.stats.dropped += 1;
             return Submitted::Refused(Error::lost("the writer is closed"), waiter);
+        }
+        let most = self.options.max_payload;
+        if event.data.len() > most {
+            let found = event.data.len();
+            event.fault = Some(format!("the payload is too large: {found} bytes, limit {most}"));
         }
         if let Some(fault) = event.fault.take() {
             self.stats.submitted += 1;
@@ -245,11 +239,7 @@ impl<W> Engine<W> {
     }
 
     fn lose(&mut self, tenant: Option<Uuid>, at: SystemTime) {
-        let loss = self.loss.get_or_insert(Loss { events: 0, from: at, until: at, tenant });
-        loss.events += 1;
-        loss.from = loss.from.min(at);
-        loss.until = loss.until.max(at);
-        loss.tenant = tenant;
+        self.loss.get_or_insert_with(|| Loss::new(at)).add(tenant, at);
     }
 
     /// What is to be done.
@@ -358,15 +348,7 @@ impl<W> Engine<W> {
             return;
         }
         let Some(loss) = self.loss.take() else { return };
-        let time = |at: SystemTime| {
-            let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            since.as_millis() as u64
-        };
-        let mut event = Event::new(EVENTS_LOST).data(
-            &json!({ "count": loss.events, "from": time(loss.from), "until": time(loss.until) }),
-        );
-        event.tenant_id = loss.tenant;
-        event.occurred_at = Some(loss.until);
+        let event = loss.event();
         let size = event.size();
         if self.is_full(size) {
             // It waits for room, and grows meanwhile.

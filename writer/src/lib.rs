@@ -1,4 +1,9 @@
 #![doc = include_str!("../README.md")]
+// The page speaks of both writers; without its feature one of them is not there to link to.
+#![cfg_attr(
+    not(all(feature = "sync", feature = "asynchronous")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "asynchronous")]
@@ -10,6 +15,7 @@ mod error;
 mod event;
 #[cfg(feature = "tracing-layer")]
 mod layer;
+mod loss;
 mod name;
 mod options;
 mod payload;

@@ -55,6 +55,7 @@ pub struct Options {
     pub(crate) batch_events: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) linger: Duration,
+    pub(crate) max_payload: usize,
     pub(crate) queue_events: usize,
     pub(crate) queue_bytes: usize,
     pub(crate) when_full: WhenFull,
@@ -74,6 +75,7 @@ impl Default for Options {
             batch_events: 200,
             batch_bytes: 1 << 20,
             linger: Duration::from_millis(100),
+            max_payload: 1 << 20,
             queue_events: 10_000,
             queue_bytes: 16 << 20,
             when_full: WhenFull::DropNewest,
@@ -116,6 +118,13 @@ impl Options {
     /// Bytes of a batch: 1 MiB by default. An event that is larger is sent alone.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.batch_bytes = bytes;
+        self
+    }
+
+    /// Largest payload in bytes of JSON, 1 MiB by default: a larger one is rejected before it is
+    /// sent. The log has limits of its own, by name, 2 KiB where nothing else is said.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = bytes;
         self
     }
 

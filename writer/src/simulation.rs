@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use fastrand::Rng;
 
 use crate::batch::{Answer, Batch, Verdict};
-use crate::engine::{Action, EVENTS_LOST, Engine, Submitted};
+use crate::engine::{Action, Engine, Submitted};
 use crate::error::Kind;
+use crate::loss::EVENTS_LOST;
 use crate::{Error, Event, Options, WhenFull};
 
 /// A server that remembers the last batch of a producer, as the log does.

@@ -286,6 +286,7 @@ impl Shared {
 
     /// What the thread does.
     fn send_all(&self, mut connect: Connector) {
+        let _ended = Ended(self);
         let mut connection = None;
         while let Some(batch) = self.next_batch() {
             let options = self.lock().options().clone();
@@ -309,7 +310,18 @@ impl Shared {
                 options.report(&error);
             }
         }
+    }
+
+    /// Ends at once, and tells whoever waits.
+    fn end(&self) -> Report {
+        let mut engine = self.lock();
+        let report = engine.abandon();
+        let told = engine.take_told();
+        drop(engine);
+        self.news.notify_one();
         self.progress.notify_all();
+        tell(told);
+        report
     }
 
     /// Waits for something to send; nothing once the writer is closed.
@@ -326,6 +338,20 @@ impl Shared {
                 }
             }
         }
+    }
+}
+
+/// The thread's end: also when a connector or a callback of the application panics, nobody waits for
+/// what will not come.
+struct Ended<'s>(&'s Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        if !self.0.lock().is_closed() {
+            let report = self.0.end();
+            tracing::error!("the writer's thread panicked: {}", report.stats);
+        }
+        self.0.progress.notify_all();
     }
 }
 
@@ -374,12 +400,8 @@ impl Handle {
             engine = self.shared.progress.wait_timeout(engine, left).unwrap_or_else(poisoned).0;
         }
         let is_over = engine.is_closed();
-        let end = engine.abandon();
-        let told = engine.take_told();
         drop(engine);
-        self.shared.news.notify_one();
-        self.shared.progress.notify_all();
-        tell(told);
+        let end = self.shared.end();
         let thread = self.thread.lock().unwrap_or_else(poisoned).take();
         if let Some(thread) = thread.filter(|_| is_over) {
             // It has nothing left to do. One that hangs on the server is left to itself.

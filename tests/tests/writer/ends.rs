@@ -52,6 +52,16 @@ fn a_panic_of_the_application_costs_no_event() {
     assert_eq!(numbers(&mut db.superuser()), [1]);
 }
 
+#[test]
+fn a_connector_that_panics_ends_the_writer_and_leaves_nobody_waiting() {
+    let writer = Writer::with_connector(options(), || panic!("of the application's connector"));
+    let error = writer.log_and_wait(numbered(1)).unwrap_err();
+    assert!(error.to_string().contains("before there was an answer"), "{error}");
+    assert!(!writer.log(numbered(2)));
+    let stats = writer.close(LONG).stats;
+    assert_eq!((stats.submitted, stats.dropped), (2, 2), "{stats}");
+}
+
 /// Accepts connections and never answers.
 fn tarpit() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -2,14 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use eventlog_tests::{Db, TENANT_A, db, rows};
 
 /// An example, which `cargo test` builds beside the tests.
 fn example(name: &str, db: &Db) -> Command {
-    let mut path = PathBuf::from(std::env::current_exe().unwrap());
+    let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     let mut command = Command::new(path.join("examples").join(name));

@@ -147,15 +147,19 @@ fn whoever_waits_gets_the_id_or_the_fault() {
     let unserializable = std::collections::HashMap::from([((1, 2), 3)]);
     let error = writer.log_and_wait(Event::new("tool_used").data(&unserializable)).unwrap_err();
     assert!(error.to_string().contains("does not serialize"), "{error}");
+    let large =
+        Event::new("tool_used").data(&serde_json::json!({"toolName": "x".repeat(2_000_000)}));
+    let error = writer.log_and_wait(large).unwrap_err();
+    assert!(error.to_string().contains("too large: 2000015 bytes, limit 1048576"), "{error}");
     let stats = writer.close(LONG).stats;
     assert_eq!(
         stats,
         Stats {
-            submitted: 6,
+            submitted: 7,
             written: 2,
             duplicate: 1,
             sampled: 1,
-            rejected: 2,
+            rejected: 3,
             ..Stats::default()
         }
     );

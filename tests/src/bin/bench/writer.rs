@@ -51,7 +51,7 @@ const RATIOS: &[(usize, usize, Target)] = &[
 fn payload(n: usize) -> serde_json::Value {
     serde_json::json!({
         "toolName": "search", "hookEvent": "PostToolUse", "number": n, "durationMs": n % 5_000,
-        "success": n % 7 > 0, "note": "as long as the payload of an ordinary event, more or less"
+        "success": !n.is_multiple_of(7), "note": "as long as the payload of an ordinary event, more or less"
     })
 }
 
