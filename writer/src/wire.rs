@@ -28,16 +28,33 @@ pub(crate) const LOG_EVENTS_OF_TENANT: &str =
 pub(crate) const LOG_EVENT: &str =
     "SELECT eventlog.log_event($1, $2, $3::text::jsonb, $4, $5, $6, $7)";
 
-/// A batch as parameters.
+/// A batch as parameters. A column that no event has is one NULL: a thousand of them would cost the
+/// server as much as a thousand values.
 pub(crate) struct Parameters<'b> {
     batch: &'b Batch,
+    tenant_ids: Option<&'b [Option<Uuid>]>,
+    actors: Option<&'b [Option<String>]>,
+    subjects: Option<&'b [Option<String>]>,
+    idempotency_keys: Option<&'b [Option<String>]>,
     producer: Uuid,
     tenant: Option<String>,
 }
 
+fn column<T>(values: &[Option<T>]) -> Option<&[Option<T>]> {
+    values.iter().any(Option::is_some).then_some(values)
+}
+
 impl<'b> Parameters<'b> {
     pub(crate) fn new(batch: &'b Batch, producer: Uuid, options: &Options) -> Self {
-        Parameters { batch, producer, tenant: options.tenant.map(|tenant| tenant.to_string()) }
+        Parameters {
+            batch,
+            tenant_ids: column(&batch.tenant_ids),
+            actors: column(&batch.actors),
+            subjects: column(&batch.subjects),
+            idempotency_keys: column(&batch.idempotency_keys),
+            producer,
+            tenant: options.tenant.map(|tenant| tenant.to_string()),
+        }
     }
 
     pub(crate) fn sql(&self) -> &'static str {
@@ -47,13 +64,13 @@ impl<'b> Parameters<'b> {
     pub(crate) fn values(&self) -> Vec<Parameter<'_>> {
         let batch = self.batch;
         let mut values: Vec<Parameter<'_>> = vec![
-            (&batch.tenant_ids, Type::UUID_ARRAY),
+            (&self.tenant_ids, Type::UUID_ARRAY),
             (&batch.names, Type::TEXT_ARRAY),
             (&batch.data, Type::TEXT_ARRAY),
             (&batch.occurred_at, Type::TIMESTAMPTZ_ARRAY),
-            (&batch.actors, Type::TEXT_ARRAY),
-            (&batch.subjects, Type::TEXT_ARRAY),
-            (&batch.idempotency_keys, Type::TEXT_ARRAY),
+            (&self.actors, Type::TEXT_ARRAY),
+            (&self.subjects, Type::TEXT_ARRAY),
+            (&self.idempotency_keys, Type::TEXT_ARRAY),
             (&self.producer, Type::UUID),
             (&batch.number, Type::INT8),
             (&batch.with_verdicts, Type::BOOL),
