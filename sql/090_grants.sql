@@ -47,6 +47,14 @@ $$;
 COMMENT ON FUNCTION eventlog.grant_writer(regrole) IS
 'Lets a role log events of its own tenant, and read none.';
 
+-- The tables that a reader may read, under their policies, with the layout that each came with.
+CREATE FUNCTION eventlog._reader_tables() RETURNS TABLE (table_name name, layout integer)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    VALUES ('events'::name, 1), ('rejected_events', 1), ('hygiene_counts', 1), ('event_types', 1), ('log_config', 1)
+$$;
+
 CREATE FUNCTION eventlog.grant_reader(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -54,8 +62,8 @@ AS $$
 BEGIN
     PERFORM eventlog._require_owner(role);
     EXECUTE format('GRANT USAGE ON SCHEMA eventlog TO %s', role);
-    EXECUTE format('GRANT SELECT ON TABLE eventlog.events, eventlog.rejected_events, eventlog.hygiene_counts,
-                        eventlog.event_types, eventlog.log_config TO %s', role);
+    EXECUTE (SELECT format('GRANT SELECT ON TABLE %s TO %s', string_agg(format('eventlog.%I', t.table_name), ', '), role)
+               FROM eventlog._reader_tables() t WHERE t.layout <= coalesce(eventlog._log_layout(), 1));
 END
 $$;
 

@@ -43,3 +43,4 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/150_hash_key.sql", name = "hash_key", requires = ["tenant_settings"]);
 extension_sql_file!("../sql/160_event_plan.sql", name = "event_plan", requires = ["hash_key"]);
+extension_sql_file!("../sql/165_migrate_log.sql", name = "migrate_log", requires = ["event_plan"]);
