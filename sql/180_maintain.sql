@@ -12,7 +12,7 @@ DECLARE
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM eventlog._require_owner(current_user::regrole);
-    PERFORM eventlog._require_layout();
+    PERFORM eventlog._require_layout(2);
     owner := (SELECT r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
                WHERE c.oid = 'eventlog.events'::regclass);
     IF current_user <> owner THEN

@@ -1,1 +1,0 @@
-CREATE FUNCTION eventlog._require_layout() RETURNS void LANGUAGE sql AS 'SELECT';
