@@ -14,9 +14,10 @@
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `quarantine`, `partition` | what runs as the log's owner |
-//! | `late`, `histogram` | what the rollups need of the library |
+//! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
+mod activity;
 mod additions;
 mod array;
 mod batch;
