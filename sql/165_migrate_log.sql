@@ -59,7 +59,7 @@ BEGIN
     -- Not a setting yet where the library is not loaded yet.
     longest_ms := coalesce(longest_ms, (SELECT setting::integer FROM pg_settings WHERE name = 'eventlog.lock_timeout'), 5000);
     deadline := clock_timestamp() + longest_ms * interval '1 ms';
-    PERFORM set_config('lock_timeout', greatest(least(200, deadlock_ms / 2, longest_ms), 1)::text, true);
+    PERFORM set_config('lock_timeout', greatest(least(200, deadlock_ms / 4, longest_ms), 1)::text, true);
     LOOP
         BEGIN
             PERFORM eventlog._lock_partitions();
