@@ -84,7 +84,8 @@ scripts:
 freeze: scripts ## freeze the scripts of this version, on the day of its release
 	@for script in $(notdir $(scripts)); do \
 	    if [ -f "sql/released/$$script" ]; then \
-	        cmp "target/$$script" "sql/released/$$script" || exit 1; \
+	        cmp -s "target/$$script" "sql/released/$$script" \
+	            || { echo "eventlog: $$script is released, and sql/ has changed since: raise default_version" >&2; exit 1; }; \
 	    else \
 	        cp "target/$$script" sql/released/ && (cd sql/released && sha256sum "$$script" >> SHA256SUMS) && echo "eventlog: sql/released/$$script"; \
 	    fi; \
