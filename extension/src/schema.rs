@@ -1,6 +1,7 @@
 //! The SQL files in their order, for those who install with cargo-pgrx.
 //!
 //! The Makefile concatenates `sql/[0-9]*.sql` by name; cargo-pgrx needs them listed and chained.
+//! (Scripts that upgrade from older versions are the Makefile's alone: `make scripts`.)
 //! A new file is one more line, which requires the line before it. (`extension/sql` is a symbolic
 //! link to the folder, because the paths must not leave the crate.)
 
