@@ -60,7 +60,7 @@ mod worker;
 
 // pgrx 0.18.1 lets `version` overwrite `name` in the short form: both are spelled out.
 #[cfg(feature = "pg18")]
-pgrx::pg_module_magic!(name = c"eventlog", version = c"0.1.0");
+pgrx::pg_module_magic!(name = c"eventlog", version = c"0.2.0");
 #[cfg(not(feature = "pg18"))]
 pgrx::pg_module_magic!();
 
