@@ -266,7 +266,9 @@ impl Job {
     fn failed(&mut self, failure: Failure) {
         if self.failure != Some(failure) {
             self.failure = Some(failure);
-            let what = format!("failed: {}", failure.message.show());
+            let is_warning = failure.sqlstate.starts_with(b"01");
+            let how = if is_warning { "is incomplete" } else { "failed" };
+            let what = format!("{how}: {}", failure.message.show());
             self.log(PgLogLevel::WARNING, &what, Some(&failure));
         }
     }

@@ -48,6 +48,9 @@ unsafe extern "C-unwind" {
 
 thread_local! {
     static TASK: Cell<u64> = const { Cell::new(0) };
+    /// maintain() runs, so a WARNING is its own.
+    static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
+    static FIRST_WARNING: Cell<Option<Failure>> = const { Cell::new(None) };
     static NEXT_LOG_HOOK: Cell<pg_sys::emit_log_hook_type> = const { Cell::new(None) };
 }
 
@@ -142,8 +145,10 @@ fn maintain(database: pg_sys::Oid, owner: pg_sys::Oid) -> Outcome {
     unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(database, owner, flags) };
     settle_in(MAINTAIN);
     // SAFETY: connected, and in no transaction.
+    IS_AT_WORK.set(true);
     unsafe { execute_at_top_level(MAINTAIN) };
-    Outcome::Maintained
+    IS_AT_WORK.set(false);
+    FIRST_WARNING.get().map_or(Outcome::Maintained, Outcome::Failed)
 }
 
 /// Settings that must not be those of the database or the role, and what `pg_stat_activity` shows.
@@ -228,26 +233,33 @@ fn failure_of(error: &CaughtError) -> Failure {
     Failure::new(sqlstate, report.message().as_bytes(), hint.as_bytes())
 }
 
-/// A FATAL cannot be caught: it ends the process. It is an outcome as others are (no such
-/// database, no right to connect, ended by an administrator), so the launcher is told instead of
-/// the server's log.
+/// Takes two kinds of messages out of the server's log, where they would come with each run, and
+/// tells them to the launcher: a FATAL, which cannot be caught and ends the process (no such
+/// database, no right to connect, ended by an administrator), and a WARNING of maintain(), by which
+/// it says that it could not do all (the first one; all are in `maintenance_runs`).
 #[pg_guard]
 unsafe extern "C-unwind" fn on_log(data: *mut pg_sys::ErrorData) {
     // SAFETY: PostgreSQL passes the message that it is about to log; its texts end in NUL.
     unsafe {
-        if (*data).elevel == pg_sys::FATAL as c_int {
-            let text = |text: *const std::ffi::c_char| {
-                if text.is_null() { c"" } else { CStr::from_ptr(text) }
-            };
-            let (message, hint) = (text((*data).message), text((*data).hint));
-            let sqlstate = task::sqlstate((*data).sqlerrcode);
-            let failure = Failure::new(sqlstate, message.to_bytes(), hint.to_bytes());
+        let is_fatal = (*data).elevel == pg_sys::FATAL as c_int;
+        if !is_fatal && !((*data).elevel == pg_sys::WARNING as c_int && IS_AT_WORK.get()) {
+            if let Some(next) = NEXT_LOG_HOOK.get() {
+                next(data);
+            }
+            return;
+        }
+        let text = |text: *const std::ffi::c_char| {
+            if text.is_null() { &[][..] } else { CStr::from_ptr(text).to_bytes() }
+        };
+        let sqlstate = task::sqlstate((*data).sqlerrcode);
+        let failure = Failure::new(sqlstate, text((*data).message), text((*data).hint));
+        (*data).output_to_server = false;
+        if is_fatal {
             task::answer(TASK.get(), Outcome::Failed(failure));
-            (*data).output_to_server = false;
             // Else the postmaster logs each time that the worker exited with code 1.
             pg_sys::on_proc_exit(Some(exit_quietly), pg_sys::Datum::from(0));
-        } else if let Some(next) = NEXT_LOG_HOOK.get() {
-            next(data);
+        } else if FIRST_WARNING.get().is_none() {
+            FIRST_WARNING.set(Some(failure));
         }
     }
 }

@@ -25,3 +25,4 @@ mod sampling;
 mod secrets;
 mod sessions;
 mod tenant;
+mod worker;
