@@ -24,6 +24,9 @@ const NO_SLOT: Duration = Duration::from_secs(10);
 /// DROP DATABASE waits five seconds for others to leave.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// 57000, operator_intervention: of a worker that was killed, or could not be started.
+const NO_WORD: i32 = 5 | (7 << 6);
+
 /// A database of the list.
 struct Job {
     database: CString,
@@ -152,7 +155,7 @@ fn collect(jobs: &mut Vec<Job>) {
             Outcome::Failed(_) | Outcome::Unknown if gave_way => job.log_that_it_gave_way(),
             Outcome::Failed(failure) => job.failed(failure),
             Outcome::Unknown => {
-                job.failed(Failure::new(*b"57000", b"the worker ended without a word", b""));
+                job.failed(Failure::new(NO_WORD, b"the worker ended without a word", b""));
             }
         }
     }
@@ -251,7 +254,7 @@ impl Job {
         self.not_before = Instant::now() + guc::maintenance_interval().min(NO_SLOT);
         self.begun = None;
         self.failed(Failure::new(
-            *b"53400",
+            PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED as i32,
             b"there is no free slot for a background worker",
             b"raise max_worker_processes, which needs a restart",
         ));
@@ -266,7 +269,7 @@ impl Job {
     fn failed(&mut self, failure: Failure) {
         if self.failure != Some(failure) {
             self.failure = Some(failure);
-            let is_warning = failure.sqlstate.starts_with(b"01");
+            let is_warning = failure.sqlstate().starts_with("01");
             let how = if is_warning { "is incomplete" } else { "failed" };
             let what = format!("{how}: {}", failure.message.show());
             self.log(PgLogLevel::WARNING, &what, Some(&failure));
@@ -280,10 +283,10 @@ impl Job {
 
     fn log(&self, level: PgLogLevel, what: &str, failure: Option<&Failure>) {
         let message = format!("eventlog: maintenance of database {} {what}", shown(&self.database));
-        let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+        let code = PgSqlErrorCode::from(failure.map_or(0, |failure| failure.code as isize));
         let mut report = ErrorReport::new(code, message, pgrx::function_name!());
         if let Some(failure) = failure {
-            let sqlstate = String::from_utf8_lossy(&failure.sqlstate);
+            let sqlstate = failure.sqlstate();
             let again = "It is tried again, and logged again when that changes.";
             report = report.set_detail(format!("SQLSTATE {sqlstate}. {again}"));
             let hint = failure.hint.show();

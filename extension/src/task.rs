@@ -59,20 +59,21 @@ pub(crate) fn name_of(database: &Text<64>) -> CString {
 /// Why a step failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Failure {
-    pub(crate) sqlstate: [u8; 5],
+    /// The SQLSTATE as PostgreSQL packs it.
+    pub(crate) code: i32,
     pub(crate) message: Text<512>,
     pub(crate) hint: Text<256>,
 }
 
 impl Failure {
-    pub(crate) fn new(sqlstate: [u8; 5], message: &[u8], hint: &[u8]) -> Self {
-        Failure { sqlstate, message: Text::new(message), hint: Text::new(hint) }
+    pub(crate) fn new(code: i32, message: &[u8], hint: &[u8]) -> Self {
+        Failure { code, message: Text::new(message), hint: Text::new(hint) }
     }
-}
 
-/// The five characters of an SQLSTATE that PostgreSQL keeps in a number.
-pub(crate) fn sqlstate(code: i32) -> [u8; 5] {
-    std::array::from_fn(|i| b'0' + ((code >> (6 * i)) & 0x3f) as u8)
+    /// The five characters of the SQLSTATE.
+    pub(crate) fn sqlstate(&self) -> String {
+        (0..5).map(|i| char::from(b'0' + ((self.code >> (6 * i)) & 0x3f) as u8)).collect()
+    }
 }
 
 /// How a step ended.

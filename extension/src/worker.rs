@@ -89,24 +89,20 @@ fn check(database: &Text<64>) -> Outcome {
     // superuser.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(name.as_ptr(), ptr::null(), 0) };
     settle_in(CHECK);
-    let checked = BackgroundWorker::transaction(|| {
-        Spi::connect(|client| -> Result<_, pgrx::spi::Error> {
-            let row = client.select(CHECK, Some(1), &[])?.first();
-            Ok((
-                row.get::<bool>(1)?.unwrap_or(false),
-                row.get::<bool>(2)?.unwrap_or(false),
-                row.get::<pg_sys::Oid>(3)?,
-                row.get::<String>(4)?.unwrap_or_default(),
-                row.get::<bool>(5)?.unwrap_or(false),
-            ))
+    let (has_extension, has_maintain, owner, owner_name, can_connect) =
+        BackgroundWorker::transaction(|| {
+            Spi::connect(|client| -> Result<_, pgrx::spi::Error> {
+                let row = client.select(CHECK, Some(1), &[])?.first();
+                Ok((
+                    row.get::<bool>(1)?.unwrap_or(false),
+                    row.get::<bool>(2)?.unwrap_or(false),
+                    row.get::<pg_sys::Oid>(3)?,
+                    row.get::<String>(4)?.unwrap_or_default(),
+                    row.get::<bool>(5)?.unwrap_or(false),
+                ))
+            })
         })
-    });
-    let (has_extension, has_maintain, owner, owner_name, can_connect) = match checked {
-        Ok(checked) => checked,
-        Err(error) => {
-            return Outcome::Failed(Failure::new(*b"XX000", error.to_string().as_bytes(), b""));
-        }
-    };
+        .expect("columns of these types");
     let prerequisite = PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
     let fault = if !has_extension {
         Fault::new(
@@ -129,7 +125,7 @@ fn check(database: &Text<64>) -> Outcome {
             .hint("type in that database: SELECT eventlog.create_log();")
     };
     Outcome::Failed(Failure::new(
-        task::sqlstate(fault.code as i32),
+        fault.code as i32,
         fault.message.as_bytes(),
         fault.hint.unwrap_or_default().as_bytes(),
     ))
@@ -229,8 +225,8 @@ fn failure_of(error: &CaughtError) -> Failure {
     | CaughtError::ErrorReport(report)
     | CaughtError::RustPanic { ereport: report, .. }) = error;
     let hint = report.hint().unwrap_or_default();
-    let sqlstate = task::sqlstate(report.sql_error_code() as i32);
-    Failure::new(sqlstate, report.message().as_bytes(), hint.as_bytes())
+    let code = report.sql_error_code() as i32;
+    Failure::new(code, report.message().as_bytes(), hint.as_bytes())
 }
 
 /// Takes two kinds of messages out of the server's log, where they would come with each run, and
@@ -251,8 +247,8 @@ unsafe extern "C-unwind" fn on_log(data: *mut pg_sys::ErrorData) {
         let text = |text: *const std::ffi::c_char| {
             if text.is_null() { &[][..] } else { CStr::from_ptr(text).to_bytes() }
         };
-        let sqlstate = task::sqlstate((*data).sqlerrcode);
-        let failure = Failure::new(sqlstate, text((*data).message), text((*data).hint));
+        let (message, hint) = (text((*data).message), text((*data).hint));
+        let failure = Failure::new((*data).sqlerrcode, message, hint);
         (*data).output_to_server = false;
         if is_fatal {
             task::answer(TASK.get(), Outcome::Failed(failure));

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use eventlog_tests::{Cluster, assert_refused, cluster, db, rows, text};
-use postgres::Client;
+use postgres::error::SqlState;
+use postgres::{Client, NoTls};
 
 /// Long enough for a slow machine; nothing is asserted of how long something took.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -285,8 +286,7 @@ fn each_database_that_fails_is_logged_once_with_its_reason_and_the_others_go_on(
     wait_for_runs(&cluster, "good", 4);
     for reason in reasons {
         let again = cluster.log().matches(&line(reason)).count();
-        // Before all was set up a database could fail for another reason in between.
-        assert!(again <= 2, "{reason:?} {again} times\n{}", cluster.log());
+        assert_eq!(again, 1, "{reason:?}\n{}", cluster.log());
     }
     let before = cluster.log().len();
     wait_for_runs(&cluster, "good", 4);
@@ -383,9 +383,13 @@ fn a_database_can_be_dropped_renamed_and_copied_between_runs_and_during_one() {
     ] {
         replace_maintain(&cluster, database, HANG);
         wait_for_worker(&cluster, database);
-        client
-            .batch_execute(sql)
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}\n{}", cluster.log()));
+        // PostgreSQL waits five seconds for others to leave, for which a loaded machine may be too slow.
+        let mut attempts = 0;
+        while let Err(error) = client.batch_execute(sql) {
+            attempts += 1;
+            let is_in_use = error.code() == Some(&SqlState::OBJECT_IN_USE);
+            assert!(is_in_use && attempts < 4, "{sql}: {error:?}\n{}", cluster.log());
+        }
         // Two at once hang at most, so that the next has a place.
         if database == "copied" {
             wait_for_worker(&cluster, "copied");
@@ -436,7 +440,6 @@ fn the_server_stops_in_every_mode_during_a_run_and_maintains_again_after_a_kill(
     assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     wait_for_log(&cluster, "all server processes terminated; reinitializing");
     wait_for(&cluster, "the end of recovery", || {
-        use postgres::NoTls;
         cluster.config("app", "postgres").connect(NoTls).is_ok()
     });
     assert_ne!(wait_for_worker(&cluster, "app"), pid);
@@ -481,7 +484,7 @@ fn pg_upgrade_and_a_server_for_a_single_user_start_no_worker() {
         cluster::run(command.args(["-w", "-s"]).args(arguments))
     };
     pg_ctl(&["-o", "-b", "start"]);
-    thread::sleep(Duration::from_secs(3));
+    thread::sleep(Duration::from_secs(2));
     assert_eq!(pids(&cluster, "eventlog launcher"), Vec::<String>::new());
     pg_ctl(&["stop", "-m", "fast"]);
 
