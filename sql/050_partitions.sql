@@ -137,6 +137,9 @@ BEGIN
                        partition);
         PERFORM eventlog._close(format('eventlog.%I', partition)::regclass);
         PERFORM eventlog._ensure_append_only(format('eventlog.%I', partition)::regclass);
+        IF end_at <= eventlog._announced_watermark() THEN
+            PERFORM eventlog._ensure_late_event(format('eventlog.%I', partition)::regclass);
+        END IF;
         EXECUTE format('COMMENT ON TABLE eventlog.%I IS %L', partition,
             format('Events created from %s until %s, UTC.', first_at AT TIME ZONE 'UTC', end_at AT TIME ZONE 'UTC'));
         EXECUTE format('ALTER TABLE eventlog.events ATTACH PARTITION eventlog.%I FOR VALUES FROM (%L) TO (%L)',

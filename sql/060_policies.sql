@@ -30,6 +30,21 @@ BEGIN
 END
 $$;
 
+-- On a partition that lies below the watermark of the rollups. ENABLE ALWAYS, for what replication
+-- brings.
+CREATE FUNCTION eventlog._ensure_late_event(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = 'late_event') THEN
+        EXECUTE format('CREATE TRIGGER late_event AFTER INSERT ON %s
+                            FOR EACH ROW EXECUTE FUNCTION eventlog.late_event()', relation);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER late_event', relation);
+    END IF;
+END
+$$;
+
 -- Tells every backend of a change of a table that the library caches.
 CREATE FUNCTION eventlog._ensure_registry_trigger(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -75,7 +90,8 @@ BEGIN
     -- A tenant's role reads and inserts its own rows; nobody has a policy to update or delete.
     FOREACH relation IN ARRAY ARRAY(SELECT eventlog._tenants_tables()) LOOP
         PERFORM eventlog._ensure_policy(format('eventlog.%I', relation)::regclass, relation || '_tenant_select',
-            'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
+            CASE relation WHEN 'late_events' THEN 'FOR SELECT USING (tenant_id IS NULL OR tenant_id = eventlog.current_tenant())'
+                          ELSE 'FOR SELECT USING (tenant_id = eventlog.current_tenant())' END);
     END LOOP;
     PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_insert',
         'FOR INSERT WITH CHECK (tenant_id = eventlog.current_tenant())');

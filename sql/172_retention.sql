@@ -43,6 +43,8 @@ AS $$
     SELECT p.partition_name, p.from_at, p.until_at
       FROM eventlog._partitions p, eventlog.log_config c
      WHERE p.until_at <= now() - c.retention
+       -- What the rollups have not counted yet stays.
+       AND p.until_at <= (SELECT s.rolled_until FROM eventlog.rollup_state s)
      ORDER BY p.until_at
 $$;
 
@@ -53,7 +55,8 @@ RETURNS TABLE (tenant_id uuid, name text, cutoff timestamptz, thinned_until time
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT r.tenant_id, r.name, date_trunc('day', now() - r.retention, 'UTC'),
+    SELECT r.tenant_id, r.name,
+           least(date_trunc('day', now() - r.retention, 'UTC'), (SELECT s.rolled_until FROM eventlog.rollup_state s)),
            coalesce(p.thinned_until, '-infinity')
       FROM eventlog.log_config c,
            (SELECT t.tenant_id, NULL::text AS name, t.retention FROM eventlog.tenant_settings t
@@ -71,12 +74,20 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    bytes bigint;
+    bytes    bigint;
+    first_at timestamptz;
+    end_at   timestamptz;
 BEGIN
     IF NOT EXISTS (SELECT FROM eventlog._expired_partitions() p WHERE p.partition_name = _drop_partition.partition_name) THEN
         RETURN NULL;
     END IF;
+    SELECT p.from_at, p.until_at INTO first_at, end_at FROM eventlog._partitions p
+     WHERE p.partition_name = _drop_partition.partition_name;
+    PERFORM eventlog._add_late_events(end_at);
     LOCK TABLE ONLY eventlog.events IN ACCESS EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM eventlog.late_events l WHERE l.created_at >= first_at AND l.created_at < end_at) THEN
+        RAISE EXCEPTION 'events came in meanwhile' USING ERRCODE = 'object_in_use';
+    END IF;
     bytes := pg_total_relation_size(format('eventlog.%I', partition_name)::regclass);
     EXECUTE format('DROP TABLE eventlog.%I', partition_name);
     DELETE FROM eventlog.thinned_partitions t WHERE t.partition_name = _drop_partition.partition_name;
@@ -121,7 +132,9 @@ BEGIN
     LOOP
         until := least(rule.cutoff, partition.until_at);
         EXECUTE format('DELETE FROM ONLY eventlog.%1$I WHERE ctid = ANY (ARRAY(
-                            SELECT ctid FROM ONLY eventlog.%1$I WHERE %2$I = %3$L AND created_at < $1 LIMIT $2))',
+                            SELECT e.ctid FROM ONLY eventlog.%1$I e WHERE e.%2$I = %3$L AND e.created_at < $1
+                               AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
+                             LIMIT $2))',
                        partition.partition_name, CASE WHEN rule_tenant IS NULL THEN 'name' ELSE 'tenant_id' END,
                        coalesce(rule_tenant::text, rule_name))
           USING until, most_rows;

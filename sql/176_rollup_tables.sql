@@ -32,14 +32,14 @@ BEGIN
         CREATE TABLE eventlog.late_events (
             tenant_id  uuid,
             id         bigint,
-            created_at timestamptz NOT NULL,
-            CONSTRAINT late_events_pkey PRIMARY KEY (tenant_id, id)
+            created_at timestamptz,
+            CONSTRAINT late_events_pkey PRIMARY KEY (id, created_at)
         );
         PERFORM eventlog._close('eventlog.late_events');
     END IF;
     COMMENT ON TABLE eventlog.late_events IS
         'Events that came below the watermark, in a transaction that took long or by an import, until maintain() adds them to the rollups.';
-    COMMENT ON COLUMN eventlog.late_events.tenant_id IS 'The tenant.';
+    COMMENT ON COLUMN eventlog.late_events.tenant_id IS 'The tenant, or null where a service''s plain INSERT did not tell.';
     COMMENT ON COLUMN eventlog.late_events.id IS 'The event.';
     COMMENT ON COLUMN eventlog.late_events.created_at IS 'When it was created.';
 

@@ -44,27 +44,31 @@ AS $$
       LEFT JOIN eventlog.event_types t ON t.name = e.name
 $$;
 
--- Announces the end of the last whole hour, but for the last five minutes. A partition that will
--- lie below it gets its trigger first; that waits for those who write to it.
+-- The end of the last whole hour, but for the last five minutes.
+CREATE FUNCTION eventlog._next_watermark() RETURNS timestamptz
+LANGUAGE sql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT date_trunc('hour', clock_timestamp() - interval '5 minutes', 'UTC')
+$$;
+
+-- Announces the next watermark, if it is time. A partition that will lie below it gets its trigger
+-- first; that waits for those who write to it.
 CREATE FUNCTION eventlog._announce_watermark() RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    watermark timestamptz := date_trunc('hour', clock_timestamp() - interval '5 minutes', 'UTC');
+    watermark timestamptz := eventlog._next_watermark();
     partition regclass;
 BEGIN
     IF EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until OR s.announced_until >= watermark) THEN
         RETURN false;
     END IF;
     FOR partition IN
-        SELECT p.partition_oid FROM eventlog._partitions p
-         WHERE p.until_at <= watermark
-           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = p.partition_oid AND t.tgname = 'late_event')
+        SELECT p.partition_oid FROM eventlog._partitions p WHERE p.until_at <= watermark
     LOOP
-        EXECUTE format('CREATE TRIGGER late_event AFTER INSERT ON %s FOR EACH ROW EXECUTE FUNCTION eventlog.late_event()',
-                       partition);
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER late_event', partition);
+        PERFORM eventlog._ensure_late_event(partition);
     END LOOP;
     UPDATE eventlog.rollup_state SET announced_until = watermark, writers = NULL;
     RETURN true;
@@ -229,7 +233,7 @@ BEGIN
 END
 $$;
 
--- Adds up to 10,000 late events to the rollups; how many.
+-- Adds up to 50,000 late events to the rollups; how many.
 CREATE FUNCTION eventlog._add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -241,10 +245,47 @@ BEGIN
     RETURN eventlog._count_events(
         'DELETE FROM eventlog.late_events l WHERE l.ctid = ANY (ARRAY(
              SELECT n.ctid FROM eventlog.late_events n
-              WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s) AND n.created_at < $2 LIMIT 10000))
-         RETURNING l.tenant_id, l.id, l.created_at',
+              WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s) AND n.created_at < $2 LIMIT 50000))
+         RETURNING l.id, l.created_at',
         'SELECT e.* FROM taken l JOIN eventlog._measured_events() e
-             ON e.tenant_id = l.tenant_id AND e.id = l.id AND e.created_at = l.created_at',
+             ON e.id = l.id AND e.created_at = l.created_at',
         NULL, until, NULL);
+END
+$$;
+
+-- The next of the steps above, each a transaction of its own.
+CREATE FUNCTION eventlog._roll_up_step(OUT action text, OUT rows bigint, OUT is_more boolean)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    state    eventlog.rollup_state;
+    deadline timestamptz := clock_timestamp() + interval '1 second';
+BEGIN
+    SELECT * INTO STRICT state FROM eventlog.rollup_state;
+    IF state.announced_until = state.rolled_until THEN
+        is_more := eventlog._announce_watermark();
+        IF NOT is_more THEN
+            rows := eventlog._add_late_events();
+            is_more := rows >= 50000;
+        END IF;
+        action := 'counted %s events in the rollups';
+        RETURN;
+    END IF;
+    IF state.writers IS DISTINCT FROM '{}' THEN
+        -- Ordinary transactions are over in a moment; a long one is left to the next run.
+        WHILE NOT eventlog._writers_have_ended() LOOP
+            IF clock_timestamp() > deadline THEN
+                action := format('waits with the rollups for %s to end', eventlog._blockers());
+                is_more := false;
+                RETURN;
+            END IF;
+            PERFORM pg_sleep(0.05);
+        END LOOP;
+        is_more := true;
+        RETURN;
+    END IF;
+    rows := eventlog._roll_up();
+    is_more := true;
 END
 $$;

@@ -28,7 +28,7 @@ CREATE FUNCTION eventlog._phases() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT ARRAY['make partition', 'drop partition', 'apply retention', 'rewrite partition', 'trim']
+    SELECT ARRAY['make partition', 'roll up', 'drop partition', 'apply retention', 'rewrite partition', 'trim']
 $$;
 
 -- What a phase has to do now: the argument of each task, and a line that says it.
@@ -43,6 +43,10 @@ BEGIN
     WHEN 'make partition' THEN
         RETURN QUERY SELECT m.from_at::text, format('make the partition of %s until %s', m.from_at, m.until_at)
                        FROM eventlog._missing_partitions() m;
+    WHEN 'roll up' THEN
+        RETURN QUERY SELECT 'events', format('count events in the rollups, which reach until %s', s.rolled_until)
+                       FROM eventlog.rollup_state s
+                      WHERE s.rolled_until < eventlog._next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
                             format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
@@ -85,6 +89,8 @@ BEGIN
     WHEN 'make partition' THEN
         PERFORM eventlog._make_partition(task::timestamptz);
         action := format('made the partition of %s', task);
+    WHEN 'roll up' THEN
+        SELECT r.action, r.rows, r.is_more INTO action, rows, is_more FROM eventlog._roll_up_step() r;
     WHEN 'drop partition' THEN
         action := eventlog._drop_partition(task);
     WHEN 'apply retention' THEN
@@ -143,7 +149,7 @@ BEGIN
         SELECT * INTO result FROM eventlog._perform(phase, task);
         total := total + coalesce(result.rows, 0);
         is_over := NOT result.is_more;
-        IF is_over AND result.action IS NOT NULL THEN
+        IF is_over AND (total > 0 OR result.rows IS NULL) AND result.action IS NOT NULL THEN
             PERFORM eventlog._note_action(run, format(result.action, total), NULL);
         END IF;
         RETURN;
@@ -252,4 +258,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE eventlog.maintain(boolean) IS
-'Keeps the log in shape: makes partitions ahead, drops those past the log''s retention, applies the retention of tenants and names, and trims the quarantine, idempotency keys and producers. Commits after each step; notes the run in maintenance_runs. With dry_run it only tells, in NOTICEs, what it would do. Call it every few minutes as the log''s owner or a superuser, or have the background worker do so.';
+'Keeps the log in shape: makes partitions ahead, counts events in the rollups, drops those past the log''s retention, applies the retention of tenants and names, and trims the quarantine, idempotency keys and producers. Commits after each step; notes the run in maintenance_runs. With dry_run it only tells, in NOTICEs, what it would do. Call it every few minutes as the log''s owner or a superuser, or have the background worker do so.';

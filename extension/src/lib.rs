@@ -15,8 +15,10 @@
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `quarantine`, `partition` | what runs as the log's owner |
 //! | `launcher`, `worker`, `task` | the background worker, which calls `maintain()` |
+//! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
+mod activity;
 mod additions;
 mod array;
 mod batch;
@@ -32,10 +34,12 @@ mod event_type;
 mod guard;
 mod guc;
 mod hash_key;
+mod histogram;
 mod idempotency;
 mod insert;
 mod jsonb;
 mod launcher;
+mod late;
 mod log_event;
 mod log_events;
 mod numeric;
