@@ -78,6 +78,7 @@ impl Failure {
 
 /// How a step ended.
 #[derive(Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "nothing in shared memory can be boxed")]
 pub(crate) enum Outcome {
     /// Not yet, or its worker was killed or never started.
     Unknown,

@@ -140,8 +140,8 @@ fn maintain(database: pg_sys::Oid, owner: pg_sys::Oid) -> Outcome {
     // SAFETY: once in this process.
     unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(database, owner, flags) };
     settle_in(MAINTAIN);
-    // SAFETY: connected, and in no transaction.
     IS_AT_WORK.set(true);
+    // SAFETY: connected, and in no transaction.
     unsafe { execute_at_top_level(MAINTAIN) };
     IS_AT_WORK.set(false);
     FIRST_WARNING.get().map_or(Outcome::Maintained, Outcome::Failed)
@@ -238,7 +238,8 @@ unsafe extern "C-unwind" fn on_log(data: *mut pg_sys::ErrorData) {
     // SAFETY: PostgreSQL passes the message that it is about to log; its texts end in NUL.
     unsafe {
         let is_fatal = (*data).elevel == pg_sys::FATAL as c_int;
-        if !is_fatal && !((*data).elevel == pg_sys::WARNING as c_int && IS_AT_WORK.get()) {
+        let is_ours = (*data).elevel == pg_sys::WARNING as c_int && IS_AT_WORK.get();
+        if !(is_fatal || is_ours) {
             if let Some(next) = NEXT_LOG_HOOK.get() {
                 next(data);
             }
