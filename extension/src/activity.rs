@@ -131,9 +131,8 @@ fn retained(activity: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
     let periods = starts.len().saturating_sub(1);
     let width = periods + 1;
     let mut matrix = vec![0; periods * width];
-    let is_active = |set: &[u64], period: usize| {
-        (starts[period]..starts[period + 1]).any(|day| has(set, day))
-    };
+    let is_active =
+        |set: &[u64], period: usize| (starts[period]..starts[period + 1]).any(|day| has(set, day));
     for [first, returning] in read(activity) {
         let Some(cohort) = (0..periods).find(|period| is_active(&first, *period)) else { continue };
         matrix[cohort * width] += 1;

@@ -57,8 +57,7 @@ pub(crate) fn with_state<T: Default>(
     // SAFETY: the state of an aggregate is made here by its own step and nowhere else; `internal`
     // keeps SQL from passing another's.
     unsafe {
-        PgMemoryContexts::For(context)
-            .switch_to(|_| change(state.get_or_insert_default::<T>()));
+        PgMemoryContexts::For(context).switch_to(|_| change(state.get_or_insert_default::<T>()));
     }
     state
 }

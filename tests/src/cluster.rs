@@ -133,6 +133,11 @@ impl Cluster {
 
     /// A standby that follows this cluster.
     pub fn standby(&self) -> Self {
+        self.standby_with(&[])
+    }
+
+    /// A standby that follows this cluster, with these settings besides the harness's own.
+    pub fn standby_with(&self, settings: &[(&str, &str)]) -> Self {
         let folder = new_folder();
         run(program("pg_basebackup")
             .args(["-h"])
@@ -141,7 +146,8 @@ impl Cluster {
             .arg(folder.join("data")));
         // Without what pg_basebackup writes of TLS, which an older libpq on the machine refuses.
         let primary = format!("'host={} port=5432 user=postgres'", self.folder.display());
-        Self::adopt(folder, &[("primary_conninfo", &primary)])
+        let primary = [("primary_conninfo", primary.as_str())];
+        Self::adopt(folder, &[&primary, settings].concat())
     }
 
     fn adopt(folder: PathBuf, settings: &[(&str, &str)]) -> Self {
@@ -194,6 +200,11 @@ impl Cluster {
     /// Stops the server.
     pub fn stop(&self) {
         self.pg_ctl(&["stop", "-m", "fast"]);
+    }
+
+    /// Stops the server in one of the modes of `pg_ctl stop`: smart, fast, immediate.
+    pub fn stop_in_mode(&self, mode: &str) {
+        self.pg_ctl(&["stop", "-m", mode]);
     }
 
     /// Starts the server again.

@@ -28,3 +28,4 @@ mod sessions;
 mod tenant;
 mod upgrade;
 mod upgrade_live;
+mod worker;
