@@ -30,6 +30,7 @@ BEGIN
     PERFORM eventlog._create_event_types();
     PERFORM eventlog._create_other_tables();
     PERFORM eventlog._create_hygiene_tables();
+    PERFORM eventlog._create_erasure_tables();
     UPDATE eventlog.log_config c
        SET partition_interval = coalesce(create_log.partition_interval, c.partition_interval),
            retention          = coalesce(create_log.retention, c.retention),
@@ -76,7 +77,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'idempotency_keys', 'producers', 'tenant_roles',
-                        'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config']::name[])
+                        'enrichments', 'tenant_settings', 'hygiene_counts', 'erasures', 'log_config']::name[])
 $$;
 
 -- 55000 where create_log() was not called.

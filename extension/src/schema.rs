@@ -43,3 +43,9 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/150_hash_key.sql", name = "hash_key", requires = ["tenant_settings"]);
 extension_sql_file!("../sql/160_event_plan.sql", name = "event_plan", requires = ["hash_key"]);
+extension_sql_file!(
+    "../sql/185_forget_tables.sql",
+    name = "forget_tables",
+    requires = ["event_plan"]
+);
+extension_sql_file!("../sql/190_forget.sql", name = "forget", requires = ["forget_tables"]);
