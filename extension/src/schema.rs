@@ -48,4 +48,5 @@ extension_sql_file!(
     name = "forget_tables",
     requires = ["event_plan"]
 );
-extension_sql_file!("../sql/190_forget.sql", name = "forget", requires = ["forget_tables"]);
+extension_sql_file!("../sql/187_erase.sql", name = "erase", requires = ["forget_tables"]);
+extension_sql_file!("../sql/190_forget.sql", name = "forget", requires = ["erase"]);
