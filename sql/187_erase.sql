@@ -153,6 +153,10 @@ CREATE FUNCTION eventlog._erase_batch(
     INOUT stage integer, INOUT relation text, INOUT is_done boolean, INOUT since timestamptz)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
+-- Else the planner may rather read and sort a whole partition, for each batch of it; without JIT,
+-- which the high price of the sorts that are left would call in.
+SET enable_sort = off
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
