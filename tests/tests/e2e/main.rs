@@ -8,6 +8,8 @@ mod errors;
 mod event_plan;
 mod exactly_once;
 mod flights;
+mod forget;
+mod forget_runs;
 mod fuzz;
 mod guard;
 mod hash_key;
