@@ -49,22 +49,13 @@ pub(crate) fn ninety_days() -> (Db, Client) {
 pub(crate) fn make_rollups(superuser: &mut Client) {
     superuser
         .batch_execute(&format!(
-            "SET client_min_messages = error;
-             CREATE TABLE IF NOT EXISTS eventlog.thinned_partitions (partition_name name PRIMARY KEY, deleted_rows bigint NOT NULL);
-             CREATE TABLE IF NOT EXISTS eventlog.late_events (tenant_id uuid, id bigint, created_at timestamptz);
-             CREATE TABLE IF NOT EXISTS eventlog.hourly_counts (tenant_id uuid, hour timestamptz, name text, events bigint);
-             CREATE TABLE IF NOT EXISTS eventlog.daily_counts (tenant_id uuid, day date, name text, events bigint);
-             CREATE TABLE IF NOT EXISTS eventlog.daily_subjects (tenant_id uuid, day date, name text, subject text, events bigint);
-             CREATE TABLE IF NOT EXISTS eventlog.monthly_actors (tenant_id uuid, month date, name text, actor text, days bigint);
-             DO $$ DECLARE t regclass; BEGIN
-                 FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace AND relkind = 'r' AND relowner <> 'log_owner'::regrole LOOP
-                     EXECUTE format('ALTER TABLE %s OWNER TO log_owner', t); END LOOP; END $$;
-             INSERT INTO eventlog.monthly_actors
-             SELECT tenant_id, date_trunc('month', created_at)::date, name, actor, count(*) FROM eventlog.events GROUP BY 1, 2, 3, 4;
+            "INSERT INTO eventlog.monthly_actors
+             SELECT tenant_id, date_trunc('month', created_at)::date, name, actor, 1 FROM eventlog.events WHERE actor IS NOT NULL GROUP BY 1, 2, 3, 4;
              INSERT INTO eventlog.daily_counts
-             SELECT tenant_id, created_at::date, name, count(*) FROM eventlog.events GROUP BY 1, 2, 3;
-             INSERT INTO eventlog.hourly_counts SELECT tenant_id, day, name, events FROM eventlog.daily_counts;
-             INSERT INTO eventlog.daily_subjects VALUES ('{TENANT_A}', now(), 'ping', 's', 1), ('{TENANT_B}', now(), 'ping', 's', 1);
+             SELECT tenant_id, created_at::date, name, count(*), count(*), 0, 0, 0, 0, NULL FROM eventlog.events GROUP BY 1, 2, 3;
+             INSERT INTO eventlog.hourly_counts SELECT tenant_id, day, name, events, weighted_events, 0, 0, 0, 0, NULL FROM eventlog.daily_counts;
+             INSERT INTO eventlog.daily_subjects VALUES ('{TENANT_A}', now(), 'ping', 's', 1, 1, 0, 0, 0, 0, NULL, now(), now()),
+                                                        ('{TENANT_B}', now(), 'ping', 's', 1, 1, 0, 0, 0, 0, NULL, now(), now());
              INSERT INTO eventlog.late_events SELECT tenant_id, id, created_at FROM eventlog.events WHERE id % 7 = 0 OR actor = '{ERIN}'"
         ))
         .unwrap();
