@@ -196,7 +196,8 @@ fn a_tenant_is_found_nowhere_afterwards_and_its_roles_log_no_more() {
         .iter()
         .map(|(table, condition)| (table.to_string(), count(&mut client, table, condition)))
         .collect();
-    assert!(expected.iter().all(|(_, rows)| rows != "0"), "{expected:?}");
+    let is_filled = |(table, rows): &(String, String)| rows != "0" || table == "retention_progress";
+    assert!(expected.iter().all(is_filled), "{expected:?}");
     let others = rows_but(&mut client, &doomed);
 
     let dry_run = format!("forget_tenant('{TENANT_A}', dry_run => true)");
@@ -237,8 +238,14 @@ fn more_rows_than_a_batch_of_one_time_are_all_found() {
     let number = (32_000 + 20_000 + 90).to_string();
     assert_eq!(
         found,
-        [("events", &*number), ("idempotency_keys", &number), ("rejected_events", "0")]
-            .map(|(table, rows)| (table.to_owned(), rows.to_owned()))
+        [
+            ("events", &*number),
+            ("idempotency_keys", &number),
+            ("late_events", "0"),
+            ("monthly_actors", "0"),
+            ("rejected_events", "0")
+        ]
+        .map(|(table, rows)| (table.to_owned(), rows.to_owned()))
     );
     assert_eq!(count(&mut client, "events", "true"), others);
     assert_eq!(count(&mut client, "idempotency_keys", "true"), keys);
@@ -285,7 +292,7 @@ fn an_actor_is_found_in_the_quarantine_by_what_would_have_become_the_actor_and_i
     assert_eq!(count(&mut client, "rejected_events", "true"), "12");
     let found = erased(&mut client, &format!("forget_actor('{TENANT_A}', '17')"));
     assert_eq!(found[0], ("events".to_owned(), "1".to_owned()));
-    assert_eq!(found[2], ("rejected_events".to_owned(), "5".to_owned()));
+    assert!(found.contains(&("rejected_events".to_owned(), "5".to_owned())), "{found:?}");
     assert_eq!(count(&mut client, "rejected_events", "true"), "7");
     assert_eq!(count(&mut client, "events", "actor = '17'"), "1", "the other tenant's");
     // As a tenant of the caller's, and one that is longer than the quarantine keeps.
@@ -337,7 +344,7 @@ fn an_actor_is_found_under_its_hash_and_a_key_that_is_wrong_is_an_error_before_a
     let mut owner = db.connect("log_owner");
     let found = erased(&mut owner, &format!("forget_actor('{TENANT_A}', '{ERIN}')"));
     assert_eq!(found[0], ("events".to_owned(), "94".to_owned()));
-    assert_eq!(found[2], ("rejected_events".to_owned(), "2".to_owned()));
+    assert!(found.contains(&("rejected_events".to_owned(), "2".to_owned())), "{found:?}");
     let dump = run(shared().client("pg_dump").arg(&db.name));
     assert!(!dump.contains(ERIN) && !dump.contains(&hash));
     assert_eq!(count(&mut client, "events", "name = 'signed_up'"), "1");

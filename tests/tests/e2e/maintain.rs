@@ -57,10 +57,7 @@ fn partitions_are_made_ahead_and_dropped_once_they_are_past_retention_and_the_ru
     let reach = "SELECT covered_until > now() + interval '11 months' AND due = '{}' AND last_outcome = 'done' FROM eventlog.stat_maintenance";
     assert_eq!(text(&mut owner, reach), "t");
     assert_eq!(
-        text(
-            &mut owner,
-            "SELECT count(*) FROM eventlog.stat_partitions WHERE state = 'expired'"
-        ),
+        text(&mut owner, "SELECT count(*) FROM eventlog.stat_partitions WHERE state = 'expired'"),
         "0"
     );
     // Nothing is left to do, and the rollups still count what was dropped.
@@ -72,7 +69,11 @@ fn partitions_are_made_ahead_and_dropped_once_they_are_past_retention_and_the_ru
 fn a_dry_run_tells_what_a_run_would_do_and_changes_nothing() {
     let (db, mut owner) = aged();
     let told = eventlog_tests::db::shared()
-        .psql(&db.name, "log_owner", "CALL eventlog.maintain(); CALL eventlog.maintain(dry_run => true)")
+        .psql(
+            &db.name,
+            "log_owner",
+            "CALL eventlog.maintain(); CALL eventlog.maintain(dry_run => true)",
+        )
         .unwrap();
     assert!(!told.contains("would"), "{told}");
     fill(&mut owner, TENANT_A, "ping", 2, 10);
@@ -87,7 +88,12 @@ fn a_dry_run_tells_what_a_run_would_do_and_changes_nothing() {
         SELECT relname || pg_relation_size(oid) AS x FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace) s";
     let before = text(&mut owner, state);
     let due = rows(&mut owner, "SELECT unnest(due) FROM eventlog.stat_maintenance").concat();
-    for part in ["count events", "drop partition events_p", "delete events of tenant aaaaaaaa", "delete 1 rows of producers"] {
+    for part in [
+        "count events",
+        "drop partition events_p",
+        "delete events of tenant aaaaaaaa",
+        "delete 1 rows of producers",
+    ] {
         assert!(due.iter().any(|line| line.contains(part)), "{part}: {due:?}");
     }
     owner.batch_execute("CALL eventlog.maintain(dry_run => true)").unwrap();
@@ -102,10 +108,7 @@ fn the_retention_of_a_tenant_and_of_a_name_take_just_their_events_and_give_the_s
             fill(&mut owner, tenant, name, 2, 20_000);
         }
     }
-    let partition = text(
-        &mut owner,
-        "SELECT tableoid::regclass FROM eventlog.events LIMIT 1",
-    );
+    let partition = text(&mut owner, "SELECT tableoid::regclass FROM eventlog.events LIMIT 1");
     owner
         .batch_execute(&format!(
             "ANALYZE eventlog.events;
@@ -152,12 +155,19 @@ fn the_small_tables_are_trimmed() {
         ))
         .unwrap();
     maintain(&mut owner);
-    let count = |owner: &mut Client, of: &str| text(owner, &format!("SELECT count(*) FROM eventlog.{of}"));
-    assert_eq!(text(&mut owner, "SELECT count(*) || ' ' || min(reason) FROM eventlog.rejected_events"), "50 x100");
+    let count =
+        |owner: &mut Client, of: &str| text(owner, &format!("SELECT count(*) FROM eventlog.{of}"));
+    assert_eq!(
+        text(&mut owner, "SELECT count(*) || ' ' || min(reason) FROM eventlog.rejected_events"),
+        "50 x100"
+    );
     // The window of idempotency is a day.
     assert_eq!(count(&mut owner, "idempotency_keys"), "23");
     assert_eq!(count(&mut owner, "producers"), "3");
-    assert_eq!(text(&mut owner, "SELECT count(*) || ' ' || sum(events) FROM eventlog.hygiene_counts"), "90 900");
+    assert_eq!(
+        text(&mut owner, "SELECT count(*) || ' ' || sum(events) FROM eventlog.hygiene_counts"),
+        "90 900"
+    );
     let runs: u32 = count(&mut owner, "maintenance_runs").parse().unwrap();
     assert!(runs <= 101, "{runs}");
 }
@@ -172,7 +182,10 @@ fn a_key_is_kept_as_long_as_any_role_or_database_has_it_count() {
         ))
         .unwrap();
     db.superuser()
-        .batch_execute(&format!("LOAD 'eventlog'; ALTER DATABASE {} SET eventlog.idempotency_window = '3d'", db.name))
+        .batch_execute(&format!(
+            "LOAD 'eventlog'; ALTER DATABASE {} SET eventlog.idempotency_window = '3d'",
+            db.name
+        ))
         .unwrap();
     maintain(&mut owner);
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.idempotency_keys"), "3");
@@ -230,13 +243,16 @@ fn a_superuser_who_calls_works_as_the_owner_whatever_a_trigger_of_the_owners_tri
         .unwrap();
     superuser.batch_execute("CALL eventlog.maintain()").unwrap();
     assert_eq!(rows(&mut superuser, "TABLE eventlog.seen"), [["log_owner", "42501 42501 42501"]]);
-    assert_eq!(text(&mut superuser, "SELECT current_user || ' ' || current_setting('search_path')"), "postgres planted, pg_catalog");
     assert_eq!(
-        text(&mut superuser, "SELECT outcome FROM eventlog.maintenance_runs"),
-        "done"
+        text(&mut superuser, "SELECT current_user || ' ' || current_setting('search_path')"),
+        "postgres planted, pg_catalog"
     );
+    assert_eq!(text(&mut superuser, "SELECT outcome FROM eventlog.maintenance_runs"), "done");
     assert_eq!(
-        text(&mut superuser, "SELECT count(*) FROM pg_class c, eventlog._partitions p WHERE p.partition_oid OPERATOR(pg_catalog.=) c.oid AND c.relowner <> 'log_owner'::regrole"),
+        text(
+            &mut superuser,
+            "SELECT count(*) FROM pg_class c, eventlog._partitions p WHERE p.partition_oid OPERATOR(pg_catalog.=) c.oid AND c.relowner <> 'log_owner'::regrole"
+        ),
         "0"
     );
 }
@@ -253,7 +269,8 @@ fn a_step_that_fails_is_told_and_noted_and_the_others_are_done() {
         ))
         .unwrap();
     owner.batch_execute("CALL eventlog.maintain()").unwrap();
-    let run = rows(&mut owner, "SELECT outcome, failures[1] FROM eventlog.maintenance_runs").concat();
+    let run =
+        rows(&mut owner, "SELECT outcome, failures[1] FROM eventlog.maintenance_runs").concat();
     assert_eq!(run[0], "incomplete");
     assert!(run[1].contains(&partition) && run[1].contains("depend"), "{run:?}");
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.producers"), "0");
@@ -270,8 +287,15 @@ fn a_transaction_that_holds_the_log_is_waited_for_a_little_and_named() {
     reader.batch_execute("BEGIN; SELECT count(*) FROM eventlog.events").unwrap();
     owner.batch_execute("SET lock_timeout = '200ms'").unwrap();
     owner.batch_execute("CALL eventlog.maintain()").unwrap();
-    let failure = text(&mut owner, "SELECT failures[1] FROM eventlog.maintenance_runs ORDER BY id DESC LIMIT 1");
-    assert!(failure.starts_with("drop partition events_p") && failure.contains("blocked by locks of process"), "{failure}");
+    let failure = text(
+        &mut owner,
+        "SELECT failures[1] FROM eventlog.maintenance_runs ORDER BY id DESC LIMIT 1",
+    );
+    assert!(
+        failure.starts_with("drop partition events_p")
+            && failure.contains("blocked by locks of process"),
+        "{failure}"
+    );
     reader.batch_execute("COMMIT").unwrap();
     let actions = maintain(&mut owner);
     assert!(actions[0].starts_with("dropped partition"), "{actions:?}");
@@ -297,7 +321,10 @@ fn a_log_whose_partitions_end_in_the_past_accepts_events_of_all_forms() {
     assert_eq!(text(&mut member, written), "2");
     maintain(&mut owner);
     assert_eq!(
-        text(&mut owner, "SELECT covered_until > now() + interval '11 months' FROM eventlog.stat_log"),
+        text(
+            &mut owner,
+            "SELECT covered_until > now() + interval '11 months' FROM eventlog.stat_log"
+        ),
         "t"
     );
 }

@@ -103,19 +103,37 @@ fn a_crash_at_any_moment_of_maintenance_leaves_a_log_that_the_next_run_finishes(
         owner.batch_execute("SELECT eventlog.define_event('ping')").unwrap();
         fill(&mut owner);
         let total = text(&mut owner, "SELECT count(*) FROM eventlog.events");
-        let wait = Duration::from_millis(random.below(if round % 2 == 0 { 400 } else { 1500 }) as u64);
+        let wait =
+            Duration::from_millis(random.below(if round % 2 == 0 { 400 } else { 1500 }) as u64);
         let mut victim = cluster.connect("app", "log_owner");
-        let running = thread::spawn(move || victim.batch_execute("CALL eventlog.maintain()").is_ok());
+        let running =
+            thread::spawn(move || victim.batch_execute("CALL eventlog.maintain()").is_ok());
         thread::sleep(wait);
         cluster.crash();
         let finished = running.join().unwrap();
         let mut owner = cluster.connect("app", "log_owner");
         owner.batch_execute("CALL eventlog.maintain()").unwrap();
-        println!("round {round}: crash after {wait:?}, the run had {}", if finished { "ended" } else { "not ended" });
-        let last = rows(&mut owner, "SELECT outcome, failures FROM eventlog.maintenance_runs ORDER BY id DESC LIMIT 1");
+        println!(
+            "round {round}: crash after {wait:?}, the run had {}",
+            if finished { "ended" } else { "not ended" }
+        );
+        let last = rows(
+            &mut owner,
+            "SELECT outcome, failures FROM eventlog.maintenance_runs ORDER BY id DESC LIMIT 1",
+        );
         assert_eq!(last, [["done", "{}"]]);
-        assert_eq!(text(&mut owner, "SELECT sum(events) FROM eventlog.daily_counts d, eventlog.rollup_state s WHERE d.day < s.rolled_until"),
-            text(&mut owner, &format!("SELECT {total} - count(*) FROM eventlog.events e, eventlog.rollup_state s WHERE e.created_at >= s.rolled_until")));
+        assert_eq!(
+            text(
+                &mut owner,
+                "SELECT sum(events) FROM eventlog.daily_counts d, eventlog.rollup_state s WHERE d.day < s.rolled_until"
+            ),
+            text(
+                &mut owner,
+                &format!(
+                    "SELECT {total} - count(*) FROM eventlog.events e, eventlog.rollup_state s WHERE e.created_at >= s.rolled_until"
+                )
+            )
+        );
         let faults = "SELECT count(*) FROM eventlog.verify_rollups() WHERE NOT is_sealed";
         assert_eq!(text(&mut owner, faults), "0");
         let expired = format!(

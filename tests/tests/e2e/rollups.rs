@@ -13,7 +13,8 @@ use postgres::Client;
 const QUICK: &str = "CREATE OR REPLACE FUNCTION eventlog._next_watermark() RETURNS timestamptz LANGUAGE sql VOLATILE
     AS 'SELECT pg_catalog.clock_timestamp() - interval ''100 milliseconds'''";
 
-const TYPES: &str = "SELECT eventlog.define_event('ping', duration_key => 'ms', success_key => 'ok');
+const TYPES: &str =
+    "SELECT eventlog.define_event('ping', duration_key => 'ms', success_key => 'ok');
     SELECT eventlog.define_event('pong', error_key => 'error', count_subjects => false)";
 
 /// What the reports say, and what the rows do, in one statement: one snapshot.
@@ -28,16 +29,27 @@ const COMPARED: &str = "
       FROM (VALUES ('TENANT'::uuid)) AS one (t)";
 
 fn assert_exact(client: &mut Client, tenant: &str) {
-    let sql = COMPARED.replace("TENANT", tenant).replace("'infinity'::timestamptz - interval '0'", "'2100-01-01'");
+    let sql = COMPARED
+        .replace("TENANT", tenant)
+        .replace("'infinity'::timestamptz - interval '0'", "'2100-01-01'");
     let row = rows(client, &sql).concat();
-    assert_eq!((&row[0], &row[1], &row[2], &row[3]), (&row[4], &row[4], &row[5], &row[6]), "{row:?}");
+    assert_eq!(
+        (&row[0], &row[1], &row[2], &row[3]),
+        (&row[4], &row[4], &row[5], &row[6]),
+        "{row:?}"
+    );
 }
 
 fn event(random: &mut Random) -> String {
-    let subject = if random.one_in(3) { "NULL".to_owned() } else { format!("'s{}'", random.below(4)) };
-    let actor = if random.one_in(4) { "NULL".to_owned() } else { format!("'a{}'", random.below(30)) };
+    let subject =
+        if random.one_in(3) { "NULL".to_owned() } else { format!("'s{}'", random.below(4)) };
+    let actor =
+        if random.one_in(4) { "NULL".to_owned() } else { format!("'a{}'", random.below(30)) };
     match random.below(3) {
-        0 => format!("'pong', '{{\"error\": \"E{}\"}}', actor => {actor}, subject => {subject}", random.below(3)),
+        0 => format!(
+            "'pong', '{{\"error\": \"E{}\"}}', actor => {actor}, subject => {subject}",
+            random.below(3)
+        ),
         _ => format!(
             "'ping', '{{\"ms\": {}, \"ok\": {}}}', actor => {actor}, subject => {subject}",
             random.below(5000),
@@ -47,14 +59,25 @@ fn event(random: &mut Random) -> String {
 }
 
 /// One random thing that a writer does; how many events it committed.
-fn act(client: &mut Client, random: &mut Random, tenant: &str, number: usize, prepared: &Mutex<Vec<(String, u64)>>) -> u64 {
-    let log = |random: &mut Random| format!("SELECT eventlog.log_event('{tenant}', {});", event(random));
+fn act(
+    client: &mut Client,
+    random: &mut Random,
+    tenant: &str,
+    number: usize,
+    prepared: &Mutex<Vec<(String, u64)>>,
+) -> u64 {
+    let log =
+        |random: &mut Random| format!("SELECT eventlog.log_event('{tenant}', {});", event(random));
     let nap = Duration::from_millis(random.below(700) as u64);
     match random.below(10) {
         // A long transaction, which the watermark overtakes, in any isolation.
         0 | 1 => {
             let isolation = random.pick(&["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]);
-            client.batch_execute(&format!("BEGIN ISOLATION LEVEL {isolation}; SELECT count(*) FROM eventlog.event_types")).unwrap();
+            client
+                .batch_execute(&format!(
+                    "BEGIN ISOLATION LEVEL {isolation}; SELECT count(*) FROM eventlog.event_types"
+                ))
+                .unwrap();
             thread::sleep(nap);
             client.batch_execute(&(log(random) + &log(random))).unwrap();
             thread::sleep(nap / 2);
@@ -67,14 +90,21 @@ fn act(client: &mut Client, random: &mut Random, tenant: &str, number: usize, pr
             client.batch_execute("BEGIN").unwrap();
             thread::sleep(nap);
             client
-                .batch_execute(&format!("{} SAVEPOINT s; {} ROLLBACK TO s; {} COMMIT", log(random), log(random), log(random)))
+                .batch_execute(&format!(
+                    "{} SAVEPOINT s; {} ROLLBACK TO s; {} COMMIT",
+                    log(random),
+                    log(random),
+                    log(random)
+                ))
                 .unwrap();
             2
         }
         // Prepared now, ended by somebody later.
         3 => {
             let name = format!("{}_{number}_{}", tenant, random.bits());
-            client.batch_execute(&format!("BEGIN; {} PREPARE TRANSACTION '{name}'", log(random))).unwrap();
+            client
+                .batch_execute(&format!("BEGIN; {} PREPARE TRANSACTION '{name}'", log(random)))
+                .unwrap();
             prepared.lock().unwrap().push((name, 1));
             0
         }
@@ -125,34 +155,49 @@ fn whatever_writers_do_the_reports_count_each_event_once_at_every_moment() {
 
     thread::scope(|scope| {
         for number in 0..6 {
-            let (cluster, committed, prepared, is_over) = (&cluster, &committed, &prepared, &is_over);
+            let (cluster, committed, prepared, is_over) =
+                (&cluster, &committed, &prepared, &is_over);
             scope.spawn(move || {
                 let mut random = Random::new();
                 let which = number % 2;
                 let mut client = cluster.connect("app", "member");
                 while !is_over.load(Ordering::Relaxed) {
-                    let events = act(&mut client, &mut random, tenants[which], number, &prepared[which]);
+                    let events =
+                        act(&mut client, &mut random, tenants[which], number, &prepared[which]);
                     committed[which].fetch_add(events, Ordering::Relaxed);
                 }
             });
         }
         // Ends what was prepared, some time.
         {
-            let (cluster, committed, prepared, is_over) = (&cluster, &committed, &prepared, &is_over);
+            let (cluster, committed, prepared, is_over) =
+                (&cluster, &committed, &prepared, &is_over);
             scope.spawn(move || {
                 let mut random = Random::new();
                 let mut client = cluster.connect("app", "member");
                 loop {
                     let ends = is_over.load(Ordering::Relaxed);
-                    thread::sleep(Duration::from_millis(if ends { 1 } else { random.below(400) as u64 }));
+                    thread::sleep(Duration::from_millis(if ends {
+                        1
+                    } else {
+                        random.below(400) as u64
+                    }));
                     let which = random.below(2);
                     let next = prepared[which].lock().unwrap().pop();
                     if let Some((name, events)) = next {
                         let commits = !random.one_in(3);
-                        client.batch_execute(&format!("{} PREPARED '{name}'", if commits { "COMMIT" } else { "ROLLBACK" })).unwrap();
-                        committed[which].fetch_add(if commits { events } else { 0 }, Ordering::Relaxed);
+                        client
+                            .batch_execute(&format!(
+                                "{} PREPARED '{name}'",
+                                if commits { "COMMIT" } else { "ROLLBACK" }
+                            ))
+                            .unwrap();
+                        committed[which]
+                            .fetch_add(if commits { events } else { 0 }, Ordering::Relaxed);
                     } else if ends {
-                        if prepared.iter().all(|list| list.lock().unwrap().is_empty()) { break; }
+                        if prepared.iter().all(|list| list.lock().unwrap().is_empty()) {
+                            break;
+                        }
                     }
                 }
             });
@@ -202,7 +247,9 @@ fn whatever_writers_do_the_reports_count_each_event_once_at_every_moment() {
                         run.spawn(move || client.batch_execute("CALL eventlog.maintain()").is_ok());
                         if random.one_in(3) {
                             thread::sleep(Duration::from_millis(random.below(150) as u64));
-                            killer.batch_execute(&format!("SELECT pg_terminate_backend({pid})")).unwrap();
+                            killer
+                                .batch_execute(&format!("SELECT pg_terminate_backend({pid})"))
+                                .unwrap();
                         }
                     });
                 }
@@ -225,7 +272,9 @@ fn whatever_writers_do_the_reports_count_each_event_once_at_every_moment() {
     });
 
     for (tenant, committed) in tenants.iter().zip(&committed) {
-        let counted = format!("SELECT sum(events) FROM eventlog._counted('{tenant}', '2020-01-01', '2100-01-01', NULL, '1 day')");
+        let counted = format!(
+            "SELECT sum(events) FROM eventlog._counted('{tenant}', '2020-01-01', '2100-01-01', NULL, '1 day')"
+        );
         assert_eq!(text(&mut owner, &counted), committed.load(Ordering::Relaxed).to_string());
     }
     // Everything comes into the rollups once all has ended.
@@ -234,7 +283,10 @@ fn whatever_writers_do_the_reports_count_each_event_once_at_every_moment() {
         thread::sleep(Duration::from_millis(300));
     }
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.late_events"), "0");
-    assert_eq!(rows(&mut owner, "SELECT * FROM eventlog.verify_rollups()"), Vec::<Vec<String>>::new());
+    assert_eq!(
+        rows(&mut owner, "SELECT * FROM eventlog.verify_rollups()"),
+        Vec::<Vec<String>>::new()
+    );
     for tenant in tenants {
         assert_exact(&mut owner, tenant);
     }
@@ -266,14 +318,22 @@ fn an_event_for_an_hour_that_was_dropped_or_thinned_is_added_to_what_is_counted(
     owner.batch_execute(&old).unwrap();
     catch_up(&mut owner);
     // Thinned, then dropped, with more that comes in between and after.
-    owner.batch_execute(&format!("SELECT eventlog.set_tenant('{TENANT_A}', retention => '30 days')")).unwrap();
+    owner
+        .batch_execute(&format!("SELECT eventlog.set_tenant('{TENANT_A}', retention => '30 days')"))
+        .unwrap();
     catch_up(&mut owner);
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.events"), "0");
     owner.batch_execute(&old).unwrap();
     catch_up(&mut owner);
     owner.batch_execute("UPDATE eventlog.log_config SET retention = '60 days'").unwrap();
     catch_up(&mut owner);
-    assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog._partitions WHERE from_at < now() - interval '90 days'"), "0");
+    assert_eq!(
+        text(
+            &mut owner,
+            "SELECT count(*) FROM eventlog._partitions WHERE from_at < now() - interval '90 days'"
+        ),
+        "0"
+    );
     owner.batch_execute(&old).unwrap();
     let counted = format!(
         "SELECT sum(events), sum(weighted_events), sum(duration_sum), sum(duration_count),
@@ -284,7 +344,10 @@ fn an_event_for_an_hour_that_was_dropped_or_thinned_is_added_to_what_is_counted(
     assert_eq!(rows(&mut owner, &counted), [["30", "30", "300", "30", "10"]]);
     catch_up(&mut owner);
     assert_eq!(rows(&mut owner, &counted), [["30", "30", "300", "30", "10"]]);
-    assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.monthly_actors WHERE name = ''"), "10");
+    assert_eq!(
+        text(&mut owner, "SELECT count(*) FROM eventlog.monthly_actors WHERE name = ''"),
+        "10"
+    );
 }
 
 #[test]
@@ -301,7 +364,9 @@ fn sampled_events_are_weighted_back_and_numbers_no_double_holds_are_left_out() {
         ))
         .unwrap();
     owner
-        .batch_execute("SELECT eventlog.define_event('pong', duration_key => 'ms', error_key => 'error')")
+        .batch_execute(
+            "SELECT eventlog.define_event('pong', duration_key => 'ms', error_key => 'error')",
+        )
         .unwrap();
     catch_up(&mut owner);
     let counts = "SELECT name, weighted_events = 2 * events OR name = 'pong', duration_count, failures FROM eventlog.daily_counts ORDER BY name";
