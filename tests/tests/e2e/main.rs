@@ -26,3 +26,4 @@ mod secrets;
 mod sessions;
 mod tenant;
 mod worker;
+mod worker_gives_way;
