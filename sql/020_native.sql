@@ -140,6 +140,11 @@ AS 'MODULE_PATHNAME', 'guard_wrapper';
 COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
 'The check of the policy events_guard: applies the rules of event_types to a plain INSERT.';
 
+-- The rest of the transaction as the log's owner, for a caller with its rights.
+CREATE FUNCTION eventlog._become_owner() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'become_owner_wrapper';
+
 CREATE FUNCTION eventlog.late_event() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'late_event_wrapper';

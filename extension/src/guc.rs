@@ -224,7 +224,7 @@ pub(crate) fn init() {
     );
     GucRegistry::define_int_guc(
         c"eventlog.lock_timeout",
-        c"Sets how long making a missing partition may wait for a lock.",
+        c"Sets how long making a missing partition, or migrate_log(), may wait for a lock.",
         c"In milliseconds, 1 to 600000, default 5000; a shorter lock_timeout of the session counts.",
         &LOCK_TIMEOUT,
         1,

@@ -13,7 +13,7 @@
 //! | `registry`, `event_type` | the cached enum of event types |
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
-//! | `quarantine`, `partition` | what runs as the log's owner |
+//! | `quarantine`, `partition`, `owner_step` | what runs as the log's owner |
 //! | `launcher`, `worker`, `task` | the background worker, which calls `maintain()` |
 //! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
@@ -43,6 +43,7 @@ mod launcher;
 mod log_event;
 mod log_events;
 mod numeric;
+mod owner_step;
 mod parse;
 mod partition;
 mod payload;

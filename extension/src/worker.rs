@@ -3,8 +3,9 @@
 //! It comes in two processes, one after the other, because a process has one role for its whole
 //! life. The first connects as the bootstrap superuser, looks into the catalog whether there is a
 //! log and whose it is, and runs nothing that anybody else wrote. The second connects as the
-//! log's owner and calls `eventlog.maintain()`: a superuser who only did SET ROLE could be turned
-//! back into one by a trigger on the owner's tables, with RESET ROLE.
+//! log's owner and calls `eventlog.maintain()`. Before PostgreSQL 17 a role that may not log in
+//! cannot be given to a worker: then it stays the superuser, and maintain() works as the owner in a
+//! way that a trigger of the owner's cannot undo (`owner_step.rs`).
 //!
 //! Whatever goes wrong is told to the launcher (`launcher.rs`), which logs it once.
 
@@ -30,7 +31,6 @@ const CHECK: &CStr = c"
     SELECT e.oid IS NOT NULL,
            d.objid IS NOT NULL,
            c.relowner,
-           quote_ident(r.rolname)::text,
            coalesce(r.rolcanlogin OR current_setting('server_version_num')::int >= 170000, false)
       FROM (VALUES (1)) AS one
       LEFT JOIN pg_extension e ON e.extname = 'eventlog'
@@ -89,7 +89,7 @@ fn check(database: &Text<64>) -> Outcome {
     // superuser.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(name.as_ptr(), ptr::null(), 0) };
     settle_in(CHECK);
-    let (has_extension, has_maintain, owner, owner_name, can_connect) =
+    let (has_extension, has_maintain, owner, can_connect) =
         BackgroundWorker::transaction(|| {
             Spi::connect(|client| -> Result<_, pgrx::spi::Error> {
                 let row = client.select(CHECK, Some(1), &[])?.first();
@@ -97,8 +97,7 @@ fn check(database: &Text<64>) -> Outcome {
                     row.get::<bool>(1)?.unwrap_or(false),
                     row.get::<bool>(2)?.unwrap_or(false),
                     row.get::<pg_sys::Oid>(3)?,
-                    row.get::<String>(4)?.unwrap_or_default(),
-                    row.get::<bool>(5)?.unwrap_or(false),
+                    row.get::<bool>(4)?.unwrap_or(false),
                 ))
             })
         })
@@ -114,12 +113,9 @@ fn check(database: &Text<64>) -> Outcome {
         Fault::new(prerequisite, "the extension there is of a version without maintain()")
             .hint("type in that database: ALTER EXTENSION eventlog UPDATE;")
     } else if let Some(owner) = owner {
-        if can_connect {
-            // SAFETY: PostgreSQL's own variable.
-            return Outcome::Ready { database: unsafe { pg_sys::MyDatabaseId }, owner };
-        }
-        Fault::new(prerequisite, format!("the log's owner {owner_name} may not log in"))
-            .hint(format!("before PostgreSQL 17 a background worker needs it: ALTER ROLE {owner_name} LOGIN; pg_hba.conf still keeps others out"))
+        let role = if can_connect { owner } else { pg_sys::InvalidOid };
+        // SAFETY: PostgreSQL's own variable.
+        return Outcome::Ready { database: unsafe { pg_sys::MyDatabaseId }, owner: role };
     } else {
         Fault::new(prerequisite, "no log yet")
             .hint("type in that database: SELECT eventlog.create_log();")
