@@ -34,3 +34,4 @@ mod tenant;
 mod upgrade;
 mod upgrade_live;
 mod worker;
+mod worker_gives_way;
