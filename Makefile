@@ -60,19 +60,22 @@ test-server: install
 	$(test_env) cargo test --release $(tested) --test e2e --test writer
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
 
+# The fetched ones are of one day, as upgrades between majors want it: the machine's own may be newer
+# than the newest of them. It lends its build to the one of its major.
+own_major  = $(feature:pg%=%)
+lend       = fetched=$$(tests/bin/postgres-major $(own_major)); $(MAKE) install built= PG_CONFIG="$$fetched"
 tests := $(majors:%=test-%)
 .PHONY: $(tests)
 $(tests): test-%: setup-tests install ## run the tests on PostgreSQL NN (14 to 18), which is fetched
-	@config=$$(tests/bin/postgres-major $*); $(MAKE) test-server PG_CONFIG="$$config" OLDER='$(pg_config)'
+	@$(lend); config=$$(tests/bin/postgres-major $*); $(MAKE) test-server PG_CONFIG="$$config" OLDER="$$fetched"
 
 .PHONY: test-all
-test-all: setup-tests ## run the tests on PostgreSQL 14 to 18, and upgrades from each to each
+test-all: setup-tests ## run the tests on PostgreSQL 14 to 18, and upgrades from each to each later one
 	@older=; for major in $(majors); do \
-	    if [ "pg$$major" = '$(feature)' ]; then config='$(pg_config)' target=test; \
-	    else config=$$(tests/bin/postgres-major $$major) target=test-server; fi; \
-	    echo "== $$($$config --version)"; \
-	    $(MAKE) $$target PG_CONFIG="$$config" OLDER="$$older"; \
-	    older="$$older $$config"; \
+	    fetched=$$(tests/bin/postgres-major $$major); \
+	    if [ $$major = $(own_major) ]; then $(MAKE) test OLDER="$$older"; $(lend); \
+	    else $(MAKE) test-server PG_CONFIG="$$fetched" OLDER="$$older"; fi; \
+	    older="$$older $$fetched"; \
 	done
 
 .PHONY: setup-tests

@@ -69,17 +69,24 @@ fn pg_cron_runs_maintain_as_the_logs_owner_in_background_workers() {
             "CREATE EXTENSION pg_cron;
              ALTER ROLE log_owner NOLOGIN;
              CREATE ROLE log_keeper LOGIN IN ROLE log_owner;
+             GRANT USAGE ON SCHEMA cron TO log_owner;
              SELECT cron.schedule('by a superuser', '* * * * *', 'CALL eventlog.maintain()');
              SELECT cron.schedule_in_database('by a member', '* * * * *', 'CALL eventlog.maintain()', 'other', 'log_keeper');
-             SELECT cron.schedule_in_database('by the owner', '* * * * *', 'CALL eventlog.maintain()', 'app', 'log_owner');
-             SELECT cron.schedule_in_database('by a stranger', '* * * * *', 'CALL eventlog.maintain(true)', 'other', 'outsider')",
+             SELECT cron.schedule_in_database('by a stranger', '* * * * *', 'CALL eventlog.maintain(true)', 'other', 'outsider');
+             SET ROLE log_owner;
+             SELECT cron.schedule('by the owner', '* * * * *', 'CALL eventlog.maintain()');
+             RESET ROLE",
         )
         .unwrap();
+    // pg_cron logs in as the role of the job, which an owner that nobody logs in as forbids: here
+    // when the job is made (without a SQLSTATE of its own), above when it is run.
+    let own = "SELECT cron.schedule_in_database('x', '* * * * *', 'CALL eventlog.maintain()', 'other', 'log_owner')";
+    let error = superuser.batch_execute(own).expect_err("it may not log in");
+    assert!(error.as_db_error().expect("of the server").message().contains("can not log in"));
     assert_eq!(wait_until_ended(&mut superuser, "by a superuser"), "succeeded CALL");
     assert_eq!(wait_until_ended(&mut superuser, "by a member"), "succeeded CALL");
     assert_maintained_by_the_owner(&cluster, "app");
     assert_maintained_by_the_owner(&cluster, "other");
-    // pg_cron logs in as the role of the job, which an owner that nobody logs in as forbids.
     let refused = wait_until_ended(&mut superuser, "by the owner");
     assert!(refused.contains("not permitted to log in"), "{refused}");
     let refused = wait_until_ended(&mut superuser, "by a stranger");
