@@ -47,7 +47,8 @@ UNION ALL
 SELECT format('comment on %s: %s', n.relation, obj_description(n.oid, 'pg_class')) FROM named n WHERE obj_description(n.oid, 'pg_class') IS NOT NULL
 UNION ALL
 SELECT format('sequence %s start %s increment %s cycle %s owned by %s', n.relation, seqstart, seqincrement, seqcycle,
-              (SELECT refobjid::regclass || '.' || refobjsubid FROM pg_depend WHERE objid = seqrelid AND deptype IN ('a', 'i')))
+              (SELECT refobjid::regclass || '.' || refobjsubid FROM pg_depend
+                WHERE classid = 'pg_class'::regclass AND objid = seqrelid AND deptype IN ('a', 'i')))
   FROM pg_sequence JOIN named n ON n.oid = seqrelid
 ORDER BY 1";
 
