@@ -50,14 +50,14 @@ demo-stop: ## stop and remove the server that the demo left running
 
 .PHONY: test
 test: setup-tests install ## set up, build, install, and run all tests
-	$(test_env) cargo test --release $(tested)
+	$(test_env) cargo test --release --no-fail-fast $(tested)
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
 
 # On another PostgreSQL what meets a server runs, of the same build.
 .PHONY: test-server
 test-server: install
 	$(build_env) cargo build --release $(tested) --examples
-	$(test_env) cargo test --release $(tested) --test e2e --test writer
+	$(test_env) cargo test --release --no-fail-fast $(tested) --test e2e --test writer
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
 
 # The fetched ones are of one day, as upgrades between majors want it: the machine's own may be newer
