@@ -193,7 +193,8 @@ impl Cluster {
         cluster
     }
 
-    fn program(&self, name: &str) -> Command {
+    /// A program of its PostgreSQL, run as the server's user.
+    pub fn program(&self, name: &str) -> Command {
         program(&self.server, name)
     }
 

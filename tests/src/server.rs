@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 pub struct Server {
     bin_dir: PathBuf,
     library_dir: PathBuf,
+    share_dir: PathBuf,
     major: u32,
 }
 
@@ -45,6 +46,7 @@ impl Server {
         Server {
             bin_dir: ask("--bindir").into(),
             library_dir: ask("--pkglibdir").into(),
+            share_dir: ask("--sharedir").into(),
             major: major.and_then(|digits| digits.parse().ok()).expect("a number"),
         }
     }
@@ -57,6 +59,11 @@ impl Server {
     /// The folder of its programs.
     pub fn bin_dir(&self) -> &Path {
         &self.bin_dir
+    }
+
+    /// The folder of scripts of extensions.
+    pub fn extension_dir(&self) -> PathBuf {
+        self.share_dir.join("extension")
     }
 
     /// Whether a library of this name can be loaded: an output plugin, an extension. False only
