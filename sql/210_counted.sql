@@ -41,38 +41,37 @@ BEGIN
                 coalesce(since::text, 'null'), coalesce(until::text, 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'since => now() - interval ''30 days'', until => now()';
     END IF;
-    IF until - since > interval '3700 days' THEN
-        RAISE EXCEPTION 'the report spans % days, limit 3700', extract(day FROM until - since)
+    -- In numbers: the difference of two timestamps can be more than an interval holds.
+    IF extract(epoch FROM until) - extract(epoch FROM since) > 3700 * 86400 THEN
+        RAISE EXCEPTION 'the report spans % days, limit 3700',
+                trunc((extract(epoch FROM until) - extract(epoch FROM since)) / 86400)
             USING ERRCODE = 'program_limit_exceeded', HINT = 'a later since, or an earlier until';
     END IF;
 END
 $$;
 
--- The finest stretch that days of a time zone are made of: UTC's own, or hours, or quarters of an
--- hour where an offset is no whole hours (which only raw rows tell).
-CREATE FUNCTION eventlog._grain(time_zone text, since timestamptz, until timestamptz) RETURNS interval
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+-- When a day begins in a time zone. Where clocks are set back an hour at one o'clock, midnight comes
+-- twice, and PostgreSQL gives the second.
+CREATE FUNCTION eventlog._day_start(day date, time_zone text) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    at      timestamptz := since;
-    is_utc  boolean := true;
-    seconds numeric;
-BEGIN
-    IF time_zone IS NULL THEN
-        RAISE EXCEPTION 'time_zone must not be null' USING ERRCODE = 'null_value_not_allowed';
-    END IF;
-    -- An unknown zone is PostgreSQL's own error, 22023.
-    WHILE at < until + interval '30 days' LOOP
-        seconds := extract(epoch FROM (at AT TIME ZONE time_zone) - (at AT TIME ZONE 'UTC'));
-        IF seconds % 3600 <> 0 THEN
-            RETURN interval '15 minutes';
-        END IF;
-        is_utc := is_utc AND seconds = 0;
-        at := at + interval '30 days';
-    END LOOP;
-    RETURN CASE WHEN is_utc THEN interval '1 day' ELSE interval '1 hour' END;
-END
+    SELECT CASE WHEN ((m.at - interval '1 hour') AT TIME ZONE time_zone)::date = day THEN m.at - interval '1 hour' ELSE m.at END
+      FROM (SELECT day::timestamp AT TIME ZONE time_zone AS at) m
+$$;
+
+-- The longest stretch that all days of a span are made of, in a time zone: UTC's own days, or hours,
+-- or less where an offset is no whole hours (which only raw rows tell).
+CREATE FUNCTION eventlog._grain(time_zone text, first_day date, last_day date) RETURNS interval
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN bool_and(b.seconds % 86400 = 0) THEN interval '1 day'
+                WHEN bool_and(b.seconds % 3600 = 0) THEN interval '1 hour'
+                WHEN bool_and(b.seconds % 900 = 0) THEN interval '15 minutes'
+                ELSE interval '1 second' END
+      FROM (SELECT extract(epoch FROM eventlog._day_start(first_day + n, time_zone))
+              FROM generate_series(0, last_day - first_day + 1) AS n) AS b (seconds)
 $$;
 
 -- Counts of a tenant by name and by stretches of time, each at most a `grain` long, that together

@@ -20,17 +20,20 @@ DECLARE
     grain     interval;
 BEGIN
     PERFORM eventlog._check_span(since, until);
-    grain := eventlog._grain(time_zone, since, until);
+    IF time_zone IS NULL THEN
+        RAISE EXCEPTION 'time_zone must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    -- An unknown zone is PostgreSQL's own error, 22023.
     first_day := (since AT TIME ZONE time_zone)::date;
-    last_day := (until AT TIME ZONE time_zone - interval '1 microsecond')::date;
+    last_day := ((until - interval '1 microsecond') AT TIME ZONE time_zone)::date;
+    grain := eventlog._grain(time_zone, first_day, last_day);
     RETURN QUERY
     WITH counted AS MATERIALIZED (
         SELECT (c.at AT TIME ZONE time_zone)::date AS day, c.name, sum(c.weighted_events) AS events, sum(c.failures) AS failures
-          FROM eventlog._counted(tenant, first_day::timestamp AT TIME ZONE time_zone,
-                                 least(until, (last_day + 1)::timestamp AT TIME ZONE time_zone), names, grain) c
+          FROM eventlog._counted(tenant, eventlog._day_start(first_day, time_zone), until, names, grain) c
          GROUP BY 1, 2
     ), wanted AS (
-        SELECT unnest(names) AS name
+        SELECT n.name FROM unnest(names) AS n (name) WHERE n.name IS NOT NULL
          UNION
         SELECT c.name FROM counted c
     )
@@ -71,7 +74,7 @@ BEGIN
           FROM eventlog._counted(tenant, first_hour, until, names, '1 hour') c
          GROUP BY 1, 2
     ), wanted AS (
-        SELECT unnest(names) AS name
+        SELECT n.name FROM unnest(names) AS n (name) WHERE n.name IS NOT NULL
          UNION
         SELECT c.name FROM counted c
     )
@@ -113,7 +116,8 @@ BEGIN
         SELECT count(DISTINCT a.actor) INTO active
           FROM unnest(names) AS n (name),
                eventlog._active_days(tenant, first_day, (until + interval '1 day' - interval '1 microsecond')::date, n.name) a
-         WHERE a.days <> 0;
+         -- No name is the empty one, which _active_days() takes for any.
+         WHERE a.days <> 0 AND n.name <> '';
     END IF;
     RETURN QUERY
     SELECT coalesce(round(sum(c.weighted_events)), 0)::bigint, count(DISTINCT c.name), active,

@@ -14,10 +14,11 @@ AS $$
 DECLARE
     tenant    uuid := eventlog._report_tenant(active_actors.tenant_id);
     first     date := since - 29;
-    span_days integer := until - first;
+    span_days integer;
     activity  bytea;
 BEGIN
     PERFORM eventlog._check_span(since, until);
+    span_days := until - first;
     SELECT coalesce(eventlog._activity(a.actor, a.month - first, a.days, 0, span_days), '') INTO activity
       FROM eventlog._active_days(tenant, first, until, coalesce(active_actors.name, '')) a
      WHERE a.days <> 0;
@@ -62,6 +63,7 @@ BEGIN
     END IF;
     begins := date_trunc(period, coalesce(since::timestamp, CASE period WHEN 'day' THEN until - interval '14 days'
                                       WHEN 'week' THEN until - interval '11 weeks' ELSE until - interval '11 months' END))::date;
+    PERFORM eventlog._check_span(coalesce(since, begins), until);
     PERFORM eventlog._check_span(begins, until);
     starts := ARRAY(SELECT d::date FROM generate_series(begins::timestamp, until::timestamp - interval '1 day', ('1 ' || period)::interval) AS d);
     periods := cardinality(starts);

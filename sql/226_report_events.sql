@@ -38,6 +38,11 @@ DECLARE
     tenant uuid := eventlog._report_tenant(get_events.tenant_id);
 BEGIN
     PERFORM eventlog._check_row_limit(row_limit);
+    IF since IS NULL OR until IS NULL OR since > until THEN
+        RAISE EXCEPTION 'the report has no span: since is %, until is %',
+                coalesce(since::text, 'null'), coalesce(until::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'for all that there are: since => ''-infinity''';
+    END IF;
     IF (before_created_at IS NULL) <> (before_id IS NULL) THEN
         RAISE EXCEPTION 'before_created_at and before_id belong together'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'both of the last row of the page before';

@@ -1,5 +1,18 @@
 -- Reports of a product's own questions. Pairs and durations go by occurred_at, where the client told
--- it, since created_at is one value for a whole transaction.
+-- it, since created_at is one value for a whole transaction. Those that pair events (ingestion_stats,
+-- checkout_conversion, funnel) count rows: a sample of a pair's two names is no sample of pairs.
+
+CREATE FUNCTION eventlog._check_within(within interval) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF within IS NULL OR within <= '0'::interval THEN
+        RAISE EXCEPTION 'within is %, must be more than nothing', coalesce(within::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''7 days''';
+    END IF;
+END
+$$;
 
 CREATE FUNCTION eventlog.escalation_rate(
     since     timestamptz DEFAULT now() - interval '30 days',
@@ -16,7 +29,8 @@ BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
     SELECT n.conversations, n.escalated, round(n.escalated / nullif(n.conversations, 0)::numeric, 4),
-           n.conversations - n.escalated, round((n.conversations - n.escalated) / nullif(n.conversations, 0)::numeric, 4)
+           greatest(n.conversations - n.escalated, 0),
+           round(greatest(n.conversations - n.escalated, 0) / nullif(n.conversations, 0)::numeric, 4)
       FROM (SELECT (SELECT coalesce(round(sum(c.weighted_events)), 0)::bigint
                       FROM eventlog._counted(tenant, since, until, '{conversation_started}', '1 day') c) AS conversations,
                    (SELECT coalesce(round(sum(d.weight)), 0)::bigint
@@ -29,7 +43,7 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.escalation_rate(timestamptz, timestamptz, uuid) IS
-'Conversations started in a span (default the last 30 days), how many conversations were escalated in it, each counted once, and how many were deflected (not escalated). By created_at.';
+'Conversations started in a span (default the last 30 days), how many conversations were escalated in it, each counted once, and how many were deflected (the others). A conversation may have started before the span that it is escalated in. By created_at.';
 
 CREATE FUNCTION eventlog.deflection_rate(
     since     timestamptz DEFAULT now() - interval '30 days',
@@ -115,7 +129,8 @@ DECLARE
 BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
-    SELECT e.data ->> 'previousPlan', e.data ->> 'newPlan', e.data ->> 'status', count(*), min(e.created_at), max(e.created_at)
+    SELECT e.data ->> 'previousPlan', e.data ->> 'newPlan', e.data ->> 'status',
+           round(sum(coalesce(e.weight, 1)))::bigint, min(e.created_at), max(e.created_at)
       FROM eventlog.events e
      WHERE e.tenant_id = tenant AND e.name = 'plan_updated' AND e.created_at >= since AND e.created_at < until
      GROUP BY 1, 2, 3
@@ -142,10 +157,12 @@ DECLARE
     tenant uuid := eventlog._report_tenant(quota_friction.tenant_id);
 BEGIN
     PERFORM eventlog._check_span(since, until);
+    PERFORM eventlog._check_within(within);
     RETURN QUERY
-    SELECT q.quota_type, count(*), count(DISTINCT q.created_at::date), min(q.created_at), max(q.created_at),
-           count(*) FILTER (WHERE q.is_followed), round(count(*) FILTER (WHERE q.is_followed) / count(*)::numeric, 4)
-      FROM (SELECT e.data ->> 'quotaType' AS quota_type, e.created_at,
+    SELECT q.quota_type, round(sum(q.weight))::bigint, count(DISTINCT q.created_at::date), min(q.created_at), max(q.created_at),
+           coalesce(round(sum(q.weight) FILTER (WHERE q.is_followed)), 0)::bigint,
+           round((coalesce(sum(q.weight) FILTER (WHERE q.is_followed), 0) / sum(q.weight))::numeric, 4)
+      FROM (SELECT e.data ->> 'quotaType' AS quota_type, e.created_at, coalesce(e.weight, 1)::double precision AS weight,
                    EXISTS (SELECT FROM eventlog.events c
                             WHERE c.tenant_id = tenant AND c.name = 'checkout_completed'
                               AND c.created_at >= e.created_at AND c.created_at < e.created_at + within) AS is_followed
@@ -173,6 +190,7 @@ DECLARE
     tenant uuid := eventlog._report_tenant(checkout_conversion.tenant_id);
 BEGIN
     PERFORM eventlog._check_span(since, until);
+    PERFORM eventlog._check_within(within);
     RETURN QUERY
     SELECT c.plan, count(*), count(c.changed_at), round(count(c.changed_at) / count(*)::numeric, 4),
            round(percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM c.changed_at - c.at))::numeric, 3)
@@ -194,7 +212,8 @@ COMMENT ON FUNCTION eventlog.checkout_conversion(timestamptz, timestamptz, inter
 'Checkouts by plan in a span (default the last 90 days), and how many of them became a change to that plan within (default 1 day), and how fast. Order and durations by occurred_at, where it was given.';
 
 -- The steps of an actor in the order of time; a step counts from the first event after the step
--- before it. Each actor begins with its first event of the first step.
+-- before it. Each actor begins with its first event of the first step. Nothing is known of how many
+-- events each has, so loops are ruled out: they would take the square of the events.
 CREATE FUNCTION eventlog.funnel(
     steps     text[],
     within    interval    DEFAULT '7 days',
@@ -206,6 +225,7 @@ CREATE FUNCTION eventlog.funnel(
                  median_seconds numeric)
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -215,32 +235,35 @@ DECLARE
     reached_steps text;
 BEGIN
     PERFORM eventlog._check_span(since, until);
-    IF steps IS NULL OR cardinality(steps) NOT BETWEEN 1 AND most_steps OR array_position(steps, NULL) IS NOT NULL
-       OR array_ndims(steps) > 1 THEN
-        RAISE EXCEPTION 'a funnel has 1 to % steps, this has %', most_steps, coalesce(cardinality(steps)::text, 'none')
+    -- Of any dimensions and bounds, as a list from 1.
+    steps := ARRAY(SELECT s.name FROM unnest(steps) WITH ORDINALITY AS s (name, place) ORDER BY s.place);
+    IF cardinality(steps) NOT BETWEEN 1 AND most_steps OR array_position(steps, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a funnel has 1 to % steps, this has %', most_steps, cardinality(steps)
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'names of events, such as ''{conversation_started,message_sent}''';
     END IF;
-    IF within IS NULL OR within <= '0'::interval OR by IS NULL THEN
-        RAISE EXCEPTION 'within is %, by is %', coalesce(within::text, 'null'), coalesce(by, 'null')
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''7 days'', and actor, subject or a key of the payload';
+    PERFORM eventlog._check_within(within);
+    IF by IS NULL THEN
+        RAISE EXCEPTION 'by is null'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'actor, subject or a key of the payload';
     END IF;
     who := CASE by WHEN 'actor' THEN 'e.actor' WHEN 'subject' THEN 'e.subject' ELSE format('e.data ->> %L', by) END;
     -- One join after the other: the first event of the next step, not before the last one.
     SELECT string_agg(format(
-               ', s%1$s AS (SELECT p.who, p.began, p.at AS previous_at, p.id AS previous_id, n.at, n.id FROM s%2$s p
-                   CROSS JOIN LATERAL (SELECT e.at, e.id FROM event e WHERE e.who = p.who AND e.name = ($1)[%1$s]
+               ', s%1$s AS (SELECT DISTINCT ON (p.who) p.who, p.began, p.at AS previous_at, e.at, e.id
+                              FROM s%2$s p
+                              JOIN event e ON e.who = p.who AND e.name = ($1)[%1$s]
                                           AND (e.at, e.id) > (p.at, p.id) AND e.at < p.began + $2
-                                        ORDER BY e.at, e.id LIMIT 1) n)', k, k - 1), '' ORDER BY k)
+                             ORDER BY p.who, e.at, e.id)', k, k - 1), '' ORDER BY k)
       INTO reached_steps FROM generate_series(2, cardinality(steps)) AS k;
     RETURN QUERY EXECUTE format($sql$
         WITH event AS MATERIALIZED (
-            SELECT %1$s AS who, e.name, coalesce(e.occurred_at, e.created_at) AS at, e.id
+            SELECT %1$s AS who, e.name, coalesce(e.occurred_at, e.created_at) AS at, e.id, e.created_at
               FROM eventlog.events e
-             WHERE e.tenant_id = $3 AND e.name = ANY ($1) AND e.created_at >= $4 AND e.created_at < $5 AND %1$s IS NOT NULL
+             WHERE e.tenant_id = $3 AND e.name = ANY ($1) AND e.created_at >= $4 AND e.created_at < $5 + $2 AND %1$s IS NOT NULL
         ), s1 AS (
-            SELECT DISTINCT ON (e.who) e.who, e.at AS began, NULL::timestamptz AS previous_at, NULL::bigint AS previous_id, e.at, e.id
-              FROM event e WHERE e.name = ($1)[1] ORDER BY e.who, e.at, e.id
+            SELECT DISTINCT ON (e.who) e.who, e.at AS began, NULL::timestamptz AS previous_at, e.at, e.id
+              FROM event e WHERE e.name = ($1)[1] AND e.created_at < $5 ORDER BY e.who, e.at, e.id
         ) %2$s, counted AS (%3$s)
         SELECT c.step, ($1)[c.step], c.reached,
                round(c.reached / nullif(first_value(c.reached) OVER (ORDER BY c.step), 0)::numeric, 4),

@@ -15,10 +15,12 @@ DECLARE
     span_from  timestamptz;
     span_until   timestamptz;
 BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
     PERFORM eventlog._require_layout(2);
     SELECT s.rolled_until INTO watermark FROM eventlog.rollup_state s;
     -- Whole days, of partitions that are there; the day of the watermark as far as it goes.
-    SELECT greatest(min(p.from_at), date_trunc('day', since)) INTO span_from FROM eventlog._partitions p;
+    SELECT greatest(date_trunc('day', min(p.from_at) + interval '1 day' - interval '1 microsecond'), date_trunc('day', since))
+      INTO span_from FROM eventlog._partitions p;
     span_until := least(watermark, CASE WHEN isfinite(until) THEN date_trunc('day', until + interval '1 day' - interval '1 microsecond') ELSE until END);
     IF span_from IS NULL OR span_from >= span_until THEN
         RETURN;
@@ -79,4 +81,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.verify_rollups(timestamptz, timestamptz) IS
-'Counts the events of whole days in UTC anew and gives the rows of the rollups that differ: what was counted and what is found (of monthly_actors, the days as bits). is_sealed: retention or erasure took rows there, so that less is found than was counted. Of what the caller may read; reads all rows of the span.';
+'Counts the events of whole days in UTC anew and gives the rows of the rollups that differ: what was counted and what is found (of monthly_actors, the days as bits). is_sealed: retention or erasure took rows there, so that less is found than was counted. For the log''s owner; reads all rows of the span.';
