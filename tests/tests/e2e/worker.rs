@@ -376,3 +376,14 @@ fn the_session_is_the_owners_own_where_postgresql_can_give_it_to_a_worker() {
     let expected = if cluster::major_version() >= 17 { "log_owner" } else { "postgres" };
     assert_eq!(text(&mut client, last), expected);
 }
+
+#[test]
+fn an_owner_that_may_not_log_in_is_served_too() {
+    let cluster = preloaded("app");
+    db::create_log(&cluster, "app");
+    let mut client = cluster.connect("app", "postgres");
+    client.batch_execute("ALTER ROLE log_owner NOLOGIN").unwrap();
+    let runs = "SELECT count(*) FROM eventlog.maintenance_runs WHERE outcome = 'done'";
+    let former = count(&mut client, runs);
+    wait_for(&cluster, "runs of maintain()", || count(&mut client, runs) >= former + 2);
+}
