@@ -52,6 +52,8 @@ demo-stop: ## stop and remove the server that the demo left running
 test: setup-tests install ## set up, build, install, and run all tests
 	$(test_env) cargo test --release --no-fail-fast $(tested)
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
+	@$(MAKE) package
+	@PG_CONFIG='$(pg_config)' tests/bin/test-package target/package/eventlog-$(version)-$(feature)-*.tar.gz
 
 # On another PostgreSQL what meets a server runs, of the same build.
 .PHONY: test-server
@@ -105,6 +107,21 @@ scripts:
 	    head=$${upgrade#target/eventlog--}; \
 	    { cat "sql/upgrade/$$head"; sed -E -e '/^\\echo /d' -e 's/^CREATE (FUNCTION|PROCEDURE|AGGREGATE|VIEW) /CREATE OR REPLACE \1 /' sql/[0-9]*.sql; } > "$$upgrade"; \
 	done
+
+.PHONY: freeze
+freeze: scripts ## freeze the scripts of this version, on the day of its release
+	@for script in $(notdir $(scripts)); do \
+	    if [ -f "sql/released/$$script" ]; then \
+	        cmp -s "target/$$script" "sql/released/$$script" \
+	            || { echo "eventlog: $$script is released, and sql/ has changed since: raise default_version" >&2; exit 1; }; \
+	    else \
+	        cp "target/$$script" sql/released/ && (cd sql/released && sha256sum "$$script" >> SHA256SUMS) && echo "eventlog: sql/released/$$script"; \
+	    fi; \
+	done
+
+.PHONY: package
+package: build scripts ## make an archive that installs where nothing can be compiled
+	@extension/package/make-archive '$(pg_config)' '$(version)' '$(library)' $(control) $(scripts) $(released)
 
 .PHONY: uninstall
 uninstall: ## remove the extension from the PostgreSQL of PG_CONFIG

@@ -140,6 +140,11 @@ AS 'MODULE_PATHNAME', 'guard_wrapper';
 COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
 'The check of the policy events_guard: applies the rules of event_types to a plain INSERT.';
 
+-- The rest of the transaction as the log's owner, for a caller with its rights.
+CREATE FUNCTION eventlog._become_owner() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'become_owner_wrapper';
+
 CREATE FUNCTION eventlog.late_event() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'late_event_wrapper';
@@ -184,6 +189,31 @@ AS 'MODULE_PATHNAME', 'add_histograms_wrapper';
 CREATE FUNCTION eventlog._percentile(histogram double precision[], share double precision) RETURNS double precision
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'percentile_wrapper';
+
+-- Who was active on which day; extension/src/activity.rs says how it is kept.
+CREATE FUNCTION eventlog._activity_step(state internal, actor text, day_offset integer, first_days integer,
+                                        returning_days integer, days integer) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'activity_step_wrapper';
+
+CREATE FUNCTION eventlog._activity_final(state internal) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'activity_final_wrapper';
+
+CREATE AGGREGATE eventlog._activity(actor text, day_offset integer, first_days integer, returning_days integer,
+                                    days integer) (
+    SFUNC = eventlog._activity_step,
+    STYPE = internal,
+    FINALFUNC = eventlog._activity_final
+);
+
+CREATE FUNCTION eventlog._active_within(activity bytea, days_back integer, days integer) RETURNS integer[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'active_within_wrapper';
+
+CREATE FUNCTION eventlog._retained(activity bytea, starts integer[]) RETURNS integer[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'retained_wrapper';
 
 CREATE FUNCTION eventlog.registry_changed() RETURNS trigger
 LANGUAGE c

@@ -135,6 +135,9 @@ BEGIN
 
         EXECUTE format('CREATE TABLE eventlog.%I (LIKE eventlog.events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                        partition);
+        -- A superuser's import makes partitions too, and upkeep is the owner's.
+        EXECUTE format('ALTER TABLE eventlog.%I OWNER TO %s', partition,
+            (SELECT relowner::regrole FROM pg_class WHERE oid = 'eventlog.events'::regclass));
         PERFORM eventlog._close(format('eventlog.%I', partition)::regclass);
         PERFORM eventlog._ensure_append_only(format('eventlog.%I', partition)::regclass);
         IF end_at <= eventlog._announced_watermark() THEN

@@ -5,7 +5,17 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'erase_tenant_wrapper';
 
 COMMENT ON FUNCTION eventlog.erase_tenant() IS
-'Trigger on a table of tenants: erases the events and the quarantine of a tenant that is deleted, as the log''s owner. Its argument is the tenant''s key column.';
+'Trigger on a table of tenants: erases a tenant that is deleted, as forget_tenant() does but in one transaction and without a receipt, as the log''s owner. Its argument is the tenant''s key column.';
+
+CREATE FUNCTION eventlog._make_erase_trigger(tenants regclass, tenant_key name) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER eventlog_erase_tenant AFTER DELETE ON %s
+                        FOR EACH ROW EXECUTE FUNCTION eventlog.erase_tenant(%L)', tenants, tenant_key);
+END
+$$;
 
 CREATE FUNCTION eventlog.reference_tenants(
     tenants    regclass,
@@ -52,9 +62,10 @@ BEGIN
         -- Checks the rows that are there, under a lock that lets readers through.
         EXECUTE format('ALTER TABLE eventlog.events ADD CONSTRAINT events_tenant_id_fkey
                             FOREIGN KEY (tenant_id) REFERENCES %s (%I) ON DELETE CASCADE', tenants, tenant_key);
-    ELSIF method = 'trigger' THEN
-        EXECUTE format('CREATE TRIGGER eventlog_erase_tenant AFTER DELETE ON %s
-                            FOR EACH ROW EXECUTE FUNCTION eventlog.erase_tenant(%L)', tenants, tenant_key);
+    END IF;
+    -- With the foreign key too, which takes the events only.
+    IF method <> 'none' THEN
+        PERFORM eventlog._make_erase_trigger(tenants, tenant_key);
     END IF;
     UPDATE eventlog.log_config c SET
         tenants_table  = CASE WHEN method <> 'none' THEN (
@@ -66,7 +77,7 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.reference_tenants(regclass, text, name) IS
-'Ties the log to a table of tenants: foreign_key (a tenant must exist; deleting it erases its events; each insert pays for the check), trigger (deleting a tenant erases its events and quarantine; inserts pay nothing), or none (unties).';
+'Ties the log to a table of tenants, so that deleting a tenant erases it: foreign_key (a tenant must exist; each insert pays for the check), trigger (inserts pay nothing), or none (unties).';
 
 -- After DROP EXTENSION … CASCADE the trigger is gone, and create_log() puts it back.
 CREATE FUNCTION eventlog._ensure_tenants() RETURNS void
@@ -79,10 +90,10 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT config FROM eventlog.log_config;
     tenants := to_regclass(config.tenants_table);
-    IF config.tenants_method = 'trigger' AND tenants IS NOT NULL AND NOT EXISTS (
+    IF config.tenants_method IS NOT NULL AND tenants IS NOT NULL AND NOT EXISTS (
         SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant')
     THEN
-        PERFORM eventlog.reference_tenants(tenants, 'trigger', config.tenants_key);
+        PERFORM eventlog._make_erase_trigger(tenants, config.tenants_key);
     END IF;
 END
 $$;

@@ -43,20 +43,23 @@ $$;
 
 -- Takes every lock that a migration needs and that a writer could be in the way of, or gives them all
 -- back and tries again, so that a writer waits a moment at most and never dies of a deadlock: each try
--- is shorter than PostgreSQL's deadlock_timeout. The order is that in which the library reads.
+-- is shorter than PostgreSQL's deadlock_timeout. The order is that in which the library reads. All
+-- tries together last for the session's lock_timeout, or if it has none for eventlog.lock_timeout.
 CREATE FUNCTION eventlog._lock_for_migration() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    former      text    := eventlog._bound_lock_timeout();
-    -- 0 is for ever.
+    former      text    := current_setting('lock_timeout');
     longest_ms  integer := (SELECT nullif(setting, '0') FROM pg_settings WHERE name = 'lock_timeout');
     deadlock_ms integer := (SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout');
-    deadline    timestamptz := clock_timestamp() + longest_ms * interval '1 ms';
+    deadline    timestamptz;
     relation    name;
 BEGIN
-    PERFORM set_config('lock_timeout', greatest(least(200, deadlock_ms / 2, longest_ms), 1)::text, true);
+    -- Not a setting yet where the library is not loaded yet.
+    longest_ms := coalesce(longest_ms, (SELECT setting::integer FROM pg_settings WHERE name = 'eventlog.lock_timeout'), 5000);
+    deadline := clock_timestamp() + longest_ms * interval '1 ms';
+    PERFORM set_config('lock_timeout', greatest(least(200, deadlock_ms / 4, longest_ms), 1)::text, true);
     LOOP
         BEGIN
             PERFORM eventlog._lock_partitions();
@@ -71,7 +74,7 @@ BEGIN
             IF clock_timestamp() >= deadline THEN
                 RAISE EXCEPTION 'the log cannot be migrated now: a transaction holds its tables'
                     USING ERRCODE = 'lock_not_available',
-                          HINT = 'end it, or wait for longer: SET eventlog.lock_timeout = ''1min''; SELECT eventlog.migrate_log();';
+                          HINT = 'end it, or wait for longer: SET lock_timeout = ''1min''; SELECT eventlog.migrate_log();';
             END IF;
         END;
         -- Lets those through who waited behind this.
@@ -165,7 +168,7 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.migrate_log() IS
-'Brings the tables of a log that an older version made to the layout of this one, as the log''s owner, and returns its number; nothing to do where they have it. To be called after ALTER EXTENSION eventlog UPDATE. Writers wait for it a moment; where a long transaction is in the way it gives up after eventlog.lock_timeout (55P03), and nothing has changed.';
+'Brings the tables of a log that an older version made to the layout of this one, as the log''s owner, and returns its number; nothing to do where they have it. To be called after ALTER EXTENSION eventlog UPDATE. Writers wait for it a moment; where a long transaction is in the way it gives up after lock_timeout, or eventlog.lock_timeout, and nothing has changed (55P03).';
 
 -- For create_log(), which completes whatever log is there.
 CREATE FUNCTION eventlog._migrate_if_older() RETURNS void

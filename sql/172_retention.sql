@@ -95,16 +95,21 @@ BEGIN
 END
 $$;
 
--- Notes that a partition lost rows that were created before `until`.
-CREATE FUNCTION eventlog._note_thinned(partition_name name, rows bigint, until timestamptz) RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
+-- Notes that a partition lost rows that were created before `until`: maintain() rewrites it once it is
+-- closed, until then their bytes stay. A log of layout 1 has no place for the note.
+CREATE FUNCTION eventlog._note_thinned(partition regclass, rows bigint, until timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO eventlog.thinned_partitions AS t (partition_name, deleted_rows, sealed_until)
-    VALUES (partition_name, rows, until)
-    ON CONFLICT ON CONSTRAINT thinned_partitions_pkey
-    DO UPDATE SET deleted_rows = t.deleted_rows + EXCLUDED.deleted_rows,
-                  sealed_until = greatest(t.sealed_until, EXCLUDED.sealed_until)
+BEGIN
+    IF rows > 0 AND to_regclass('eventlog.thinned_partitions') IS NOT NULL THEN
+        INSERT INTO eventlog.thinned_partitions AS t (partition_name, deleted_rows, sealed_until)
+        SELECT c.relname, rows, until FROM pg_class c WHERE c.oid = partition
+        ON CONFLICT ON CONSTRAINT thinned_partitions_pkey
+        DO UPDATE SET deleted_rows = t.deleted_rows + EXCLUDED.deleted_rows,
+                      sealed_until = greatest(t.sealed_until, EXCLUDED.sealed_until);
+    END IF;
+END
 $$;
 
 -- Deletes up to 50,000 events that are past the retention of a tenant or of a name, of one
@@ -126,7 +131,7 @@ BEGIN
         RETURN 0;
     END IF;
     FOR partition IN
-        SELECT p.partition_name, p.until_at FROM eventlog._partitions p
+        SELECT p.partition_oid, p.partition_name, p.until_at FROM eventlog._partitions p
          WHERE p.from_at < rule.cutoff AND p.until_at > rule.thinned_until
          ORDER BY p.from_at
     LOOP
@@ -140,7 +145,7 @@ BEGIN
           USING until, most_rows;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         IF deleted > 0 THEN
-            PERFORM eventlog._note_thinned(partition.partition_name, deleted, until);
+            PERFORM eventlog._note_thinned(partition.partition_oid::regclass, deleted, until);
             RETURN deleted;
         END IF;
         -- This partition is done, should the next ones be interrupted.

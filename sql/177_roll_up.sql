@@ -115,6 +115,11 @@ CREATE FUNCTION eventlog._count_events(taken text, source text, since timestampt
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+-- Groups are hashed: the planner takes them for as many as rows and would sort all of these. Compiling
+-- costs more than it brings.
+SET enable_sort = off
+SET jit = off
 AS $$
 DECLARE
     measures constant text := '
@@ -138,31 +143,36 @@ DECLARE
                       duration_histogram = eventlog._add_histograms(r.duration_histogram, EXCLUDED.duration_histogram)';
     counted bigint;
 BEGIN
+    PERFORM set_config('work_mem', current_setting('maintenance_work_mem'), true);
+    -- OFFSET 0: what is measured in the payload is measured once.
     EXECUTE format($sql$
         WITH taken AS (%1$s),
         source AS NOT MATERIALIZED (%2$s),
         hourly AS MATERIALIZED (
-            SELECT e.tenant_id, date_bin('1 hour', e.created_at, '2000-01-01 00:00:00+00') AS hour, e.name, %3$s
-              FROM source e GROUP BY 1, 2, 3
+            SELECT e.tenant_id, e.hour, e.name, %3$s
+              FROM (SELECT m.tenant_id, date_bin('1 hour', m.created_at, '2000-01-01 00:00:00+00') AS hour, m.name,
+                           m.weight, m.has_failed, m.duration
+                      FROM source m OFFSET 0) e
+             GROUP BY 1, 2, 3
         ), hourly_counted AS (
             INSERT INTO eventlog.hourly_counts AS r SELECT h.* FROM hourly h
             ON CONFLICT ON CONSTRAINT hourly_counts_pkey %4$s
         ), daily_counted AS (
             INSERT INTO eventlog.daily_counts AS r
-            SELECT s.tenant_id, (s.hour AT TIME ZONE 'UTC')::date, s.name, %5$s FROM hourly s GROUP BY 1, 2, 3
+            SELECT s.tenant_id, s.hour::date, s.name, %5$s FROM hourly s GROUP BY 1, 2, 3
             ON CONFLICT ON CONSTRAINT daily_counts_pkey %4$s
         ), subjects_counted AS (
             INSERT INTO eventlog.daily_subjects AS r
-            SELECT e.tenant_id, (e.created_at AT TIME ZONE 'UTC')::date, e.name, e.subject, %3$s,
-                   min(e.created_at), max(e.created_at)
-              FROM source e WHERE e.subject IS NOT NULL AND e.count_subjects GROUP BY 1, 2, 3, 4
+            SELECT e.tenant_id, e.created_at::date, e.name, e.subject, %3$s, min(e.created_at), max(e.created_at)
+              FROM (SELECT m.tenant_id, m.created_at, m.name, m.subject, m.weight, m.has_failed, m.duration
+                      FROM source m WHERE m.subject IS NOT NULL AND m.count_subjects OFFSET 0) e
+             GROUP BY 1, 2, 3, 4
             ON CONFLICT ON CONSTRAINT daily_subjects_pkey %4$s,
                       first_at = least(r.first_at, EXCLUDED.first_at), last_at = greatest(r.last_at, EXCLUDED.last_at)
         ), active AS MATERIALIZED (
-            SELECT d.tenant_id, d.month, d.name, d.actor, bit_or(d.days) AS days
-              FROM (SELECT e.tenant_id, date_trunc('month', e.created_at AT TIME ZONE 'UTC')::date AS month, e.name, e.actor,
-                           1 << (extract(day FROM e.created_at AT TIME ZONE 'UTC')::integer - 1) AS days
-                      FROM source e WHERE e.actor IS NOT NULL) d
+            SELECT e.tenant_id, date_trunc('month', e.created_at)::date AS month, e.name, e.actor,
+                   bit_or(1 << (date_part('day', e.created_at)::integer - 1)) AS days
+              FROM source e WHERE e.actor IS NOT NULL
              GROUP BY 1, 2, 3, 4
         ), actors_counted AS (
             INSERT INTO eventlog.monthly_actors AS r
@@ -196,8 +206,8 @@ BEGIN
 END
 $$;
 
--- Counts the next stretch below the announced watermark: up to the end of its partition, or of the
--- watermark. How many events; null where there is nothing to do.
+-- Counts the next stretch below the announced watermark, up to the end of its partition; of a large
+-- one a day, since what is counted is kept in memory. How many events.
 CREATE FUNCTION eventlog._roll_up() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -207,7 +217,6 @@ DECLARE
     partition record;
     since     timestamptz;
     until     timestamptz;
-    tenants   uuid[];
     counted   bigint;
 BEGIN
     SELECT * INTO STRICT state FROM eventlog.rollup_state;
@@ -215,19 +224,18 @@ BEGIN
      WHERE p.until_at > state.rolled_until AND p.from_at < state.announced_until ORDER BY p.from_at LIMIT 1;
     IF NOT FOUND THEN
         UPDATE eventlog.rollup_state SET rolled_until = announced_until WHERE rolled_until < announced_until;
-        RETURN NULL;
+        RETURN 0;
     END IF;
     since := greatest(state.rolled_until, partition.from_at);
-    until := least(state.announced_until, partition.until_at);
-    -- A few hours are looked up tenant by tenant, more are read from one end to the other.
-    IF until - since <= interval '1 day' THEN
-        tenants := eventlog._tenants_in(partition.partition_oid);
-    END IF;
+    until := least(state.announced_until, partition.until_at,
+                   CASE WHEN (SELECT c.reltuples FROM pg_class c WHERE c.oid = partition.partition_oid) > 10000000
+                        THEN date_trunc('day', since + interval '1 day', 'UTC') END);
     counted := eventlog._count_events(
         'DELETE FROM eventlog.late_events l WHERE l.created_at >= $1 AND l.created_at < $2',
         'SELECT e.* FROM eventlog._measured_events() e WHERE e.created_at >= $1 AND e.created_at < $2'
-            || CASE WHEN tenants IS NULL THEN '' ELSE ' AND e.tenant_id = ANY ($3)' END,
-        since, until, tenants);
+            -- The indexes lead with the tenant.
+            || ' AND e.tenant_id = ANY ($3)',
+        since, until, eventlog._tenants_in(partition.partition_oid));
     UPDATE eventlog.rollup_state SET rolled_until = until;
     RETURN counted;
 END
@@ -253,8 +261,9 @@ BEGIN
 END
 $$;
 
--- The next of the steps above, each a transaction of its own.
-CREATE FUNCTION eventlog._roll_up_step(OUT action text, OUT rows bigint, OUT is_more boolean)
+-- One transaction of one of the steps: watermark, events, or late events. A watermark is announced
+-- once in a run.
+CREATE FUNCTION eventlog._roll_up_step(step text, OUT action text, OUT rows bigint, OUT is_more boolean)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -263,29 +272,29 @@ DECLARE
     deadline timestamptz := clock_timestamp() + interval '1 second';
 BEGIN
     SELECT * INTO STRICT state FROM eventlog.rollup_state;
-    IF state.announced_until = state.rolled_until THEN
-        is_more := eventlog._announce_watermark();
-        IF NOT is_more THEN
-            rows := eventlog._add_late_events();
-            is_more := rows >= 50000;
-        END IF;
+    rows := 0;
+    is_more := false;
+    IF step = 'watermark' THEN
+        PERFORM eventlog._announce_watermark();
+    ELSIF step = 'late events' THEN
+        rows := eventlog._add_late_events();
+        is_more := rows >= 50000;
+        action := 'counted %s late events in the rollups';
+    ELSIF state.announced_until > state.rolled_until THEN
         action := 'counted %s events in the rollups';
-        RETURN;
-    END IF;
-    IF state.writers IS DISTINCT FROM '{}' THEN
         -- Ordinary transactions are over in a moment; a long one is left to the next run.
-        WHILE NOT eventlog._writers_have_ended() LOOP
+        WHILE state.writers IS DISTINCT FROM '{}' AND NOT eventlog._writers_have_ended() LOOP
             IF clock_timestamp() > deadline THEN
-                action := format('waits with the rollups for %s to end', eventlog._blockers());
-                is_more := false;
+                action := format('waits with the rollups for %s', eventlog._blockers());
+                rows := NULL;
                 RETURN;
             END IF;
             PERFORM pg_sleep(0.05);
         END LOOP;
-        is_more := true;
-        RETURN;
+        IF state.writers IS NOT DISTINCT FROM '{}' THEN
+            rows := eventlog._roll_up();
+        END IF;
+        is_more := EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until);
     END IF;
-    rows := eventlog._roll_up();
-    is_more := true;
 END
 $$;

@@ -1,25 +1,34 @@
 -- maintain(): keeps the log in shape. It commits after each step, so that no lock is held longer
 -- than one step needs it; a step that was interrupted is found due again by the next run.
 
--- Begins a transaction of maintenance, or of erasure: as the log's owner, since a superuser would
--- run the owner's own triggers with rights that are not theirs, and with names that mean what they
--- say. Both settings end with the transaction. One such transaction at a time.
+-- Begins a transaction of a procedure that commits: as the log's owner, with names that mean what
+-- they say, and with bounded waits for locks. All of it ends with the transaction. No SET clause here:
+-- it would undo that on return.
 CREATE FUNCTION eventlog._begin_step() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
-DECLARE
-    owner pg_catalog.name;
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM eventlog._become_owner();
+    PERFORM eventlog._bound_lock_timeout();
+END
+$$;
+
+-- Waits for the step of maintenance, or of an erasure, that runs now: one at a time.
+CREATE FUNCTION eventlog._lock_maintenance() RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('eventlog maintain', 0))
+$$;
+
+CREATE FUNCTION eventlog._check_maintain() RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
     PERFORM eventlog._require_owner(current_user::regrole);
     PERFORM eventlog._require_layout(2);
-    owner := (SELECT r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-               WHERE c.oid = 'eventlog.events'::regclass);
-    IF current_user <> owner THEN
-        PERFORM set_config('role', owner, true);
-    END IF;
-    PERFORM eventlog._bound_lock_timeout();
-    PERFORM pg_advisory_xact_lock(hashtextextended('eventlog maintain', 0));
 END
 $$;
 
@@ -44,8 +53,13 @@ BEGIN
         RETURN QUERY SELECT m.from_at::text, format('make the partition of %s until %s', m.from_at, m.until_at)
                        FROM eventlog._missing_partitions() m;
     WHEN 'roll up' THEN
-        RETURN QUERY SELECT 'events', format('count events in the rollups, which reach until %s', s.rolled_until)
+        RETURN QUERY SELECT t.task, format(t.description, s.rolled_until)
                        FROM eventlog.rollup_state s
+                      CROSS JOIN (VALUES ('watermark', 'announce the next watermark of the rollups'),
+                                         ('events', 'count events in the rollups, which reach until %s')) AS t (task, description)
+                      WHERE s.rolled_until < eventlog._next_watermark()
+                      UNION ALL
+                     SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
                       WHERE s.rolled_until < eventlog._next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
@@ -90,7 +104,7 @@ BEGIN
         PERFORM eventlog._make_partition(task::timestamptz);
         action := format('made the partition of %s', task);
     WHEN 'roll up' THEN
-        SELECT r.action, r.rows, r.is_more INTO action, rows, is_more FROM eventlog._roll_up_step() r;
+        SELECT r.action, r.rows, r.is_more INTO action, rows, is_more FROM eventlog._roll_up_step(task) r;
     WHEN 'drop partition' THEN
         action := eventlog._drop_partition(task);
     WHEN 'apply retention' THEN
@@ -217,6 +231,11 @@ DECLARE
     task  pg_catalog.text;
     step  pg_catalog.record;
 BEGIN
+    PERFORM eventlog._check_maintain();
+    -- In a transaction block this is 2D000, before anything is done. What another step committed must
+    -- be seen whatever isolation the session prefers.
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     IF eventlog._is_maintained_by_another() THEN
         RAISE NOTICE 'another maintain() is at work, or an erasure';
         RETURN;
@@ -232,13 +251,17 @@ BEGIN
     COMMIT;
 
     FOREACH phase IN ARRAY eventlog._phases() LOOP
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         PERFORM eventlog._begin_step();
         tasks := ARRAY(SELECT d.task FROM eventlog._due(phase) AS d);
         COMMIT;
         FOREACH task IN ARRAY tasks LOOP
             SELECT 0 AS attempt, 0::pg_catalog.int8 AS total INTO step;
             LOOP
+                COMMIT;
+                SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
                 PERFORM eventlog._begin_step();
+                PERFORM eventlog._lock_maintenance();
                 SELECT a.* INTO step FROM eventlog._attempt(run, phase, task, step.attempt, step.total) AS a;
                 COMMIT;
                 IF step.warning IS NOT NULL THEN
@@ -249,8 +272,10 @@ BEGIN
                 PERFORM pg_catalog.pg_sleep(step.pause);
             END LOOP;
         END LOOP;
+        COMMIT;
     END LOOP;
 
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     PERFORM eventlog._begin_step();
     PERFORM eventlog._finish_run(run);
     COMMIT;

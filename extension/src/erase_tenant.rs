@@ -1,5 +1,5 @@
-//! The trigger on the application's table of tenants: a tenant that is deleted takes its events, its
-//! quarantine, its counts and settings and its idempotency keys along.
+//! The trigger on the application's table of tenants: a tenant that is deleted takes along what
+//! `forget_tenant()` would erase (`sql/190_forget.sql` has the list).
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
@@ -10,25 +10,8 @@ use crate::registry;
 use crate::spi::{As, Kept, Mode, Params, Session};
 
 thread_local! {
-    static EVENTS: Kept = const { Kept::new(
-        c"DELETE FROM eventlog.events WHERE tenant_id OPERATOR(pg_catalog.=) $1",
-        &[pg_sys::UUIDOID],
-    ) };
-    static REJECTED: Kept = const { Kept::new(
-        c"DELETE FROM eventlog.rejected_events
-           WHERE tenant_id OPERATOR(pg_catalog.=) $1 OR claimed_tenant_id OPERATOR(pg_catalog.=) $1",
-        &[pg_sys::UUIDOID],
-    ) };
-    static COUNTS: Kept = const { Kept::new(
-        c"DELETE FROM eventlog.hygiene_counts WHERE tenant_id OPERATOR(pg_catalog.=) $1",
-        &[pg_sys::UUIDOID],
-    ) };
-    static SETTINGS: Kept = const { Kept::new(
-        c"DELETE FROM eventlog.tenant_settings WHERE tenant_id OPERATOR(pg_catalog.=) $1",
-        &[pg_sys::UUIDOID],
-    ) };
-    static KEYS: Kept = const { Kept::new(
-        c"DELETE FROM eventlog.idempotency_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1",
+    static ERASE: Kept = const { Kept::new(
+        c"SELECT eventlog._erase_tenant_rows($1)",
         &[pg_sys::UUIDOID],
     ) };
 }
@@ -53,10 +36,8 @@ fn erase_tenant<'a>(
         };
         let session = Session::begin();
         let _owner = As::role(log.owner);
-        for plan in [&EVENTS, &REJECTED, &COUNTS, &SETTINGS, &KEYS] {
-            let params = Params::new([Some(uuid_datum(tenant.as_bytes()))]);
-            plan.with(|plan| plan.execute(&session, Mode::Write, params));
-        }
+        let params = Params::new([Some(uuid_datum(tenant.as_bytes()))]);
+        ERASE.with(|plan| plan.execute(&session, Mode::Write, params));
     }
     Ok(None)
 }

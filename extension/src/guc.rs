@@ -3,12 +3,13 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 
-use crate::registry;
 use crate::tenant::{self, TenantSetting};
+use crate::{launcher, registry};
 
 /// Where a connection's tenant comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PostgresGucEnum)]
@@ -42,6 +43,8 @@ static REDACT_KEYS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>:
 static HASH_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static MAX_CLOCK_AHEAD: GucSetting<i32> = GucSetting::<i32>::new(300);
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
+static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(300);
 
 thread_local! {
     /// `eventlog.tenant_id` as it was last assigned: reading a string setting costs 30 ns and an
@@ -94,6 +97,41 @@ pub(crate) fn tenant_claim() -> String {
     TENANT_CLAIM
         .get()
         .map_or_else(|| "tenant_id".to_owned(), |claim| claim.to_string_lossy().into_owned())
+}
+
+/// The databases that the background worker serves.
+pub(crate) fn databases() -> Vec<CString> {
+    let list = DATABASES.get().unwrap_or_default();
+    // The hook below let nothing else in.
+    launcher::parse_databases(list.to_bytes()).unwrap_or_default()
+}
+
+pub(crate) fn maintenance_interval() -> Duration {
+    Duration::from_secs(MAINTENANCE_INTERVAL.get().unsigned_abs().into())
+}
+
+/// Refuses a list that cannot be read, with the reason as DETAIL.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn check_databases(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: PostgreSQL passes a place that holds a string that ends in NUL, or NULL; it shows
+    // the detail before the memory context ends that is current here.
+    unsafe {
+        if (*value).is_null() {
+            return true;
+        }
+        let Err(reason) = launcher::parse_databases(CStr::from_ptr(*value).to_bytes()) else {
+            return true;
+        };
+        let reason = CString::new(reason).unwrap_or_default();
+        pg_sys::GUC_check_errdetail_string = pg_sys::pstrdup(reason.as_ptr());
+        let hint = c"write names with commas between them, in double quotes where a name has a comma, a quote or a space at an end";
+        pg_sys::GUC_check_errhint_string = pg_sys::pstrdup(hint.as_ptr());
+    }
+    false
 }
 
 /// Runs inside `SET` and at the end of transactions, where nothing may fail: it only parses.
@@ -186,7 +224,7 @@ pub(crate) fn init() {
     );
     GucRegistry::define_int_guc(
         c"eventlog.lock_timeout",
-        c"Sets how long making a missing partition may wait for a lock.",
+        c"Sets how long making a missing partition, or migrate_log(), may wait for a lock.",
         c"In milliseconds, 1 to 600000, default 5000; a shorter lock_timeout of the session counts.",
         &LOCK_TIMEOUT,
         1,
@@ -194,8 +232,29 @@ pub(crate) fn init() {
         GucContext::Suset,
         GucFlags::UNIT_MS,
     );
+    GucRegistry::define_int_guc(
+        c"eventlog.maintenance_interval",
+        c"Sets how often the background worker calls maintain().",
+        c"In seconds, 1 to 2592000 (30 days), default 300: from the beginning of a run to the next one's.",
+        &MAINTENANCE_INTERVAL,
+        1,
+        2_592_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
     // SAFETY: the hooks have the signature PostgreSQL wants, are guarded, and cannot fail.
     unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"eventlog.databases",
+            c"Sets the databases whose log the background worker maintains.",
+            c"A list with commas, default empty; the library must be in shared_preload_libraries.",
+            &DATABASES,
+            GucContext::Sighup,
+            GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32),
+            Some(check_databases),
+            None,
+            None,
+        );
         GucRegistry::define_string_guc_with_hooks(
             c"eventlog.tenant_id",
             c"Sets the tenant of this connection, where eventlog.tenant_source is setting.",

@@ -187,17 +187,40 @@ fn read(file: &mut File) -> Result<Hmac<Sha256>, Fault> {
     }
 }
 
+/// 42501 for a caller without the rights of the log's owner.
+fn require_owner(log: &registry::Log) -> Result<(), Fault> {
+    if log.caller().is_owner {
+        return Ok(());
+    }
+    Err(Fault::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "permission denied: the hash key is the log owner's",
+    ))
+}
+
 /// What tells the key in the file from others: for `accept_hash_key()`, by the log's owner.
 #[pg_extern(sql = false)]
 fn hash_key_id() -> String {
     let id = registry::current().and_then(|log| {
-        if !log.caller().is_owner {
-            return Err(Fault::new(
-                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                "permission denied: the hash key is the log owner's",
-            ));
-        }
+        require_owner(&log)?;
         Ok(load()?.0)
     });
     id.unwrap_or_else(|fault| fault.raise())
+}
+
+/// The keyed hash of an actor, for an erasure that looks for both; nothing where the log never had
+/// a key. The owner's: whoever may hash can try out who a hash is.
+#[pg_extern(sql = false)]
+fn hash_actor(actor: Option<&str>) -> Option<String> {
+    let hash = registry::current().and_then(|log| {
+        require_owner(&log)?;
+        match actor {
+            Some(actor) if log.hash_key.accepted.is_some() => {
+                let hash = log.hash_key.hash(actor)?;
+                Ok(Some(String::from_utf8_lossy(&hash).into_owned()))
+            }
+            _ => Ok(None),
+        }
+    });
+    hash.unwrap_or_else(|fault| fault.raise())
 }

@@ -44,21 +44,20 @@ fn value_of(bucket: i32) -> f64 {
 }
 
 /// The state of an aggregate, made where it lives until the aggregate is over.
-fn with_state(
+pub(crate) fn with_state<T: Default>(
     state: Internal,
     fcinfo: pg_sys::FunctionCallInfo,
-    change: impl FnOnce(&mut Histogram),
+    change: impl FnOnce(&mut T),
 ) -> Internal {
     let mut state = state;
     let mut context: pg_sys::MemoryContext = std::ptr::null_mut();
     // SAFETY: PostgreSQL passes a valid fcinfo; the context is set where the call is an aggregate's.
     let is_aggregate = unsafe { pg_sys::AggCheckCallContext(fcinfo, &raw mut context) } != 0;
     assert!(is_aggregate, "called outside of an aggregate");
-    // SAFETY: the state of these aggregates is a Histogram, made here and nowhere else; `internal`
-    // keeps SQL from passing another.
+    // SAFETY: the state of an aggregate is made here by its own step and nowhere else; `internal`
+    // keeps SQL from passing another's.
     unsafe {
-        PgMemoryContexts::For(context)
-            .switch_to(|_| change(state.get_or_insert_default::<Histogram>()));
+        PgMemoryContexts::For(context).switch_to(|_| change(state.get_or_insert_default::<T>()));
     }
     state
 }
@@ -71,7 +70,7 @@ fn histogram_step(
     weight: Option<f64>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
-    with_state(state, fcinfo, |histogram| {
+    with_state(state, fcinfo, |histogram: &mut Histogram| {
         if let (Some(value), Some(weight)) = (value, weight) {
             *histogram.0.entry(bucket_of(value)).or_default() += weight;
         }
@@ -85,7 +84,7 @@ fn merge_histograms_step(
     pairs: Option<Array<'_, f64>>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
-    with_state(state, fcinfo, |histogram| {
+    with_state(state, fcinfo, |histogram: &mut Histogram| {
         if let Some(pairs) = pairs {
             histogram.merge(&pairs);
         }

@@ -13,10 +13,12 @@
 //! | `registry`, `event_type` | the cached enum of event types |
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
-//! | `quarantine`, `partition` | what runs as the log's owner |
-//! | `late`, `histogram` | what the rollups need of the library |
+//! | `quarantine`, `partition`, `owner_step` | what runs as the log's owner |
+//! | `launcher`, `worker`, `task` | the background worker, which calls `maintain()` |
+//! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
+mod activity;
 mod additions;
 mod array;
 mod batch;
@@ -37,9 +39,11 @@ mod idempotency;
 mod insert;
 mod jsonb;
 mod late;
+mod launcher;
 mod log_event;
 mod log_events;
 mod numeric;
+mod owner_step;
 mod parse;
 mod partition;
 mod payload;
@@ -52,10 +56,12 @@ mod sampling;
 mod schema;
 mod spi;
 mod tally;
+mod task;
 mod tenant;
 mod tenant_settings;
 mod try_log_event;
 mod validate_event;
+mod worker;
 
 // pgrx 0.18.1 lets `version` overwrite `name` in the short form: both are spelled out.
 #[cfg(feature = "pg18")]
@@ -69,4 +75,9 @@ pub extern "C-unwind" fn _PG_init() {
     guc::init();
     registry::init();
     quota::init();
+    // SAFETY: PostgreSQL's own variable.
+    if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
+        task::init();
+        launcher::init();
+    }
 }

@@ -1,6 +1,7 @@
 //! The SQL files in their order, for those who install with cargo-pgrx.
 //!
 //! The Makefile concatenates `sql/[0-9]*.sql` by name; cargo-pgrx needs them listed and chained.
+//! (Scripts that upgrade from older versions are the Makefile's alone: `make scripts`.)
 //! A new file is one more line, which requires the line before it. (`extension/sql` is a symbolic
 //! link to the folder, because the paths must not leave the crate.)
 
@@ -55,3 +56,37 @@ extension_sql_file!("../sql/176_rollup_tables.sql", name = "rollup_tables", requ
 extension_sql_file!("../sql/177_roll_up.sql", name = "roll_up", requires = ["rollup_tables"]);
 extension_sql_file!("../sql/180_maintain.sql", name = "maintain", requires = ["roll_up"]);
 extension_sql_file!("../sql/182_stat.sql", name = "stat", requires = ["maintain"]);
+extension_sql_file!(
+    "../sql/185_forget_tables.sql",
+    name = "forget_tables",
+    requires = ["stat"]
+);
+extension_sql_file!("../sql/187_erase.sql", name = "erase", requires = ["forget_tables"]);
+extension_sql_file!("../sql/190_forget.sql", name = "forget", requires = ["erase"]);
+extension_sql_file!("../sql/210_counted.sql", name = "counted", requires = ["forget"]);
+extension_sql_file!("../sql/220_report_counts.sql", name = "report_counts", requires = ["counted"]);
+extension_sql_file!(
+    "../sql/222_report_subjects.sql",
+    name = "report_subjects",
+    requires = ["report_counts"]
+);
+extension_sql_file!(
+    "../sql/224_report_actors.sql",
+    name = "report_actors",
+    requires = ["report_subjects"]
+);
+extension_sql_file!(
+    "../sql/226_report_events.sql",
+    name = "report_events",
+    requires = ["report_actors"]
+);
+extension_sql_file!(
+    "../sql/228_report_product.sql",
+    name = "report_product",
+    requires = ["report_events"]
+);
+extension_sql_file!(
+    "../sql/230_verify_rollups.sql",
+    name = "verify_rollups",
+    requires = ["report_product"]
+);

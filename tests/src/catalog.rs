@@ -1,16 +1,17 @@
-//! The whole catalog of a log as text, to compare two of them object by object.
+//! The whole catalog of a log and of the extension as text, to compare two of them object by object.
 
 use postgres::Client;
 
 use crate::db::rows;
 
-/// One line for each property of each object that the log consists of: relations, columns,
-/// constraints, indexes, triggers, policies, grants, partitions, sequences, comments, and the
-/// triggers and constraints that tie a table of tenants to it.
+/// One line for each property of each object that the log consists of: relations, columns in their
+/// order, constraints, indexes, triggers, policies, grants, partitions, sequences, comments, and the
+/// triggers and constraints that tie a table of tenants to it; and each function and view of the
+/// extension.
 const LINES: &str = r"
 WITH relation AS (
     SELECT c.* FROM pg_class c
-     WHERE (c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'i', 'I'))
+     WHERE (c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'i', 'I', 'v'))
         OR c.oid = to_regclass('public.tenants')
 ), named AS (SELECT oid, oid::regclass::text AS relation FROM relation)
 SELECT 'schema ' || nspname || ' acl ' || acl::text
@@ -25,11 +26,12 @@ UNION ALL
 SELECT format('partition %s %s', n.relation, pg_get_expr(relpartbound, oid)) FROM relation JOIN named n USING (oid)
  WHERE relispartition AND relkind = 'r'
 UNION ALL
-SELECT format('column %s.%s %s %s default %s identity %s collation %s acl %s comment %s', n.relation, attname,
+SELECT format('column %s.%s place %s %s %s default %s identity %s collation %s acl %s comment %s', n.relation, attname,
+              (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = a.attrelid AND b.attnum BETWEEN 1 AND a.attnum AND NOT b.attisdropped),
               format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attidentity, attcollation::regcollation,
               attacl, col_description(attrelid, attnum))
-  FROM pg_attribute JOIN relation c ON c.oid = attrelid JOIN named n ON n.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
- WHERE attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p')
+  FROM pg_attribute a JOIN relation c ON c.oid = attrelid JOIN named n ON n.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+ WHERE attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'p', 'v')
 UNION ALL
 SELECT format('constraint %s.%s %s validated %s', n.relation, conname, pg_get_constraintdef(k.oid), convalidated)
   FROM pg_constraint k JOIN named n ON n.oid = conrelid
@@ -50,6 +52,24 @@ SELECT format('sequence %s start %s increment %s cycle %s owned by %s', n.relati
               (SELECT refobjid::regclass || '.' || refobjsubid FROM pg_depend
                 WHERE classid = 'pg_class'::regclass AND objid = seqrelid AND deptype IN ('a', 'i')))
   FROM pg_sequence JOIN named n ON n.oid = seqrelid
+UNION ALL
+SELECT format('view %s: %s', n.relation, pg_get_viewdef(n.oid)) FROM relation JOIN named n USING (oid) WHERE relkind = 'v'
+UNION ALL
+SELECT format('function %s(%s) returns %s language %s %s kind %s volatility %s parallel %s strict %s definer %s leakproof %s cost %s rows %s config %s owner %s acl %s',
+              p.oid::regproc, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), lanname, probin, prokind, provolatile,
+              proparallel, proisstrict, prosecdef, proleakproof, procost, prorows, proconfig, proowner::regrole, proacl)
+  FROM pg_proc p JOIN pg_language l ON l.oid = prolang WHERE pronamespace = 'eventlog'::regnamespace
+UNION ALL
+SELECT format('body of %s: %s', p.oid::regprocedure, prosrc) FROM pg_proc p WHERE pronamespace = 'eventlog'::regnamespace
+UNION ALL
+SELECT format('comment on %s: %s', p.oid::regprocedure, obj_description(p.oid, 'pg_proc'))
+  FROM pg_proc p WHERE pronamespace = 'eventlog'::regnamespace
+UNION ALL
+SELECT format('of the extension: %s', pg_describe_object(classid, objid, 0)) FROM pg_depend
+ WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'eventlog')
+UNION ALL
+SELECT format('extension %s version %s schema %s', extname, extversion, extnamespace::regnamespace)
+  FROM pg_extension WHERE extname = 'eventlog'
 ORDER BY 1";
 
 /// The lines, sorted. Names are qualified, whatever the search path of the connection.

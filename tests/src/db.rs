@@ -73,7 +73,8 @@ impl Db {
         Self::from_template("template1")
     }
 
-    fn from_template(template: &str) -> Self {
+    /// A copy of a database of the shared cluster, to which nobody is connected.
+    pub fn from_template(template: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // CREATE DATABASE wants its template for itself.
         static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());

@@ -56,6 +56,7 @@ fn literal(random: &mut Random, kind: &str) -> String {
         "boolean" => (*random.pick(&["true", "false"])).to_owned(),
         "integer" => random.pick(&["0", "1", "-1", "2048", "2147483647", "2147483648"]).to_string(),
         "bigint" => random.pick(&["0", "1", "-1", "9223372036854775807"]).to_string(),
+        "bigint[]" => quote(random.pick::<&str>(&["{}", "{1,2}", "{1,NULL}"])),
         "real" | "double precision" => {
             quote(random.pick::<&str>(&["0", "1", "NaN", "Infinity", "-1e38"]))
         }

@@ -18,6 +18,7 @@ const TABLES: &[&str] = &[
     "log_config",
     "producers",
     "idempotency_keys",
+    "erasures",
 ];
 
 /// A cluster with a log of which every part differs from a new one's.
@@ -50,6 +51,7 @@ pub(crate) fn fill(cluster: &Cluster, method: &str) {
                  SELECT * FROM eventlog.log_events(ARRAY['{TENANT_A}', '{TENANT_A}']::uuid[], '{{own,bogus}}', ARRAY['{{\"a\": 1}}', '{{}}'],
                         producer => '{TENANT_B}', batch_number => 7);
                  SELECT eventlog.log_event('{TENANT_B}', {GOOD}, occurred_at => '2090-01-01');
+                 CALL eventlog.forget_actor('{TENANT_B}', 'nobody');
                  SET SESSION AUTHORIZATION log_owner;
                  SELECT eventlog.reference_tenants('public.tenants', '{method}');"
             ),

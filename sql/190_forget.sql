@@ -1,0 +1,160 @@
+-- Erasing an actor or a tenant: everywhere, in batches that commit, to be called again where it was
+-- cut short.
+--
+-- Each transaction holds the lock of maintenance, so that no rollup is made of rows that are on
+-- their way out; and events go before rollups, so that no later one is.
+
+CREATE FUNCTION eventlog._check_forget(kind text, tenant_id uuid, actor text, dry_run boolean) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    missing text := CASE WHEN tenant_id IS NULL THEN 'tenant_id'
+                         WHEN kind = 'actor' AND actor IS NULL THEN 'actor'
+                         WHEN dry_run IS NULL THEN 'dry_run' END;
+    strange regclass;
+    owner   regrole;
+BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION '% must not be null', missing USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF to_regclass('eventlog.erasures') IS NULL THEN
+        RAISE EXCEPTION 'this log has no table for receipts of erasures yet'
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.create_log();';
+    END IF;
+    SELECT p.oid, e.relowner INTO strange, owner FROM pg_inherits i
+      JOIN pg_class p ON p.oid = i.inhrelid
+      JOIN pg_class e ON e.oid = i.inhparent
+     WHERE e.oid = to_regclass('eventlog.events') AND p.relowner <> e.relowner LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'partition % does not belong to the log''s owner', strange
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('a superuser types: ALTER TABLE %s OWNER TO %s;', strange, owner);
+    END IF;
+END
+$$;
+
+-- Takes the statistics of one table again that lost rows: the planner's samples of a column are its
+-- values. True once there is none left. Those of events as a whole exist where somebody typed
+-- ANALYZE; taking them again takes every partition's.
+CREATE FUNCTION eventlog._analyze_erased(receipt uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    due      text[] := (SELECT e.to_analyze FROM eventlog.erasures e WHERE e.id = receipt);
+    relation text   := due[1];
+    is_whole boolean;
+BEGIN
+    IF relation IS NULL THEN
+        RETURN true;
+    END IF;
+    is_whole := EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = to_regclass(relation)
+                           AND i.inhparent = 'eventlog.events'::regclass)
+        AND EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = 'eventlog' AND s.tablename = 'events' AND s.inherited);
+    IF is_whole THEN
+        ANALYZE eventlog.events;
+        due := ARRAY(SELECT d.name FROM unnest(due) AS d (name)
+                      WHERE NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = to_regclass(d.name)
+                                           AND i.inhparent = 'eventlog.events'::regclass));
+    ELSE
+        IF to_regclass(relation) IS NOT NULL THEN
+            EXECUTE format('ANALYZE %s', to_regclass(relation));
+        END IF;
+        due := due[2:];
+    END IF;
+    UPDATE eventlog.erasures e SET to_analyze = due, progress = 'ANALYZE' WHERE e.id = receipt;
+    RETURN cardinality(due) = 0;
+END
+$$;
+
+-- The search path is the caller's until the first step has begun: all is qualified.
+CREATE PROCEDURE eventlog._forget(kind text, tenant_id uuid, actor text, dry_run boolean,
+                                  INOUT receipt uuid, INOUT erased jsonb)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    caller     pg_catalog.name := current_user;
+    actors     pg_catalog.text[];
+    keys_since pg_catalog.timestamptz;
+    stage      pg_catalog.int4 := 0;
+    relation   pg_catalog.text := '';
+    is_done    pg_catalog.bool := true;
+    since      pg_catalog.timestamptz;
+BEGIN
+    receipt := NULL;
+    erased := NULL;
+    PERFORM eventlog._check_forget(kind, tenant_id, actor, dry_run);
+    -- In a transaction block this is 2D000, before anything is done. What the step before committed
+    -- must be seen whatever isolation the session prefers.
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM eventlog._begin_step();
+    actors := pg_catalog.array_remove(ARRAY[actor, eventlog._hash_actor(actor)], NULL);
+    IF dry_run THEN
+        erased := eventlog._count_erasable(kind, tenant_id, actors);
+        COMMIT;
+        RETURN;
+    END IF;
+    keys_since := eventlog._oldest_key(tenant_id);
+    COMMIT;
+
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    PERFORM eventlog._lock_maintenance();
+    PERFORM eventlog._begin_step();
+    receipt := eventlog._open_receipt(kind, tenant_id, actor, caller);
+    LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM eventlog._lock_maintenance();
+        PERFORM eventlog._begin_step();
+        SELECT b.stage, b.relation, b.is_done, b.since INTO stage, relation, is_done, since
+          FROM eventlog._erase_batch(receipt, kind, tenant_id, actors, keys_since,
+                                     stage, relation, is_done, since) b;
+        EXIT WHEN stage IS NULL;
+    END LOOP;
+    LOOP
+        EXIT WHEN eventlog._analyze_erased(receipt);
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        PERFORM eventlog._lock_maintenance();
+        PERFORM eventlog._begin_step();
+    END LOOP;
+    erased := eventlog._close_receipt(receipt);
+    COMMIT;
+END
+$$;
+
+CREATE PROCEDURE eventlog.forget_actor(
+    tenant_id uuid,
+    actor     text,
+    dry_run   boolean DEFAULT false,
+    INOUT receipt uuid  DEFAULT NULL,
+    INOUT erased  jsonb DEFAULT NULL
+)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    CALL eventlog._forget('actor', tenant_id, actor, dry_run, receipt, erased);
+END
+$$;
+
+COMMENT ON PROCEDURE eventlog.forget_actor(uuid, text, boolean, uuid, jsonb) IS
+'Erases an actor of a tenant, plain and as keyed hash: events with their idempotency keys, quarantine, rollups that name actors. Commits in batches, as the log''s owner; where it is cut short the same call goes on. Gives the number of the receipt in erasures, and how many rows went; with dry_run how many would, and no receipt. Give nothing for receipt and erased.';
+
+CREATE PROCEDURE eventlog.forget_tenant(
+    tenant_id uuid,
+    dry_run   boolean DEFAULT false,
+    INOUT receipt uuid  DEFAULT NULL,
+    INOUT erased  jsonb DEFAULT NULL
+)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    CALL eventlog._forget('tenant', tenant_id, NULL, dry_run, receipt, erased);
+END
+$$;
+
+COMMENT ON PROCEDURE eventlog.forget_tenant(uuid, boolean, uuid, jsonb) IS
+'Erases a tenant: its roles'' rows in tenant_roles, settings (but that it opted out), events, quarantine, idempotency keys, counts and rollups. Commits in batches, as the log''s owner; where it is cut short the same call goes on. Gives the number of the receipt in erasures, and how many rows went; with dry_run how many would, and no receipt. Give nothing for receipt and erased.';

@@ -1,0 +1,236 @@
+-- What the reports are made of: counts out of the rollups below the watermark, out of raw rows above
+-- it and at the ends of a span that is not whole hours, and of late events. All read with the
+-- caller's own rights.
+
+-- The tenant of a report: the argument, or the connection's. A role that policies bind to a tenant
+-- may name no other.
+CREATE FUNCTION eventlog._report_tenant(tenant_id uuid) RETURNS uuid
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    current uuid;
+BEGIN
+    PERFORM eventlog._require_layout(2);
+    IF tenant_id IS NULL THEN
+        RETURN eventlog.current_tenant();
+    END IF;
+    IF row_security_active('eventlog.events')
+       AND NOT EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) AS r (role)
+                        WHERE p.polrelid = 'eventlog.events'::regclass AND p.polname = 'events_service_select'
+                          AND pg_has_role(r.role, 'USAGE'))
+    THEN
+        current := eventlog.current_tenant();
+        IF tenant_id <> current THEN
+            RAISE EXCEPTION 'tenant % is not this connection''s', tenant_id
+                USING ERRCODE = 'insufficient_privilege', HINT = 'leave the argument out';
+        END IF;
+    END IF;
+    RETURN tenant_id;
+END
+$$;
+
+-- A span of time that makes sense, or 22023.
+CREATE FUNCTION eventlog._check_span(since timestamptz, until timestamptz) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF since IS NULL OR until IS NULL OR NOT isfinite(since) OR NOT isfinite(until) OR since > until THEN
+        RAISE EXCEPTION 'the report has no span: since is %, until is %',
+                coalesce(since::text, 'null'), coalesce(until::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'since => now() - interval ''30 days'', until => now()';
+    END IF;
+    IF until - since > interval '3700 days' THEN
+        RAISE EXCEPTION 'the report spans % days, limit 3700', extract(day FROM until - since)
+            USING ERRCODE = 'program_limit_exceeded', HINT = 'a later since, or an earlier until';
+    END IF;
+END
+$$;
+
+-- The finest stretch that days of a time zone are made of: UTC's own, or hours, or quarters of an
+-- hour where an offset is no whole hours (which only raw rows tell).
+CREATE FUNCTION eventlog._grain(time_zone text, since timestamptz, until timestamptz) RETURNS interval
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at      timestamptz := since;
+    is_utc  boolean := true;
+    seconds numeric;
+BEGIN
+    IF time_zone IS NULL THEN
+        RAISE EXCEPTION 'time_zone must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    -- An unknown zone is PostgreSQL's own error, 22023.
+    WHILE at < until + interval '30 days' LOOP
+        seconds := extract(epoch FROM (at AT TIME ZONE time_zone) - (at AT TIME ZONE 'UTC'));
+        IF seconds % 3600 <> 0 THEN
+            RETURN interval '15 minutes';
+        END IF;
+        is_utc := is_utc AND seconds = 0;
+        at := at + interval '30 days';
+    END LOOP;
+    RETURN CASE WHEN is_utc THEN interval '1 day' ELSE interval '1 hour' END;
+END
+$$;
+
+-- Counts of a tenant by name and by stretches of time, each at most a `grain` long, that together
+-- make up the span.
+CREATE FUNCTION eventlog._counted(tenant uuid, since timestamptz, until timestamptz, names text[], grain interval)
+RETURNS TABLE (at timestamptz, name text, events bigint, weighted_events double precision, failures double precision,
+               successes double precision, duration_count double precision, duration_sum double precision,
+               duration_histogram double precision[])
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+DECLARE
+    watermark  timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
+    first_hour timestamptz := since;
+    last_hour  timestamptz := since;
+    first_day  timestamptz;
+    last_day   timestamptz;
+BEGIN
+    IF grain >= interval '1 hour' THEN
+        first_hour := date_bin('1 hour', since + interval '1 hour' - interval '1 microsecond', '2000-01-01');
+        last_hour := greatest(first_hour, least(date_bin('1 hour', until, '2000-01-01'), watermark));
+    END IF;
+    first_day := last_hour;
+    last_day := last_hour;
+    IF grain >= interval '1 day' THEN
+        first_day := least(last_hour, date_trunc('day', first_hour + interval '1 day' - interval '1 microsecond'));
+        -- The day of the watermark is whole: daily_counts has just what lies below.
+        last_day := greatest(first_day, CASE WHEN last_hour = watermark THEN last_hour ELSE date_trunc('day', last_hour) END);
+    END IF;
+
+    IF first_day < last_day THEN
+        RETURN QUERY
+        SELECT d.day::timestamptz, d.name, d.events, d.weighted_events, d.failures, d.successes, d.duration_count,
+               d.duration_sum, d.duration_histogram
+          FROM eventlog.daily_counts d
+         WHERE d.tenant_id = tenant AND d.day >= first_day::date AND d.day < last_day
+           AND (names IS NULL OR d.name = ANY (names));
+    END IF;
+    IF first_hour < first_day OR last_day < last_hour THEN
+        RETURN QUERY
+        SELECT h.hour, h.name, h.events, h.weighted_events, h.failures, h.successes, h.duration_count,
+               h.duration_sum, h.duration_histogram
+          FROM eventlog.hourly_counts h
+         WHERE h.tenant_id = tenant AND h.hour >= first_hour AND h.hour < last_hour
+           AND (h.hour < first_day OR h.hour >= last_day)
+           AND (names IS NULL OR h.name = ANY (names));
+    END IF;
+
+    -- Raw rows: before the first whole hour, after the last one, and those that came late.
+    RETURN QUERY
+    SELECT date_bin(least(grain, '1 hour'), e.created_at, '2000-01-01') AS at, e.name, count(*), sum(e.weight),
+           coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0),
+           coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0),
+           coalesce(sum(e.weight) FILTER (WHERE e.duration IS NOT NULL), 0),
+           coalesce(sum(e.weight * e.duration), 0),
+           eventlog._histogram(e.duration, e.weight) FILTER (WHERE e.duration IS NOT NULL)
+      FROM (SELECT r.created_at, r.name, r.weight, r.has_failed, r.duration
+              FROM eventlog._measured_events() r
+             WHERE r.tenant_id = tenant AND r.created_at >= since AND r.created_at < least(first_hour, until)
+             UNION ALL
+            SELECT r.created_at, r.name, r.weight, r.has_failed, r.duration
+              FROM eventlog._measured_events() r
+             WHERE r.tenant_id = tenant AND r.created_at >= last_hour AND r.created_at < until
+             UNION ALL
+            SELECT r.created_at, r.name, r.weight, r.has_failed, r.duration
+              FROM eventlog.late_events l
+              JOIN eventlog._measured_events() r ON r.id = l.id AND r.created_at = l.created_at
+             WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND r.tenant_id = tenant
+               AND l.created_at >= first_hour AND l.created_at < last_hour) e
+     WHERE names IS NULL OR e.name = ANY (names)
+     GROUP BY 1, 2;
+END
+$$;
+
+-- Counts of a tenant by name and subject over whole days in UTC, of names that count subjects.
+CREATE FUNCTION eventlog._counted_subjects(tenant uuid, since date, until date, names text[])
+RETURNS TABLE (name text, subject text, events bigint, weighted_events double precision, failures double precision,
+               successes double precision, duration_count double precision, duration_sum double precision,
+               duration_histogram double precision[], first_at timestamptz, last_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+DECLARE
+    watermark timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
+BEGIN
+    RETURN QUERY
+    SELECT c.name, c.subject, sum(c.events)::bigint, sum(c.weighted_events), sum(c.failures), sum(c.successes),
+           sum(c.duration_count), sum(c.duration_sum), eventlog._merge_histograms(c.duration_histogram),
+           min(c.first_at), max(c.last_at)
+      FROM (SELECT d.name, d.subject, d.events, d.weighted_events, d.failures, d.successes, d.duration_count,
+                   d.duration_sum, d.duration_histogram, d.first_at, d.last_at
+              FROM eventlog.daily_subjects d
+             WHERE d.tenant_id = tenant AND d.day >= since AND d.day < until
+               AND (names IS NULL OR d.name = ANY (names))
+             UNION ALL
+            SELECT e.name, e.subject, count(*), sum(e.weight),
+                   coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0),
+                   coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0),
+                   coalesce(sum(e.weight) FILTER (WHERE e.duration IS NOT NULL), 0),
+                   coalesce(sum(e.weight * e.duration), 0),
+                   eventlog._histogram(e.duration, e.weight) FILTER (WHERE e.duration IS NOT NULL),
+                   min(e.created_at), max(e.created_at)
+              FROM (SELECT r.* FROM eventlog._measured_events() r
+                     WHERE r.tenant_id = tenant AND r.created_at >= greatest(since, watermark) AND r.created_at < until
+                     UNION ALL
+                    SELECT r.* FROM eventlog.late_events l
+                      JOIN eventlog._measured_events() r ON r.id = l.id AND r.created_at = l.created_at
+                     WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND r.tenant_id = tenant
+                       AND l.created_at >= since AND l.created_at < least(until, watermark)) e
+             WHERE e.subject IS NOT NULL AND e.count_subjects AND (names IS NULL OR e.name = ANY (names))
+             GROUP BY e.name, e.subject) c
+     GROUP BY c.name, c.subject;
+END
+$$;
+
+-- On which days in UTC an actor was active: a bit for each day of a month, the lowest for the first.
+-- Of events of a name, or of any for the empty one.
+CREATE FUNCTION eventlog._active_days(tenant uuid, since date, until date, event_name text)
+RETURNS TABLE (actor text, month date, days integer)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+DECLARE
+    watermark timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
+BEGIN
+    RETURN QUERY
+    WITH recent AS (
+        SELECT e.actor, date_trunc('month', e.created_at)::date AS month,
+               bit_or(1 << (extract(day FROM e.created_at)::integer - 1)) AS days
+          FROM (SELECT r.actor, r.created_at, r.name FROM eventlog.events r
+                 WHERE r.tenant_id = tenant AND r.created_at >= greatest(since, watermark) AND r.created_at < until
+                 UNION ALL
+                SELECT r.actor, r.created_at, r.name FROM eventlog.late_events l
+                  JOIN eventlog.events r ON r.id = l.id AND r.created_at = l.created_at
+                 WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND r.tenant_id = tenant
+                   AND l.created_at >= since AND l.created_at < least(until, watermark)) e
+         WHERE e.actor IS NOT NULL AND (event_name = '' OR e.name = event_name)
+         GROUP BY 1, 2
+    )
+    SELECT coalesce(m.actor, r.actor), coalesce(m.month, r.month),
+           (coalesce(m.days, 0) | coalesce(r.days, 0)) & eventlog._days_within(coalesce(m.month, r.month), since, until)
+      FROM (SELECT a.actor, a.month, a.days FROM eventlog.monthly_actors a
+             WHERE a.tenant_id = tenant AND a.name = event_name
+               AND a.month >= date_trunc('month', since)::date AND a.month < until) m
+      FULL JOIN recent r ON r.actor = m.actor AND r.month = m.month;
+END
+$$;
+
+-- The bits of a month's days that lie in a span.
+CREATE FUNCTION eventlog._days_within(month date, since date, until date) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN until <= month OR since > month + 30 THEN 0
+                ELSE ((1::bigint << least(31, until - month)) - (1::bigint << greatest(0, since - month)))::integer & 2147483647 END
+$$;

@@ -1,0 +1,162 @@
+-- Reports of counts. Each reads with the caller's own rights; its tenant is the argument, or the
+-- connection's. Time is created_at, the server's clock, unless its comment says otherwise, and
+-- sampled events are weighted back.
+
+CREATE FUNCTION eventlog.events_per_day(
+    names     text[]      DEFAULT NULL,
+    since     timestamptz DEFAULT now() - interval '30 days',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL,
+    time_zone text        DEFAULT 'UTC'
+) RETURNS TABLE (day date, name text, events bigint, failures bigint)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant    uuid := eventlog._report_tenant(events_per_day.tenant_id);
+    first_day date;
+    last_day  date;
+    grain     interval;
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    grain := eventlog._grain(time_zone, since, until);
+    first_day := (since AT TIME ZONE time_zone)::date;
+    last_day := (until AT TIME ZONE time_zone - interval '1 microsecond')::date;
+    RETURN QUERY
+    WITH counted AS MATERIALIZED (
+        SELECT (c.at AT TIME ZONE time_zone)::date AS day, c.name, sum(c.weighted_events) AS events, sum(c.failures) AS failures
+          FROM eventlog._counted(tenant, first_day::timestamp AT TIME ZONE time_zone,
+                                 least(until, (last_day + 1)::timestamp AT TIME ZONE time_zone), names, grain) c
+         GROUP BY 1, 2
+    ), wanted AS (
+        SELECT unnest(names) AS name
+         UNION
+        SELECT c.name FROM counted c
+    )
+    SELECT d.day::date, w.name, coalesce(round(c.events), 0)::bigint, coalesce(round(c.failures), 0)::bigint
+      FROM wanted w
+     CROSS JOIN generate_series(first_day::timestamp, last_day::timestamp, interval '1 day') AS d (day)
+      LEFT JOIN counted c ON c.name = w.name AND c.day = d.day::date
+     ORDER BY d.day, w.name;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.events_per_day(text[], timestamptz, timestamptz, uuid, text) IS
+'Events by day and name, days without any as 0: from the day of since (default 30 days ago) to the day of until (default now), in time_zone (default UTC). names defaults to all that occur. By created_at.';
+
+CREATE FUNCTION eventlog.events_per_hour(
+    names     text[]      DEFAULT NULL,
+    since     timestamptz DEFAULT now() - interval '24 hours',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (hour timestamptz, name text, events bigint, failures bigint)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant     uuid := eventlog._report_tenant(events_per_hour.tenant_id);
+    first_hour timestamptz := date_bin('1 hour', since, '2000-01-01 00:00:00+00');
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    IF until - since > interval '366 days' THEN
+        RAISE EXCEPTION 'the report spans % hours, limit 8784', round(extract(epoch FROM until - since) / 3600)
+            USING ERRCODE = 'program_limit_exceeded', HINT = 'SELECT * FROM eventlog.events_per_day(…);';
+    END IF;
+    RETURN QUERY
+    WITH counted AS MATERIALIZED (
+        SELECT date_bin('1 hour', c.at, '2000-01-01 00:00:00+00') AS hour, c.name, sum(c.weighted_events) AS events,
+               sum(c.failures) AS failures
+          FROM eventlog._counted(tenant, first_hour, until, names, '1 hour') c
+         GROUP BY 1, 2
+    ), wanted AS (
+        SELECT unnest(names) AS name
+         UNION
+        SELECT c.name FROM counted c
+    )
+    SELECT h.hour, w.name, coalesce(round(c.events), 0)::bigint, coalesce(round(c.failures), 0)::bigint
+      FROM wanted w
+     CROSS JOIN generate_series(first_hour, until - interval '1 microsecond', interval '1 hour') AS h (hour)
+      LEFT JOIN counted c ON c.name = w.name AND c.hour = h.hour
+     ORDER BY h.hour, w.name;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.events_per_hour(text[], timestamptz, timestamptz, uuid) IS
+'Events by hour and name, hours without any as 0: from the hour of since (default 24 hours ago) until until (default now), at most 366 days. names defaults to all that occur. By created_at.';
+
+CREATE FUNCTION eventlog.summary(
+    since     timestamptz DEFAULT now() - interval '30 days',
+    until     timestamptz DEFAULT now(),
+    names     text[]      DEFAULT NULL,
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (events bigint, names_seen bigint, actors bigint, successes bigint, failures bigint,
+                 success_rate numeric, mean_duration numeric, median_duration numeric, p95_duration numeric)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant     uuid := eventlog._report_tenant(summary.tenant_id);
+    first_day  date;
+    active     bigint;
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    first_day := since::date;
+    IF names IS NULL THEN
+        SELECT count(*) INTO active FROM (
+            SELECT a.actor FROM eventlog._active_days(tenant, first_day, (until + interval '1 day' - interval '1 microsecond')::date, '') a
+             WHERE a.days <> 0 GROUP BY a.actor) g;
+    ELSE
+        SELECT count(DISTINCT a.actor) INTO active
+          FROM unnest(names) AS n (name),
+               eventlog._active_days(tenant, first_day, (until + interval '1 day' - interval '1 microsecond')::date, n.name) a
+         WHERE a.days <> 0;
+    END IF;
+    RETURN QUERY
+    SELECT coalesce(round(sum(c.weighted_events)), 0)::bigint, count(DISTINCT c.name), active,
+           coalesce(round(sum(c.successes)), 0)::bigint, coalesce(round(sum(c.failures)), 0)::bigint,
+           round((sum(c.successes) / nullif(sum(c.successes) + sum(c.failures), 0))::numeric, 4),
+           round((sum(c.duration_sum) / nullif(sum(c.duration_count), 0))::numeric, 1),
+           round(eventlog._percentile(eventlog._merge_histograms(c.duration_histogram), 0.5)::numeric, 1),
+           round(eventlog._percentile(eventlog._merge_histograms(c.duration_histogram), 0.95)::numeric, 1)
+      FROM eventlog._counted(tenant, since, until, names, '1 day') c;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.summary(timestamptz, timestamptz, text[], uuid) IS
+'One row for a span (default the last 30 days): events, distinct actors (of whole days in UTC), successes and failures as event types tell, and durations, whose percentiles are right within 2 %. By created_at.';
+
+CREATE FUNCTION eventlog.success_rate(
+    succeeded text        DEFAULT 'integration_succeeded',
+    failed    text        DEFAULT 'integration_failed',
+    since     timestamptz DEFAULT now() - interval '30 days',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (subject text, successes bigint, failures bigint, success_rate numeric, last_failure_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant uuid := eventlog._report_tenant(success_rate.tenant_id);
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    RETURN QUERY
+    SELECT s.subject, s.successes, s.failures, round(s.successes / nullif(s.successes + s.failures, 0)::numeric, 4), s.last_at
+      FROM (SELECT c.subject,
+                   coalesce(round(sum(c.weighted_events) FILTER (WHERE c.name = succeeded)), 0)::bigint AS successes,
+                   coalesce(round(sum(c.weighted_events) FILTER (WHERE c.name = failed)), 0)::bigint AS failures,
+                   max(c.last_at) FILTER (WHERE c.name = failed) AS last_at
+              FROM eventlog._counted_subjects(tenant, since::date, (until + interval '1 day' - interval '1 microsecond')::date,
+                                              ARRAY[succeeded, failed]) c
+             GROUP BY c.subject) s
+     ORDER BY s.failures DESC, s.subject;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.success_rate(text, text, timestamptz, timestamptz, uuid) IS
+'Of two names, one that is logged on success and one on failure (default: those of integrations): counts and the share of successes by subject, over whole days in UTC (default the last 30). By created_at.';

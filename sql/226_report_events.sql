@@ -1,0 +1,103 @@
+-- Reports of single events, from raw rows.
+
+CREATE FUNCTION eventlog._check_row_limit(row_limit integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF row_limit IS NULL OR row_limit < 1 OR row_limit > 10000 THEN
+        RAISE EXCEPTION 'row_limit is %, must be 1 to 10000', coalesce(row_limit::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END
+$$;
+
+-- The conditions are put together as they are given, so that each way to ask has a plan of its own.
+CREATE FUNCTION eventlog.get_events(
+    names      text[]      DEFAULT NULL,
+    since      timestamptz DEFAULT now() - interval '30 days',
+    until      timestamptz DEFAULT 'infinity',
+    actors     text[]      DEFAULT NULL,
+    subjects   text[]      DEFAULT NULL,
+    contains   jsonb       DEFAULT NULL,
+    ids        bigint[]    DEFAULT NULL,
+    occurred_since timestamptz DEFAULT NULL,
+    occurred_until timestamptz DEFAULT NULL,
+    min_weight real        DEFAULT NULL,
+    before_created_at timestamptz DEFAULT NULL,
+    before_id  bigint      DEFAULT NULL,
+    row_limit  integer     DEFAULT 100,
+    tenant_id  uuid        DEFAULT NULL
+) RETURNS TABLE (id bigint, name text, data jsonb, actor text, subject text, occurred_at timestamptz,
+                 created_at timestamptz, weight real)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant uuid := eventlog._report_tenant(get_events.tenant_id);
+BEGIN
+    PERFORM eventlog._check_row_limit(row_limit);
+    IF (before_created_at IS NULL) <> (before_id IS NULL) THEN
+        RAISE EXCEPTION 'before_created_at and before_id belong together'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'both of the last row of the page before';
+    END IF;
+    RETURN QUERY EXECUTE
+        'SELECT e.id, e.name, e.data, e.actor, e.subject, e.occurred_at, e.created_at, e.weight
+           FROM eventlog.events e
+          WHERE e.tenant_id = $1 AND e.created_at >= $2 AND e.created_at < $3'
+        || CASE WHEN names IS NOT NULL THEN ' AND e.name = ANY ($4)' ELSE '' END
+        || CASE WHEN actors IS NOT NULL THEN ' AND e.actor = ANY ($5)' ELSE '' END
+        || CASE WHEN subjects IS NOT NULL THEN ' AND e.subject = ANY ($6)' ELSE '' END
+        || CASE WHEN contains IS NOT NULL THEN ' AND e.data @> $7' ELSE '' END
+        || CASE WHEN ids IS NOT NULL THEN ' AND e.id = ANY ($8)' ELSE '' END
+        || CASE WHEN occurred_since IS NOT NULL THEN ' AND e.occurred_at >= $9' ELSE '' END
+        || CASE WHEN occurred_until IS NOT NULL THEN ' AND e.occurred_at < $10' ELSE '' END
+        || CASE WHEN min_weight IS NOT NULL THEN ' AND coalesce(e.weight, 1) >= $11' ELSE '' END
+        || CASE WHEN before_id IS NOT NULL THEN ' AND e.created_at <= $12 AND (e.created_at, e.id) < ($12, $13)' ELSE '' END
+        || ' ORDER BY e.created_at DESC, e.id DESC LIMIT $14'
+      USING tenant, since, until, names, actors, subjects, contains, ids,
+            occurred_since, occurred_until, min_weight, before_created_at, before_id, row_limit;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.get_events(text[], timestamptz, timestamptz, text[], text[], jsonb, bigint[], timestamptz, timestamptz, real, timestamptz, bigint, integer, uuid) IS
+'Events, newest first, at most row_limit (default 100), with filters on every column: names, created_at from since (default 30 days ago) until until, actors, subjects, a payload that contains a JSON object, ids, occurred_at, weight. For the next page give created_at and id of the last row as before_created_at and before_id.';
+
+CREATE FUNCTION eventlog.recent_errors(
+    names      text[]      DEFAULT NULL,
+    since      timestamptz DEFAULT now() - interval '7 days',
+    until      timestamptz DEFAULT now(),
+    row_limit  integer     DEFAULT 20,
+    tenant_id  uuid        DEFAULT NULL
+) RETURNS TABLE (name text, error_type text, events bigint, actors bigint, first_at timestamptz, last_at timestamptz,
+                 last_id bigint, last_subject text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant  uuid := eventlog._report_tenant(recent_errors.tenant_id);
+    failing text[];
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    PERFORM eventlog._check_row_limit(row_limit);
+    failing := ARRAY(SELECT t.name FROM eventlog.event_types t
+                      WHERE (t.error_key IS NOT NULL OR t.success_key IS NOT NULL) AND (names IS NULL OR t.name = ANY (names)));
+    RETURN QUERY
+    SELECT f.name, f.error_type, round(sum(f.weight))::bigint, count(DISTINCT f.actor), min(f.created_at), max(f.created_at),
+           (array_agg(f.id ORDER BY f.created_at DESC, f.id DESC))[1],
+           (array_agg(f.subject ORDER BY f.created_at DESC, f.id DESC))[1]
+      FROM (SELECT e.name, e.data ->> t.error_key AS error_type, e.weight, e.actor, e.created_at, e.id, e.subject
+              FROM eventlog._measured_events() e
+              JOIN eventlog.event_types t ON t.name = e.name
+             WHERE e.tenant_id = tenant AND e.name = ANY (failing) AND e.created_at >= since AND e.created_at < until
+               AND e.has_failed) f
+     GROUP BY f.name, f.error_type
+     ORDER BY 6 DESC, f.name, f.error_type
+     LIMIT row_limit;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.recent_errors(text[], timestamptz, timestamptz, integer, uuid) IS
+'Failed events of a span (default the last 7 days) by name and type of error (the value of error_key), most recent first: how many, of how many actors, first, last, and the last one''s id and subject. By created_at.';

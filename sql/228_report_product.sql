@@ -1,0 +1,260 @@
+-- Reports of a product's own questions. Pairs and durations go by occurred_at, where the client told
+-- it, since created_at is one value for a whole transaction.
+
+CREATE FUNCTION eventlog.escalation_rate(
+    since     timestamptz DEFAULT now() - interval '30 days',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (conversations bigint, escalated bigint, escalation_rate numeric, deflected bigint, deflection_rate numeric)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant uuid := eventlog._report_tenant(escalation_rate.tenant_id);
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    RETURN QUERY
+    SELECT n.conversations, n.escalated, round(n.escalated / nullif(n.conversations, 0)::numeric, 4),
+           n.conversations - n.escalated, round((n.conversations - n.escalated) / nullif(n.conversations, 0)::numeric, 4)
+      FROM (SELECT (SELECT coalesce(round(sum(c.weighted_events)), 0)::bigint
+                      FROM eventlog._counted(tenant, since, until, '{conversation_started}', '1 day') c) AS conversations,
+                   (SELECT coalesce(round(sum(d.weight)), 0)::bigint
+                      FROM (SELECT DISTINCT ON (coalesce(e.data ->> 'conversationId', e.id::text)) e.weight
+                              FROM eventlog._measured_events() e
+                             WHERE e.tenant_id = tenant AND e.name = 'escalation_triggered'
+                               AND e.created_at >= since AND e.created_at < until
+                             ORDER BY coalesce(e.data ->> 'conversationId', e.id::text), e.weight DESC) d) AS escalated) n;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.escalation_rate(timestamptz, timestamptz, uuid) IS
+'Conversations started in a span (default the last 30 days), how many conversations were escalated in it, each counted once, and how many were deflected (not escalated). By created_at.';
+
+CREATE FUNCTION eventlog.deflection_rate(
+    since     timestamptz DEFAULT now() - interval '30 days',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL
+) RETURNS numeric
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT r.deflection_rate FROM eventlog.escalation_rate(since, until, tenant_id) r
+$$;
+
+COMMENT ON FUNCTION eventlog.deflection_rate(timestamptz, timestamptz, uuid) IS
+'The share of conversations that were not escalated, 0 to 1; NULL without conversations. As escalation_rate.';
+
+CREATE FUNCTION eventlog.ingestion_stats(
+    since     timestamptz DEFAULT now() - interval '30 days',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (source_type text, started bigint, completed bigint, failed bigint, unfinished bigint, docs numeric,
+                 chunks numeric, docs_per_minute numeric, median_seconds numeric, p95_seconds numeric)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant uuid := eventlog._report_tenant(ingestion_stats.tenant_id);
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    RETURN QUERY
+    WITH step AS (
+        SELECT e.data ->> 'sourceType' AS source_type, e.name, e.data,
+               coalesce(e.occurred_at, e.created_at) AS at,
+               lead(e.name) OVER same AS next_name,
+               lag(e.name) OVER same AS previous_name,
+               lag(coalesce(e.occurred_at, e.created_at)) OVER same AS previous_at
+          FROM eventlog.events e
+         WHERE e.tenant_id = tenant AND e.name IN ('ingest_started', 'ingest_completed', 'ingest_failed')
+           AND e.created_at >= since AND e.created_at < until
+        -- One run of a source ends before the next begins.
+        WINDOW same AS (PARTITION BY e.data ->> 'sourceType', e.data ->> 'url'
+                            ORDER BY coalesce(e.occurred_at, e.created_at), e.id)
+    ), run AS (
+        SELECT s.*, CASE WHEN s.name <> 'ingest_started' AND s.previous_name = 'ingest_started'
+                         THEN extract(epoch FROM s.at - s.previous_at) END AS seconds
+          FROM step s
+    )
+    SELECT r.source_type,
+           count(*) FILTER (WHERE r.name = 'ingest_started'),
+           count(*) FILTER (WHERE r.name = 'ingest_completed'),
+           count(*) FILTER (WHERE r.name = 'ingest_failed'),
+           count(*) FILTER (WHERE r.name = 'ingest_started' AND r.next_name IS DISTINCT FROM 'ingest_completed'
+                              AND r.next_name IS DISTINCT FROM 'ingest_failed'),
+           sum(CASE WHEN r.name = 'ingest_completed' AND jsonb_typeof(r.data -> 'docs') = 'number'
+                    THEN (r.data ->> 'docs')::numeric END),
+           sum(CASE WHEN r.name = 'ingest_completed' AND jsonb_typeof(r.data -> 'chunks') = 'number'
+                    THEN (r.data ->> 'chunks')::numeric END),
+           round(sum(CASE WHEN r.name = 'ingest_completed' AND r.seconds IS NOT NULL AND jsonb_typeof(r.data -> 'docs') = 'number'
+                          THEN (r.data ->> 'docs')::numeric END)
+                 / nullif(sum(r.seconds) FILTER (WHERE r.name = 'ingest_completed'), 0) * 60, 2),
+           round(percentile_cont(0.5) WITHIN GROUP (ORDER BY r.seconds) FILTER (WHERE r.name = 'ingest_completed')::numeric, 3),
+           round(percentile_cont(0.95) WITHIN GROUP (ORDER BY r.seconds) FILTER (WHERE r.name = 'ingest_completed')::numeric, 3)
+      FROM run r
+     GROUP BY r.source_type
+     ORDER BY r.source_type;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.ingestion_stats(timestamptz, timestamptz, uuid) IS
+'Ingestion by type of source in a span (default the last 30 days): each start is paired with the next end of the same source and url; documents, documents per minute of work, and how long it took. Durations by occurred_at, where it was given.';
+
+CREATE FUNCTION eventlog.plan_changes(
+    since     timestamptz DEFAULT now() - interval '90 days',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (previous_plan text, new_plan text, status text, changes bigint, first_at timestamptz, last_at timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant uuid := eventlog._report_tenant(plan_changes.tenant_id);
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    RETURN QUERY
+    SELECT e.data ->> 'previousPlan', e.data ->> 'newPlan', e.data ->> 'status', count(*), min(e.created_at), max(e.created_at)
+      FROM eventlog.events e
+     WHERE e.tenant_id = tenant AND e.name = 'plan_updated' AND e.created_at >= since AND e.created_at < until
+     GROUP BY 1, 2, 3
+     ORDER BY 4 DESC, 1, 2, 3;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.plan_changes(timestamptz, timestamptz, uuid) IS
+'Changes of plan in a span (default the last 90 days), by plan before, plan after and status. By created_at.';
+
+CREATE FUNCTION eventlog.quota_friction(
+    within    interval    DEFAULT '7 days',
+    since     timestamptz DEFAULT now() - interval '90 days',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (quota_type text, events bigint, days bigint, first_at timestamptz, last_at timestamptz,
+                 checkouts_within bigint, checkout_rate numeric)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant uuid := eventlog._report_tenant(quota_friction.tenant_id);
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    RETURN QUERY
+    SELECT q.quota_type, count(*), count(DISTINCT q.created_at::date), min(q.created_at), max(q.created_at),
+           count(*) FILTER (WHERE q.is_followed), round(count(*) FILTER (WHERE q.is_followed) / count(*)::numeric, 4)
+      FROM (SELECT e.data ->> 'quotaType' AS quota_type, e.created_at,
+                   EXISTS (SELECT FROM eventlog.events c
+                            WHERE c.tenant_id = tenant AND c.name = 'checkout_completed'
+                              AND c.created_at >= e.created_at AND c.created_at < e.created_at + within) AS is_followed
+              FROM eventlog.events e
+             WHERE e.tenant_id = tenant AND e.name = 'quota_exceeded' AND e.created_at >= since AND e.created_at < until) q
+     GROUP BY q.quota_type
+     ORDER BY 2 DESC, 1;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.quota_friction(interval, timestamptz, timestamptz, uuid) IS
+'How often each quota was hit in a span (default the last 90 days), on how many days in UTC, and how often a checkout followed within (default 7 days). By created_at.';
+
+CREATE FUNCTION eventlog.checkout_conversion(
+    since     timestamptz DEFAULT now() - interval '90 days',
+    until     timestamptz DEFAULT now(),
+    within    interval    DEFAULT '1 day',
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (plan text, checkouts bigint, converted bigint, conversion numeric, median_seconds numeric)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    tenant uuid := eventlog._report_tenant(checkout_conversion.tenant_id);
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    RETURN QUERY
+    SELECT c.plan, count(*), count(c.changed_at), round(count(c.changed_at) / count(*)::numeric, 4),
+           round(percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM c.changed_at - c.at))::numeric, 3)
+      FROM (SELECT o.data ->> 'plan' AS plan, coalesce(o.occurred_at, o.created_at) AS at,
+                   (SELECT min(coalesce(u.occurred_at, u.created_at))
+                      FROM eventlog.events u
+                     WHERE u.tenant_id = tenant AND u.name = 'plan_updated' AND u.data ->> 'newPlan' = o.data ->> 'plan'
+                       AND u.created_at >= o.created_at - within AND u.created_at < o.created_at + 2 * within
+                       AND coalesce(u.occurred_at, u.created_at) >= coalesce(o.occurred_at, o.created_at)
+                       AND coalesce(u.occurred_at, u.created_at) < coalesce(o.occurred_at, o.created_at) + within) AS changed_at
+              FROM eventlog.events o
+             WHERE o.tenant_id = tenant AND o.name = 'checkout_completed' AND o.created_at >= since AND o.created_at < until) c
+     GROUP BY c.plan
+     ORDER BY 2 DESC, 1;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.checkout_conversion(timestamptz, timestamptz, interval, uuid) IS
+'Checkouts by plan in a span (default the last 90 days), and how many of them became a change to that plan within (default 1 day), and how fast. Order and durations by occurred_at, where it was given.';
+
+-- The steps of an actor in the order of time; a step counts from the first event after the step
+-- before it. Each actor begins with its first event of the first step.
+CREATE FUNCTION eventlog.funnel(
+    steps     text[],
+    within    interval    DEFAULT '7 days',
+    by        text        DEFAULT 'actor',
+    since     timestamptz DEFAULT now() - interval '30 days',
+    until     timestamptz DEFAULT now(),
+    tenant_id uuid        DEFAULT NULL
+) RETURNS TABLE (step integer, name text, reached bigint, conversion numeric, conversion_from_previous numeric,
+                 median_seconds numeric)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    most_steps constant integer := 20;
+    tenant  uuid := eventlog._report_tenant(funnel.tenant_id);
+    who     text;
+    reached_steps text;
+BEGIN
+    PERFORM eventlog._check_span(since, until);
+    IF steps IS NULL OR cardinality(steps) NOT BETWEEN 1 AND most_steps OR array_position(steps, NULL) IS NOT NULL
+       OR array_ndims(steps) > 1 THEN
+        RAISE EXCEPTION 'a funnel has 1 to % steps, this has %', most_steps, coalesce(cardinality(steps)::text, 'none')
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'names of events, such as ''{conversation_started,message_sent}''';
+    END IF;
+    IF within IS NULL OR within <= '0'::interval OR by IS NULL THEN
+        RAISE EXCEPTION 'within is %, by is %', coalesce(within::text, 'null'), coalesce(by, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''7 days'', and actor, subject or a key of the payload';
+    END IF;
+    who := CASE by WHEN 'actor' THEN 'e.actor' WHEN 'subject' THEN 'e.subject' ELSE format('e.data ->> %L', by) END;
+    -- One join after the other: the first event of the next step, not before the last one.
+    SELECT string_agg(format(
+               ', s%1$s AS (SELECT p.who, p.began, p.at AS previous_at, p.id AS previous_id, n.at, n.id FROM s%2$s p
+                   CROSS JOIN LATERAL (SELECT e.at, e.id FROM event e WHERE e.who = p.who AND e.name = ($1)[%1$s]
+                                          AND (e.at, e.id) > (p.at, p.id) AND e.at < p.began + $2
+                                        ORDER BY e.at, e.id LIMIT 1) n)', k, k - 1), '' ORDER BY k)
+      INTO reached_steps FROM generate_series(2, cardinality(steps)) AS k;
+    RETURN QUERY EXECUTE format($sql$
+        WITH event AS MATERIALIZED (
+            SELECT %1$s AS who, e.name, coalesce(e.occurred_at, e.created_at) AS at, e.id
+              FROM eventlog.events e
+             WHERE e.tenant_id = $3 AND e.name = ANY ($1) AND e.created_at >= $4 AND e.created_at < $5 AND %1$s IS NOT NULL
+        ), s1 AS (
+            SELECT DISTINCT ON (e.who) e.who, e.at AS began, NULL::timestamptz AS previous_at, NULL::bigint AS previous_id, e.at, e.id
+              FROM event e WHERE e.name = ($1)[1] ORDER BY e.who, e.at, e.id
+        ) %2$s, counted AS (%3$s)
+        SELECT c.step, ($1)[c.step], c.reached,
+               round(c.reached / nullif(first_value(c.reached) OVER (ORDER BY c.step), 0)::numeric, 4),
+               round(c.reached / nullif(lag(c.reached) OVER (ORDER BY c.step), 0)::numeric, 4),
+               round(c.seconds::numeric, 3)
+          FROM counted c ORDER BY c.step$sql$,
+        who, coalesce(reached_steps, ''),
+        (SELECT string_agg(format('SELECT %1$s AS step, count(*) AS reached,
+                                          percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM s.at - s.previous_at)) AS seconds
+                                     FROM s%1$s s', k), ' UNION ALL ')
+           FROM generate_series(1, cardinality(steps)) AS k))
+      USING steps, within, tenant, since, until;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.funnel(text[], interval, text, timestamptz, timestamptz, uuid) IS
+'Of those (actors, subjects, or values of a payload key, as by says) who had the first event in a span (default the last 30 days): how many went on to each next step in order, within (default 7 days) of the first, and the median time from the step before. Order and time by occurred_at, where it was given. Reads raw rows.';
