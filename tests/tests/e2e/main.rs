@@ -23,6 +23,7 @@ mod quotas;
 mod readme;
 mod registry;
 mod released;
+mod reports;
 mod reports_flights;
 mod restore;
 mod sampling;

@@ -212,7 +212,9 @@ fn flights() -> Db {
 }
 
 fn import(db: &Db, source: &str) -> String {
-    let counts = format!("SELECT imported FROM eventlog.import_events('public.{source}') WHERE rejected + already_there = 0");
+    let counts = format!(
+        "SELECT imported FROM eventlog.import_events('public.{source}') WHERE rejected + already_there = 0"
+    );
     text(&mut db.connect("log_owner"), &counts)
 }
 
@@ -278,7 +280,8 @@ fn assert_equal_to_the_oracle(db: &Db, state: &str, labels: Option<&[&str]>) {
 }
 
 fn assert_the_rollups_are_right(db: &Db) {
-    let wrong = rows(&mut db.connect("log_owner"), "SELECT * FROM eventlog.verify_rollups() LIMIT 5");
+    let wrong =
+        rows(&mut db.connect("log_owner"), "SELECT * FROM eventlog.verify_rollups() LIMIT 5");
     assert_eq!(wrong, Vec::<Vec<String>>::new());
 }
 
@@ -325,7 +328,9 @@ fn pages_of_get_events_give_every_event_once() {
     loop {
         let page = rows(
             &mut client,
-            &format!("SELECT id, created_at FROM eventlog.get_events(since => '2013-01-01', row_limit => 333{before})"),
+            &format!(
+                "SELECT id, created_at FROM eventlog.get_events(since => '2013-01-01', row_limit => 333{before})"
+            ),
         );
         let Some(last) = page.last() else { break };
         before = format!(", before_id => {}, before_created_at => '{}'", last[0], last[1]);
@@ -339,7 +344,9 @@ fn pages_of_get_events_give_every_event_once() {
                                  FROM eventlog.events WHERE id = g.id) r";
     assert_eq!(text(&mut client, row), "t");
     let of_weight = |weight: &str| {
-        format!("SELECT count(*) FROM eventlog.get_events(since => '2013-01-01', row_limit => 10000, min_weight => {weight})")
+        format!(
+            "SELECT count(*) FROM eventlog.get_events(since => '2013-01-01', row_limit => 10000, min_weight => {weight})"
+        )
     };
     assert_eq!(text(&mut client, &of_weight("1")), expected.len().to_string());
     assert_eq!(text(&mut client, &of_weight("1.5")), "0");
