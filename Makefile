@@ -19,7 +19,10 @@ extdir     = $(DESTDIR)$(shell $(pg_config) --sharedir)/extension
 # PostgreSQL's headers are generated anew whenever one of the variables changes.
 build_env  = PGRX_PG_CONFIG_PATH='$(pg_config)' CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
 extension  = --release --lib -p eventlog --no-default-features --features $(feature)
-test_env   = $(build_env) PG_CONFIG='$(pg_config)'
+# Always these together: another choice of packages means other features, and compiling twice.
+tested     = -p eventlog-rules -p eventlog-writer --all-features -p eventlog-tests
+# OLDER: pg_configs of older PostgreSQLs with this extension, for the tests of upgrades between them.
+test_env   = $(build_env) PG_CONFIG='$(pg_config)' EVENTLOG_OLDER_PG_CONFIGS='$(OLDER)'
 
 library   := target/release/libeventlog$(if $(filter Darwin,$(shell uname -s)),.dylib,.so)
 control   := extension/eventlog.control
@@ -35,7 +38,7 @@ majors    := 14 15 16 17 18
 help: ## list the targets
 	@echo 'make TARGET [PG_CONFIG=/path/to/pg_config]'
 	@awk -F ':.*## ' '/^[a-z$$()-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST)) \
-	    | sed 's/\$$(checks)  /check-NN   /'
+	    | sed -E 's/\$$\((check|test)s\)  /\1-NN   /'
 
 .PHONY: demo
 demo: install ## load a month of real flights into a private server and show what the log does
@@ -47,14 +50,39 @@ demo-stop: ## stop and remove the server that the demo left running
 
 .PHONY: test
 test: setup-tests install ## set up, build, install, and run all tests
-	$(test_env) cargo test --release -p eventlog-rules -p eventlog-writer --all-features -p eventlog-tests
+	$(test_env) cargo test --release --no-fail-fast $(tested)
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
 	@$(MAKE) package
 	@PG_CONFIG='$(pg_config)' tests/bin/test-package target/package/eventlog-$(version)-$(feature)-*.tar.gz
 
+# On another PostgreSQL what meets a server runs, of the same build.
+.PHONY: test-server
+test-server: install
+	$(build_env) cargo build --release $(tested) --examples
+	$(test_env) cargo test --release --no-fail-fast $(tested) --test e2e --test writer
+	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
+
+# The fetched ones are of one day, as upgrades between majors want it: the machine's own may be newer
+# than the newest of them. It lends its build to the one of its major.
+own_major  = $(feature:pg%=%)
+lend       = fetched=$$(tests/bin/postgres-major $(own_major)); $(MAKE) install built= PG_CONFIG="$$fetched"
+tests := $(majors:%=test-%)
+.PHONY: $(tests)
+$(tests): test-%: setup-tests install ## run the tests on PostgreSQL NN (14 to 18), which is fetched
+	@$(lend); config=$$(tests/bin/postgres-major $*); $(MAKE) test-server PG_CONFIG="$$config" OLDER="$$fetched"
+
+.PHONY: test-all
+test-all: setup-tests ## run the tests on PostgreSQL 14 to 18, and upgrades from each to each later one
+	@older=; for major in $(majors); do \
+	    fetched=$$(tests/bin/postgres-major $$major); \
+	    if [ $$major = $(own_major) ]; then $(MAKE) test OLDER="$$older"; $(lend); \
+	    else $(MAKE) test-server PG_CONFIG="$$fetched" OLDER="$$older"; fi; \
+	    older="$$older $$fetched"; \
+	done
+
 .PHONY: setup-tests
-setup-tests:
-	@tests/bin/setup-tests
+setup-tests: setup
+	@PG_CONFIG='$(pg_config)' tests/bin/setup-tests
 
 .PHONY: setup
 setup: ## install what is missing (Debian, as root), or say what is missing

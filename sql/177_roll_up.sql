@@ -207,8 +207,7 @@ END
 $$;
 
 -- Counts the next stretch below the announced watermark, up to the end of its partition; of a large
--- one a day, since what is counted is kept in memory. How many events; null where there is nothing
--- to do.
+-- one a day, since what is counted is kept in memory. How many events.
 CREATE FUNCTION eventlog._roll_up() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -225,7 +224,7 @@ BEGIN
      WHERE p.until_at > state.rolled_until AND p.from_at < state.announced_until ORDER BY p.from_at LIMIT 1;
     IF NOT FOUND THEN
         UPDATE eventlog.rollup_state SET rolled_until = announced_until WHERE rolled_until < announced_until;
-        RETURN NULL;
+        RETURN 0;
     END IF;
     since := greatest(state.rolled_until, partition.from_at);
     until := least(state.announced_until, partition.until_at,
@@ -266,8 +265,9 @@ BEGIN
 END
 $$;
 
--- The next of the steps above, each a transaction of its own.
-CREATE FUNCTION eventlog._roll_up_step(OUT action text, OUT rows bigint, OUT is_more boolean)
+-- One transaction of one of the steps: watermark, events, or late events. A watermark is announced
+-- once in a run.
+CREATE FUNCTION eventlog._roll_up_step(step text, OUT action text, OUT rows bigint, OUT is_more boolean)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -276,29 +276,29 @@ DECLARE
     deadline timestamptz := clock_timestamp() + interval '1 second';
 BEGIN
     SELECT * INTO STRICT state FROM eventlog.rollup_state;
-    IF state.announced_until = state.rolled_until THEN
-        is_more := eventlog._announce_watermark();
-        IF NOT is_more THEN
-            rows := eventlog._add_late_events();
-            is_more := rows >= 50000;
-        END IF;
+    rows := 0;
+    is_more := false;
+    IF step = 'watermark' THEN
+        PERFORM eventlog._announce_watermark();
+    ELSIF step = 'late events' THEN
+        rows := eventlog._add_late_events();
+        is_more := rows >= 50000;
+        action := 'counted %s late events in the rollups';
+    ELSIF state.announced_until > state.rolled_until THEN
         action := 'counted %s events in the rollups';
-        RETURN;
-    END IF;
-    IF state.writers IS DISTINCT FROM '{}' THEN
         -- Ordinary transactions are over in a moment; a long one is left to the next run.
-        WHILE NOT eventlog._writers_have_ended() LOOP
+        WHILE state.writers IS DISTINCT FROM '{}' AND NOT eventlog._writers_have_ended() LOOP
             IF clock_timestamp() > deadline THEN
-                action := format('waits with the rollups for %s to end', eventlog._blockers());
-                is_more := false;
+                action := format('waits with the rollups for %s', eventlog._blockers());
+                rows := NULL;
                 RETURN;
             END IF;
             PERFORM pg_sleep(0.05);
         END LOOP;
-        is_more := true;
-        RETURN;
+        IF state.writers IS NOT DISTINCT FROM '{}' THEN
+            rows := eventlog._roll_up();
+        END IF;
+        is_more := EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until);
     END IF;
-    rows := eventlog._roll_up();
-    is_more := true;
 END
 $$;

@@ -53,8 +53,13 @@ BEGIN
         RETURN QUERY SELECT m.from_at::text, format('make the partition of %s until %s', m.from_at, m.until_at)
                        FROM eventlog._missing_partitions() m;
     WHEN 'roll up' THEN
-        RETURN QUERY SELECT 'events', format('count events in the rollups, which reach until %s', s.rolled_until)
+        RETURN QUERY SELECT t.task, format(t.description, s.rolled_until)
                        FROM eventlog.rollup_state s
+                      CROSS JOIN (VALUES ('watermark', 'announce the next watermark of the rollups'),
+                                         ('events', 'count events in the rollups, which reach until %s')) AS t (task, description)
+                      WHERE s.rolled_until < eventlog._next_watermark()
+                      UNION ALL
+                     SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
                       WHERE s.rolled_until < eventlog._next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
@@ -99,7 +104,7 @@ BEGIN
         PERFORM eventlog._make_partition(task::timestamptz);
         action := format('made the partition of %s', task);
     WHEN 'roll up' THEN
-        SELECT r.action, r.rows, r.is_more INTO action, rows, is_more FROM eventlog._roll_up_step() r;
+        SELECT r.action, r.rows, r.is_more INTO action, rows, is_more FROM eventlog._roll_up_step(task) r;
     WHEN 'drop partition' THEN
         action := eventlog._drop_partition(task);
     WHEN 'apply retention' THEN

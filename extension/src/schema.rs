@@ -56,11 +56,7 @@ extension_sql_file!("../sql/176_rollup_tables.sql", name = "rollup_tables", requ
 extension_sql_file!("../sql/177_roll_up.sql", name = "roll_up", requires = ["rollup_tables"]);
 extension_sql_file!("../sql/180_maintain.sql", name = "maintain", requires = ["roll_up"]);
 extension_sql_file!("../sql/182_stat.sql", name = "stat", requires = ["maintain"]);
-extension_sql_file!(
-    "../sql/185_forget_tables.sql",
-    name = "forget_tables",
-    requires = ["stat"]
-);
+extension_sql_file!("../sql/185_forget_tables.sql", name = "forget_tables", requires = ["stat"]);
 extension_sql_file!("../sql/187_erase.sql", name = "erase", requires = ["forget_tables"]);
 extension_sql_file!("../sql/190_forget.sql", name = "forget", requires = ["erase"]);
 extension_sql_file!("../sql/210_counted.sql", name = "counted", requires = ["forget"]);

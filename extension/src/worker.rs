@@ -89,19 +89,18 @@ fn check(database: &Text<64>) -> Outcome {
     // superuser.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(name.as_ptr(), ptr::null(), 0) };
     settle_in(CHECK);
-    let (has_extension, has_maintain, owner, can_connect) =
-        BackgroundWorker::transaction(|| {
-            Spi::connect(|client| -> Result<_, pgrx::spi::Error> {
-                let row = client.select(CHECK, Some(1), &[])?.first();
-                Ok((
-                    row.get::<bool>(1)?.unwrap_or(false),
-                    row.get::<bool>(2)?.unwrap_or(false),
-                    row.get::<pg_sys::Oid>(3)?,
-                    row.get::<bool>(4)?.unwrap_or(false),
-                ))
-            })
+    let (has_extension, has_maintain, owner, can_connect) = BackgroundWorker::transaction(|| {
+        Spi::connect(|client| -> Result<_, pgrx::spi::Error> {
+            let row = client.select(CHECK, Some(1), &[])?.first();
+            Ok((
+                row.get::<bool>(1)?.unwrap_or(false),
+                row.get::<bool>(2)?.unwrap_or(false),
+                row.get::<pg_sys::Oid>(3)?,
+                row.get::<bool>(4)?.unwrap_or(false),
+            ))
         })
-        .expect("columns of these types");
+    })
+    .expect("columns of these types");
     let prerequisite = PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
     let fault = if !has_extension {
         Fault::new(

@@ -49,7 +49,8 @@ UNION ALL
 SELECT format('comment on %s: %s', n.relation, obj_description(n.oid, 'pg_class')) FROM named n WHERE obj_description(n.oid, 'pg_class') IS NOT NULL
 UNION ALL
 SELECT format('sequence %s start %s increment %s cycle %s owned by %s', n.relation, seqstart, seqincrement, seqcycle,
-              (SELECT refobjid::regclass || '.' || refobjsubid FROM pg_depend WHERE objid = seqrelid AND deptype IN ('a', 'i')))
+              (SELECT refobjid::regclass || '.' || refobjsubid FROM pg_depend
+                WHERE classid = 'pg_class'::regclass AND objid = seqrelid AND deptype IN ('a', 'i')))
   FROM pg_sequence JOIN named n ON n.oid = seqrelid
 UNION ALL
 SELECT format('view %s: %s', n.relation, pg_get_viewdef(n.oid)) FROM relation JOIN named n USING (oid) WHERE relkind = 'v'
@@ -77,6 +78,27 @@ pub fn lines(client: &mut Client) -> Vec<String> {
     let lines = rows(client, LINES).concat();
     client.batch_execute("RESET search_path").expect("a setting for everybody");
     assert!(lines.len() > 100, "{lines:?}");
+    lines
+}
+
+/// The lines without what a major version says in its own way: since 17 partitions have the
+/// identity of their table and everything can be granted MAINTAIN, since 18 NOT NULL is a
+/// constraint as well as a property of the column.
+pub fn lines_of_any_major(client: &mut Client) -> Vec<String> {
+    let partitions =
+        rows(client, "SELECT partition_oid::regclass FROM eventlog._partitions").concat();
+    let is_of_partition =
+        |line: &str| partitions.iter().any(|name| line.starts_with(&format!("column {name}.")));
+    let mut lines: Vec<String> = lines(client)
+        .into_iter()
+        .filter(|line| !(line.starts_with("constraint ") && line.split(' ').nth(2) == Some("NOT")))
+        .map(|line| line.replace("=arwdDxtm/", "=arwdDxt/"))
+        .map(|line| match is_of_partition(&line) {
+            true => line.replace(" identity a ", " identity  "),
+            false => line,
+        })
+        .collect();
+    lines.sort();
     lines
 }
 

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use postgres::{Client, Config, NoTls};
 
+use crate::db::text;
+use crate::server::Server;
+
 /// Settings of every cluster; a test may add its own.
 const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "''"),
@@ -27,37 +30,16 @@ const SETTINGS: &[(&str, &str)] = &[
 /// A running PostgreSQL of our own.
 #[derive(Debug)]
 pub struct Cluster {
+    server: Server,
     folder: PathBuf,
     /// Waits for the end of its standard input, which comes with the end of this process, and
     /// then removes the cluster.
     undertaker: Child,
 }
 
-/// The folder of PostgreSQL's programs.
-pub fn bin_dir() -> &'static Path {
-    static BIN: OnceLock<PathBuf> = OnceLock::new();
-    BIN.get_or_init(|| PathBuf::from(pg_config("--bindir")))
-}
-
-/// An answer of `pg_config`.
-pub fn pg_config(option: &str) -> String {
-    let program = std::env::var("PG_CONFIG").unwrap_or_else(|_| "pg_config".to_owned());
-    let output = Command::new(&program)
-        .arg(option)
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}; set PG_CONFIG"));
-    String::from_utf8(output.stdout).expect("pg_config prints UTF-8").trim().to_owned()
-}
-
 /// The major version of the PostgreSQL under test.
 pub fn major_version() -> u32 {
-    let version = pg_config("--version");
-    let digits = version.split_whitespace().nth(1).expect("PostgreSQL NN.N");
-    digits
-        .split(|c: char| !c.is_ascii_digit())
-        .next()
-        .and_then(|n| n.parse().ok())
-        .expect("a number")
+    Server::under_test().major()
 }
 
 /// User and group that run servers where we are root.
@@ -81,9 +63,9 @@ fn server_user() -> Option<(u32, u32)> {
     })
 }
 
-/// A program of PostgreSQL, run as the server's user.
-pub fn program(name: &str) -> Command {
-    let mut command = Command::new(bin_dir().join(name));
+/// A program of a PostgreSQL, run as the server's user.
+fn program(server: &Server, name: &str) -> Command {
+    let mut command = Command::new(server.bin_dir().join(name));
     // With RUST_BACKTRACE in its environment a server sends stack traces to clients.
     command.env_remove("RUST_BACKTRACE").env("LC_ALL", "C.UTF-8").current_dir("/tmp");
     if let Some((uid, gid)) = server_user() {
@@ -122,13 +104,46 @@ impl Cluster {
 
     /// A new cluster whose databases have another encoding.
     pub fn with_encoding(encoding: &str, settings: &[(&str, &str)]) -> Self {
-        let folder = new_folder();
+        let server = Server::under_test();
         let locale = if encoding == "UTF8" { "--locale=C.UTF-8" } else { "--locale=C" };
-        run(program("initdb")
-            .arg("-D")
-            .arg(folder.join("data"))
-            .args(["-U", "postgres", "-A", "trust", "-N", "-E", encoding, locale]));
-        Self::adopt(folder, settings)
+        Self::adopt(server, initdb(server, &["-E", encoding, locale]), settings)
+    }
+
+    /// A new cluster of another PostgreSQL.
+    pub fn start_on(server: &Server, settings: &[(&str, &str)]) -> Self {
+        Self::adopt(server, initdb(server, &["-E", "UTF8", "--locale=C.UTF-8"]), settings)
+    }
+
+    /// This cluster after `pg_upgrade` to another PostgreSQL.
+    pub fn upgrade_to(self, server: &Server) -> Self {
+        // pg_upgrade wants both alike, and 18 changed the default.
+        let mut postgres = self.connect("postgres", "postgres");
+        let checksums = match text(&mut postgres, "SHOW data_checksums").as_str() {
+            "on" => Some("--data-checksums"),
+            _ if server.major() >= 18 => Some("--no-data-checksums"),
+            _ => None,
+        };
+        drop(postgres);
+        let options: Vec<&str> =
+            ["-E", "UTF8", "--locale=C.UTF-8"].into_iter().chain(checksums).collect();
+        let folder = initdb(server, &options);
+        self.stop();
+        for check in [Some("--check"), None] {
+            run(program(server, "pg_upgrade")
+                .args(check)
+                .args(["-U", "postgres", "-s"])
+                .arg(&folder)
+                .arg("-b")
+                .arg(self.server.bin_dir())
+                .arg("-B")
+                .arg(server.bin_dir())
+                .arg("-d")
+                .arg(self.folder.join("data"))
+                .arg("-D")
+                .arg(folder.join("data"))
+                .current_dir(&folder));
+        }
+        Self::adopt(server, folder, &[])
     }
 
     /// A standby that follows this cluster.
@@ -139,7 +154,8 @@ impl Cluster {
     /// A standby that follows this cluster, with these settings besides the harness's own.
     pub fn standby_with(&self, settings: &[(&str, &str)]) -> Self {
         let folder = new_folder();
-        run(program("pg_basebackup")
+        run(self
+            .program("pg_basebackup")
             .args(["-h"])
             .arg(&self.folder)
             .args(["-U", "postgres", "-R", "-X", "stream", "-c", "fast", "-D"])
@@ -147,10 +163,10 @@ impl Cluster {
         // Without what pg_basebackup writes of TLS, which an older libpq on the machine refuses.
         let primary = format!("'host={} port=5432 user=postgres'", self.folder.display());
         let primary = [("primary_conninfo", primary.as_str())];
-        Self::adopt(folder, &[&primary, settings].concat())
+        Self::adopt(&self.server, folder, &[&primary, settings].concat())
     }
 
-    fn adopt(folder: PathBuf, settings: &[(&str, &str)]) -> Self {
+    fn adopt(server: &Server, folder: PathBuf, settings: &[(&str, &str)]) -> Self {
         let conf = folder.join("data/postgresql.auto.conf");
         let mut text = fs::read_to_string(&conf).expect("initdb made it");
         let socket = format!("'{}'", folder.display());
@@ -172,13 +188,19 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .expect("sh");
-        let cluster = Cluster { folder, undertaker };
+        let cluster = Cluster { server: server.clone(), folder, undertaker };
         cluster.pg_ctl(&["start"]);
         cluster
     }
 
+    /// A program of its PostgreSQL, run as the server's user.
+    pub fn program(&self, name: &str) -> Command {
+        program(&self.server, name)
+    }
+
     fn pg_ctl(&self, arguments: &[&str]) {
-        let status = program("pg_ctl")
+        let status = self
+            .program("pg_ctl")
             .arg("-D")
             .arg(self.folder.join("data"))
             .arg("-l")
@@ -262,7 +284,7 @@ impl Cluster {
 
     /// A client program of PostgreSQL (psql, pg_dump, …), set to this cluster.
     pub fn client(&self, name: &str) -> Command {
-        let mut command = program(name);
+        let mut command = self.program(name);
         command.env("PGHOST", &self.folder).env("PGPORT", "5432").env("PGUSER", "postgres");
         command
     }
@@ -296,6 +318,17 @@ impl Drop for Cluster {
         drop(self.undertaker.stdin.take());
         let _ = self.undertaker.wait();
     }
+}
+
+/// The folder of a new cluster, which is not started.
+fn initdb(server: &Server, options: &[&str]) -> PathBuf {
+    let folder = new_folder();
+    run(program(server, "initdb")
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-U", "postgres", "-A", "trust", "-N"])
+        .args(options));
+    folder
 }
 
 /// A folder that the server's user owns and others may enter; a socket's path must be short.

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use postgres::error::DbError;
 use postgres::{Client, Error, SimpleQueryMessage};
@@ -135,6 +137,21 @@ pub fn rows(client: &mut Client, sql: &str) -> Vec<Vec<String>> {
 pub fn text(client: &mut Client, sql: &str) -> String {
     let rows = rows(client, sql);
     rows.first().and_then(|row| row.first()).unwrap_or_else(|| panic!("no row: {sql}")).clone()
+}
+
+/// Asks until the first value of the first row is the expected one. It gives up when it is still
+/// another after minutes, far beyond what the slowest machine takes.
+#[track_caller]
+pub fn wait_for(client: &mut Client, sql: &str, expected: &str) {
+    let mut found = String::new();
+    for _ in 0..3600 {
+        found = text(client, sql);
+        if found == expected {
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{found} is still not {expected}: {sql}");
 }
 
 /// What an error said.

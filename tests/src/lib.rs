@@ -10,9 +10,11 @@ pub mod cluster;
 pub mod db;
 pub mod json;
 pub mod random;
+pub mod server;
 
 pub use cluster::Cluster;
-pub use db::{Db, Outcome, assert_refused, refused, rows, text};
+pub use db::{Db, Outcome, assert_refused, refused, rows, text, wait_for};
+pub use server::Server;
 
 /// Tenants for tests.
 pub const TENANT_A: &str = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";

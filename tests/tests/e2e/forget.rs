@@ -49,22 +49,13 @@ pub(crate) fn ninety_days() -> (Db, Client) {
 pub(crate) fn make_rollups(superuser: &mut Client) {
     superuser
         .batch_execute(&format!(
-            "SET client_min_messages = error;
-             CREATE TABLE IF NOT EXISTS eventlog.thinned_partitions (partition_name name PRIMARY KEY, deleted_rows bigint NOT NULL);
-             CREATE TABLE IF NOT EXISTS eventlog.late_events (tenant_id uuid, id bigint, created_at timestamptz);
-             CREATE TABLE IF NOT EXISTS eventlog.hourly_counts (tenant_id uuid, hour timestamptz, name text, events bigint);
-             CREATE TABLE IF NOT EXISTS eventlog.daily_counts (tenant_id uuid, day date, name text, events bigint);
-             CREATE TABLE IF NOT EXISTS eventlog.daily_subjects (tenant_id uuid, day date, name text, subject text, events bigint);
-             CREATE TABLE IF NOT EXISTS eventlog.monthly_actors (tenant_id uuid, month date, name text, actor text, days bigint);
-             DO $$ DECLARE t regclass; BEGIN
-                 FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace AND relkind = 'r' AND relowner <> 'log_owner'::regrole LOOP
-                     EXECUTE format('ALTER TABLE %s OWNER TO log_owner', t); END LOOP; END $$;
-             INSERT INTO eventlog.monthly_actors
-             SELECT tenant_id, date_trunc('month', created_at)::date, name, actor, count(*) FROM eventlog.events GROUP BY 1, 2, 3, 4;
+            "INSERT INTO eventlog.monthly_actors
+             SELECT tenant_id, date_trunc('month', created_at)::date, name, actor, 1 FROM eventlog.events WHERE actor IS NOT NULL GROUP BY 1, 2, 3, 4;
              INSERT INTO eventlog.daily_counts
-             SELECT tenant_id, created_at::date, name, count(*) FROM eventlog.events GROUP BY 1, 2, 3;
-             INSERT INTO eventlog.hourly_counts SELECT tenant_id, day, name, events FROM eventlog.daily_counts;
-             INSERT INTO eventlog.daily_subjects VALUES ('{TENANT_A}', now(), 'ping', 's', 1), ('{TENANT_B}', now(), 'ping', 's', 1);
+             SELECT tenant_id, created_at::date, name, count(*), count(*), 0, 0, 0, 0, NULL FROM eventlog.events GROUP BY 1, 2, 3;
+             INSERT INTO eventlog.hourly_counts SELECT tenant_id, day, name, events, weighted_events, 0, 0, 0, 0, NULL FROM eventlog.daily_counts;
+             INSERT INTO eventlog.daily_subjects VALUES ('{TENANT_A}', now(), 'ping', 's', 1, 1, 0, 0, 0, 0, NULL, now(), now()),
+                                                        ('{TENANT_B}', now(), 'ping', 's', 1, 1, 0, 0, 0, 0, NULL, now(), now());
              INSERT INTO eventlog.late_events SELECT tenant_id, id, created_at FROM eventlog.events WHERE id % 7 = 0 OR actor = '{ERIN}'"
         ))
         .unwrap();
@@ -205,7 +196,8 @@ fn a_tenant_is_found_nowhere_afterwards_and_its_roles_log_no_more() {
         .iter()
         .map(|(table, condition)| (table.to_string(), count(&mut client, table, condition)))
         .collect();
-    assert!(expected.iter().all(|(_, rows)| rows != "0"), "{expected:?}");
+    let is_filled = |(table, rows): &(String, String)| rows != "0" || table == "retention_progress";
+    assert!(expected.iter().all(is_filled), "{expected:?}");
     let others = rows_but(&mut client, &doomed);
 
     let dry_run = format!("forget_tenant('{TENANT_A}', dry_run => true)");
@@ -246,8 +238,14 @@ fn more_rows_than_a_batch_of_one_time_are_all_found() {
     let number = (32_000 + 20_000 + 90).to_string();
     assert_eq!(
         found,
-        [("events", &*number), ("idempotency_keys", &number), ("rejected_events", "0")]
-            .map(|(table, rows)| (table.to_owned(), rows.to_owned()))
+        [
+            ("events", &*number),
+            ("idempotency_keys", &number),
+            ("late_events", "0"),
+            ("monthly_actors", "0"),
+            ("rejected_events", "0")
+        ]
+        .map(|(table, rows)| (table.to_owned(), rows.to_owned()))
     );
     assert_eq!(count(&mut client, "events", "true"), others);
     assert_eq!(count(&mut client, "idempotency_keys", "true"), keys);
@@ -294,7 +292,7 @@ fn an_actor_is_found_in_the_quarantine_by_what_would_have_become_the_actor_and_i
     assert_eq!(count(&mut client, "rejected_events", "true"), "12");
     let found = erased(&mut client, &format!("forget_actor('{TENANT_A}', '17')"));
     assert_eq!(found[0], ("events".to_owned(), "1".to_owned()));
-    assert_eq!(found[2], ("rejected_events".to_owned(), "5".to_owned()));
+    assert!(found.contains(&("rejected_events".to_owned(), "5".to_owned())), "{found:?}");
     assert_eq!(count(&mut client, "rejected_events", "true"), "7");
     assert_eq!(count(&mut client, "events", "actor = '17'"), "1", "the other tenant's");
     // As a tenant of the caller's, and one that is longer than the quarantine keeps.
@@ -346,7 +344,7 @@ fn an_actor_is_found_under_its_hash_and_a_key_that_is_wrong_is_an_error_before_a
     let mut owner = db.connect("log_owner");
     let found = erased(&mut owner, &format!("forget_actor('{TENANT_A}', '{ERIN}')"));
     assert_eq!(found[0], ("events".to_owned(), "94".to_owned()));
-    assert_eq!(found[2], ("rejected_events".to_owned(), "2".to_owned()));
+    assert!(found.contains(&("rejected_events".to_owned(), "2".to_owned())), "{found:?}");
     let dump = run(shared().client("pg_dump").arg(&db.name));
     assert!(!dump.contains(ERIN) && !dump.contains(&hash));
     assert_eq!(count(&mut client, "events", "name = 'signed_up'"), "1");

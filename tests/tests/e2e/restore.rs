@@ -24,8 +24,14 @@ const TABLES: &[&str] = &[
 /// A cluster with a log of which every part differs from a new one's.
 fn source(method: &str) -> Cluster {
     let cluster = Cluster::start(&[]);
-    db::create_roles(&cluster);
-    db::create_log(&cluster, "app");
+    fill(&cluster, method);
+    cluster
+}
+
+/// Makes and fills that log.
+pub(crate) fn fill(cluster: &Cluster, method: &str) {
+    db::create_roles(cluster);
+    db::create_log(cluster, "app");
     cluster
         .psql(
             "app",
@@ -51,11 +57,10 @@ fn source(method: &str) -> Cluster {
             ),
         )
         .expect("the log is filled");
-    cluster
 }
 
 /// An empty cluster with the roles, and with the extension where only a superuser may make it.
-fn target(with_extension: bool) -> Cluster {
+pub(crate) fn target(with_extension: bool) -> Cluster {
     let cluster = Cluster::start(&[]);
     db::create_roles(&cluster);
     let mut superuser = cluster.connect("postgres", "postgres");
@@ -67,7 +72,7 @@ fn target(with_extension: bool) -> Cluster {
 }
 
 /// Everything in the tables, as text.
-fn contents(client: &mut Client) -> Vec<Vec<String>> {
+pub(crate) fn contents(client: &mut Client) -> Vec<Vec<String>> {
     TABLES
         .iter()
         .flat_map(|table| {
@@ -85,12 +90,12 @@ fn the_contents_that_are_compared_are_those_of_every_table() {
     assert_eq!(tables.concat(), compared);
 }
 
-fn next_id(client: &mut Client) -> String {
+pub(crate) fn next_id(client: &mut Client) -> String {
     text(client, "SELECT last_value + is_called::int FROM eventlog.events_id_seq")
 }
 
 /// A writer's event goes in, bad ones and other tenants' do not, and ids go on.
-fn assert_the_log_works(cluster: &Cluster) {
+pub(crate) fn assert_the_log_works(cluster: &Cluster) {
     let mut superuser = cluster.connect("app", "postgres");
     let expected = next_id(&mut superuser);
     let mut member = cluster.connect("app", "member");

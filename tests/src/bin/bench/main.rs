@@ -11,6 +11,7 @@ mod batches;
 mod contender;
 mod flood;
 mod memory;
+mod months;
 mod rules;
 mod single;
 mod stats;
@@ -31,13 +32,25 @@ pub(crate) struct Scale {
     rows_before: usize,
     /// Events in the one transaction of the subject `memory`.
     events_in_memory: usize,
+    /// Events of the subject `months`.
+    rows_in_months: usize,
 }
 
-const FULL: Scale =
-    Scale { rounds: 240, events: 500, rows_before: 100_000, events_in_memory: 1_000_000 };
+const FULL: Scale = Scale {
+    rounds: 240,
+    events: 500,
+    rows_before: 100_000,
+    events_in_memory: 1_000_000,
+    rows_in_months: 10_000_000,
+};
 
-const QUICK: Scale =
-    Scale { rounds: 8, events: 1_000, rows_before: 10_000, events_in_memory: 100_000 };
+const QUICK: Scale = Scale {
+    rounds: 8,
+    events: 1_000,
+    rows_before: 10_000,
+    events_in_memory: 100_000,
+    rows_in_months: 200_000,
+};
 
 /// A subject and its name.
 type Subject = (&'static str, fn(Scale));
@@ -49,6 +62,7 @@ const SUBJECTS: &[Subject] = &[
     ("rules", rules::run),
     ("flood", flood::run),
     ("writer", writer::run),
+    ("months", months::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
 ];
