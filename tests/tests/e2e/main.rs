@@ -28,6 +28,7 @@ mod readme;
 mod registry;
 mod released;
 mod replication;
+mod reports;
 mod reports_flights;
 mod restore;
 mod rollups;
