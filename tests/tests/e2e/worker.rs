@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use eventlog_tests::{Cluster, assert_refused, db, rows, text};
+use eventlog_tests::{Cluster, assert_refused, cluster, db, rows, text};
 use postgres::Client;
 
 /// Long enough for a slow machine; nothing is asserted of how long something took.
