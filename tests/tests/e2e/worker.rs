@@ -7,7 +7,7 @@ use eventlog_tests::{Cluster, assert_refused, cluster, db, rows, text};
 use postgres::Client;
 
 /// Long enough for a slow machine; nothing is asserted of how long something took.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A cluster with the library preloaded, roles, and a run each second in these databases.
 pub(crate) fn preloaded(databases: &str) -> Cluster {
