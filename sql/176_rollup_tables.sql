@@ -98,7 +98,7 @@ BEGIN
             name      text,
             actor     text,
             days      integer NOT NULL,
-            CONSTRAINT monthly_actors_pkey PRIMARY KEY (tenant_id, month, name, actor)
+            CONSTRAINT monthly_actors_pkey PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)
         );
         PERFORM eventlog._close('eventlog.monthly_actors');
     END IF;

@@ -180,6 +180,7 @@ BEGIN
              UNION ALL
             SELECT a.tenant_id, a.month, '', a.actor, bit_or(a.days) FROM active a GROUP BY 1, 2, 4
             ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days
+                WHERE r.days | EXCLUDED.days <> r.days
         )
         SELECT coalesce(sum(h.events), 0) FROM hourly h$sql$,
         taken, source, measures, add, sums)

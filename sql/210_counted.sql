@@ -74,6 +74,9 @@ AS $$
               FROM generate_series(0, last_day - first_day + 1) AS n) AS b (seconds)
 $$;
 
+-- This and the next two ask for one tenant of many, so for an index: the planner would rather read all
+-- of a rollup where a tenant has a fortieth of it (250 ms instead of 20).
+--
 -- Counts of a tenant by name and by stretches of time, each at most a `grain` long, that together
 -- make up the span.
 CREATE FUNCTION eventlog._counted(tenant uuid, since timestamptz, until timestamptz, names text[], grain interval)
@@ -83,6 +86,8 @@ RETURNS TABLE (at timestamptz, name text, events bigint, weighted_events double 
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET enable_seqscan = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -156,6 +161,8 @@ RETURNS TABLE (name text, subject text, events bigint, weighted_events double pr
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET enable_seqscan = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -198,6 +205,8 @@ RETURNS TABLE (actor text, month date, days integer)
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET enable_seqscan = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_column
 DECLARE
