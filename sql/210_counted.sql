@@ -5,7 +5,7 @@
 -- The tenant of a report: the argument, or the connection's. A role that policies bind to a tenant
 -- may name no other.
 CREATE FUNCTION eventlog._report_tenant(tenant_id uuid) RETURNS uuid
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

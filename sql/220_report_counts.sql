@@ -1,6 +1,9 @@
 -- Reports of counts. Each reads with the caller's own rights; its tenant is the argument, or the
 -- connection's. Time is created_at, the server's clock, unless its comment says otherwise, and
 -- sampled events are weighted back.
+--
+-- All are PARALLEL RESTRICTED: a library that is loaded during a parallel query cannot take over
+-- what the session set before, and would know no tenant.
 
 CREATE FUNCTION eventlog.events_per_day(
     names     text[]      DEFAULT NULL,
@@ -9,7 +12,7 @@ CREATE FUNCTION eventlog.events_per_day(
     tenant_id uuid        DEFAULT NULL,
     time_zone text        DEFAULT 'UTC'
 ) RETURNS TABLE (day date, name text, events bigint, failures bigint)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -54,7 +57,7 @@ CREATE FUNCTION eventlog.events_per_hour(
     until     timestamptz DEFAULT now(),
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (hour timestamptz, name text, events bigint, failures bigint)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -96,7 +99,7 @@ CREATE FUNCTION eventlog.summary(
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (events bigint, names_seen bigint, actors bigint, successes bigint, failures bigint,
                  success_rate numeric, mean_duration numeric, median_duration numeric, p95_duration numeric)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
@@ -140,7 +143,7 @@ CREATE FUNCTION eventlog.success_rate(
     until     timestamptz DEFAULT now(),
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (subject text, successes bigint, failures bigint, success_rate numeric, last_failure_at timestamptz)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$

@@ -9,7 +9,7 @@ CREATE FUNCTION eventlog.subject_stats(
 ) RETURNS TABLE (name text, subject text, events bigint, successes bigint, failures bigint, success_rate numeric,
                  mean_duration numeric, median_duration numeric, p95_duration numeric, p99_duration numeric,
                  first_at timestamptz, last_at timestamptz)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
@@ -42,7 +42,7 @@ CREATE FUNCTION eventlog.top_subjects(
     row_limit integer DEFAULT 10,
     tenant_id uuid    DEFAULT NULL
 ) RETURNS TABLE (rank bigint, subject text, events bigint, share numeric, last_at timestamptz)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
@@ -74,7 +74,7 @@ CREATE FUNCTION eventlog.usage_summary(
     until     date   DEFAULT (now() AT TIME ZONE 'UTC')::date + 1,
     tenant_id uuid   DEFAULT NULL
 ) RETURNS TABLE (subject text, first_used_at timestamptz, last_used_at timestamptz, events bigint, operations jsonb)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
@@ -103,7 +103,7 @@ CREATE FUNCTION eventlog.unused_subjects(
     removed_by text[]  DEFAULT '{artifact_removed}',
     tenant_id uuid     DEFAULT NULL
 ) RETURNS TABLE (subject text, last_used_at timestamptz, idle_days integer, events bigint, suggestion text)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$

@@ -6,7 +6,7 @@ CREATE FUNCTION eventlog.active_actors(
     name      text DEFAULT NULL,
     tenant_id uuid DEFAULT NULL
 ) RETURNS TABLE (day date, daily integer, weekly integer, monthly integer)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
@@ -42,7 +42,7 @@ CREATE FUNCTION eventlog.cohort_retention(
     until          date DEFAULT (now() AT TIME ZONE 'UTC')::date + 1,
     tenant_id      uuid DEFAULT NULL
 ) RETURNS TABLE (cohort date, actors integer, period_number integer, returned integer, share numeric)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$

@@ -30,7 +30,7 @@ CREATE FUNCTION eventlog.get_events(
     tenant_id  uuid        DEFAULT NULL
 ) RETURNS TABLE (id bigint, name text, data jsonb, actor text, subject text, occurred_at timestamptz,
                  created_at timestamptz, weight real)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -77,7 +77,7 @@ CREATE FUNCTION eventlog.recent_errors(
     tenant_id  uuid        DEFAULT NULL
 ) RETURNS TABLE (name text, error_type text, events bigint, actors bigint, first_at timestamptz, last_at timestamptz,
                  last_id bigint, last_subject text)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column

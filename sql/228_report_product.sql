@@ -19,7 +19,7 @@ CREATE FUNCTION eventlog.escalation_rate(
     until     timestamptz DEFAULT now(),
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (conversations bigint, escalated bigint, escalation_rate numeric, deflected bigint, deflection_rate numeric)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -50,7 +50,7 @@ CREATE FUNCTION eventlog.deflection_rate(
     until     timestamptz DEFAULT now(),
     tenant_id uuid        DEFAULT NULL
 ) RETURNS numeric
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT r.deflection_rate FROM eventlog.escalation_rate(since, until, tenant_id) r
@@ -65,7 +65,7 @@ CREATE FUNCTION eventlog.ingestion_stats(
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (source_type text, started bigint, completed bigint, failed bigint, unfinished bigint, docs numeric,
                  chunks numeric, docs_per_minute numeric, median_seconds numeric, p95_seconds numeric)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -120,7 +120,7 @@ CREATE FUNCTION eventlog.plan_changes(
     until     timestamptz DEFAULT now(),
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (previous_plan text, new_plan text, status text, changes bigint, first_at timestamptz, last_at timestamptz)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -148,7 +148,7 @@ CREATE FUNCTION eventlog.quota_friction(
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (quota_type text, events bigint, days bigint, first_at timestamptz, last_at timestamptz,
                  checkouts_within bigint, checkout_rate numeric)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
@@ -182,7 +182,7 @@ CREATE FUNCTION eventlog.checkout_conversion(
     within    interval    DEFAULT '1 day',
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (plan text, checkouts bigint, converted bigint, conversion numeric, median_seconds numeric)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -223,7 +223,7 @@ CREATE FUNCTION eventlog.funnel(
     tenant_id uuid        DEFAULT NULL
 ) RETURNS TABLE (step integer, name text, reached bigint, conversion numeric, conversion_from_previous numeric,
                  median_seconds numeric)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET enable_nestloop = off
 AS $$
