@@ -37,6 +37,11 @@ pub struct Cluster {
     undertaker: Child,
 }
 
+/// An answer of the `pg_config` of the PostgreSQL under test.
+pub fn pg_config(option: &str) -> String {
+    Server::under_test().ask(option)
+}
+
 /// The major version of the PostgreSQL under test.
 pub fn major_version() -> u32 {
     Server::under_test().major()
@@ -63,8 +68,12 @@ fn server_user() -> Option<(u32, u32)> {
     })
 }
 
-/// A program of a PostgreSQL, run as the server's user.
-fn program(server: &Server, name: &str) -> Command {
+/// A program of the PostgreSQL under test, run as the server's user.
+pub fn program(name: &str) -> Command {
+    program_of(Server::under_test(), name)
+}
+
+fn program_of(server: &Server, name: &str) -> Command {
     let mut command = Command::new(server.bin_dir().join(name));
     // With RUST_BACKTRACE in its environment a server sends stack traces to clients.
     command.env_remove("RUST_BACKTRACE").env("LC_ALL", "C.UTF-8").current_dir("/tmp");
@@ -129,7 +138,7 @@ impl Cluster {
         let folder = initdb(server, &options);
         self.stop();
         for check in [Some("--check"), None] {
-            run(program(server, "pg_upgrade")
+            run(program_of(server, "pg_upgrade")
                 .args(check)
                 .args(["-U", "postgres", "-s"])
                 .arg(&folder)
@@ -193,9 +202,8 @@ impl Cluster {
         cluster
     }
 
-    /// A program of its PostgreSQL, run as the server's user.
-    pub fn program(&self, name: &str) -> Command {
-        program(&self.server, name)
+    fn program(&self, name: &str) -> Command {
+        program_of(&self.server, name)
     }
 
     fn pg_ctl(&self, arguments: &[&str]) {
@@ -323,7 +331,7 @@ impl Drop for Cluster {
 /// The folder of a new cluster, which is not started.
 fn initdb(server: &Server, options: &[&str]) -> PathBuf {
     let folder = new_folder();
-    run(program(server, "initdb")
+    run(program_of(server, "initdb")
         .arg("-D")
         .arg(folder.join("data"))
         .args(["-U", "postgres", "-A", "trust", "-N"])

@@ -1,6 +1,6 @@
 //! The PostgreSQLs that clusters are made of: the one under test, and older ones beside it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 /// One PostgreSQL on this machine.
 #[derive(Clone, Debug)]
 pub struct Server {
+    pg_config: OsString,
     bin_dir: PathBuf,
     library_dir: PathBuf,
-    share_dir: PathBuf,
     major: u32,
 }
 
@@ -33,22 +33,29 @@ impl Server {
     }
 
     fn of(pg_config: &OsStr) -> Server {
-        let ask = |option: &str| {
-            let output = Command::new(pg_config)
-                .arg(option)
-                .output()
-                .unwrap_or_else(|error| panic!("{pg_config:?}: {error}; set PG_CONFIG"));
-            String::from_utf8(output.stdout).expect("pg_config prints UTF-8").trim().to_owned()
+        let mut server = Server {
+            pg_config: pg_config.to_owned(),
+            bin_dir: PathBuf::new(),
+            library_dir: PathBuf::new(),
+            major: 0,
         };
-        let version = ask("--version");
+        let version = server.ask("--version");
         let number = version.split_whitespace().nth(1).expect("PostgreSQL NN.N");
         let major = number.split(|c: char| !c.is_ascii_digit()).next();
-        Server {
-            bin_dir: ask("--bindir").into(),
-            library_dir: ask("--pkglibdir").into(),
-            share_dir: ask("--sharedir").into(),
-            major: major.and_then(|digits| digits.parse().ok()).expect("a number"),
-        }
+        server.major = major.and_then(|digits| digits.parse().ok()).expect("a number");
+        server.bin_dir = server.ask("--bindir").into();
+        server.library_dir = server.ask("--pkglibdir").into();
+        server
+    }
+
+    /// An answer of its `pg_config`.
+    pub fn ask(&self, option: &str) -> String {
+        let program = &self.pg_config;
+        let output = Command::new(program)
+            .arg(option)
+            .output()
+            .unwrap_or_else(|error| panic!("{program:?}: {error}; set PG_CONFIG"));
+        String::from_utf8(output.stdout).expect("pg_config prints UTF-8").trim().to_owned()
     }
 
     /// Its major version.
@@ -59,11 +66,6 @@ impl Server {
     /// The folder of its programs.
     pub fn bin_dir(&self) -> &Path {
         &self.bin_dir
-    }
-
-    /// The folder of scripts of extensions.
-    pub fn extension_dir(&self) -> PathBuf {
-        self.share_dir.join("extension")
     }
 
     /// Whether a library of this name can be loaded: an output plugin, an extension. False only

@@ -303,7 +303,7 @@ fn an_actor_is_found_in_the_quarantine_by_what_would_have_become_the_actor_and_i
         ))
         .unwrap();
     let found = erased(&mut client, &format!("forget_actor('{TENANT_B}', '{long}')"));
-    assert_eq!(found[2], ("rejected_events".to_owned(), "1".to_owned()));
+    assert!(found.contains(&("rejected_events".to_owned(), "1".to_owned())), "{found:?}");
 }
 
 #[test]

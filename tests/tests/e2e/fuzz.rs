@@ -56,6 +56,24 @@ fn literal(random: &mut Random, kind: &str) -> String {
         "boolean" => (*random.pick(&["true", "false"])).to_owned(),
         "integer" => random.pick(&["0", "1", "-1", "2048", "2147483647", "2147483648"]).to_string(),
         "bigint" => random.pick(&["0", "1", "-1", "9223372036854775807"]).to_string(),
+        "integer[]" => quote(random.pick::<&str>(&["{}", "{0,7,14}", "{3,NULL,-5,2147483647}"])),
+        "double precision[]" => {
+            quote(random.pick::<&str>(&["{}", "{1,2,3,4}", "{1,NULL,NaN}", "{1e300,Infinity,3}"]))
+        }
+        "date" => quote(random.pick::<&str>(&[
+            "2026-01-01",
+            "2026-03-29",
+            "2020-02-29",
+            "infinity",
+            "-infinity",
+            "4714-11-24 BC",
+        ])),
+        "bytea" => quote(random.pick::<&str>(&[
+            "",
+            "\\x01",
+            "\\x0100000000000000ffffffffffffffff0000000000000000",
+            "\\xffffffffffffffff00",
+        ])),
         "bigint[]" => quote(random.pick::<&str>(&["{}", "{1,2}", "{1,NULL}"])),
         "real" | "double precision" => {
             quote(random.pick::<&str>(&["0", "1", "NaN", "Infinity", "-1e38"]))
@@ -146,7 +164,8 @@ fn functions(client: &mut Client) -> Vec<(String, Vec<String>)> {
     rows(
         client,
         "SELECT proname, coalesce((SELECT string_agg(t::regtype::text, ';' ORDER BY n) FROM unnest(proargtypes) WITH ORDINALITY AS a (t, n)), '')
-           FROM pg_proc WHERE pronamespace = 'eventlog'::regnamespace AND prorettype <> 'trigger'::regtype ORDER BY 1, 2",
+           FROM pg_proc WHERE pronamespace = 'eventlog'::regnamespace AND prorettype <> 'trigger'::regtype
+              AND prokind <> 'a' AND NOT 'internal'::regtype = ANY (proargtypes) ORDER BY 1, 2",
     )
     .into_iter()
     .map(|row| (row[0].clone(), row[1].split(';').filter(|t| !t.is_empty()).map(str::to_owned).collect()))

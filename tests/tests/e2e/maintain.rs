@@ -89,7 +89,7 @@ fn a_dry_run_tells_what_a_run_would_do_and_changes_nothing() {
     let before = text(&mut owner, state);
     let due = rows(&mut owner, "SELECT unnest(due) FROM eventlog.stat_maintenance").concat();
     for part in [
-        "count events",
+        "count late events",
         "drop partition events_p",
         "delete events of tenant aaaaaaaa",
         "delete 1 rows of producers",

@@ -27,11 +27,20 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         ("events" | "rejected_events" | "hygiene_counts" | "log_config", "SELECT" | "COPY TO") => {
             reads
         }
+        (
+            "rollup_state" | "late_events" | "hourly_counts" | "daily_counts" | "daily_subjects"
+            | "monthly_actors",
+            "SELECT" | "COPY TO",
+        ) => reads,
         ("event_types", "SELECT" | "COPY TO") => reads || writes,
         // A view of the catalog.
         ("_partitions", "SELECT") => reads || writes,
         // Views with the caller's own rights.
-        ("stat_rejected" | "stat_hygiene", "SELECT") => reads,
+        (
+            "stat_rejected" | "stat_hygiene" | "stat_log" | "stat_partitions" | "stat_storage"
+            | "stat_taxonomy",
+            "SELECT",
+        ) => reads,
         _ => false,
     }
 }
@@ -50,6 +59,10 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
                 "log_config" => "premake",
                 "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures" => "tenant_id",
                 "producers" => "gaps",
+                "maintenance_runs" => "outcome",
+                "thinned_partitions" => "deleted_rows",
+                "rollup_state" => "rolled_until",
+                "late_events" => "tenant_id",
                 _ => "name",
             };
             format!("UPDATE {name} SET {column} = {column}")
@@ -91,7 +104,13 @@ fn filled() -> Db {
              SELECT eventlog.try_log_event(NULL, 'pong');
              SET eventlog.tenant_id = '{TENANT_B}';
              SELECT eventlog.log_event(NULL, 'ping', occurred_at => '2090-01-01') FROM generate_series(1, 5);
-             SELECT eventlog.try_log_event(NULL, 'pong')"
+             SELECT eventlog.try_log_event(NULL, 'pong');
+             INSERT INTO eventlog.late_events SELECT tenant_id, id, created_at FROM eventlog.events;
+             INSERT INTO eventlog.hourly_counts SELECT DISTINCT tenant_id, now(), name, 1, 1, 0, 0, 0, 0 FROM eventlog.events;
+             INSERT INTO eventlog.daily_counts SELECT DISTINCT tenant_id, now()::date, name, 1, 1, 0, 0, 0, 0 FROM eventlog.events;
+             INSERT INTO eventlog.daily_subjects
+             SELECT DISTINCT tenant_id, now()::date, name, 's', 1, 1, 0, 0, 0, 0, NULL::float8[], now(), now() FROM eventlog.events;
+             INSERT INTO eventlog.monthly_actors SELECT DISTINCT tenant_id, now()::date, name, 'a', 1 FROM eventlog.events"
         ))
         .expect("a superuser may");
     db
@@ -160,9 +179,10 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures') ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress') ORDER BY 1",
     );
-    assert_eq!(of_tenants, [["events"], ["hygiene_counts"], ["rejected_events"]]);
+    let expected = "daily_counts daily_subjects events hourly_counts hygiene_counts late_events monthly_actors rejected_events";
+    assert_eq!(of_tenants.concat().join(" "), expected);
     for source in ["setting", "jwt", "role"] {
         superuser
             .batch_execute(&format!(

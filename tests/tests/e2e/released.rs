@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use eventlog_tests::Server;
+use eventlog_tests::cluster::pg_config;
 use eventlog_tests::{Db, db, rows};
 
 fn repository() -> PathBuf {
@@ -12,7 +12,7 @@ fn repository() -> PathBuf {
 }
 
 fn installed(script: &str) -> String {
-    let path = Server::under_test().extension_dir().join(script);
+    let path = Path::new(&pg_config("--sharedir")).join("extension").join(script);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -194,10 +194,8 @@ fn whatever_writers_do_the_reports_count_each_event_once_at_every_moment() {
                             .unwrap();
                         committed[which]
                             .fetch_add(if commits { events } else { 0 }, Ordering::Relaxed);
-                    } else if ends {
-                        if prepared.iter().all(|list| list.lock().unwrap().is_empty()) {
-                            break;
-                        }
+                    } else if ends && prepared.iter().all(|list| list.lock().unwrap().is_empty()) {
+                        break;
                     }
                 }
             });

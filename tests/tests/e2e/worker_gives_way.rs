@@ -129,7 +129,7 @@ fn pg_upgrade_and_a_server_for_a_single_user_start_no_worker() {
     // As pg_upgrade starts it.
     let data = cluster.folder().join("data");
     let pg_ctl = |arguments: &[&str]| {
-        let mut command = cluster.program("pg_ctl");
+        let mut command = cluster::program("pg_ctl");
         command.arg("-D").arg(&data).arg("-l").arg(cluster.folder().join("log"));
         cluster::run(command.args(["-w", "-s"]).args(arguments))
     };
@@ -138,7 +138,7 @@ fn pg_upgrade_and_a_server_for_a_single_user_start_no_worker() {
     assert_eq!(pids(&cluster, "eventlog launcher"), Vec::<String>::new());
     pg_ctl(&["stop", "-m", "fast"]);
 
-    let mut single = cluster.program("postgres");
+    let mut single = cluster::program("postgres");
     single.arg("--single").arg("-D").arg(&data).arg("app");
     let answer = cluster::run(&mut single);
     assert!(answer.contains("backend>"), "{answer}");
