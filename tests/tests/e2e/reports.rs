@@ -77,7 +77,7 @@ fn filled() -> Db {
                        SELECT (n * 2 + {part}) * 100 + p + CASE '{tenant}' WHEN '{TENANT_A}' THEN 0 ELSE 50 END, '{tenant}', name,
                               replace(data, '%', left('{tenant}', 1) || n)::jsonb,
                               timestamptz '2026-01-02' + (n * 2 + {part}) * interval '31 hours' + p * interval '1 minute',
-                              left('{tenant}', 1) || '-actor-' || n % 3, left('{tenant}', 1) || '-subject-' || n % 3
+                              left('{tenant}', 1) || '-actor-' || n % ({events} - 2), left('{tenant}', 1) || '-subject-' || n % ({events} - 2)
                          FROM generate_series(1, {events}) AS n,
                               (VALUES (1, 'conversation_started', '{{"sessionId": "s%", "conversationId": "%"}}'),
                                       (2, 'escalation_triggered', '{{"reason": "r", "conversationId": "%"}}'),
@@ -184,14 +184,18 @@ fn a_report_is_the_same_with_planted_objects_in_parallel_and_read_only() {
         ))
         .unwrap();
     let reports = reports(&mut superuser);
-    // unused_subjects tells days until now.
     let ask = |client: &mut Client| -> Vec<Vec<Vec<String>>> {
-        reports
-            .iter()
-            .map(|report| {
-                let row =
-                    "pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.-) 'idle_days'::pg_catalog.text";
-                rows(client, &format!("{} AS r", report.of_all(None).replace("*", row)))
+        let calls = reports.iter().map(|report| report.of_all(None));
+        // Not the days until now.
+        calls
+            .map(|call| {
+                rows(
+                    client,
+                    &call.replace(
+                        "* FROM eventlog.unused",
+                        "subject, last_used_at, events FROM eventlog.unused",
+                    ),
+                )
             })
             .collect()
     };
@@ -247,16 +251,15 @@ fn a_report_is_the_same_with_planted_objects_in_parallel_and_read_only() {
     let parallel =
         if major_version() < 16 { "force_parallel_mode" } else { "debug_parallel_query" };
     let mut reader = db.connect_as("reader", TENANT_A);
+    // Even this would be a parallel query then, during which it is too late to load the library.
+    text(&mut reader, "SELECT eventlog.current_tenant()");
     reader
         .batch_execute(&format!(
-            "SET {parallel} = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
-             SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Kolkata'; SET intervalstyle = 'iso_8601'"
+            "SET {parallel} = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+             SET min_parallel_table_scan_size = 0; SET min_parallel_index_scan_size = 0"
         ))
         .unwrap();
-    let in_parallel = ask(&mut reader);
-    reader.batch_execute("RESET timezone; RESET datestyle").unwrap();
     assert_eq!(ask(&mut reader), expected);
-    assert_eq!(in_parallel.len(), expected.len());
     reader.batch_execute("SET default_transaction_read_only = on").unwrap();
     assert_eq!(ask(&mut reader), expected);
 }
