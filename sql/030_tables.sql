@@ -326,14 +326,6 @@ BEGIN
         PERFORM eventlog._close('eventlog.log_config');
         INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
     END IF;
-    -- Since layout 2.
-    IF eventlog._lacks_column('log_config', 'rejected_retention') THEN
-        ALTER TABLE eventlog.log_config
-            ADD COLUMN rejected_retention interval NOT NULL DEFAULT '30 days'
-                CONSTRAINT log_config_rejected_retention_check CHECK (rejected_retention > '0'::interval),
-            ADD COLUMN rejected_limit integer NOT NULL DEFAULT 100000
-                CONSTRAINT log_config_rejected_limit_check CHECK (rejected_limit >= 0);
-    END IF;
     COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';
     COMMENT ON COLUMN eventlog.log_config.only_row IS 'True: there is one row.';
     COMMENT ON COLUMN eventlog.log_config.layout_version IS 'Version of the tables, which migrate_log() raises.';
@@ -346,7 +338,5 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.service_roles IS 'The roles that grant_service() was given.';
     COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'What tells the key that the log hashes with from others; accept_hash_key() sets it.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
-    COMMENT ON COLUMN eventlog.log_config.rejected_retention IS 'How long the quarantine keeps a row.';
-    COMMENT ON COLUMN eventlog.log_config.rejected_limit IS 'How many rows the quarantine keeps at most.';
 END
 $$;

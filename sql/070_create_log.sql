@@ -93,7 +93,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'idempotency_keys', 'producers', 'tenant_roles',
-                        'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config', 'maintenance_runs',
+                        'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config', 'maintenance_runs', 'maintenance_settings',
                         'thinned_partitions', 'retention_progress', 'rollup_state', 'late_events', 'hourly_counts',
                         'daily_counts', 'daily_subjects', 'monthly_actors', 'erasures']::name[])
 $$;

@@ -29,6 +29,23 @@ BEGIN
     COMMENT ON COLUMN eventlog.maintenance_runs.actions IS 'What it did, a line each.';
     COMMENT ON COLUMN eventlog.maintenance_runs.failures IS 'What it could not do, a line each, and why.';
 
+    IF eventlog._is_missing('maintenance_settings') THEN
+        CREATE TABLE eventlog.maintenance_settings (
+            only_row           boolean  CONSTRAINT maintenance_settings_pkey PRIMARY KEY DEFAULT true,
+            rejected_retention interval NOT NULL DEFAULT '30 days',
+            rejected_limit     integer  NOT NULL DEFAULT 100000,
+            CONSTRAINT maintenance_settings_only_row_check CHECK (only_row),
+            CONSTRAINT maintenance_settings_rejected_retention_check CHECK (rejected_retention > '0'::interval),
+            CONSTRAINT maintenance_settings_rejected_limit_check CHECK (rejected_limit >= 0)
+        );
+        PERFORM eventlog._close('eventlog.maintenance_settings');
+        INSERT INTO eventlog.maintenance_settings DEFAULT VALUES;
+    END IF;
+    COMMENT ON TABLE eventlog.maintenance_settings IS 'What maintain() keeps of the quarantine, in one row.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.only_row IS 'True: there is one row.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.rejected_retention IS 'How long the quarantine keeps a row.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.rejected_limit IS 'How many rows the quarantine keeps at most.';
+
     IF eventlog._is_missing('thinned_partitions') THEN
         CREATE TABLE eventlog.thinned_partitions (
             partition_name name        CONSTRAINT thinned_partitions_pkey PRIMARY KEY,

@@ -23,10 +23,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     most_rows constant integer := 10000;
-    config eventlog.log_config;
+    config record;
     rows   bigint;
 BEGIN
-    SELECT * INTO STRICT config FROM eventlog.log_config;
+    SELECT c.retention, s.rejected_retention, s.rejected_limit INTO STRICT config
+      FROM eventlog.log_config c, eventlog.maintenance_settings s;
     CASE table_name
     WHEN 'rejected_events' THEN
         DELETE FROM eventlog.rejected_events WHERE ctid = ANY (ARRAY(
@@ -59,7 +60,7 @@ CREATE FUNCTION eventlog._rows_to_trim() RETURNS TABLE (table_name text, due big
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'rejected_events', count(*) FROM eventlog.rejected_events r, eventlog.log_config c
+    SELECT 'rejected_events', count(*) FROM eventlog.rejected_events r, eventlog.maintenance_settings c
      WHERE r.created_at < now() - c.rejected_retention
         OR r.id <= (SELECT n.id FROM eventlog.rejected_events n ORDER BY n.id DESC OFFSET c.rejected_limit LIMIT 1)
      UNION ALL

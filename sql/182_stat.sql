@@ -156,6 +156,7 @@ AS $$
 BEGIN
     PERFORM eventlog._require_log();
     PERFORM eventlog._require_owner(current_user::regrole);
+    PERFORM eventlog._require_layout(2);
     RETURN QUERY
     SELECT r.started_at, r.finished_at, r.outcome, r.failures,
            ARRAY(SELECT d.description FROM unnest(eventlog._phases()) AS p, eventlog._due(p) AS d),

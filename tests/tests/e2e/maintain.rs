@@ -140,7 +140,7 @@ fn the_small_tables_are_trimmed() {
     let (_db, mut owner) = aged();
     owner
         .batch_execute(&format!(
-            "UPDATE eventlog.log_config SET rejected_limit = 50;
+            "UPDATE eventlog.maintenance_settings SET rejected_limit = 50;
              INSERT INTO eventlog.rejected_events (created_at, sqlstate, reason, role_name)
              SELECT now() - CASE WHEN g <= 10 THEN interval '31 days' ELSE interval '1 day' END, '23514', 'x' || g, 'x'
                FROM generate_series(1, 100) g;

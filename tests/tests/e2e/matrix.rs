@@ -60,6 +60,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
                 "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures" => "tenant_id",
                 "producers" => "gaps",
                 "maintenance_runs" => "outcome",
+                "maintenance_settings" => "rejected_limit",
                 "thinned_partitions" => "deleted_rows",
                 "rollup_state" => "rolled_until",
                 "late_events" => "tenant_id",

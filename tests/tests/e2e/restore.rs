@@ -20,6 +20,7 @@ const TABLES: &[&str] = &[
     "idempotency_keys",
     "erasures",
     "maintenance_runs",
+    "maintenance_settings",
     "thinned_partitions",
     "retention_progress",
     "rollup_state",
@@ -267,7 +268,7 @@ fn data_of_a_log_goes_into_a_new_one_whose_own_rows_are_left_out() {
     let data = run(source.client("pg_dump").args(["--data-only", "--schema", "eventlog", "app"]));
     let target = target(false);
     target
-        .psql("app", "postgres", "CREATE EXTENSION eventlog; SELECT eventlog.create_log(owner => 'log_owner', taxonomies => '{}'); TRUNCATE eventlog.log_config, eventlog.rollup_state")
+        .psql("app", "postgres", "CREATE EXTENSION eventlog; SELECT eventlog.create_log(owner => 'log_owner', taxonomies => '{}'); TRUNCATE eventlog.log_config, eventlog.rollup_state, eventlog.maintenance_settings")
         .unwrap();
     target.psql("app", "postgres", &data).unwrap_or_else(|error| panic!("{error}"));
     let mut after = target.connect("app", "postgres");
