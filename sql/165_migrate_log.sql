@@ -152,6 +152,7 @@ BEGIN
         PERFORM eventlog._create_tables();
         PERFORM eventlog._apply_policies();
         PERFORM eventlog._ensure_services();
+        PERFORM eventlog._ensure_tenants();
         PERFORM eventlog._grant_to_readers(has);
         IF has < 2 THEN
             PERFORM eventlog._migrate_to_2();
