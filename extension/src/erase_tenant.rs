@@ -7,11 +7,25 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::event::uuid_datum;
 use crate::registry;
-use crate::spi::{As, Kept, Mode, Params, Session};
+use crate::spi::{As, Kept, Mode, Params, Rows, Session};
 
 thread_local! {
     static ERASE: Kept = const { Kept::new(
         c"SELECT eventlog._erase_tenant_rows($1)",
+        &[pg_sys::UUIDOID],
+    ) };
+    /// While ALTER EXTENSION … UPDATE is still to be typed, the functions are those of 0.1.0.
+    static HAS_ERASE: Kept = const { Kept::new(
+        c"SELECT pg_catalog.to_regprocedure('eventlog._erase_tenant_rows(uuid)') IS NOT NULL",
+        &[],
+    ) };
+    static ERASE_OF_0_1_0: Kept = const { Kept::new(
+        c"WITH e AS (DELETE FROM eventlog.events WHERE tenant_id OPERATOR(pg_catalog.=) $1),
+               r AS (DELETE FROM eventlog.rejected_events
+                      WHERE tenant_id OPERATOR(pg_catalog.=) $1 OR claimed_tenant_id OPERATOR(pg_catalog.=) $1),
+               h AS (DELETE FROM eventlog.hygiene_counts WHERE tenant_id OPERATOR(pg_catalog.=) $1),
+               s AS (DELETE FROM eventlog.tenant_settings WHERE tenant_id OPERATOR(pg_catalog.=) $1)
+          DELETE FROM eventlog.idempotency_keys WHERE tenant_id OPERATOR(pg_catalog.=) $1",
         &[pg_sys::UUIDOID],
     ) };
 }
@@ -37,7 +51,10 @@ fn erase_tenant<'a>(
         let session = Session::begin();
         let _owner = As::role(log.owner);
         let params = Params::new([Some(uuid_datum(tenant.as_bytes()))]);
-        ERASE.with(|plan| plan.execute(&session, Mode::Write, params));
+        HAS_ERASE.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+        let has_erase = Rows::last(&session).get::<bool>(0, 1).unwrap_or(false);
+        let erase = if has_erase { &ERASE } else { &ERASE_OF_0_1_0 };
+        erase.with(|plan| plan.execute(&session, Mode::Write, params));
     }
     Ok(None)
 }
