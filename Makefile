@@ -25,6 +25,10 @@ library   := target/release/libeventlog$(if $(filter Darwin,$(shell uname -s)),.
 control   := extension/eventlog.control
 version   := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(control))
 script    := target/eventlog--$(version).sql
+# An upgrade script is what a hand-written head undoes, and all functions again.
+upgrades  := $(patsubst sql/upgrade/%.sql,target/eventlog--%.sql,$(wildcard sql/upgrade/*--$(version).sql))
+scripts    = $(sort $(script) $(upgrades))
+released   = $(filter-out $(scripts:target/%=sql/released/%),$(wildcard sql/released/*.sql))
 majors    := 14 15 16 17 18
 
 .PHONY: help
@@ -62,8 +66,17 @@ build: setup ## compile the extension
 built      = $(if $(and $(SUDO_USER),$(if $(shell command -v cargo),,without)),,build)
 .PHONY: install
 install: $(built) ## install the extension into the PostgreSQL of PG_CONFIG
-	@rm -f $(script); cat sql/[0-9]*.sql > $(script)
-	@tests/bin/install-files '$(pg_config)' '$(pkglibdir)' '$(extdir)' '$(library)' $(control) $(script) $(wildcard sql/eventlog--*--*.sql)
+	@$(MAKE) scripts
+	@tests/bin/install-files '$(pg_config)' '$(pkglibdir)' '$(extdir)' '$(library)' $(control) $(scripts) $(released)
+
+# `make install` makes them anew, whoever made them before.
+.PHONY: scripts
+scripts:
+	@mkdir -p target; rm -f $(scripts); cat sql/[0-9]*.sql > $(script)
+	@for upgrade in $(upgrades); do \
+	    head=$${upgrade#target/eventlog--}; \
+	    { cat "sql/upgrade/$$head"; sed -E -e '/^\\echo /d' -e 's/^CREATE (FUNCTION|PROCEDURE|AGGREGATE|VIEW) /CREATE OR REPLACE \1 /' sql/[0-9]*.sql; } > "$$upgrade"; \
+	done
 
 .PHONY: uninstall
 uninstall: ## remove the extension from the PostgreSQL of PG_CONFIG

@@ -140,6 +140,51 @@ AS 'MODULE_PATHNAME', 'guard_wrapper';
 COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
 'The check of the policy events_guard: applies the rules of event_types to a plain INSERT.';
 
+CREATE FUNCTION eventlog.late_event() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'late_event_wrapper';
+
+COMMENT ON FUNCTION eventlog.late_event() IS
+'Trigger on closed partitions: notes events that come too late for the rollups.';
+
+CREATE FUNCTION eventlog._announced_watermark() RETURNS timestamptz
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'announced_watermark_wrapper';
+
+CREATE FUNCTION eventlog._histogram_step(state internal, value double precision, weight double precision) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'histogram_step_wrapper';
+
+CREATE FUNCTION eventlog._merge_histograms_step(state internal, histogram double precision[]) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'merge_histograms_step_wrapper';
+
+CREATE FUNCTION eventlog._histogram_final(state internal) RETURNS double precision[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'histogram_final_wrapper';
+
+-- A histogram of values: pairs of a bucket and its weight.
+CREATE AGGREGATE eventlog._histogram(value double precision, weight double precision) (
+    SFUNC = eventlog._histogram_step,
+    STYPE = internal,
+    FINALFUNC = eventlog._histogram_final
+);
+
+CREATE AGGREGATE eventlog._merge_histograms(histogram double precision[]) (
+    SFUNC = eventlog._merge_histograms_step,
+    STYPE = internal,
+    FINALFUNC = eventlog._histogram_final
+);
+
+CREATE FUNCTION eventlog._add_histograms(a double precision[], b double precision[]) RETURNS double precision[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'add_histograms_wrapper';
+
+-- The value below which a share (0 to 1) of a histogram lies, right within 2 %.
+CREATE FUNCTION eventlog._percentile(histogram double precision[], share double precision) RETURNS double precision
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'percentile_wrapper';
+
 CREATE FUNCTION eventlog.registry_changed() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'registry_changed_wrapper';

@@ -42,6 +42,18 @@ BEGIN
 END
 $$;
 
+-- Whether a table is there, and is of an older layout than this column. New columns are added at the
+-- end of the tables, in fresh logs as in old ones, so that both are alike.
+CREATE FUNCTION eventlog._lacks_column(table_name text, column_name name) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT to_regclass(format('eventlog.%I', table_name)) IS NOT NULL
+       AND NOT EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = to_regclass(format('eventlog.%I', table_name))
+                          AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped)
+$$;
+
 CREATE FUNCTION eventlog._create_events() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -64,10 +76,14 @@ BEGIN
         PERFORM eventlog._close('eventlog.events_id_seq');
     END IF;
 
-    CREATE INDEX IF NOT EXISTS events_tenant_id_name_created_at_idx
-        ON eventlog.events (tenant_id, name, created_at DESC);
-    CREATE INDEX IF NOT EXISTS events_tenant_id_created_at_idx
-        ON eventlog.events (tenant_id, created_at DESC);
+    -- CREATE INDEX IF NOT EXISTS would keep writers out even where there is nothing to do.
+    IF to_regclass('eventlog.events_tenant_id_name_created_at_idx') IS NULL THEN
+        CREATE INDEX events_tenant_id_name_created_at_idx
+            ON eventlog.events (tenant_id, name, created_at DESC);
+    END IF;
+    IF to_regclass('eventlog.events_tenant_id_created_at_idx') IS NULL THEN
+        CREATE INDEX events_tenant_id_created_at_idx ON eventlog.events (tenant_id, created_at DESC);
+    END IF;
 
     COMMENT ON TABLE eventlog.events IS
         'The log: one row an event, append-only, partitioned by created_at. Write with eventlog.log_event().';
@@ -137,6 +153,13 @@ BEGIN
         );
         PERFORM eventlog._close('eventlog.event_types');
     END IF;
+    -- Since layout 2.
+    IF eventlog._lacks_column('event_types', 'retention') THEN
+        ALTER TABLE eventlog.event_types
+            ADD COLUMN retention interval
+                CONSTRAINT event_types_retention_check CHECK (retention > '0'::interval),
+            ADD COLUMN count_subjects boolean NOT NULL DEFAULT true;
+    END IF;
 
     COMMENT ON TABLE eventlog.event_types IS
         'The enum of event names, and the rules of their payloads. Change it with eventlog.define_event().';
@@ -165,6 +188,8 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.status IS 'active, deprecated, or retired (refused).';
     COMMENT ON COLUMN eventlog.event_types.successor IS 'Name to use instead of a deprecated or retired one.';
     COMMENT ON COLUMN eventlog.event_types.created_at IS 'When it was defined.';
+    COMMENT ON COLUMN eventlog.event_types.retention IS 'How long its events are kept, where that is shorter than the log''s and the tenant''s; null for as long as those.';
+    COMMENT ON COLUMN eventlog.event_types.count_subjects IS 'Whether its events are counted by subject too; false where almost every event has a subject of its own.';
 END
 $$;
 
@@ -195,8 +220,10 @@ BEGIN
         PERFORM eventlog._close('eventlog.rejected_events');
         PERFORM eventlog._close('eventlog.rejected_events_id_seq');
     END IF;
-    CREATE INDEX IF NOT EXISTS rejected_events_tenant_id_created_at_idx
-        ON eventlog.rejected_events (tenant_id, created_at DESC);
+    IF to_regclass('eventlog.rejected_events_tenant_id_created_at_idx') IS NULL THEN
+        CREATE INDEX rejected_events_tenant_id_created_at_idx
+            ON eventlog.rejected_events (tenant_id, created_at DESC);
+    END IF;
 
     COMMENT ON TABLE eventlog.rejected_events IS
         'The quarantine: events that broke a rule and were not to raise an error, with the reason.';
@@ -281,6 +308,7 @@ BEGIN
     IF eventlog._is_missing('log_config') THEN
         CREATE TABLE eventlog.log_config (
             only_row           boolean     CONSTRAINT log_config_pkey PRIMARY KEY DEFAULT true,
+            -- A row that does not say counts as the oldest, which migrate_log() makes good.
             layout_version     integer     NOT NULL DEFAULT 1,
             partition_interval interval    NOT NULL DEFAULT '1 month',
             retention          interval    NOT NULL DEFAULT '90 days',
@@ -296,7 +324,15 @@ BEGIN
             CONSTRAINT log_config_premake_check CHECK (premake >= '0'::interval)
         );
         PERFORM eventlog._close('eventlog.log_config');
-        INSERT INTO eventlog.log_config DEFAULT VALUES;
+        INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
+    END IF;
+    -- Since layout 2.
+    IF eventlog._lacks_column('log_config', 'rejected_retention') THEN
+        ALTER TABLE eventlog.log_config
+            ADD COLUMN rejected_retention interval NOT NULL DEFAULT '30 days'
+                CONSTRAINT log_config_rejected_retention_check CHECK (rejected_retention > '0'::interval),
+            ADD COLUMN rejected_limit integer NOT NULL DEFAULT 100000
+                CONSTRAINT log_config_rejected_limit_check CHECK (rejected_limit >= 0);
     END IF;
     COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';
     COMMENT ON COLUMN eventlog.log_config.only_row IS 'True: there is one row.';
@@ -310,5 +346,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.service_roles IS 'The roles that grant_service() was given.';
     COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'What tells the key that the log hashes with from others; accept_hash_key() sets it.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
+    COMMENT ON COLUMN eventlog.log_config.rejected_retention IS 'How long the quarantine keeps a row.';
+    COMMENT ON COLUMN eventlog.log_config.rejected_limit IS 'How many rows the quarantine keeps at most.';
 END
 $$;

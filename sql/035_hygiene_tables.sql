@@ -44,6 +44,12 @@ BEGIN
         );
         PERFORM eventlog._close('eventlog.tenant_settings');
     END IF;
+    -- Since layout 2.
+    IF eventlog._lacks_column('tenant_settings', 'retention') THEN
+        ALTER TABLE eventlog.tenant_settings
+            ADD COLUMN retention interval
+                CONSTRAINT tenant_settings_retention_check CHECK (retention > '0'::interval);
+    END IF;
     COMMENT ON TABLE eventlog.tenant_settings IS
         'Tenants with limits of their own. The owner''s to change, with eventlog.set_tenant().';
     COMMENT ON COLUMN eventlog.tenant_settings.tenant_id IS 'The tenant.';
@@ -52,6 +58,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.tenant_settings.events_per_minute IS 'Events that it may log in a minute of the server''s clock; null for any number.';
     COMMENT ON COLUMN eventlog.tenant_settings.over_quota IS 'What happens to more: reject (53400), sample (some are kept, and weigh more), or quarantine.';
     COMMENT ON COLUMN eventlog.tenant_settings.updated_at IS 'When it was set.';
+    COMMENT ON COLUMN eventlog.tenant_settings.retention IS 'How long its events are kept, where that is shorter than the log''s and the type''s; null for as long as those.';
 
     IF eventlog._is_missing('hygiene_counts') THEN
         CREATE TABLE eventlog.hygiene_counts (
@@ -66,8 +73,10 @@ BEGIN
         );
         PERFORM eventlog._close('eventlog.hygiene_counts');
     END IF;
-    CREATE INDEX IF NOT EXISTS hygiene_counts_tenant_id_created_at_idx
-        ON eventlog.hygiene_counts (tenant_id, created_at DESC);
+    IF to_regclass('eventlog.hygiene_counts_tenant_id_created_at_idx') IS NULL THEN
+        CREATE INDEX hygiene_counts_tenant_id_created_at_idx
+            ON eventlog.hygiene_counts (tenant_id, created_at DESC);
+    END IF;
     COMMENT ON TABLE eventlog.hygiene_counts IS
         'What the log did to events on their way in, in the transaction that did it: rows are only added, so that no writer waits for another. Read eventlog.stat_hygiene.';
     COMMENT ON COLUMN eventlog.hygiene_counts.created_at IS 'When it was counted.';

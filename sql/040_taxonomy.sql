@@ -15,7 +15,8 @@ CREATE FUNCTION eventlog._starter_taxonomy() RETURNS TABLE (
     occurred_at_key  text,
     default_values   jsonb,
     default_when_key text,
-    sample_key       text
+    sample_key       text,
+    count_subjects   boolean
 )
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -27,7 +28,9 @@ AS $$
            CASE v.name WHEN 'tool_used' THEN jsonb '{"source": "hook"}' ELSE '{}' END,
            CASE v.name WHEN 'tool_used' THEN 'hookEvent' END,
            -- Where somebody sets a rate, conversations stay whole.
-           CASE v.name WHEN 'message_sent' THEN 'conversationId' END
+           CASE v.name WHEN 'message_sent' THEN 'conversationId' END,
+           -- A conversation has few events: counted one by one, counts would be as many as events.
+           v.name NOT IN ('conversation_started', 'message_sent', 'escalation_triggered')
       FROM (VALUES
         ('conversation_started',   'conversation', 'A conversation began.',
          '{sessionId,conversationId}', '{}', '{}', '{conversationId}', NULL, NULL, NULL),
@@ -97,10 +100,10 @@ BEGIN
     END IF;
     INSERT INTO eventlog.event_types (name, domain, description, required_keys, optional_keys,
             allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
-            default_when_key, sample_key)
+            default_when_key, sample_key, count_subjects)
     SELECT name, domain, description, required_keys, optional_keys,
            allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
-           default_when_key, sample_key
+           default_when_key, sample_key, count_subjects
       FROM eventlog._starter_taxonomy()
      WHERE taxonomies IS NULL OR domain = ANY (taxonomies)
     ON CONFLICT ON CONSTRAINT event_types_pkey DO NOTHING;

@@ -46,6 +46,17 @@ BEGIN
 END
 $$;
 
+-- The span of a partition that is to hold `at`, where none does: neighbours of another interval are
+-- not overlapped.
+CREATE FUNCTION eventlog._missing_span(at timestamptz, OUT from_at timestamptz, OUT until_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT greatest(s.from_at, (SELECT max(p.until_at) FROM eventlog._partitions p WHERE p.until_at <= at)),
+           least(s.until_at, (SELECT min(p.from_at) FROM eventlog._partitions p WHERE p.from_at > at))
+      FROM eventlog.log_config c, eventlog._partition_span(at, c.partition_interval) s
+$$;
+
 CREATE FUNCTION eventlog._check_partition_interval(step interval) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -101,7 +112,6 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     former    text;
-    step      interval;
     first_at  timestamptz;
     end_at    timestamptz;
     wanted    text;
@@ -112,14 +122,7 @@ BEGIN
     former := eventlog._bound_lock_timeout();
 
     IF NOT EXISTS (SELECT FROM eventlog._covering_partition(_make_partition.at)) THEN
-        SELECT c.partition_interval INTO STRICT step FROM eventlog.log_config c;
-        SELECT s.from_at, s.until_at INTO first_at, end_at
-          FROM eventlog._partition_span(_make_partition.at, step) s;
-        -- Neighbours of another interval are not overlapped.
-        SELECT greatest(first_at, max(p.until_at)) INTO first_at
-          FROM eventlog._partitions p WHERE p.until_at <= _make_partition.at;
-        SELECT least(end_at, min(p.from_at)) INTO end_at
-          FROM eventlog._partitions p WHERE p.from_at > _make_partition.at;
+        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog._missing_span(_make_partition.at) s;
 
         wanted := 'events_p' || to_char(first_at AT TIME ZONE 'UTC',
             CASE WHEN date_trunc('day', first_at, 'UTC') = first_at THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
@@ -134,6 +137,9 @@ BEGIN
                        partition);
         PERFORM eventlog._close(format('eventlog.%I', partition)::regclass);
         PERFORM eventlog._ensure_append_only(format('eventlog.%I', partition)::regclass);
+        IF end_at <= eventlog._announced_watermark() THEN
+            PERFORM eventlog._ensure_late_event(format('eventlog.%I', partition)::regclass);
+        END IF;
         EXECUTE format('COMMENT ON TABLE eventlog.%I IS %L', partition,
             format('Events created from %s until %s, UTC.', first_at AT TIME ZONE 'UTC', end_at AT TIME ZONE 'UTC'));
         EXECUTE format('ALTER TABLE eventlog.events ATTACH PARTITION eventlog.%I FOR VALUES FROM (%L) TO (%L)',

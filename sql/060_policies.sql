@@ -30,6 +30,21 @@ BEGIN
 END
 $$;
 
+-- On a partition that lies below the watermark of the rollups. ENABLE ALWAYS, for what replication
+-- brings.
+CREATE FUNCTION eventlog._ensure_late_event(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = 'late_event') THEN
+        EXECUTE format('CREATE TRIGGER late_event AFTER INSERT ON %s
+                            FOR EACH ROW EXECUTE FUNCTION eventlog.late_event()', relation);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER late_event', relation);
+    END IF;
+END
+$$;
+
 -- Tells every backend of a change of a table that the library caches.
 CREATE FUNCTION eventlog._ensure_registry_trigger(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -55,33 +70,44 @@ BEGIN
 END
 $$;
 
+-- The tables with rows of tenants that a tenant's role may read, its own.
+CREATE FUNCTION eventlog._tenants_tables() RETURNS SETOF name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT unnest(ARRAY['events', 'rejected_events', 'hygiene_counts', 'late_events', 'hourly_counts', 'daily_counts',
+                        'daily_subjects', 'monthly_actors']::name[])
+$$;
+
 CREATE FUNCTION eventlog._apply_policies() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    relation  name;
     partition regclass;
 BEGIN
     -- A tenant's role reads and inserts its own rows; nobody has a policy to update or delete.
-    PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_select',
-        'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
+    FOREACH relation IN ARRAY ARRAY(SELECT eventlog._tenants_tables()) LOOP
+        PERFORM eventlog._ensure_policy(format('eventlog.%I', relation)::regclass, relation || '_tenant_select',
+            CASE relation WHEN 'late_events' THEN 'FOR SELECT USING (tenant_id IS NULL OR tenant_id = eventlog.current_tenant())'
+                          ELSE 'FOR SELECT USING (tenant_id = eventlog.current_tenant())' END);
+    END LOOP;
     PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_insert',
         'FOR INSERT WITH CHECK (tenant_id = eventlog.current_tenant())');
     PERFORM eventlog._ensure_policy('eventlog.events', 'events_guard',
         'AS RESTRICTIVE FOR INSERT WITH CHECK (eventlog.guard(id, name, data, actor, subject, weight))');
-    PERFORM eventlog._ensure_policy('eventlog.rejected_events', 'rejected_events_tenant_select',
-        'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
-    PERFORM eventlog._ensure_policy('eventlog.hygiene_counts', 'hygiene_counts_tenant_select',
-        'FOR SELECT USING (tenant_id = eventlog.current_tenant())');
     -- No tenant's data: whoever was granted SELECT may read.
     PERFORM eventlog._ensure_policy('eventlog.event_types', 'event_types_select', 'FOR SELECT USING (true)');
     PERFORM eventlog._ensure_policy('eventlog.log_config', 'log_config_select', 'FOR SELECT USING (true)');
+    PERFORM eventlog._ensure_policy('eventlog.rollup_state', 'rollup_state_select', 'FOR SELECT USING (true)');
 
     PERFORM eventlog._ensure_registry_trigger('eventlog.event_types');
     PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_roles');
     PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_settings');
     PERFORM eventlog._ensure_registry_trigger('eventlog.enrichments');
     PERFORM eventlog._ensure_registry_trigger('eventlog.log_config');
+    PERFORM eventlog._ensure_registry_trigger('eventlog.rollup_state');
     PERFORM eventlog._ensure_append_only('eventlog.events');
     FOR partition IN SELECT p.partition_oid FROM eventlog._partitions p LOOP
         PERFORM eventlog._ensure_append_only(partition);

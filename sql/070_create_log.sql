@@ -26,10 +26,15 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''90 days'' and ''1 year''';
     END IF;
 
-    PERFORM eventlog._create_events();
-    PERFORM eventlog._create_event_types();
-    PERFORM eventlog._create_other_tables();
-    PERFORM eventlog._create_hygiene_tables();
+    IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN
+        IF NOT has_schema_privilege(new_owner, 'eventlog', 'CREATE WITH GRANT OPTION')
+           OR NOT has_schema_privilege(new_owner, 'eventlog', 'USAGE WITH GRANT OPTION') THEN
+            EXECUTE format('GRANT USAGE, CREATE ON SCHEMA eventlog TO %s WITH GRANT OPTION', new_owner::regrole);
+        END IF;
+    END IF;
+
+    PERFORM eventlog._migrate_if_older();
+    PERFORM eventlog._create_tables();
     UPDATE eventlog.log_config c
        SET partition_interval = coalesce(create_log.partition_interval, c.partition_interval),
            retention          = coalesce(create_log.retention, c.retention),
@@ -45,10 +50,6 @@ BEGIN
     PERFORM eventlog._ensure_tenants();
 
     IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN
-        IF NOT has_schema_privilege(new_owner, 'eventlog', 'CREATE WITH GRANT OPTION')
-           OR NOT has_schema_privilege(new_owner, 'eventlog', 'USAGE WITH GRANT OPTION') THEN
-            EXECUTE format('GRANT USAGE, CREATE ON SCHEMA eventlog TO %s WITH GRANT OPTION', new_owner::regrole);
-        END IF;
         FOR relation IN
             SELECT c.oid FROM pg_class c
              WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p')
@@ -70,13 +71,30 @@ $$;
 COMMENT ON FUNCTION eventlog.create_log(regrole, interval, interval, interval, text[]) IS
 'Makes the log in this database, or whatever of it is missing: tables, indexes, policies, partitions for premake (default a year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; null keeps what the log has. The owner (default: the caller) bypasses the policies, so must not be a role that an application logs in as.';
 
+-- Every table, index and comment that is missing, and every column that an older log lacks.
+CREATE FUNCTION eventlog._create_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventlog._create_events();
+    PERFORM eventlog._create_event_types();
+    PERFORM eventlog._create_other_tables();
+    PERFORM eventlog._create_hygiene_tables();
+    PERFORM eventlog._create_maintenance_tables();
+    PERFORM eventlog._create_rollup_tables();
+END
+$$;
+
 -- The tables of the log, partitions left out.
 CREATE FUNCTION eventlog._tables() RETURNS TABLE (table_name name)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'idempotency_keys', 'producers', 'tenant_roles',
-                        'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config']::name[])
+                        'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config', 'maintenance_runs',
+                        'thinned_partitions', 'retention_progress', 'rollup_state', 'late_events', 'hourly_counts',
+                        'daily_counts', 'daily_subjects', 'monthly_actors']::name[])
 $$;
 
 -- 55000 where create_log() was not called.

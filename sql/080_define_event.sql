@@ -3,7 +3,7 @@
 -- Says in words what the CHECKs of event_types would say in a row of values.
 CREATE FUNCTION eventlog._check_definition(
     name text, status text, max_bytes integer, allowed_values jsonb, default_values jsonb,
-    sample_rate double precision, subject_keys text[], keys text[]
+    sample_rate double precision, retention interval, subject_keys text[], keys text[]
 ) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -25,6 +25,9 @@ BEGIN
         RAISE EXCEPTION 'sample_rate is %, it must be above 0 and at most 1', sample_rate
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = '0.1 keeps a tenth; for none at all: SELECT eventlog.retire_event(''<name>'');';
+    ELSIF retention <= '0'::interval THEN
+        RAISE EXCEPTION 'retention is %, it must be positive', retention
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''30 days''';
     ELSIF array_position(keys, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a key must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF cardinality(subject_keys) > 8 THEN
@@ -97,7 +100,9 @@ CREATE FUNCTION eventlog.define_event(
     hash_actor       boolean DEFAULT NULL,
     path_keys        text[]  DEFAULT NULL,
     status           text    DEFAULT NULL,
-    successor        text    DEFAULT NULL
+    successor        text    DEFAULT NULL,
+    retention        interval DEFAULT NULL,
+    count_subjects   boolean DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -105,9 +110,12 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM eventlog._require_log();
+    IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL THEN
+        PERFORM eventlog._require_layout(2);
+    END IF;
     PERFORM eventlog._check_definition(define_event.name, define_event.status, define_event.max_bytes,
         define_event.allowed_values, define_event.default_values, define_event.sample_rate,
-        define_event.subject_keys,
+        define_event.retention, define_event.subject_keys,
         coalesce(define_event.required_keys, '{}') || coalesce(define_event.optional_keys, '{}')
             || coalesce(define_event.subject_keys, '{}') || coalesce(define_event.redact_keys, '{}')
             || coalesce(define_event.hash_keys, '{}') || coalesce(define_event.path_keys, '{}'));
@@ -164,6 +172,13 @@ BEGIN
         path_keys        = coalesce(define_event.path_keys, t.path_keys),
         status           = coalesce(define_event.status, t.status),
         successor        = coalesce(define_event.successor, t.successor);
+    -- By itself, because a log of layout 1 does not have these columns.
+    IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL THEN
+        UPDATE eventlog.event_types t
+           SET retention      = coalesce(define_event.retention, t.retention),
+               count_subjects = coalesce(define_event.count_subjects, t.count_subjects)
+         WHERE t.name = define_event.name;
+    END IF;
     PERFORM eventlog._check_rules(define_event.name);
     IF cardinality(define_event.hash_keys) > 0 OR define_event.hash_actor THEN
         PERFORM eventlog._accept_first_hash_key();
@@ -171,7 +186,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, text, double precision, text, text[], text[], boolean, text[], text, text) IS
+COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, text, double precision, text, text[], text[], boolean, text[], text, text, interval, boolean) IS
 'Adds a name to the enum, or changes what is given of one that is there; null keeps what it has. Counts for every connection from the commit on.';
 
 CREATE FUNCTION eventlog.retire_event(name text, successor text DEFAULT NULL) RETURNS void

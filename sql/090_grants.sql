@@ -47,6 +47,16 @@ $$;
 COMMENT ON FUNCTION eventlog.grant_writer(regrole) IS
 'Lets a role log events of its own tenant, and read none.';
 
+-- The tables that a reader may read, under their policies, with the layout that each came with.
+CREATE FUNCTION eventlog._reader_tables() RETURNS TABLE (table_name name, layout integer)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    VALUES ('events'::name, 1), ('rejected_events', 1), ('hygiene_counts', 1), ('event_types', 1), ('log_config', 1),
+           ('rollup_state', 2), ('late_events', 2), ('hourly_counts', 2), ('daily_counts', 2), ('daily_subjects', 2),
+           ('monthly_actors', 2)
+$$;
+
 CREATE FUNCTION eventlog.grant_reader(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -54,8 +64,8 @@ AS $$
 BEGIN
     PERFORM eventlog._require_owner(role);
     EXECUTE format('GRANT USAGE ON SCHEMA eventlog TO %s', role);
-    EXECUTE format('GRANT SELECT ON TABLE eventlog.events, eventlog.rejected_events, eventlog.hygiene_counts,
-                        eventlog.event_types, eventlog.log_config TO %s', role);
+    EXECUTE (SELECT format('GRANT SELECT ON TABLE %s TO %s', string_agg(format('eventlog.%I', t.table_name), ', '), role)
+               FROM eventlog._reader_tables() t WHERE t.layout <= coalesce(eventlog._log_layout(), 1));
 END
 $$;
 
@@ -93,11 +103,10 @@ DECLARE
 BEGIN
     FOR policy IN
         SELECT p.*, (SELECT polroles FROM pg_policy WHERE polrelid = p.relation AND polname = p.name) AS has
-          FROM (VALUES
-            ('eventlog.events'::regclass,          'events_service_select',          'FOR SELECT', 'USING (eventlog.any_tenant())'),
-            ('eventlog.events'::regclass,          'events_service_insert',          'FOR INSERT', 'WITH CHECK (eventlog.any_tenant())'),
-            ('eventlog.rejected_events'::regclass, 'rejected_events_service_select', 'FOR SELECT', 'USING (eventlog.any_tenant())'),
-            ('eventlog.hygiene_counts'::regclass,  'hygiene_counts_service_select',  'FOR SELECT', 'USING (eventlog.any_tenant())')
+          FROM (SELECT format('eventlog.%I', t)::regclass, t || '_service_select', 'FOR SELECT', 'USING (eventlog.any_tenant())'
+                  FROM eventlog._tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
+                 UNION ALL
+                VALUES ('eventlog.events'::regclass, 'events_service_insert', 'FOR INSERT', 'WITH CHECK (eventlog.any_tenant())')
         ) AS p (relation, name, command, condition)
     LOOP
         IF policy.has IS NOT NULL AND wanted IS NULL THEN
@@ -125,7 +134,9 @@ BEGIN
     UPDATE eventlog.log_config SET service_roles = array_remove(service_roles, role::text)
      WHERE role::text = ANY (service_roles);
     PERFORM eventlog._ensure_services();
-    FOR table_name IN SELECT t.table_name FROM eventlog._tables() t LOOP
+    FOR table_name IN
+        SELECT t.table_name FROM eventlog._tables() t WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL
+    LOOP
         EXECUTE format('REVOKE ALL ON TABLE eventlog.%I FROM %s', table_name, role);
     END LOOP;
     -- USAGE of the schema may have been granted by its owner and by the log's: a REVOKE takes back

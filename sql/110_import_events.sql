@@ -28,6 +28,7 @@ DECLARE
     key_prefix text := format('import of %s: ', source);
 BEGIN
     PERFORM eventlog._require_owner(current_user::regrole);
+    PERFORM eventlog._require_layout(2);
     IF source IS NULL THEN
         RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
@@ -89,12 +90,19 @@ BEGIN
         PERFORM eventlog._make_partition(at);
     END LOOP;
 
-    INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at)
-    OVERRIDING SYSTEM VALUE
-    SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at
-      FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL
-    ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
-    GET DIAGNOSTICS imported = ROW_COUNT;
+    WITH inserted AS (
+        INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at)
+        OVERRIDING SYSTEM VALUE
+        SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at
+          FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL
+        ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING
+        RETURNING tenant_id, id, created_at
+    ), late AS (
+        INSERT INTO eventlog.late_events (tenant_id, id, created_at)
+        SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog._announced_watermark()
+        ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING
+    )
+    SELECT count(*) INTO imported FROM inserted;
 
     INSERT INTO eventlog.rejected_events (claimed_tenant_id, name, data, occurred_at, actor, subject,
             idempotency_key, sqlstate, reason, role_name)

@@ -5,7 +5,8 @@ CREATE FUNCTION eventlog.set_tenant(
     is_opted_out      boolean DEFAULT NULL,
     max_bytes         integer DEFAULT NULL,
     events_per_minute integer DEFAULT NULL,
-    over_quota        text    DEFAULT NULL
+    over_quota        text    DEFAULT NULL,
+    retention         interval DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -24,6 +25,11 @@ BEGIN
     ELSIF set_tenant.over_quota NOT IN ('reject', 'sample', 'quarantine') THEN
         RAISE EXCEPTION 'unknown over_quota "%"', left(set_tenant.over_quota, 80)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'reject, sample or quarantine';
+    ELSIF set_tenant.retention <= '0'::interval THEN
+        RAISE EXCEPTION 'retention is %, it must be positive', set_tenant.retention
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''30 days''';
+    ELSIF set_tenant.retention IS NOT NULL THEN
+        PERFORM eventlog._require_layout(2);
     END IF;
     INSERT INTO eventlog.tenant_settings AS t (tenant_id, is_opted_out, max_bytes, events_per_minute, over_quota)
     VALUES (set_tenant.tenant_id, coalesce(set_tenant.is_opted_out, false), set_tenant.max_bytes,
@@ -34,11 +40,16 @@ BEGIN
         events_per_minute = coalesce(set_tenant.events_per_minute, t.events_per_minute),
         over_quota        = coalesce(set_tenant.over_quota, t.over_quota),
         updated_at        = now();
+    -- By itself, because a log of layout 1 does not have this column.
+    IF set_tenant.retention IS NOT NULL THEN
+        UPDATE eventlog.tenant_settings t SET retention = set_tenant.retention
+         WHERE t.tenant_id = set_tenant.tenant_id;
+    END IF;
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.set_tenant(uuid, boolean, integer, integer, text) IS
-'Gives a tenant limits of its own: opted out, a stricter max_bytes, events_per_minute, and what happens over_quota: reject (default), sample or quarantine. Null keeps what it has.';
+COMMENT ON FUNCTION eventlog.set_tenant(uuid, boolean, integer, integer, text, interval) IS
+'Gives a tenant limits of its own: opted out, a stricter max_bytes, events_per_minute, what happens over_quota: reject (default), sample or quarantine, and a shorter retention. Null keeps what it has.';
 
 CREATE FUNCTION eventlog.reset_tenant(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

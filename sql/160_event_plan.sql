@@ -22,12 +22,26 @@ AS $$
         "subject_keys": [], "duration_key": null, "success_key": null, "error_key": null,
         "occurred_at_key": null, "default_values": {}, "default_when_key": null, "sample_rate": 1, "sample_key": null,
         "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
-        "status": "active", "successor": null}'
+        "status": "active", "successor": null, "retention": null, "count_subjects": true}'
+$$;
+
+-- How an interval is written in a plan, '30d' as '30 days'; null where it is none that is positive.
+CREATE FUNCTION eventlog._plan_interval(value text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
+AS $$
+BEGIN
+    RETURN CASE WHEN value::interval > '0'::interval THEN value::interval::text END;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END
 $$;
 
 CREATE FUNCTION eventlog.taxonomy_export() RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
 AS $$
 BEGIN
     PERFORM eventlog._require_log();
@@ -42,7 +56,7 @@ COMMENT ON FUNCTION eventlog.taxonomy_export() IS
 
 -- Every fault of a plan, in words.
 CREATE FUNCTION eventlog._plan_faults(plan jsonb) RETURNS SETOF text
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -78,6 +92,9 @@ BEGIN
                 RETURN NEXT format('"%s": %s must be an array of strings', left(event.name, 80), rule.key);
             ELSIF rule.key = 'max_bytes' AND rule.value::text !~ '^[0-9]{1,9}$' THEN
                 RETURN NEXT format('"%s": max_bytes must be a whole number', left(event.name, 80));
+            ELSIF rule.key = 'retention' AND jsonb_typeof(rule.value) = 'string'
+                  AND eventlog._plan_interval(rule.value #>> '{}') IS NULL THEN
+                RETURN NEXT format('"%s": retention must be a positive interval, such as "30 days"', left(event.name, 80));
             END IF;
         END LOOP;
     END LOOP;
@@ -88,6 +105,7 @@ CREATE FUNCTION eventlog.taxonomy_import(plan jsonb, apply boolean DEFAULT false
 RETURNS TABLE (action text, name text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -103,6 +121,7 @@ DECLARE
           FROM jsonb_object_keys(eventlog._default_rules()) k);
 BEGIN
     PERFORM eventlog._require_owner(current_user::regrole);
+    PERFORM eventlog._require_layout(2);
     SELECT string_agg(f, '; ') INTO faults FROM (
         SELECT f FROM eventlog._plan_faults(taxonomy_import.plan) f LIMIT 20) AS first;
     IF faults IS NOT NULL THEN
@@ -116,7 +135,8 @@ BEGIN
     END IF;
     FOR step IN
         WITH wanted AS (
-            SELECT e.key AS name, eventlog._default_rules() || e.value AS rules
+            SELECT e.key AS name, eventlog._default_rules() || e.value
+                       || jsonb_build_object('retention', eventlog._plan_interval(e.value ->> 'retention')) AS rules
               FROM jsonb_each(taxonomy_import.plan -> 'events') e
         ), present AS (
             SELECT t.name, to_jsonb(t) - '{name,created_at}'::text[] AS rules FROM eventlog.event_types t
@@ -143,7 +163,7 @@ BEGIN
         ELSIF taxonomy_import.apply THEN
             wanted := jsonb_populate_record(NULL::eventlog.event_types, step.rules);
             PERFORM eventlog._check_definition(step.name, wanted.status, wanted.max_bytes, wanted.allowed_values,
-                wanted.default_values, wanted.sample_rate, wanted.subject_keys, '{}');
+                wanted.default_values, wanted.sample_rate, wanted.retention, wanted.subject_keys, '{}');
             EXECUTE write_rules USING step.name, step.rules;
             PERFORM eventlog._check_rules(step.name);
             IF cardinality(wanted.hash_keys) > 0 OR wanted.hash_actor THEN

@@ -16,7 +16,8 @@ use crate::error::Fault;
 use crate::payload::Terms;
 use crate::quota::{self, Admission};
 use crate::registry::{self, Log};
-use crate::{event, payload, tenant};
+use crate::spi::now;
+use crate::{event, late, payload, tenant};
 
 /// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
 /// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.
@@ -115,7 +116,7 @@ fn guard(
     if was_checked(id, &row) {
         return true;
     }
-    match check(&row, data) {
+    match check(id, &row, data) {
         Ok(()) => true,
         Err(fault) => fault.raise(),
     }
@@ -123,8 +124,12 @@ fn guard(
 
 /// All the rules, for a row that did not come through `log_event`: it must be just what
 /// `log_event` would have stored.
-fn check(row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
+fn check(id: Option<i64>, row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
     let log = registry::current()?;
+    // Whose event it is the guard does not see: maintenance will.
+    if let Some(id) = id.filter(|_| now() < log.watermark) {
+        late::note(&log, &[(None, id)], now());
+    }
     let event_type = log.find(row.name)?;
     if row.weight.is_some() {
         return Err(Fault::new(

@@ -13,8 +13,9 @@ use crate::error::Fault;
 use crate::event::{Ready, uuid_datum};
 use crate::guard::{self, Row};
 use crate::idempotency::{self, Key};
+use crate::late;
 use crate::partition;
-use crate::spi::{As, Kept, Mode, Params, Session, in_subtransaction};
+use crate::spi::{As, Kept, Mode, Params, Session, in_subtransaction, now};
 use crate::tally;
 
 thread_local! {
@@ -90,7 +91,15 @@ pub(crate) fn one(ready: &Ready<'_>) -> Option<i64> {
 }
 
 fn insert_one(ready: &Ready<'_>) -> Option<i64> {
-    partition::ensure(&ready.log);
+    let is_late = partition::ensure(&ready.log);
+    let id = insert_row(ready);
+    if let Some(id) = id.filter(|_| is_late) {
+        late::note(&ready.log, &[(Some(ready.tenant_id), id)], now());
+    }
+    id
+}
+
+fn insert_row(ready: &Ready<'_>) -> Option<i64> {
     let [tenant, name, data, occurred_at, actor, subject, weight] = values(ready);
     let session = Session::begin();
     if ready.caller.is_owner {
@@ -136,7 +145,22 @@ pub(crate) fn many<'r, 'a: 'r>(
 ) -> Vec<Option<i64>> {
     let Some(first) = ready.clone().next() else { return Vec::new() };
     tally::write(&first.log, ready.clone().flat_map(|ready| &ready.incidents));
-    partition::ensure(&first.log);
+    let is_late = partition::ensure(&first.log);
+    let (ids, is_whole) = insert_rows(first, ready.clone());
+    if is_late {
+        let tenants = ready.map(|ready| Some(ready.tenant_id));
+        let late: Vec<_> =
+            tenants.zip(&ids).filter_map(|(tenant, id)| Some((tenant, (*id)?))).collect();
+        late::note(&first.log, &late, now());
+    }
+    if is_whole { ids } else { vec![None; ids.len()] }
+}
+
+/// The ids that were drawn, and whether every row that was to be inserted was.
+fn insert_rows<'r, 'a: 'r>(
+    first: &Ready<'_>,
+    ready: impl Iterator<Item = &'r Ready<'a>> + Clone,
+) -> (Vec<Option<i64>>, bool) {
     let column = |element, value: fn(&Ready<'_>) -> Option<pg_sys::Datum>| {
         Some(array::of(element, ready.clone().map(value)))
     };
@@ -158,7 +182,7 @@ pub(crate) fn many<'r, 'a: 'r>(
         let written =
             MANY_AS_OWNER.with(|plan| plan.execute(&session, Mode::Write, Params::new(params)));
         let is_whole = written == ids.len() as u64;
-        return ids.into_iter().map(|id| is_whole.then_some(id)).collect();
+        return (ids.into_iter().map(Some).collect(), is_whole);
     }
     let rows: Vec<Row<'_>> = ready.map(row).collect();
     let (_, passed) = guard::with_checked(&rows, || {
@@ -166,7 +190,7 @@ pub(crate) fn many<'r, 'a: 'r>(
     });
     let mut ids = passed.ids;
     ids.resize(rows.len(), None);
-    ids
+    (ids, true)
 }
 
 /// The columns that the log writes, in the order of the statements above.

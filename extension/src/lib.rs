@@ -14,6 +14,7 @@
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `quarantine`, `partition` | what runs as the log's owner |
+//! | `late`, `histogram` | what the rollups need of the library |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
 mod additions;
@@ -31,9 +32,11 @@ mod event_type;
 mod guard;
 mod guc;
 mod hash_key;
+mod histogram;
 mod idempotency;
 mod insert;
 mod jsonb;
+mod late;
 mod log_event;
 mod log_events;
 mod numeric;
@@ -56,7 +59,7 @@ mod validate_event;
 
 // pgrx 0.18.1 lets `version` overwrite `name` in the short form: both are spelled out.
 #[cfg(feature = "pg18")]
-pgrx::pg_module_magic!(name = c"eventlog", version = c"0.1.0");
+pgrx::pg_module_magic!(name = c"eventlog", version = c"0.2.0");
 #[cfg(not(feature = "pg18"))]
 pgrx::pg_module_magic!();
 

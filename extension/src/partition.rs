@@ -9,8 +9,8 @@ use crate::registry::{self, Log};
 use crate::spi::{As, Kept, Mode, Params, Rows, Session, now};
 
 thread_local! {
-    /// The generation of the log and the span of `created_at` that is known to be covered, from
-    /// (inclusive) and until (exclusive). A partition that comes or goes starts a new generation.
+    /// The generation of the log and the span of `created_at` that is known to be covered and not
+    /// to be late, from (inclusive) and until (exclusive). A partition that comes or goes starts a new generation.
     static COVERED: Cell<(u64, i64, i64)> = const { Cell::new((0, 0, 0)) };
 
     static COVERING: Kept = const { Kept::new(
@@ -24,10 +24,11 @@ thread_local! {
     ) };
 }
 
-/// Makes sure that a row of this transaction has a partition, for a caller that may write. One
-/// comparison where it has; else the catalog is asked, and a missing partition is made as the log's
-/// owner, in the caller's transaction, under `eventlog.lock_timeout`.
-pub(crate) fn ensure(log: &Log) {
+/// Makes sure that a row of this transaction has a partition, for a caller that may write, and tells
+/// whether it is late for the rollups. One comparison where it has and is not; else the catalog is
+/// asked, and a missing partition is made as the log's owner, in the caller's transaction, under
+/// `eventlog.lock_timeout`.
+pub(crate) fn ensure(log: &Log) -> bool {
     // The lock that the INSERT takes anyway, a little earlier: whoever drops or detaches a
     // partition wants a stronger one, so what is found below stays until the INSERT.
     // SAFETY: the relation is there, or the INSERT says so; raises on a lock timeout.
@@ -35,17 +36,27 @@ pub(crate) fn ensure(log: &Log) {
         pg_sys::LockRelationOid(log.events, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
     }
     let now = now();
-    if is_known(now) || find(log, now) {
-        return;
+    if is_known(now) {
+        return false;
+    }
+    // As it is now that events is locked: who announces a watermark later waits for this one.
+    let watermark = match registry::current() {
+        Ok(log) => log.watermark,
+        Err(no_log) => no_log.raise(),
+    };
+    let is_late = now < watermark;
+    if find(log, now, watermark) {
+        return is_late;
     }
     let session = Session::begin();
     let _owner = As::role(log.owner);
     // Another session may be making it: its work is looked for under the latest snapshot, which a
     // REPEATABLE READ transaction has here only.
     LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new([])));
-    if !find(log, now) {
+    if !find(log, now, watermark) {
         MAKE.with(|plan| plan.execute(&session, Mode::Write, Params::new([now.into_datum()])));
     }
+    is_late
 }
 
 fn is_known(now: i64) -> bool {
@@ -53,7 +64,7 @@ fn is_known(now: i64) -> bool {
     generation == registry::generation() && from <= now && now < until
 }
 
-fn find(log: &Log, now: i64) -> bool {
+fn find(log: &Log, now: i64, watermark: i64) -> bool {
     let generation = registry::generation();
     let session = Session::begin();
     let _owner = As::role(log.owner);
@@ -63,7 +74,7 @@ fn find(log: &Log, now: i64) -> bool {
     let span =
         (found == 1).then(|| Some((rows.get::<i64>(0, 1)?, rows.get::<i64>(0, 2)?))).flatten();
     if let Some((from, until)) = span {
-        COVERED.set((generation, from, until));
+        COVERED.set((generation, from.max(watermark), until));
     }
     span.is_some()
 }

@@ -31,8 +31,18 @@ pub(crate) const LONGEST_NAME: usize = 128;
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// The tables that the registry is read from; a trigger on each tells of changes.
-const WATCHED_TABLES: [&str; 6] =
-    ["events", "event_types", "enrichments", "tenant_settings", "tenant_roles", "log_config"];
+const WATCHED_TABLES: [&str; 7] = [
+    "events",
+    "event_types",
+    "enrichments",
+    "tenant_settings",
+    "tenant_roles",
+    "log_config",
+    ROLLUP_STATE,
+];
+
+/// A log of layout 1 has none.
+const ROLLUP_STATE: &str = "rollup_state";
 
 /// Their relations, whose invalidation counts; 0 where there is no log yet.
 static WATCHED: [AtomicU32; WATCHED_TABLES.len()] =
@@ -46,7 +56,7 @@ thread_local! {
            WHERE relnamespace OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_namespace
                    WHERE nspname OPERATOR(pg_catalog.=) 'eventlog')
              AND relname OPERATOR(pg_catalog.=) ANY (ARRAY['events', 'event_types', 'enrichments', 'tenant_settings',
-                                                               'tenant_roles', 'log_config'])
+                                                               'tenant_roles', 'log_config', 'rollup_state'])
           UNION ALL
           SELECT 'ids', d.objid, 0
             FROM pg_catalog.pg_depend d
@@ -71,6 +81,10 @@ thread_local! {
     ) };
     static CONFIG: Kept = const { Kept::new(
         c"SELECT hash_key_id, EXISTS (SELECT FROM eventlog.tenant_settings) FROM eventlog.log_config",
+        &[],
+    ) };
+    static WATERMARK: Kept = const { Kept::new(
+        c"SELECT announced_until FROM eventlog.rollup_state",
         &[],
     ) };
     /// Whom a policy lets insert for other tenants: grant_service makes one, a DBA may make more.
@@ -104,6 +118,8 @@ pub(crate) struct Log {
     pub(crate) redacted: Rules,
     pub(crate) tenants: Tenants,
     pub(crate) service_roles: Vec<pg_sys::Oid>,
+    /// An event created before this moment is late for the rollups.
+    pub(crate) watermark: i64,
 }
 
 /// The number of the state that caches were read in: what holds an older one is stale.
@@ -164,7 +180,11 @@ impl Log {
         let (events, owner) = find("events")?;
         let (ids, _) = find("ids")?;
         for (watched, name) in WATCHED.iter().zip(WATCHED_TABLES) {
-            watched.store(find(name)?.0.to_u32(), Ordering::Relaxed);
+            let relation = match find(name) {
+                Err(_) if name == ROLLUP_STATE => pg_sys::InvalidOid,
+                found => found?.0,
+            };
+            watched.store(relation.to_u32(), Ordering::Relaxed);
         }
 
         let events_oid = Params::new([Some(pg_sys::Datum::from(events))]);
@@ -179,6 +199,10 @@ impl Log {
             0 => (None, false),
             _ => (rows.get::<String>(0, 1), rows.get::<bool>(0, 2).unwrap_or(false)),
         };
+        let watermark = match relations.contains_key(ROLLUP_STATE) {
+            true => read_watermark(&session),
+            false => i64::MIN,
+        };
         let redacted = guc::redact_keys();
         let mut log = Log {
             generation,
@@ -192,6 +216,7 @@ impl Log {
             redacted: Rules::new(redacted.iter().map(|key| (&**key, Rule::Redact))),
             tenants: Tenants::new(has_settings),
             service_roles,
+            watermark,
         };
         let mut enrichments = read_enrichments(&session);
         EVENT_TYPES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
@@ -300,6 +325,13 @@ impl Log {
     pub(crate) fn tenant_of_role(&self, role: &str) -> Option<[u8; 16]> {
         self.tenants_of_roles.get(role).copied()
     }
+}
+
+fn read_watermark(session: &Session) -> i64 {
+    WATERMARK.with(|plan| plan.execute(session, Mode::ReadLatest, Params::new([])));
+    let rows = Rows::last(session);
+    let watermark = (rows.len() == 1).then(|| rows.get::<i64>(0, 1)).flatten();
+    watermark.unwrap_or(i64::MIN)
 }
 
 /// What a CHECK of `event_types` says of a name.

@@ -43,3 +43,15 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/150_hash_key.sql", name = "hash_key", requires = ["tenant_settings"]);
 extension_sql_file!("../sql/160_event_plan.sql", name = "event_plan", requires = ["hash_key"]);
+extension_sql_file!("../sql/165_migrate_log.sql", name = "migrate_log", requires = ["event_plan"]);
+extension_sql_file!(
+    "../sql/170_maintain_tables.sql",
+    name = "maintain_tables",
+    requires = ["migrate_log"]
+);
+extension_sql_file!("../sql/172_retention.sql", name = "retention", requires = ["maintain_tables"]);
+extension_sql_file!("../sql/174_trim.sql", name = "trim", requires = ["retention"]);
+extension_sql_file!("../sql/176_rollup_tables.sql", name = "rollup_tables", requires = ["trim"]);
+extension_sql_file!("../sql/177_roll_up.sql", name = "roll_up", requires = ["rollup_tables"]);
+extension_sql_file!("../sql/180_maintain.sql", name = "maintain", requires = ["roll_up"]);
+extension_sql_file!("../sql/182_stat.sql", name = "stat", requires = ["maintain"]);

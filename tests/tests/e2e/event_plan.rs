@@ -17,7 +17,8 @@ fn a_plan_that_was_exported_imports_into_another_log_and_is_the_same_there() {
                         allowed_values => '{\"plan\": [\"free\", 1.10, true]}', max_bytes => 512, actor_key => 'userId',
                         subject_keys => '{plan}', sample_rate => 0.25, sample_key => 'plan', redact_keys => '{password}',
                         path_keys => '{cwd}', default_values => '{\"source\": {\"kind\": \"web\"}}', default_when_key => 'plan', occurred_at_key => 'at',
-                        allow_other_keys => false, duration_key => 'ms', success_key => 'ok', error_key => 'error');
+                        allow_other_keys => false, duration_key => 'ms', success_key => 'ok', error_key => 'error',
+                        retention => '30 days', count_subjects => false);
              SELECT eventlog.retire_event('plan_updated', 'signed_up');
              SELECT eventlog.define_event('checkout_completed', status => 'deprecated', successor => 'signed_up')",
         )
@@ -71,6 +72,24 @@ fn the_export_has_every_rule_that_event_types_has() {
 }
 
 #[test]
+fn a_retention_means_the_same_however_it_is_written_and_whatever_the_sessions_style() {
+    let db = Db::new();
+    let mut owner = db.connect("log_owner");
+    let plan = |retention: &str| {
+        let plan =
+            format!(r#"{{"eventlog_plan": 1, "events": {{"a": {{"retention": "{retention}"}}}}}}"#);
+        import(&plan, true)
+    };
+    rows(&mut owner, &plan("30d"));
+    owner.batch_execute("SET intervalstyle = iso_8601").unwrap();
+    let exported = "SELECT eventlog.taxonomy_export() #>> '{events,a,retention}'";
+    assert_eq!(text(&mut owner, exported), "30 days");
+    assert!(rows(&mut owner, &plan("P30D")).is_empty());
+    rows(&mut owner, &plan("P1Y"));
+    assert_eq!(text(&mut owner, exported), "1 year");
+}
+
+#[test]
 fn a_plan_that_is_none_is_refused_with_all_its_faults_and_nothing_changes() {
     let db = Db::new();
     let mut owner = db.connect("log_owner");
@@ -94,6 +113,13 @@ fn a_plan_that_is_none_is_refused_with_all_its_faults_and_nothing_changes() {
         (r#"{"eventlog_plan": 1, "events": {"a": {"domain": null}}}"#, "a string"),
         (r#"{"eventlog_plan": 1, "events": {"a": {"hash_keys": [1]}}}"#, "an array of strings"),
         (r#"{"eventlog_plan": 1, "events": {"a": {"hash_keys": "x"}}}"#, "an array"),
+        (r#"{"eventlog_plan": 1, "events": {"a": {"retention": 30}}}"#, "a string or null"),
+        (r#"{"eventlog_plan": 1, "events": {"a": {"retention": "soon"}}}"#, "a positive interval"),
+        (
+            r#"{"eventlog_plan": 1, "events": {"a": {"retention": "-1 day"}}}"#,
+            "a positive interval",
+        ),
+        (r#"{"eventlog_plan": 1, "events": {"a": {"count_subjects": 1}}}"#, "a boolean"),
     ] {
         let outcome = eventlog_tests::refused(&mut owner, &import(plan, true));
         assert_eq!(outcome.code().code(), "22023", "{plan}: {outcome:?}");

@@ -177,6 +177,7 @@ fn wrong_settings_and_other_roles_are_refused() {
     assert_refused(&mut owner, &set("max_bytes => 0"), "22023", "max_bytes is 0");
     assert_refused(&mut owner, &set("events_per_minute => -1"), "22023", "events_per_minute is -1");
     assert_refused(&mut owner, &set("over_quota => 'drop'"), "22023", "unknown over_quota");
+    assert_refused(&mut owner, &set("retention => '-1 day'"), "22023", "must be positive");
     assert_refused(&mut owner, "SELECT eventlog.set_tenant(NULL)", "22004", "null");
     for role in ["member", "service", "outsider"] {
         let mut client = db.connect_as(role, TENANT_A);

@@ -1,0 +1,181 @@
+-- Bringing the tables of an older log to the layout of this version. ALTER EXTENSION … UPDATE changes
+-- functions only; until the log's owner types migrate_log(), they work on the previous layout.
+--
+-- Layouts: 1 is of 0.1.0; 2 is of 0.2.0.
+
+CREATE FUNCTION eventlog._layout_version() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT 2';
+
+-- The layout of this log; null where log_config is missing.
+CREATE FUNCTION eventlog._log_layout() RETURNS integer
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regclass('eventlog.log_config') IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT layout_version FROM eventlog.log_config);
+END
+$$;
+
+-- 55000 where the log is older than what the caller needs, or was made by a newer extension.
+CREATE FUNCTION eventlog._require_layout(needed integer) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    has integer;
+BEGIN
+    PERFORM eventlog._require_log();
+    has := eventlog._log_layout();
+    IF has < needed THEN
+        RAISE EXCEPTION 'the log has layout %, this needs %', has, needed
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
+    ELSIF has > eventlog._layout_version() THEN
+        RAISE EXCEPTION 'the log has layout %, this version of the extension knows %', has, eventlog._layout_version()
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'ALTER EXTENSION eventlog UPDATE;';
+    END IF;
+END
+$$;
+
+-- Takes every lock that a migration needs and that a writer could be in the way of, or gives them all
+-- back and tries again, so that a writer waits a moment at most and never dies of a deadlock: each try
+-- is shorter than PostgreSQL's deadlock_timeout. The order is that in which the library reads.
+CREATE FUNCTION eventlog._lock_for_migration() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    former      text    := eventlog._bound_lock_timeout();
+    -- 0 is for ever.
+    longest_ms  integer := (SELECT nullif(setting, '0') FROM pg_settings WHERE name = 'lock_timeout');
+    deadlock_ms integer := (SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout');
+    deadline    timestamptz := clock_timestamp() + longest_ms * interval '1 ms';
+    relation    name;
+BEGIN
+    PERFORM set_config('lock_timeout', greatest(least(200, deadlock_ms / 2, longest_ms), 1)::text, true);
+    LOOP
+        BEGIN
+            PERFORM eventlog._lock_partitions();
+            LOCK TABLE ONLY eventlog.events IN SHARE UPDATE EXCLUSIVE MODE;
+            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types']::name[] LOOP
+                IF to_regclass(format('eventlog.%I', relation)) IS NOT NULL THEN
+                    EXECUTE format('LOCK TABLE eventlog.%I IN ACCESS EXCLUSIVE MODE', relation);
+                END IF;
+            END LOOP;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF clock_timestamp() >= deadline THEN
+                RAISE EXCEPTION 'the log cannot be migrated now: a transaction holds its tables'
+                    USING ERRCODE = 'lock_not_available',
+                          HINT = 'end it, or wait for longer: SET eventlog.lock_timeout = ''1min''; SELECT eventlog.migrate_log();';
+            END IF;
+        END;
+        -- Lets those through who waited behind this.
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    PERFORM set_config('lock_timeout', former, true);
+END
+$$;
+
+-- What is new in layout 2 of rows that are there.
+CREATE FUNCTION eventlog._migrate_to_2() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Names of the starter taxonomy that are still what it made them.
+    UPDATE eventlog.event_types t SET count_subjects = false
+      FROM eventlog._starter_taxonomy() s
+     WHERE s.name = t.name AND s.subject_keys = t.subject_keys AND NOT s.count_subjects AND t.count_subjects;
+END
+$$;
+
+-- Whoever may read what came with older layouts may read what came with newer ones.
+CREATE FUNCTION eventlog._grant_to_readers(former_layout integer) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    reader    regrole;
+    new_table name;
+BEGIN
+    FOR reader IN
+        SELECT acl.grantee
+          FROM eventlog._reader_tables() t
+          JOIN pg_class c ON c.oid = to_regclass(format('eventlog.%I', t.table_name)), aclexplode(c.relacl) acl
+         WHERE t.layout <= former_layout AND acl.privilege_type = 'SELECT' AND acl.grantee NOT IN (0, c.relowner)
+         GROUP BY acl.grantee
+        HAVING count(DISTINCT t.table_name) = (SELECT count(*) FROM eventlog._reader_tables() r WHERE r.layout <= former_layout)
+    LOOP
+        FOR new_table IN SELECT t.table_name FROM eventlog._reader_tables() t WHERE t.layout > former_layout LOOP
+            EXECUTE format('GRANT SELECT ON TABLE eventlog.%I TO %s', new_table, reader);
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION eventlog.migrate_log() RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = 'warning'
+AS $$
+DECLARE
+    newest constant integer := eventlog._layout_version();
+    owner  regrole;
+    has    integer;
+    caller text := current_setting('role');
+    former text;
+BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
+    PERFORM eventlog._require_layout(0);
+    IF eventlog._log_layout() = newest THEN
+        RETURN newest;
+    END IF;
+    -- As the owner, whose triggers may stand on the tables, and who is to own what is new.
+    owner := (SELECT relowner FROM pg_class WHERE oid = 'eventlog.events'::regclass);
+    IF owner <> current_user::regrole THEN
+        EXECUTE format('SET LOCAL ROLE %s', owner);
+    END IF;
+
+    PERFORM eventlog._lock_for_migration();
+    former := eventlog._bound_lock_timeout();
+    -- Another connection may have been first.
+    has := eventlog._log_layout();
+    IF has < newest THEN
+        PERFORM eventlog._create_tables();
+        PERFORM eventlog._apply_policies();
+        PERFORM eventlog._ensure_services();
+        PERFORM eventlog._grant_to_readers(has);
+        IF has < 2 THEN
+            PERFORM eventlog._migrate_to_2();
+        END IF;
+        UPDATE eventlog.log_config SET layout_version = newest;
+    END IF;
+    PERFORM set_config('lock_timeout', former, true);
+
+    IF current_setting('role') <> caller THEN
+        EXECUTE format('SET LOCAL ROLE %s', CASE caller WHEN 'none' THEN 'none' ELSE quote_ident(caller) END);
+    END IF;
+    RETURN newest;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.migrate_log() IS
+'Brings the tables of a log that an older version made to the layout of this one, as the log''s owner, and returns its number; nothing to do where they have it. To be called after ALTER EXTENSION eventlog UPDATE. Writers wait for it a moment; where a long transaction is in the way it gives up after eventlog.lock_timeout (55P03), and nothing has changed.';
+
+-- For create_log(), which completes whatever log is there.
+CREATE FUNCTION eventlog._migrate_if_older() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regclass('eventlog.event_types') IS NOT NULL AND to_regclass('eventlog.events') IS NOT NULL
+       AND eventlog._log_layout() <> eventlog._layout_version() THEN
+        PERFORM eventlog.migrate_log();
+    END IF;
+END
+$$;

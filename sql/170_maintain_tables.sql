@@ -1,0 +1,66 @@
+-- The tables of maintenance: its run log, and what it has yet to give back to the disk.
+
+CREATE FUNCTION eventlog._create_maintenance_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF eventlog._is_missing('maintenance_runs') THEN
+        CREATE TABLE eventlog.maintenance_runs (
+            id          bigint      GENERATED ALWAYS AS IDENTITY
+                                    CONSTRAINT maintenance_runs_pkey PRIMARY KEY,
+            started_at  timestamptz NOT NULL DEFAULT now(),
+            finished_at timestamptz,
+            outcome     text        NOT NULL DEFAULT 'running',
+            actions     text[]      NOT NULL DEFAULT '{}',
+            failures    text[]      NOT NULL DEFAULT '{}',
+            CONSTRAINT maintenance_runs_outcome_check CHECK (
+                outcome IN ('running', 'done', 'incomplete', 'interrupted'))
+        );
+        PERFORM eventlog._close('eventlog.maintenance_runs');
+        PERFORM eventlog._close('eventlog.maintenance_runs_id_seq');
+    END IF;
+    COMMENT ON TABLE eventlog.maintenance_runs IS 'The last 100 runs of maintain().';
+    COMMENT ON COLUMN eventlog.maintenance_runs.id IS 'Number of the run.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.started_at IS 'When it began.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.finished_at IS 'When it ended; null where it is under way or was interrupted.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.outcome IS
+        'running, done, incomplete (a step failed or was blocked, the next run tries again), or interrupted.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.actions IS 'What it did, a line each.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.failures IS 'What it could not do, a line each, and why.';
+
+    IF eventlog._is_missing('thinned_partitions') THEN
+        CREATE TABLE eventlog.thinned_partitions (
+            partition_name name        CONSTRAINT thinned_partitions_pkey PRIMARY KEY,
+            deleted_rows   bigint      NOT NULL DEFAULT 0,
+            sealed_until   timestamptz NOT NULL DEFAULT '-infinity',
+            rewritten_at   timestamptz
+        );
+        PERFORM eventlog._close('eventlog.thinned_partitions');
+    END IF;
+    COMMENT ON TABLE eventlog.thinned_partitions IS
+        'Partitions that lost rows to a retention of a tenant or a name, or to erasure.';
+    COMMENT ON COLUMN eventlog.thinned_partitions.partition_name IS 'The partition of events.';
+    COMMENT ON COLUMN eventlog.thinned_partitions.deleted_rows IS 'Rows deleted since it was last rewritten.';
+    COMMENT ON COLUMN eventlog.thinned_partitions.sealed_until IS
+        'Rows created before this moment may be gone, though the rollups count them.';
+    COMMENT ON COLUMN eventlog.thinned_partitions.rewritten_at IS 'When maintain() last rewrote it, which gives its space back.';
+
+    IF eventlog._is_missing('retention_progress') THEN
+        CREATE TABLE eventlog.retention_progress (
+            tenant_id     uuid,
+            name          text,
+            thinned_until timestamptz NOT NULL,
+            CONSTRAINT retention_progress_key UNIQUE (tenant_id, name),
+            CONSTRAINT retention_progress_check CHECK (num_nonnulls(tenant_id, name) = 1)
+        );
+        PERFORM eventlog._close('eventlog.retention_progress');
+    END IF;
+    COMMENT ON TABLE eventlog.retention_progress IS
+        'How far the retention of a tenant, or of a name, has been applied.';
+    COMMENT ON COLUMN eventlog.retention_progress.tenant_id IS 'The tenant whose retention it is, or null.';
+    COMMENT ON COLUMN eventlog.retention_progress.name IS 'The name whose retention it is, or null.';
+    COMMENT ON COLUMN eventlog.retention_progress.thinned_until IS
+        'Events created before this moment are gone.';
+END
+$$;

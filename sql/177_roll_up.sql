@@ -1,0 +1,291 @@
+-- How events come into the rollups, exactly once and at no cost to the insert.
+--
+-- 1. maintain() announces a watermark and commits. Whoever locks events for an INSERT afterwards
+--    sees it, and notes an event created below it in late_events (extension/src/late.rs; in closed
+--    partitions a trigger does, so that it holds for the owner's own COPY too).
+-- 2. It remembers the transactions that are writing now: they may not have seen the watermark.
+-- 3. Once all of them have ended, every event below the watermark is committed or noted as late,
+--    and is counted; rolled_until moves with it, in the same transaction.
+--
+-- Counting adds to what is there. So late events can be added to hours whose rows are gone, and
+-- nothing is ever counted anew from rows that retention or erasure left.
+
+-- A number in a payload, as far as a double holds it.
+CREATE FUNCTION eventlog._number(data jsonb, key text) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN key IS NOT NULL AND jsonb_typeof(data -> key) = 'number'
+                THEN CASE WHEN (data -> key)::numeric BETWEEN 0 AND 1e15 THEN (data -> key)::double precision END END
+$$;
+
+-- Whether an event failed, as far as its type tells.
+CREATE FUNCTION eventlog._has_failed(data jsonb, success_key text, error_key text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN success_key IS NOT NULL AND jsonb_typeof(data -> success_key) = 'boolean'
+                THEN data -> success_key = 'false'
+                WHEN error_key IS NOT NULL AND data ? error_key THEN true END
+$$;
+
+-- Events with what the reports measure. Like the two above it has no SET clause, so that it becomes
+-- part of the query that calls it; all of these set search_path.
+CREATE FUNCTION eventlog._measured_events()
+RETURNS TABLE (id bigint, tenant_id uuid, name text, data jsonb, actor text, subject text, created_at timestamptz,
+               weight double precision, duration double precision, has_failed boolean, count_subjects boolean)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.created_at,
+           coalesce(e.weight, 1)::double precision,
+           CASE WHEN t.duration_key IS NOT NULL THEN eventlog._number(e.data, t.duration_key) END,
+           CASE WHEN t.success_key IS NOT NULL OR t.error_key IS NOT NULL
+                THEN eventlog._has_failed(e.data, t.success_key, t.error_key) END,
+           coalesce(t.count_subjects, true)
+      FROM eventlog.events e
+      LEFT JOIN eventlog.event_types t ON t.name = e.name
+$$;
+
+-- The end of the last whole hour, but for the last five minutes.
+CREATE FUNCTION eventlog._next_watermark() RETURNS timestamptz
+LANGUAGE sql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT date_trunc('hour', clock_timestamp() - interval '5 minutes', 'UTC')
+$$;
+
+-- Announces the next watermark, if it is time. A partition that will lie below it gets its trigger
+-- first; that waits for those who write to it.
+CREATE FUNCTION eventlog._announce_watermark() RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    watermark timestamptz := eventlog._next_watermark();
+    partition regclass;
+BEGIN
+    IF EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until OR s.announced_until >= watermark) THEN
+        RETURN false;
+    END IF;
+    FOR partition IN
+        SELECT p.partition_oid FROM eventlog._partitions p WHERE p.until_at <= watermark
+    LOOP
+        PERFORM eventlog._ensure_late_event(partition);
+    END LOOP;
+    UPDATE eventlog.rollup_state SET announced_until = watermark, writers = NULL;
+    RETURN true;
+END
+$$;
+
+-- The transactions that are writing to the log, prepared ones too.
+CREATE FUNCTION eventlog._writing_transactions() RETURNS text[]
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(array_agg(DISTINCT l.virtualtransaction), '{}')
+      FROM pg_locks l
+     WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
+       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND l.pid IS DISTINCT FROM pg_backend_pid()
+       AND (l.relation = 'eventlog.events'::regclass
+            OR l.relation IN (SELECT p.partition_oid FROM eventlog._partitions p))
+$$;
+
+-- Whether all that wrote when the watermark was announced have ended. The first look, in a
+-- transaction of its own after the announcement, remembers who they are. A transaction that was
+-- prepared, and lived through a restart of the server, has another name since: those are waited for.
+CREATE FUNCTION eventlog._writers_have_ended() RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    writing    text[] := eventlog._writing_transactions();
+    remembered text[] := (SELECT s.writers FROM eventlog.rollup_state s);
+    remaining  text[];
+BEGIN
+    remaining := ARRAY(SELECT w FROM unnest(writing) AS w
+                        WHERE remembered IS NULL OR w = ANY (remembered) OR w LIKE '-1/%' OR w LIKE '0/%');
+    UPDATE eventlog.rollup_state s SET writers = remaining WHERE s.writers IS DISTINCT FROM remaining;
+    RETURN remaining = '{}';
+END
+$$;
+
+-- Adds events to the rollups: those that `source`, a query over _measured_events(), gives for the
+-- parameters. `taken` is a statement that takes notes out of late_events; both are parts of one
+-- statement, so that they see the same events.
+CREATE FUNCTION eventlog._count_events(taken text, source text, since timestamptz, until timestamptz, tenants uuid[])
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    measures constant text := '
+        count(*) AS events, sum(e.weight) AS weighted_events,
+        coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0) AS failures,
+        coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0) AS successes,
+        coalesce(sum(e.weight) FILTER (WHERE e.duration IS NOT NULL), 0) AS duration_count,
+        coalesce(sum(e.weight * e.duration), 0) AS duration_sum,
+        eventlog._histogram(e.duration, e.weight) FILTER (WHERE e.duration IS NOT NULL) AS duration_histogram';
+    -- Of counts, and of what they are added to.
+    sums constant text := '
+        sum(s.events), sum(s.weighted_events), sum(s.failures), sum(s.successes), sum(s.duration_count),
+        sum(s.duration_sum), eventlog._merge_histograms(s.duration_histogram)';
+    add constant text := '
+        DO UPDATE SET events = r.events + EXCLUDED.events,
+                      weighted_events = r.weighted_events + EXCLUDED.weighted_events,
+                      failures = r.failures + EXCLUDED.failures,
+                      successes = r.successes + EXCLUDED.successes,
+                      duration_count = r.duration_count + EXCLUDED.duration_count,
+                      duration_sum = r.duration_sum + EXCLUDED.duration_sum,
+                      duration_histogram = eventlog._add_histograms(r.duration_histogram, EXCLUDED.duration_histogram)';
+    counted bigint;
+BEGIN
+    EXECUTE format($sql$
+        WITH taken AS (%1$s),
+        source AS NOT MATERIALIZED (%2$s),
+        hourly AS MATERIALIZED (
+            SELECT e.tenant_id, date_bin('1 hour', e.created_at, '2000-01-01 00:00:00+00') AS hour, e.name, %3$s
+              FROM source e GROUP BY 1, 2, 3
+        ), hourly_counted AS (
+            INSERT INTO eventlog.hourly_counts AS r SELECT h.* FROM hourly h
+            ON CONFLICT ON CONSTRAINT hourly_counts_pkey %4$s
+        ), daily_counted AS (
+            INSERT INTO eventlog.daily_counts AS r
+            SELECT s.tenant_id, (s.hour AT TIME ZONE 'UTC')::date, s.name, %5$s FROM hourly s GROUP BY 1, 2, 3
+            ON CONFLICT ON CONSTRAINT daily_counts_pkey %4$s
+        ), subjects_counted AS (
+            INSERT INTO eventlog.daily_subjects AS r
+            SELECT e.tenant_id, (e.created_at AT TIME ZONE 'UTC')::date, e.name, e.subject, %3$s,
+                   min(e.created_at), max(e.created_at)
+              FROM source e WHERE e.subject IS NOT NULL AND e.count_subjects GROUP BY 1, 2, 3, 4
+            ON CONFLICT ON CONSTRAINT daily_subjects_pkey %4$s,
+                      first_at = least(r.first_at, EXCLUDED.first_at), last_at = greatest(r.last_at, EXCLUDED.last_at)
+        ), active AS MATERIALIZED (
+            SELECT d.tenant_id, d.month, d.name, d.actor, bit_or(d.days) AS days
+              FROM (SELECT e.tenant_id, date_trunc('month', e.created_at AT TIME ZONE 'UTC')::date AS month, e.name, e.actor,
+                           1 << (extract(day FROM e.created_at AT TIME ZONE 'UTC')::integer - 1) AS days
+                      FROM source e WHERE e.actor IS NOT NULL) d
+             GROUP BY 1, 2, 3, 4
+        ), actors_counted AS (
+            INSERT INTO eventlog.monthly_actors AS r
+            SELECT a.* FROM active a
+             UNION ALL
+            SELECT a.tenant_id, a.month, '', a.actor, bit_or(a.days) FROM active a GROUP BY 1, 2, 4
+            ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days
+        )
+        SELECT coalesce(sum(h.events), 0) FROM hourly h$sql$,
+        taken, source, measures, add, sums)
+       INTO counted USING since, until, tenants;
+    RETURN counted;
+END
+$$;
+
+-- The tenants of a partition, each found by its own step through the index.
+CREATE FUNCTION eventlog._tenants_in(partition regclass) RETURNS uuid[]
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    tenants uuid[];
+BEGIN
+    EXECUTE format('WITH RECURSIVE t (tenant_id) AS (
+                        (SELECT e.tenant_id FROM %1$s e ORDER BY e.tenant_id LIMIT 1)
+                         UNION ALL
+                        SELECT (SELECT e.tenant_id FROM %1$s e WHERE e.tenant_id > t.tenant_id ORDER BY e.tenant_id LIMIT 1)
+                          FROM t WHERE t.tenant_id IS NOT NULL)
+                    SELECT array_agg(t.tenant_id) FROM t WHERE t.tenant_id IS NOT NULL', partition) INTO tenants;
+    RETURN coalesce(tenants, '{}');
+END
+$$;
+
+-- Counts the next stretch below the announced watermark: up to the end of its partition, or of the
+-- watermark. How many events; null where there is nothing to do.
+CREATE FUNCTION eventlog._roll_up() RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    state     eventlog.rollup_state;
+    partition record;
+    since     timestamptz;
+    until     timestamptz;
+    tenants   uuid[];
+    counted   bigint;
+BEGIN
+    SELECT * INTO STRICT state FROM eventlog.rollup_state;
+    SELECT p.* INTO partition FROM eventlog._partitions p
+     WHERE p.until_at > state.rolled_until AND p.from_at < state.announced_until ORDER BY p.from_at LIMIT 1;
+    IF NOT FOUND THEN
+        UPDATE eventlog.rollup_state SET rolled_until = announced_until WHERE rolled_until < announced_until;
+        RETURN NULL;
+    END IF;
+    since := greatest(state.rolled_until, partition.from_at);
+    until := least(state.announced_until, partition.until_at);
+    -- A few hours are looked up tenant by tenant, more are read from one end to the other.
+    IF until - since <= interval '1 day' THEN
+        tenants := eventlog._tenants_in(partition.partition_oid);
+    END IF;
+    counted := eventlog._count_events(
+        'DELETE FROM eventlog.late_events l WHERE l.created_at >= $1 AND l.created_at < $2',
+        'SELECT e.* FROM eventlog._measured_events() e WHERE e.created_at >= $1 AND e.created_at < $2'
+            || CASE WHEN tenants IS NULL THEN '' ELSE ' AND e.tenant_id = ANY ($3)' END,
+        since, until, tenants);
+    UPDATE eventlog.rollup_state SET rolled_until = until;
+    RETURN counted;
+END
+$$;
+
+-- Adds up to 50,000 late events to the rollups; how many.
+CREATE FUNCTION eventlog._add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM eventlog.late_events) THEN
+        RETURN 0;
+    END IF;
+    RETURN eventlog._count_events(
+        'DELETE FROM eventlog.late_events l WHERE l.ctid = ANY (ARRAY(
+             SELECT n.ctid FROM eventlog.late_events n
+              WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s) AND n.created_at < $2 LIMIT 50000))
+         RETURNING l.id, l.created_at',
+        'SELECT e.* FROM taken l JOIN eventlog._measured_events() e
+             ON e.id = l.id AND e.created_at = l.created_at',
+        NULL, until, NULL);
+END
+$$;
+
+-- The next of the steps above, each a transaction of its own.
+CREATE FUNCTION eventlog._roll_up_step(OUT action text, OUT rows bigint, OUT is_more boolean)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    state    eventlog.rollup_state;
+    deadline timestamptz := clock_timestamp() + interval '1 second';
+BEGIN
+    SELECT * INTO STRICT state FROM eventlog.rollup_state;
+    IF state.announced_until = state.rolled_until THEN
+        is_more := eventlog._announce_watermark();
+        IF NOT is_more THEN
+            rows := eventlog._add_late_events();
+            is_more := rows >= 50000;
+        END IF;
+        action := 'counted %s events in the rollups';
+        RETURN;
+    END IF;
+    IF state.writers IS DISTINCT FROM '{}' THEN
+        -- Ordinary transactions are over in a moment; a long one is left to the next run.
+        WHILE NOT eventlog._writers_have_ended() LOOP
+            IF clock_timestamp() > deadline THEN
+                action := format('waits with the rollups for %s to end', eventlog._blockers());
+                is_more := false;
+                RETURN;
+            END IF;
+            PERFORM pg_sleep(0.05);
+        END LOOP;
+        is_more := true;
+        RETURN;
+    END IF;
+    rows := eventlog._roll_up();
+    is_more := true;
+END
+$$;
