@@ -83,6 +83,7 @@ BEGIN
     PERFORM eventlog._create_hygiene_tables();
     PERFORM eventlog._create_maintenance_tables();
     PERFORM eventlog._create_rollup_tables();
+    PERFORM eventlog._create_api_key_tables();
 END
 $$;
 
@@ -94,7 +95,7 @@ AS $$
     SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'idempotency_keys', 'producers', 'tenant_roles',
                         'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config', 'maintenance_runs',
                         'thinned_partitions', 'retention_progress', 'rollup_state', 'late_events', 'hourly_counts',
-                        'daily_counts', 'daily_subjects', 'monthly_actors']::name[])
+                        'daily_counts', 'daily_subjects', 'monthly_actors', 'api_keys']::name[])
 $$;
 
 -- 55000 where create_log() was not called.

@@ -55,3 +55,4 @@ extension_sql_file!("../sql/176_rollup_tables.sql", name = "rollup_tables", requ
 extension_sql_file!("../sql/177_roll_up.sql", name = "roll_up", requires = ["rollup_tables"]);
 extension_sql_file!("../sql/180_maintain.sql", name = "maintain", requires = ["roll_up"]);
 extension_sql_file!("../sql/182_stat.sql", name = "stat", requires = ["maintain"]);
+extension_sql_file!("../sql/200_api_keys.sql", name = "api_keys", requires = ["stat"]);
