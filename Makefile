@@ -47,7 +47,7 @@ demo-stop: ## stop and remove the server that the demo left running
 
 .PHONY: test
 test: setup-tests install ## set up, build, install, and run all tests
-	$(test_env) cargo test --release -p eventlog-rules -p eventlog-writer --all-features -p eventlog-tests
+	$(test_env) cargo test --release -p eventlog-rules -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
 
 .PHONY: setup-tests
@@ -100,7 +100,7 @@ lint: setup ## check formatting, and clippy without a warning
 	@cd sql && for file in [0-9]*.sql; do grep -q "\"../sql/$$file\"" ../extension/src/schema.rs \
 	    || { echo "eventlog: extension/src/schema.rs does not list sql/$$file" >&2; exit 1; }; done
 	$(build_env) cargo clippy $(extension) -- -D warnings
-	cargo clippy --release -p eventlog-rules -p eventlog-writer --all-features -p eventlog-tests --all-targets -- -D warnings
+	cargo clippy --release -p eventlog-rules -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps -p eventlog-rules -p eventlog-writer --all-features
 
 # The bindings for each PostgreSQL have a place of their own in target/, so that these leave the

@@ -48,7 +48,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
         "UPDATE" if is_table => {
             let column = match relation {
                 "log_config" => "premake",
-                "tenant_roles" | "idempotency_keys" | "tenant_settings" => "tenant_id",
+                "tenant_roles" | "idempotency_keys" | "tenant_settings" | "api_keys" => "tenant_id",
                 "producers" => "gaps",
                 _ => "name",
             };
@@ -160,7 +160,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys') ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'api_keys') ORDER BY 1",
     );
     assert_eq!(of_tenants, [["events"], ["hygiene_counts"], ["rejected_events"]]);
     for source in ["setting", "jwt", "role"] {

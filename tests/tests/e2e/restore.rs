@@ -18,6 +18,7 @@ const TABLES: &[&str] = &[
     "log_config",
     "producers",
     "idempotency_keys",
+    "api_keys",
 ];
 
 /// A cluster with a log of which every part differs from a new one's.
@@ -39,6 +40,7 @@ fn source(method: &str) -> Cluster {
                  SELECT eventlog.define_event('message_sent', max_bytes => 4096);
                  SELECT eventlog.retire_event('plan_updated');
                  INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}');
+                 INSERT INTO eventlog.api_keys (id, tenant_id, kind, secret_hash) VALUES ('0123456789abcdef', '{TENANT_A}', 'read', sha256('x'));
                  SELECT eventlog.log_event(CASE WHEN g % 3 = 0 THEN '{TENANT_A}'::uuid ELSE '{TENANT_B}'::uuid END, {GOOD}, idempotency_key => 'k' || g)
                    FROM generate_series(1, 90) g;
                  SELECT * FROM eventlog.log_events(ARRAY['{TENANT_A}', '{TENANT_A}']::uuid[], '{{own,bogus}}', ARRAY['{{\"a\": 1}}', '{{}}'],
