@@ -84,7 +84,7 @@ fn settings_that_cannot_be_are_refused_at_the_start() {
         (&["--listen", "nowhere"][..], 2, "--listen"),
         (&["--queue-events", "10"], 1, "--queue-events"),
         (&["--queue-bytes", "1000"], 1, "--queue-bytes"),
-        (&["--linger", "-5s"], 2, "linger"),
+        (&["--linger=-5s"], 2, "linger"),
         (&["--cors-origin", "example.com"], 1, "--cors-origin"),
         (&["--max-bodies", "1"], 1, "--max-bodies"),
     ] {

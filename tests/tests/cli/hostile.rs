@@ -86,18 +86,19 @@ fn object(random: &mut Random, depth: usize) -> String {
 
 /// An event that is nearly right, or an object that is not.
 fn event(random: &mut Random) -> String {
-    let nasty = |random: &mut Random| pick(random, NASTY).replace('"', "");
+    let mut nasty = || serde_json::json!(pick(random, NASTY)).to_string();
+    let (a, b, c) = (nasty(), nasty(), nasty());
     match random.below(5) {
-        0 => format!("{{\"name\":\"tool_used\",\"data\":{}}}", object(random, 0)),
-        1 => format!("{{\"toolName\":\"{}\",\"metadata\":{}}}", nasty(random), object(random, 0)),
+        0 => {
+            let fields = object(random, 0).split_off(1);
+            let comma = if fields == "}" { "" } else { "," };
+            format!("{{\"name\":\"tool_used\",\"data\":{{\"toolName\":{a}{comma}{fields}}}")
+        }
+        1 => format!("{{\"toolName\":{a},\"metadata\":{{\"k\":{b}}},\"userId\":{c}}}"),
         2 => format!(
-            "{{\"name\":\"{}\",\"data\":{{\"toolName\":\"{}\"}},\"actor\":\"{}\",\"subject\":\"{}\",\"idempotencyKey\":\"{}\"}}",
-            nasty(random),
-            nasty(random),
-            nasty(random),
-            nasty(random),
-            nasty(random)
+            "{{\"name\":\"tool_used\",\"data\":{{\"toolName\":{a}}},\"subject\":{b},\"idempotencyKey\":{c}}}"
         ),
+        3 => format!("{{\"name\":{a},\"data\":{{\"toolName\":{b}}},\"actor\":{c}}}"),
         _ => object(random, 0),
     }
 }

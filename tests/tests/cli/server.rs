@@ -108,7 +108,10 @@ impl Gateway {
     }
 
     pub(crate) fn start_command(mut command: Command, options: &[&str]) -> Self {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--linger", "5ms"]).args(options);
+        command
+            .env("EVENTLOG_LINGER", "5ms")
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(options);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let mut log = String::new();

@@ -10,7 +10,7 @@ fn each_shape_is_logged_as_its_event_of_the_keys_tenant() {
     let world = World::new(&[]);
     let mut http = world.http();
     let events = json!([
-        { "name": "conversation_started", "data": { "sessionId": "s", "conversationId": 12345678901234567890.10 },
+        { "name": "conversation_started", "data": { "sessionId": "s", "conversationId": "NUMBER" },
           "actor": "user-1", "subject": "c/1", "occurredAt": "2026-01-31T12:00:00+01:00" },
         { "tenantId": TENANT_A, "userId": "user-2", "skillId": "5", "toolName": "search",
           "clientTimestamp": "2026-01-31T12:00:01Z", "hookEvent": "PostToolUse", "metadata": { "a": [1, null] } },
@@ -20,7 +20,7 @@ fn each_shape_is_logged_as_its_event_of_the_keys_tenant() {
     ]);
     world.db.superuser().batch_execute("SELECT eventlog.define_event('own')").unwrap();
     // As text, because a value of Rust would round the number.
-    let body = events.to_string().replace("12345678901234567000.0", "12345678901234567890.10");
+    let body = events.to_string().replace("\"NUMBER\"", "12345678901234567890.10");
     let answer = http.track(&world.key_a, &body);
     assert_eq!((answer.status, answer.json()), (202, json!({ "accepted": 4 })));
     assert_eq!(
@@ -37,7 +37,7 @@ fn each_shape_is_logged_as_its_event_of_the_keys_tenant() {
             [
                 "tool_used",
                 TENANT_A,
-                r#"{"source": "hook", "skillId": "5", "metadata": {"a": [1, null]}, "toolName": "search", "hookEvent": "PostToolUse", "clientTimestamp": "2026-01-31T12:00:01Z"}"#,
+                r#"{"source": "hook", "skillId": "5", "metadata": {"a": [1, null]}, "toolName": "search", "hookEvent": "PostToolUse"}"#,
                 "user-2",
                 "search",
                 "t"
@@ -97,7 +97,9 @@ fn wait_tells_what_became_of_each_event() {
     world
         .db
         .superuser()
-        .batch_execute("SELECT eventlog.define_event('never', sample_rate => 0, sample_key => 'k')")
+        .batch_execute(
+            "SELECT eventlog.define_event('never', sample_rate => 0.0000001, sample_key => 'k')",
+        )
         .unwrap();
     let events = json!([
         { "toolName": "t", "idempotencyKey": "once" },
@@ -221,7 +223,7 @@ fn a_limit_of_a_key_counts_events_and_says_when_to_come_again() {
     let wait: u64 = answer.header("retry-after").expect("it says").parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(
-        http.track(&limited, &numbered(0..11).to_string()).status,
+        http.track(&limited, &numbered(0..3).to_string()).status,
         429,
         "no more than one is left"
     );

@@ -50,23 +50,29 @@ impl Key {
         self.event_names.as_ref().is_none_or(|names| names.iter().any(|own| own == name))
     }
 
+    /// Refuses more events at once than the limit ever lets through.
+    pub(crate) fn fits(&self, number: usize) -> Result<(), Problem> {
+        match self.rate_limit {
+            Some(limit) if number > limit.get() as usize => Err(Problem::too_large(format!(
+                "{number} events at once are more than the key's limit of {limit} a minute"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Counts so many events or requests against the limit.
     pub(crate) fn count(&self, number: usize) -> Result<(), Problem> {
         let (Some(limiter), Some(limit)) = (&self.limiter, self.rate_limit) else { return Ok(()) };
         let Some(number) = u32::try_from(number).ok().and_then(NonZeroU32::new) else {
             return Ok(());
         };
-        match limiter.check_n(number) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(until)) => {
-                let wait = until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
-                let message = format!("the key has a limit of {limit} events a minute");
-                Err(Problem::too_many(message, wait))
-            }
-            Err(_) => Err(Problem::too_large(format!(
-                "{number} events at once are more than the key's limit of {limit} a minute"
-            ))),
-        }
+        let wait = match limiter.check_n(number) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(until)) => until.wait_time_from(DefaultClock::default().now()).as_secs() + 1,
+            // More than a minute's, which `fits` refuses.
+            Err(_) => 60,
+        };
+        Err(Problem::too_many(format!("the key has a limit of {limit} events a minute"), wait))
     }
 
     fn opens_with(&self, key: &ApiKey) -> bool {

@@ -36,7 +36,8 @@ pub(crate) async fn track(
     let events = events(&gateway, &key, user.as_deref(), &body)?;
     drop(body);
     let count = events.len();
-    key.count(count.saturating_sub(1))?;
+    key.fits(count)?;
+    key.count(count - 1)?;
     let accepted = || (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response();
     if !waits {
         return gateway.writer.log_all(events).map(|()| accepted()).map_err(|_| is_full());
