@@ -20,7 +20,7 @@ extdir     = $(DESTDIR)$(shell $(pg_config) --sharedir)/extension
 build_env  = PGRX_PG_CONFIG_PATH='$(pg_config)' CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
 extension  = --release --lib -p eventlog --no-default-features --features $(feature)
 # Always these together: another choice of packages means other features, and compiling twice.
-tested     = -p eventlog-rules -p eventlog-writer --all-features -p eventlog-tests
+tested     = -p eventlog-rules -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests
 # OLDER: pg_configs of older PostgreSQLs with this extension, for the tests of upgrades between them.
 test_env   = $(build_env) PG_CONFIG='$(pg_config)' EVENTLOG_OLDER_PG_CONFIGS='$(OLDER)'
 
@@ -59,7 +59,7 @@ test: setup-tests install ## set up, build, install, and run all tests
 .PHONY: test-server
 test-server: install
 	$(build_env) cargo build --release $(tested) --examples
-	$(test_env) cargo test --release --no-fail-fast $(tested) --test e2e --test writer
+	$(test_env) cargo test --release --no-fail-fast $(tested) --test e2e --test writer --test cli
 	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
 
 # The fetched ones are of one day, as upgrades between majors want it: the machine's own may be newer
@@ -145,7 +145,7 @@ lint: setup ## check formatting, and clippy without a warning
 	@cd sql && for file in [0-9]*.sql; do grep -q "\"../sql/$$file\"" ../extension/src/schema.rs \
 	    || { echo "eventlog: extension/src/schema.rs does not list sql/$$file" >&2; exit 1; }; done
 	$(build_env) cargo clippy $(extension) -- -D warnings
-	cargo clippy --release -p eventlog-rules -p eventlog-writer --all-features -p eventlog-tests --all-targets -- -D warnings
+	cargo clippy --release -p eventlog-rules -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps -p eventlog-rules -p eventlog-writer --all-features
 
 # The bindings for each PostgreSQL have a place of their own in target/, so that these leave the

@@ -84,6 +84,7 @@ BEGIN
     PERFORM eventlog._create_maintenance_tables();
     PERFORM eventlog._create_rollup_tables();
     PERFORM eventlog._create_erasure_tables();
+    PERFORM eventlog._create_api_key_tables();
 END
 $$;
 
@@ -95,7 +96,7 @@ AS $$
     SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'idempotency_keys', 'producers', 'tenant_roles',
                         'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config', 'maintenance_runs', 'maintenance_settings',
                         'thinned_partitions', 'retention_progress', 'rollup_state', 'late_events', 'hourly_counts',
-                        'daily_counts', 'daily_subjects', 'monthly_actors', 'erasures']::name[])
+                        'daily_counts', 'daily_subjects', 'monthly_actors', 'erasures', 'api_keys']::name[])
 $$;
 
 -- 55000 where create_log() was not called.

@@ -59,7 +59,8 @@ extension_sql_file!("../sql/182_stat.sql", name = "stat", requires = ["maintain"
 extension_sql_file!("../sql/185_forget_tables.sql", name = "forget_tables", requires = ["stat"]);
 extension_sql_file!("../sql/187_erase.sql", name = "erase", requires = ["forget_tables"]);
 extension_sql_file!("../sql/190_forget.sql", name = "forget", requires = ["erase"]);
-extension_sql_file!("../sql/210_counted.sql", name = "counted", requires = ["forget"]);
+extension_sql_file!("../sql/200_api_keys.sql", name = "api_keys", requires = ["forget"]);
+extension_sql_file!("../sql/210_counted.sql", name = "counted", requires = ["api_keys"]);
 extension_sql_file!("../sql/220_report_counts.sql", name = "report_counts", requires = ["counted"]);
 extension_sql_file!(
     "../sql/222_report_subjects.sql",

@@ -4,6 +4,9 @@
 //! Call [`Writer::close`] before the runtime ends: a runtime that shuts down drops the task, and
 //! what is queued with it (which `tracing` hears of).
 
+mod all;
+mod connect;
+
 use std::error::Error as StdError;
 use std::fmt::Display;
 use std::future::Future;
@@ -14,16 +17,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{timeout, timeout_at};
-use tokio_postgres::{Client, Config, NoTls, Transaction};
+use tokio_postgres::{Client, Config, Transaction};
 use uuid::Uuid;
 
 use crate::batch::{Answer, Batch};
-use crate::connect::with_defaults;
 use crate::engine::{Action, Engine, Submitted, Told};
 use crate::options::WhenFull;
 use crate::track::Tracked;
 use crate::wire::{self, Parameters};
 use crate::{Error, Event, Options, Report, Stats};
+
+pub use connect::{config_from_env, connect};
 
 /// A connection as the writer uses it: a client of its own, or one of the application's pool.
 pub type Connection = Box<dyn Deref<Target = Client> + Send + Sync>;
@@ -85,18 +89,9 @@ impl Writer {
     /// With the feature `tls` and `sslmode=require` by TLS, verified with the certificates of
     /// `PGSSLROOTCERT` or the system's; else without.
     pub fn connect(config: Config, options: Options) -> Self {
-        let config = with_defaults!(config);
         Self::with_connector(options, move || {
             let config = config.clone();
-            Box::pin(async move {
-                #[cfg(feature = "tls")]
-                if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-                    let (client, connection) = config.connect(crate::connect::tls()?).await?;
-                    return Ok(own(client, connection));
-                }
-                let (client, connection) = config.connect(NoTls).await?;
-                Ok(own(client, connection))
-            })
+            Box::pin(async move { Ok(Box::new(Box::new(connect(config).await?)) as Connection) })
         })
     }
 
@@ -107,8 +102,7 @@ impl Writer {
     /// # Errors
     /// Where they contradict themselves; not where there is no server.
     pub fn from_env(options: Options) -> Result<Self, Error> {
-        let config = crate::connect::conninfo()?.parse().map_err(Error::from_config)?;
-        Ok(Self::connect(config, options))
+        Ok(Self::connect(config_from_env()?, options))
     }
 
     /// A writer on connections of the application's: of a pool, with TLS, whatever `connect` gives.
@@ -243,18 +237,6 @@ impl Writer {
         let mut report = handle.report.lock().unwrap_or_else(PoisonError::into_inner);
         *report.get_or_insert_with(|| shared.end())
     }
-}
-
-/// A client of the writer's own, and the task that drives it.
-fn own<D>(client: Client, connection: D) -> Connection
-where
-    D: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
-{
-    tokio::spawn(async move {
-        // What breaks it, the next statement tells.
-        let _ = connection.await;
-    });
-    Box::new(Box::new(client))
 }
 
 impl Shared {

@@ -128,15 +128,30 @@ impl<W> Engine<W> {
         Stats { pending: (self.queue.len() + under_way) as u64, ..self.stats }
     }
 
-    fn is_full(&self, size: usize) -> bool {
+    /// Events and bytes that are held, the batch under way included.
+    pub(crate) fn held(&self) -> (usize, usize) {
         let (events, bytes) = match &self.under_way {
             Some(under_way) => (under_way.batch.len(), under_way.size),
             None => (0, 0),
         };
-        let events = self.queue.len() + events;
+        (self.queue.len() + events, self.queue_bytes + bytes)
+    }
+
+    fn is_full(&self, size: usize) -> bool {
+        !self.has_room(1, size)
+    }
+
+    /// Whether there is room for that many more events, of that many bytes together.
+    pub(crate) fn has_room(&self, events: usize, bytes: usize) -> bool {
+        let (held, held_bytes) = self.held();
         // One event always finds room in an empty queue, however large it is.
-        events >= self.options.queue_events
-            || (events > 0 && self.queue_bytes + bytes + size > self.options.queue_bytes)
+        let is_alone = held == 0 && events == 1;
+        held + events <= self.options.queue_events
+            && (is_alone || held_bytes + bytes <= self.options.queue_bytes)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing
     }
 
     /// Takes an event, if there is room.
@@ -440,15 +455,5 @@ impl<W> Engine<W> {
         let waiters = self.queue.drain(..).filter_map(|item| item.waiter);
         self.told.extend(waiters.map(|waiter| (waiter, lost())));
         Report { stats: self.stats(), unconfirmed }
-    }
-
-    /// Events and bytes that are held, for tests of the bounds.
-    #[cfg(test)]
-    pub(crate) fn held(&self) -> (usize, usize) {
-        let (events, bytes) = match &self.under_way {
-            Some(under_way) => (under_way.batch.len(), under_way.size),
-            None => (0, 0),
-        };
-        (self.queue.len() + events, self.queue_bytes + bytes)
     }
 }

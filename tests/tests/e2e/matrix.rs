@@ -57,7 +57,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
         "UPDATE" if is_table => {
             let column = match relation {
                 "log_config" => "premake",
-                "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures" => "tenant_id",
+                "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures" | "api_keys" => "tenant_id",
                 "producers" => "gaps",
                 "maintenance_runs" => "outcome",
                 "maintenance_settings" => "rejected_limit",
@@ -180,7 +180,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress') ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys') ORDER BY 1",
     );
     let expected = "daily_counts daily_subjects events hourly_counts hygiene_counts late_events monthly_actors rejected_events";
     assert_eq!(of_tenants.concat().join(" "), expected);

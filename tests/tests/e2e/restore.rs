@@ -29,6 +29,7 @@ const TABLES: &[&str] = &[
     "daily_counts",
     "daily_subjects",
     "monthly_actors",
+    "api_keys",
 ];
 
 /// A cluster with a log of which every part differs from a new one's.
@@ -56,6 +57,7 @@ pub(crate) fn fill(cluster: &Cluster, method: &str) {
                  SELECT eventlog.define_event('message_sent', max_bytes => 4096);
                  SELECT eventlog.retire_event('plan_updated');
                  INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}');
+                 INSERT INTO eventlog.api_keys (id, tenant_id, kind, secret_hash) VALUES ('0123456789abcdef', '{TENANT_A}', 'read', sha256('x'));
                  SELECT eventlog.log_event(CASE WHEN g % 3 = 0 THEN '{TENANT_A}'::uuid ELSE '{TENANT_B}'::uuid END, {GOOD}, idempotency_key => 'k' || g)
                    FROM generate_series(1, 90) g;
                  SELECT * FROM eventlog.log_events(ARRAY['{TENANT_A}', '{TENANT_A}']::uuid[], '{{own,bogus}}', ARRAY['{{\"a\": 1}}', '{{}}'],

@@ -1,0 +1,213 @@
+//! `eventlog key`: the keys of the gateway, made, listed and revoked by the log's owner.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row, Transaction};
+use uuid::Uuid;
+
+use crate::api_key::{ApiKey, Kind};
+use crate::connection::Server;
+use crate::output::{Failure, print, print_json, print_table};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a key and print it, once: only a hash is kept
+    Create(Create),
+    /// List the keys, without their secrets
+    List {
+        /// Of this tenant only
+        #[arg(long)]
+        tenant: Option<Uuid>,
+    },
+    /// Revoke a key: it is refused within seconds, for good
+    Revoke {
+        /// The id: the part between the second and the third underscore, or the whole key
+        id: String,
+    },
+}
+
+#[derive(Args)]
+struct Create {
+    /// The tenant whose events it writes or reads
+    #[arg(long)]
+    tenant: Uuid,
+    /// What it is for
+    #[arg(long, value_enum, default_value = "write")]
+    kind: Kind,
+    /// A name that it may log, several times for several; without, every name
+    #[arg(long = "event", value_name = "NAME")]
+    events: Vec<String>,
+    /// Events (to write) or requests (to read) in a minute; without, as the gateway says
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
+    rate_limit: Option<i32>,
+    /// After how long it expires, as an interval: '90 days'
+    #[arg(long, value_name = "INTERVAL")]
+    expires_in: Option<String>,
+    /// What it is used for, for the list
+    #[arg(long)]
+    description: Option<String>,
+}
+
+pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
+    let mut client = server.connect().await?;
+    let transaction = as_owner(&mut client).await?;
+    match arguments.action {
+        Action::Create(new) => create(&transaction, new, arguments.json).await?,
+        Action::List { tenant } => list(&transaction, tenant, arguments.json).await?,
+        Action::Revoke { id } => revoke(&transaction, &id, arguments.json).await?,
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// A transaction as the log's owner: triggers on the table are the owner's, and must not run as the
+/// superuser who may be calling.
+async fn as_owner(client: &mut Client) -> Result<Transaction<'_>, Failure> {
+    let transaction = client.transaction().await?;
+    let owner = transaction
+        .query_typed(
+            "SELECT pg_catalog.pg_get_userbyid(relowner)::pg_catalog.text
+               FROM pg_catalog.pg_class
+              WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.api_keys')",
+            &[],
+        )
+        .await?;
+    let Some(owner) = owner.first() else {
+        return Err(Failure::new("there is no table eventlog.api_keys in this database").hint(
+            "SELECT eventlog.create_log(); or, in a log of an older version, \
+             SELECT eventlog.migrate_log();",
+        ));
+    };
+    let owner: String = owner.get(0);
+    let config = "SELECT pg_catalog.set_config('role', $1, true),
+                         pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+    transaction.query_typed(config, &[(&owner, Type::TEXT)]).await.map_err(|error| {
+        let hint = format!("connect as {owner}, or as a member of it");
+        Failure::from(error).hint(hint)
+    })?;
+    Ok(transaction)
+}
+
+async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Result<(), Failure> {
+    if new.kind == Kind::Read && !new.events.is_empty() {
+        return Err(Failure::new("--event is for keys that write"));
+    }
+    let key = ApiKey::generate(new.kind)
+        .map_err(|error| Failure::new(format!("no random numbers: {error}")))?;
+    let hash = key.hash();
+    let events = (!new.events.is_empty()).then_some(&new.events);
+    transaction
+        .query_typed(
+            "INSERT INTO eventlog.api_keys
+                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval)",
+            &[
+                (&key.id, Type::TEXT),
+                (&new.tenant, Type::UUID),
+                (&new.kind.name(), Type::TEXT),
+                (&events, Type::TEXT_ARRAY),
+                (&hash.as_slice(), Type::BYTEA),
+                (&new.rate_limit, Type::INT4),
+                (&new.description, Type::TEXT),
+                (&new.expires_in, Type::TEXT),
+            ],
+        )
+        .await?;
+    let unknown: Vec<String> = transaction
+        .query_typed(
+            "SELECT n FROM unnest($1) AS n
+              WHERE NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = n)",
+            &[(&events, Type::TEXT_ARRAY)],
+        )
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    if !unknown.is_empty() {
+        eprintln!("eventlog: the log has no event of the name {}", unknown.join(", "));
+    }
+    if is_json {
+        return print_json(&serde_json::json!({ "id": key.id, "key": key.text() }));
+    }
+    eprintln!("eventlog: the key is shown once, keep it now");
+    print(&key.text())
+}
+
+/// The columns of the list, as text and as JSON.
+const COLUMNS: [&str; 9] = [
+    "id",
+    "tenant_id",
+    "kind",
+    "event_names",
+    "rate_limit",
+    "created_at",
+    "expires_at",
+    "state",
+    "description",
+];
+
+async fn list(
+    transaction: &Transaction<'_>,
+    tenant: Option<Uuid>,
+    is_json: bool,
+) -> Result<(), Failure> {
+    let rows = transaction
+        .query_typed(
+            "SELECT id, tenant_id::text, kind, array_to_string(event_names, ', '), rate_limit::text,
+                    date_trunc('second', created_at)::text, date_trunc('second', expires_at)::text,
+                    CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'
+                         ELSE 'valid' END,
+                    description, to_json(event_names)::text
+               FROM eventlog.api_keys WHERE $1 IS NULL OR tenant_id = $1
+              ORDER BY api_keys.created_at, id",
+            &[(&tenant, Type::UUID)],
+        )
+        .await?;
+    let value = |row: &Row, column| row.get::<_, Option<String>>(column);
+    if is_json {
+        let object = |row: &Row| -> Map<String, Value> {
+            let entry = |(column, name): (usize, &&str)| {
+                let json = match *name {
+                    "event_names" => value(row, COLUMNS.len()),
+                    "rate_limit" => value(row, column),
+                    _ => value(row, column).map(|text| Value::String(text).to_string()),
+                };
+                let json = json.and_then(|json| serde_json::from_str(&json).ok());
+                ((*name).to_owned(), json.unwrap_or(Value::Null))
+            };
+            COLUMNS.iter().enumerate().map(entry).collect()
+        };
+        return print_json(&rows.iter().map(object).collect::<Vec<_>>());
+    }
+    let line = |row: &Row| (0..COLUMNS.len()).map(|n| value(row, n).unwrap_or_default()).collect();
+    print_table(&COLUMNS, &rows.iter().map(line).collect::<Vec<_>>())
+}
+
+async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Result<(), Failure> {
+    // Whoever has only the key gives the key; its secret is not repeated.
+    let id = ApiKey::parse(id).map_or_else(|| id.to_owned(), |key| key.id);
+    let rows = transaction
+        .query_typed(
+            "UPDATE eventlog.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1
+             RETURNING tenant_id::text",
+            &[(&id, Type::TEXT)],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Err(Failure::new("there is no key with this id").hint("eventlog key list"));
+    };
+    let tenant: String = row.get(0);
+    if is_json {
+        return print_json(&serde_json::json!({ "id": id, "tenant_id": tenant }));
+    }
+    print(&format!("revoked {id} of tenant {tenant}"))
+}

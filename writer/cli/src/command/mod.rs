@@ -1,0 +1,4 @@
+//! The subcommands, a file each.
+
+pub(crate) mod completions;
+pub(crate) mod key;

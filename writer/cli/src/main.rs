@@ -1,0 +1,55 @@
+//! `eventlog`: the gateway and the command line.
+
+mod api_key;
+mod command;
+mod connection;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Failure;
+
+/// Work with a log that the PostgreSQL extension eventlog keeps.
+///
+/// The server is that of PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and their like, or of
+/// --dsn. Exit codes: 0 done, 1 refused or failed, 2 used wrongly.
+#[derive(Parser)]
+#[command(name = "eventlog", version, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    server: connection::Server,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take events and questions over HTTP
+    Serve(serve::Arguments),
+    /// Make, list and revoke the keys of the gateway
+    Key(command::key::Arguments),
+    /// Print a script that completes this command in a shell
+    Completions(command::completions::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let server = &arguments.server;
+    let done = match arguments.command {
+        Command::Serve(arguments) => in_runtime(serve::run(server, arguments)),
+        Command::Key(arguments) => in_runtime(command::key::run(server, arguments)),
+        Command::Completions(arguments) => command::completions::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?.block_on(work)
+}

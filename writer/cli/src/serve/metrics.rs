@@ -1,0 +1,86 @@
+//! What is counted, for Prometheus. No label is a tenant's, a key's or a client's to choose.
+
+use std::sync::{Mutex, PoisonError};
+
+use eventlog_writer::Stats;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+/// Upper bounds of the times, in seconds.
+const BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0];
+
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: IntCounterVec,
+    pub(crate) seconds: HistogramVec,
+    pub(crate) connections: IntGauge,
+    pending: IntGauge,
+    events: IntCounterVec,
+    /// What of the writer's counts is in `events`.
+    counted: Mutex<Stats>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let requests = IntCounterVec::new(
+            Opts::new("eventlog_http_requests_total", "Requests that were answered."),
+            &["route", "status"],
+        );
+        let seconds = HistogramVec::new(
+            HistogramOpts::new("eventlog_http_request_seconds", "Time to the answer.")
+                .buckets(BUCKETS.to_vec()),
+            &["route"],
+        );
+        let connections = IntGauge::new("eventlog_http_connections", "Connections of clients.");
+        let pending =
+            IntGauge::new("eventlog_events_pending", "Events that wait for the database.");
+        let events = IntCounterVec::new(
+            Opts::new("eventlog_events_total", "Events that were accepted, and their ends."),
+            &["outcome"],
+        );
+        const VALID: &str = "names and labels are valid";
+        let metrics = Metrics {
+            requests: requests.expect(VALID),
+            seconds: seconds.expect(VALID),
+            connections: connections.expect(VALID),
+            pending: pending.expect(VALID),
+            events: events.expect(VALID),
+            counted: Mutex::default(),
+            registry,
+        };
+        let registry = &metrics.registry;
+        registry.register(Box::new(metrics.requests.clone())).expect(VALID);
+        registry.register(Box::new(metrics.seconds.clone())).expect(VALID);
+        registry.register(Box::new(metrics.connections.clone())).expect(VALID);
+        registry.register(Box::new(metrics.pending.clone())).expect(VALID);
+        registry.register(Box::new(metrics.events.clone())).expect(VALID);
+        metrics
+    }
+
+    pub(crate) fn text(&self, stats: &Stats) -> Result<String, prometheus::Error> {
+        {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            for (outcome, now, before) in [
+                ("accepted", stats.submitted, counted.submitted),
+                ("written", stats.written, counted.written),
+                ("duplicate", stats.duplicate, counted.duplicate),
+                ("sampled", stats.sampled, counted.sampled),
+                ("rejected", stats.rejected, counted.rejected),
+                ("dropped", stats.dropped, counted.dropped),
+            ] {
+                self.events.with_label_values(&[outcome]).inc_by(now.saturating_sub(before));
+            }
+            // Two at once: what the later one saw was counted.
+            if stats.submitted >= counted.submitted {
+                *counted = *stats;
+            }
+            self.pending.set(i64::try_from(stats.pending).unwrap_or(i64::MAX));
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8(text).unwrap_or_default())
+    }
+}

@@ -1,0 +1,160 @@
+//! `eventlog serve`: the gateway. Events come in by HTTP and go out through `eventlog-writer`; the
+//! key of a request decides whose they are.
+
+mod body;
+mod event;
+mod fields;
+mod health;
+mod key_store;
+mod listener;
+mod metrics;
+mod observe;
+mod problem;
+mod routes;
+mod track;
+
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use eventlog_writer::asynchronous::Writer;
+use eventlog_writer::{Options, WhenFull};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::connection::{Pool, Server, pool};
+use crate::output::Failure;
+
+/// Connections besides the writer's: for keys, and for the question whether all is well.
+const POOL: usize = 4;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Arguments {
+    /// Address and port
+    #[arg(long, env = "EVENTLOG_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Connections of clients at a time; more wait
+    #[arg(long, env = "EVENTLOG_MAX_CONNECTIONS", default_value_t = 512)]
+    max_connections: u32,
+    /// Largest body of a request in bytes, as it is sent and unpacked
+    #[arg(long, env = "EVENTLOG_MAX_BODY", default_value_t = 1 << 20)]
+    max_body: usize,
+    /// Bytes of all bodies that are being read at a time
+    #[arg(long, env = "EVENTLOG_MAX_BODIES", default_value_t = 64 << 20)]
+    max_bodies: u32,
+    /// Most events in one request
+    #[arg(long, env = "EVENTLOG_MAX_EVENTS", default_value_t = 1000)]
+    max_events: usize,
+    /// Events in a minute, for keys without a limit of their own; 0 for any number
+    #[arg(long, env = "EVENTLOG_RATE_LIMIT", default_value_t = 60_000)]
+    rate_limit: u32,
+    /// Events that wait for the database at most; more are refused with 503
+    #[arg(long, env = "EVENTLOG_QUEUE_EVENTS", default_value_t = 10_000)]
+    queue_events: usize,
+    /// Bytes of them at most
+    #[arg(long, env = "EVENTLOG_QUEUE_BYTES", default_value_t = 16 << 20)]
+    queue_bytes: usize,
+    /// How long an event waits for others to share its batch
+    #[arg(long, env = "EVENTLOG_LINGER", default_value = "100ms", value_parser = duration)]
+    linger: Duration,
+    /// How long a key is trusted without looking it up again
+    #[arg(long, env = "EVENTLOG_KEY_CACHE", default_value = "5s", value_parser = duration)]
+    key_cache: Duration,
+    /// How long a client may take for the head of a request
+    #[arg(long, env = "EVENTLOG_HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
+    header_timeout: Duration,
+    /// How long a client may take for the body of a request
+    #[arg(long, env = "EVENTLOG_BODY_TIMEOUT", default_value = "10s", value_parser = duration)]
+    body_timeout: Duration,
+    /// How long ?wait=true waits for the database
+    #[arg(long, env = "EVENTLOG_WAIT_TIMEOUT", default_value = "10s", value_parser = duration)]
+    wait_timeout: Duration,
+    /// How long requests, and then events, have to end when the gateway is stopped
+    #[arg(long, env = "EVENTLOG_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = duration)]
+    shutdown_timeout: Duration,
+    /// An origin whose pages may call, several times for several, or * for all; without, none
+    #[arg(long = "cors-origin", env = "EVENTLOG_CORS_ORIGIN", value_delimiter = ',')]
+    cors_origins: Vec<String>,
+}
+
+/// Such as 10s or 500ms.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "such as 10s, 500ms or 2m".to_owned())?;
+    span.try_into().map_err(|_| "must not be negative".to_owned())
+}
+
+/// What every request sees.
+pub(crate) struct Gateway {
+    arguments: Arguments,
+    writer: Writer,
+    keys: key_store::KeyStore,
+    pool: Pool,
+    metrics: metrics::Metrics,
+    /// Bytes that bodies may still take.
+    bodies: Arc<Semaphore>,
+    health: health::Health,
+}
+
+pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    if arguments.max_events == 0 || arguments.queue_events < arguments.max_events {
+        return Err(Failure::new(
+            "--queue-events must be at least --max-events, and both positive",
+        ));
+    }
+    if arguments.queue_bytes < 2 * arguments.max_body + 512 * arguments.max_events {
+        return Err(Failure::new("--queue-bytes is too small for one request")
+            .hint("twice --max-body, and 512 bytes for each of --max-events"));
+    }
+    if u64::from(arguments.max_bodies) < arguments.max_body as u64 {
+        return Err(Failure::new("--max-bodies must be at least --max-body"));
+    }
+    let config = server.config()?;
+    // Whether there is room is asked before events are logged, all of a request or none.
+    let options = Options::new()
+        .enabled(true)
+        .batch_events(1000)
+        .linger(arguments.linger)
+        .max_payload(arguments.max_body)
+        .queue(arguments.queue_events, arguments.queue_bytes)
+        .when_full(WhenFull::DropNewest);
+    let pool = pool(config.clone(), POOL)?;
+    let gateway = Arc::new(Gateway {
+        writer: Writer::connect(config, options),
+        keys: key_store::KeyStore::new(
+            pool.clone(),
+            arguments.key_cache,
+            NonZeroU32::new(arguments.rate_limit),
+        ),
+        pool,
+        metrics: metrics::Metrics::new(),
+        bodies: Arc::new(Semaphore::new(arguments.max_bodies as usize)),
+        health: health::Health::default(),
+        arguments,
+    });
+    let routes = routes::router(Arc::clone(&gateway))?;
+    let arguments = &gateway.arguments;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", arguments.listen)))?;
+    eprintln!("eventlog: listening on http://{}", listener.local_addr()?);
+    listener::serve(listener, routes, &gateway).await?;
+
+    let report = gateway.writer.close(arguments.shutdown_timeout).await;
+    eprintln!("eventlog: stopped; events: {}", report.stats);
+    match report.is_complete() {
+        true => Ok(()),
+        false => Err(Failure::new(format!(
+            "{} events were not written, {} of them may have been",
+            report.stats.dropped, report.unconfirmed
+        ))),
+    }
+}

@@ -1,0 +1,81 @@
+//! What is served where.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::problem::Problem;
+use super::{Gateway, health, observe, track};
+use crate::output::Failure;
+
+/// Describes all of it. Kept by hand, and compared with what is served by a test.
+const OPENAPI: &str = include_str!("../../openapi.json");
+
+pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
+    let routes = Router::new()
+        .route("/api/track", post(track::track))
+        .route("/api/openapi.json", get(openapi))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(Arc::clone(&gateway), observe::observe));
+    let routes = match cors(&gateway.arguments.cors_origins)? {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    Ok(routes.with_state(gateway))
+}
+
+/// Without origins, pages of other sites may not call.
+fn cors(origins: &[String]) -> Result<Option<CorsLayer>, Failure> {
+    let origins = match origins {
+        [] => return Ok(None),
+        [all] if all == "*" => AllowOrigin::any(),
+        some => {
+            let origin = |origin: &String| match origin.parse::<HeaderValue>() {
+                Ok(value) if origin.contains("://") && !origin.ends_with('/') => Ok(value),
+                _ => Err(Failure::new("--cors-origin is no origin")
+                    .hint("such as https://app.example.com, without a path; or * alone")),
+            };
+            AllowOrigin::list(some.iter().map(origin).collect::<Result<Vec<_>, _>>()?)
+        }
+    };
+    let headers = [
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        HeaderName::from_static("x-api-key"),
+        track::USER_ID,
+        observe::REQUEST_ID,
+    ];
+    Ok(Some(
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers(headers)
+            .expose_headers([observe::REQUEST_ID, header::RETRY_AFTER])
+            .max_age(std::time::Duration::from_secs(600)),
+    ))
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+}
+
+async fn not_allowed() -> Problem {
+    let message = "this is asked for by another method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}

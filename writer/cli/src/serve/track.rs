@@ -1,0 +1,158 @@
+//! `POST /api/track`: events come in.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use eventlog_writer::{Error, Event};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::key_store::Key;
+use super::problem::Problem;
+use super::{Gateway, body, event};
+use crate::api_key::Kind;
+
+/// Who did it, where the event does not say.
+pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+
+/// All events of a request are taken, or none: so whoever is refused may send the same again.
+pub(crate) async fn track(
+    State(gateway): State<Arc<Gateway>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let key = gateway.keys.authorize(&headers, Kind::Write).await?;
+    // Whatever comes counts as one, so that bad requests have a limit too.
+    key.count(1)?;
+    let waits = waits(&uri)?;
+    let user = user(&headers)?;
+    let body = body::read(&gateway, &headers, body).await?;
+    let events = events(&gateway, &key, user.as_deref(), &body)?;
+    drop(body);
+    let count = events.len();
+    key.fits(count)?;
+    key.count(count - 1)?;
+    let accepted = || (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response();
+    if !waits {
+        return gateway.writer.log_all(events).map(|()| accepted()).map_err(|_| is_full());
+    }
+    let ends = gateway.writer.log_all_and_wait(events).map_err(|_| is_full())?;
+    match timeout(gateway.arguments.wait_timeout, ends).await {
+        Ok(ends) => Ok(without_markup(&verdicts(&ends))),
+        // They are in the queue, and will be written.
+        Err(_) => Ok(accepted()),
+    }
+}
+
+fn is_full() -> Problem {
+    Problem::unavailable("too many events wait for the database", 5)
+}
+
+/// Whether `?wait=true` was asked for.
+fn waits(uri: &Uri) -> Result<bool, Problem> {
+    let mut waits = false;
+    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        waits = match pair {
+            "wait=true" | "wait=1" => true,
+            "wait=false" | "wait=0" => false,
+            _ if pair == "wait" || pair.starts_with("wait=") => {
+                return Err(Problem::bad_request("wait must be true or false"));
+            }
+            _ => return Err(Problem::bad_request("unknown parameter; known is wait")),
+        };
+    }
+    Ok(waits)
+}
+
+fn user(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(USER_ID) else { return Ok(None) };
+    let user = std::str::from_utf8(value.as_bytes());
+    let user = user.map_err(|_| Problem::bad_request("X-User-Id is not UTF-8"))?;
+    Ok((!user.is_empty()).then(|| user.to_owned()))
+}
+
+fn events(
+    gateway: &Gateway,
+    key: &Key,
+    user: Option<&str>,
+    body: &str,
+) -> Result<Vec<Event>, Problem> {
+    let not_json = |error: serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        Problem::bad_request(format!("the body is not JSON: line {line}, column {column}"))
+    };
+    let is_array = body.trim_start().starts_with('[');
+    let texts: Vec<&RawValue> = match is_array {
+        true => serde_json::from_str(body).map_err(not_json)?,
+        false => vec![serde_json::from_str(body).map_err(not_json)?],
+    };
+    let max = gateway.arguments.max_events;
+    if texts.is_empty() {
+        return Err(Problem::bad_request("the array has no event"));
+    }
+    if texts.len() > max {
+        let found = texts.len();
+        return Err(Problem::too_large(format!("{found} events in one request: limit {max}")));
+    }
+    let mut events = Vec::with_capacity(texts.len());
+    for (position, text) in texts.into_iter().enumerate() {
+        let at = |problem: Problem| if is_array { problem.at(position) } else { problem };
+        let incoming = event::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
+        if incoming.tenant.is_some_and(|tenant| tenant != key.tenant) {
+            return Err(at(Problem::forbidden("tenantId is not the key's tenant")));
+        }
+        if !key.may_log(incoming.event.name().as_str()) {
+            return Err(at(Problem::forbidden("the key may not log events of this name")));
+        }
+        let mut event = incoming.event.tenant(key.tenant);
+        if let (false, Some(user)) = (incoming.has_user, user) {
+            event = event.actor(user);
+        }
+        events.push(event);
+    }
+    Ok(events)
+}
+
+/// What became of each event.
+fn verdicts(ends: &[Result<Option<i64>, Error>]) -> Value {
+    let verdict = |end: &Result<Option<i64>, Error>| match end {
+        Ok(Some(id)) => json!({ "status": "written", "id": id }),
+        // Sampled out, opted out, or known already without its id.
+        Ok(None) => json!({ "status": "left_out" }),
+        Err(error) => json!({
+            "status": "rejected", "sqlstate": error.sqlstate(), "message": message(error),
+        }),
+    };
+    let count =
+        |is: fn(&Result<Option<i64>, Error>) -> bool| ends.iter().filter(|end| is(end)).count();
+    json!({
+        "accepted": ends.len(),
+        "written": count(|end| matches!(end, Ok(Some(_)))),
+        "leftOut": count(|end| matches!(end, Ok(None))),
+        "rejected": count(|end| end.is_err()),
+        "verdicts": ends.iter().map(verdict).collect::<Vec<_>>(),
+    })
+}
+
+/// JSON in which the name that an event came with is no markup, whoever shows it.
+fn without_markup(answer: &Value) -> Response {
+    // Outside of strings JSON has none of these.
+    let text = answer.to_string().replace('<', "\\u003c").replace('>', "\\u003e");
+    let text = text.replace('&', "\\u0026");
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// The message without the SQLSTATE that ends it.
+fn message(error: &Error) -> String {
+    let text = error.to_string();
+    match error.sqlstate() {
+        Some(sqlstate) => text.replace(&format!(" (SQLSTATE {sqlstate})"), ""),
+        None => text,
+    }
+}
