@@ -133,7 +133,7 @@ installcheck: install ## run pg_regress against a private server
 
 .PHONY: proof
 proof: setup-tests install ## run the long proofs
-	$(test_env) EVENTLOG_PROOF=1 cargo test --release -p eventlog-writer --all-features -p eventlog-tests
+	$(test_env) EVENTLOG_PROOF=1 cargo test --release -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests
 
 .PHONY: bench
 bench: install ## measure log_event, batches, rules and the writer beside what they replace
