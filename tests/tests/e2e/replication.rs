@@ -47,7 +47,9 @@ const ENABLE: &str = "ALTER SUBSCRIPTION log ENABLE";
 /// Until the rollups, those rows that came late, and what is above the watermark are all there is.
 #[track_caller]
 fn assert_counted(client: &mut Client, events: &str) {
-    let reported = format!("SELECT events FROM eventlog.summary('2020-01-01', 'tomorrow', tenant_id => '{TENANT_A}')");
+    let reported = format!(
+        "SELECT events FROM eventlog.summary('2020-01-01', 'tomorrow', tenant_id => '{TENANT_A}')"
+    );
     for _ in 0..3 {
         assert_eq!(text(client, &reported), events);
         client.batch_execute("CALL eventlog.maintain()").unwrap();
@@ -184,7 +186,9 @@ fn rows_that_are_replicated_below_the_watermark_are_counted_once() {
     from.batch_execute(&earlier(3)).unwrap();
     // Both are at the same watermark before anything is replicated.
     for client in [&mut from, &mut to] {
-        client.batch_execute("SELECT eventlog._make_partition(now() - interval '2 hours')").unwrap();
+        client
+            .batch_execute("SELECT eventlog._make_partition(now() - interval '2 hours')")
+            .unwrap();
         for _ in 0..3 {
             client.batch_execute("CALL eventlog.maintain()").unwrap();
         }

@@ -22,7 +22,7 @@ const COMPARED: &str = "
     SELECT (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', 'infinity'::timestamptz - interval '0', NULL, '1 day')),
            (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', '2100-01-01', NULL, '1 hour')),
            (SELECT coalesce(sum(events), 0) FROM eventlog._counted_subjects(t, '2020-01-01', '2100-01-01', NULL)),
-           (SELECT count(DISTINCT actor) FROM eventlog._active_days(t, '2020-01-01', '2100-01-01', '') WHERE days <> 0),
+           (SELECT count(DISTINCT actor) FROM eventlog._active_days(t, '2020-01-01', '2100-01-01', '', (SELECT rolled_until FROM eventlog.rollup_state))),
            (SELECT count(*) FROM eventlog.events WHERE tenant_id = t),
            (SELECT count(*) FROM eventlog.events WHERE tenant_id = t AND subject IS NOT NULL AND name = 'ping'),
            (SELECT count(DISTINCT actor) FROM eventlog.events WHERE tenant_id = t)
