@@ -124,7 +124,11 @@ BEGIN
     -- A tenant's role reads and inserts its own rows; nobody has a policy to update or delete.
     FOREACH relation IN ARRAY ARRAY(SELECT eventlog._tenants_tables()) LOOP
         PERFORM eventlog._ensure_policy(format('eventlog.%I', relation)::regclass, relation || '_tenant_select',
-            CASE relation WHEN 'late_events' THEN 'FOR SELECT USING (tenant_id IS NULL OR tenant_id = eventlog.current_tenant())'
+            -- The tenant of a service's plain INSERT is not noted; the event itself tells, to those who may see it.
+            CASE relation WHEN 'late_events' THEN
+                'FOR SELECT USING (tenant_id = eventlog.current_tenant()
+                     OR tenant_id IS NULL AND EXISTS (SELECT FROM eventlog.events e
+                                                       WHERE e.id = late_events.id AND e.created_at = late_events.created_at))'
                           ELSE 'FOR SELECT USING (tenant_id = eventlog.current_tenant())' END);
     END LOOP;
     PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_insert',

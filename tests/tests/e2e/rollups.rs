@@ -392,3 +392,31 @@ fn a_member_on_a_standby_reads_the_same_figures() {
     member.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
     assert_eq!(rows(&mut member, "SELECT events, actors FROM eventlog.summary()"), [["21", "20"]]);
 }
+
+/// Of a service's plain INSERT that the watermark overtook only the event itself tells the tenant.
+#[test]
+fn a_late_event_of_a_service_is_counted_for_its_tenant_and_seen_by_no_other() {
+    let (db, mut owner) = quick();
+    owner.batch_execute("SELECT eventlog.grant_service('service')").unwrap();
+    let mut service = db.connect("service");
+    service.batch_execute("BEGIN; SELECT count(*) FROM eventlog.event_types").unwrap();
+    thread::sleep(Duration::from_millis(300));
+    catch_up(&mut owner);
+    service
+        .batch_execute(&format!(
+            "INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_B}', 'ping'); COMMIT"
+        ))
+        .unwrap();
+    let note = "SELECT count(*), count(tenant_id) FROM eventlog.late_events";
+    assert_eq!(rows(&mut owner, note), [["1", "0"]]);
+    let mut member = db.connect("member");
+    for (tenant, expected) in [(TENANT_A, "0"), (TENANT_B, "1")] {
+        member.batch_execute(&format!("SET eventlog.tenant_id = '{tenant}'")).unwrap();
+        assert_eq!(rows(&mut member, note), [[expected, "0"]]);
+        assert_eq!(
+            text(&mut member, "SELECT events FROM eventlog.summary(until => 'tomorrow')"),
+            expected
+        );
+    }
+    assert_eq!(rows(&mut service, note), [["1", "0"]]);
+}
