@@ -17,9 +17,9 @@ const TYPES: &str =
     "SELECT eventlog.define_event('ping', duration_key => 'ms', success_key => 'ok');
     SELECT eventlog.define_event('pong', error_key => 'error', count_subjects => false)";
 
-/// What the reports say, and what the rows do, in one statement: one snapshot.
+/// What the reports say, and what the rows do.
 const COMPARED: &str = "
-    SELECT (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', 'infinity'::timestamptz - interval '0', NULL, '1 day')),
+    SELECT (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', '2100-01-01', NULL, '1 day')),
            (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', '2100-01-01', NULL, '1 hour')),
            (SELECT coalesce(sum(events), 0) FROM eventlog._counted_subjects(t, '2020-01-01', '2100-01-01', NULL)),
            (SELECT count(DISTINCT actor) FROM eventlog._active_days(t, '2020-01-01', '2100-01-01', '', (SELECT rolled_until FROM eventlog.rollup_state))),
@@ -29,10 +29,11 @@ const COMPARED: &str = "
       FROM (VALUES ('TENANT'::uuid)) AS one (t)";
 
 fn assert_exact(client: &mut Client, tenant: &str) {
-    let sql = COMPARED
-        .replace("TENANT", tenant)
-        .replace("'infinity'::timestamptz - interval '0'", "'2100-01-01'");
-    let row = rows(client, &sql).concat();
+    // The snapshot comes before the plan: a partition that is attached between the two, and its rows,
+    // would be in the reports, which are planned last, and not in the count of rows.
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM pg_class").unwrap();
+    let row = rows(client, &COMPARED.replace("TENANT", tenant)).concat();
+    client.batch_execute("COMMIT").unwrap();
     assert_eq!(
         (&row[0], &row[1], &row[2], &row[3]),
         (&row[4], &row[4], &row[5], &row[6]),
