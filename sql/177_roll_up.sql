@@ -213,6 +213,27 @@ BEGIN
 END
 $$;
 
+-- After counting: a tenant that is erased by the trigger meanwhile keeps no counts. Its trigger either
+-- ended, and its events are gone now, or it comes to this lock, and deletes once more after us.
+CREATE FUNCTION eventlog._drop_counts_of_erased(tenants uuid[], since timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    erased uuid[];
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('eventlog erase', 0));
+    erased := ARRAY(SELECT t FROM unnest(tenants) AS t WHERE NOT EXISTS (SELECT FROM eventlog.events e WHERE e.tenant_id = t));
+    IF erased <> '{}' THEN
+        DELETE FROM eventlog.hourly_counts c WHERE c.tenant_id = ANY (erased) AND c.hour >= date_trunc('hour', since);
+        DELETE FROM eventlog.daily_counts c WHERE c.tenant_id = ANY (erased) AND c.day >= since::date;
+        DELETE FROM eventlog.daily_subjects c WHERE c.tenant_id = ANY (erased) AND c.day >= since::date;
+        DELETE FROM eventlog.monthly_actors c WHERE c.tenant_id = ANY (erased) AND c.month >= date_trunc('month', since)::date;
+    END IF;
+END
+$$;
+
 -- Counts the next stretch below the announced watermark, up to the end of its partition; of a large
 -- one a day, since what is counted is kept in memory. How many events.
 CREATE FUNCTION eventlog._roll_up() RETURNS bigint
@@ -224,6 +245,7 @@ DECLARE
     partition record;
     since     timestamptz;
     until     timestamptz;
+    tenants   uuid[];
     counted   bigint;
 BEGIN
     SELECT * INTO STRICT state FROM eventlog.rollup_state;
@@ -237,6 +259,7 @@ BEGIN
     until := least(state.announced_until, partition.until_at,
                    CASE WHEN (SELECT c.reltuples FROM pg_class c WHERE c.oid = partition.partition_oid) > 10000000
                         THEN date_trunc('day', since + interval '1 day', 'UTC') END);
+    tenants := eventlog._tenants_in(partition.partition_oid);
     counted := eventlog._count_events(
         -- The note of a tenant whose first event came in since they were looked for stays: its event is
         -- not counted here.
@@ -246,7 +269,8 @@ BEGIN
         'SELECT e.* FROM eventlog._measured_events() e WHERE e.created_at >= $1 AND e.created_at < $2'
             -- The indexes lead with the tenant.
             || ' AND e.tenant_id = ANY ($3)',
-        since, until, eventlog._tenants_in(partition.partition_oid));
+        since, until, tenants);
+    PERFORM eventlog._drop_counts_of_erased(tenants, since);
     UPDATE eventlog.rollup_state SET rolled_until = until;
     RETURN counted;
 END
@@ -257,11 +281,17 @@ CREATE FUNCTION eventlog._add_late_events(until timestamptz DEFAULT 'infinity') 
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    tenants uuid[];
+    since   timestamptz;
+    counted bigint;
 BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.late_events) THEN
         RETURN 0;
     END IF;
-    RETURN eventlog._count_events(
+    SELECT array_agg(DISTINCT e.tenant_id), min(e.created_at) INTO tenants, since
+      FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at;
+    counted := eventlog._count_events(
         'DELETE FROM eventlog.late_events l WHERE l.ctid = ANY (ARRAY(
              SELECT n.ctid FROM eventlog.late_events n
               WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s) AND n.created_at < $2 LIMIT 50000))
@@ -269,6 +299,8 @@ BEGIN
         'SELECT e.* FROM taken l JOIN eventlog._measured_events() e
              ON e.id = l.id AND e.created_at = l.created_at',
         NULL, until, NULL);
+    PERFORM eventlog._drop_counts_of_erased(tenants, since);
+    RETURN counted;
 END
 $$;
 
