@@ -60,16 +60,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     watermark timestamptz := eventlog._next_watermark();
-    partition regclass;
 BEGIN
     IF EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until OR s.announced_until >= watermark) THEN
         RETURN false;
     END IF;
-    FOR partition IN
-        SELECT p.partition_oid FROM eventlog._partitions p WHERE p.until_at <= watermark
-    LOOP
-        PERFORM eventlog._ensure_late_event(partition);
-    END LOOP;
+    PERFORM eventlog._ensure_late_events(watermark);
     UPDATE eventlog.rollup_state SET announced_until = watermark, writers = NULL;
     RETURN true;
 END
@@ -111,13 +106,17 @@ $$;
 -- Adds events to the rollups: those that `source`, a query over _measured_events(), gives for the
 -- parameters. `taken` is a statement that takes notes out of late_events; both are parts of one
 -- statement, so that they see the same events.
+--
+-- Rows go in by the order of the index, and without asking for rows to add to where there can be none:
+-- of an hour, a day or a month that begins with the span nothing was counted yet. Of 380,000 rows the
+-- one takes a quarter of the time away, the other a third; and a tenant's rows lie side by side.
 CREATE FUNCTION eventlog._count_events(taken text, source text, since timestamptz, until timestamptz, tenants uuid[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
--- Groups are hashed: the planner takes them for as many as rows and would sort all of these. Compiling
--- costs more than it brings.
+-- Groups are hashed, and sorted when they are few: the planner takes them for as many as rows and would
+-- sort all of these. Compiling costs more than it brings.
 SET enable_sort = off
 SET jit = off
 AS $$
@@ -133,7 +132,7 @@ DECLARE
     sums constant text := '
         sum(s.events), sum(s.weighted_events), sum(s.failures), sum(s.successes), sum(s.duration_count),
         sum(s.duration_sum), eventlog._merge_histograms(s.duration_histogram)';
-    add constant text := '
+    add constant text := 'ON CONFLICT ON CONSTRAINT %s
         DO UPDATE SET events = r.events + EXCLUDED.events,
                       weighted_events = r.weighted_events + EXCLUDED.weighted_events,
                       failures = r.failures + EXCLUDED.failures,
@@ -141,7 +140,14 @@ DECLARE
                       duration_count = r.duration_count + EXCLUDED.duration_count,
                       duration_sum = r.duration_sum + EXCLUDED.duration_sum,
                       duration_histogram = eventlog._add_histograms(r.duration_histogram, EXCLUDED.duration_histogram)';
-    counted bigint;
+    counted    bigint;
+    add_hours  text := CASE WHEN since = date_trunc('hour', since) THEN '' ELSE format(add, 'hourly_counts_pkey') END;
+    add_days   text := CASE WHEN since = date_trunc('day', since) THEN '' ELSE format(add, 'daily_counts_pkey') END;
+    add_subjects text := CASE WHEN since = date_trunc('day', since) THEN '' ELSE format(add, 'daily_subjects_pkey')
+                             || ', first_at = least(r.first_at, EXCLUDED.first_at), last_at = greatest(r.last_at, EXCLUDED.last_at)' END;
+    add_actors text := CASE WHEN since = date_trunc('month', since) THEN '' ELSE
+                           'ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days
+                                WHERE r.days | EXCLUDED.days <> r.days' END;
 BEGIN
     PERFORM set_config('work_mem', current_setting('maintenance_work_mem'), true);
     -- OFFSET 0: what is measured in the payload is measured once.
@@ -155,20 +161,20 @@ BEGIN
                       FROM source m OFFSET 0) e
              GROUP BY 1, 2, 3
         ), hourly_counted AS (
-            INSERT INTO eventlog.hourly_counts AS r SELECT h.* FROM hourly h
-            ON CONFLICT ON CONSTRAINT hourly_counts_pkey %4$s
+            INSERT INTO eventlog.hourly_counts AS r SELECT h.* FROM hourly h ORDER BY h.tenant_id, h.hour, h.name
+            %4$s
         ), daily_counted AS (
             INSERT INTO eventlog.daily_counts AS r
-            SELECT s.tenant_id, s.hour::date, s.name, %5$s FROM hourly s GROUP BY 1, 2, 3
-            ON CONFLICT ON CONSTRAINT daily_counts_pkey %4$s
-        ), subjects_counted AS (
-            INSERT INTO eventlog.daily_subjects AS r
-            SELECT e.tenant_id, e.created_at::date, e.name, e.subject, %3$s, min(e.created_at), max(e.created_at)
+            SELECT s.tenant_id, s.hour::date, s.name, %5$s FROM hourly s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+            %6$s
+        ), subjects AS MATERIALIZED (
+            SELECT e.tenant_id, e.created_at::date AS day, e.name, e.subject, %3$s, min(e.created_at), max(e.created_at)
               FROM (SELECT m.tenant_id, m.created_at, m.name, m.subject, m.weight, m.has_failed, m.duration
                       FROM source m WHERE m.subject IS NOT NULL AND m.count_subjects OFFSET 0) e
              GROUP BY 1, 2, 3, 4
-            ON CONFLICT ON CONSTRAINT daily_subjects_pkey %4$s,
-                      first_at = least(r.first_at, EXCLUDED.first_at), last_at = greatest(r.last_at, EXCLUDED.last_at)
+        ), subjects_counted AS (
+            INSERT INTO eventlog.daily_subjects AS r SELECT s.* FROM subjects s ORDER BY s.tenant_id, s.day, s.name, s.subject
+            %7$s
         ), active AS MATERIALIZED (
             SELECT e.tenant_id, date_trunc('month', e.created_at)::date AS month, e.name, e.actor,
                    bit_or(1 << (date_part('day', e.created_at)::integer - 1)) AS days
@@ -176,14 +182,14 @@ BEGIN
              GROUP BY 1, 2, 3, 4
         ), actors_counted AS (
             INSERT INTO eventlog.monthly_actors AS r
-            SELECT a.* FROM active a
-             UNION ALL
-            SELECT a.tenant_id, a.month, '', a.actor, bit_or(a.days) FROM active a GROUP BY 1, 2, 4
-            ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days
-                WHERE r.days | EXCLUDED.days <> r.days
+            SELECT u.* FROM (SELECT a.* FROM active a
+                              UNION ALL
+                             SELECT a.tenant_id, a.month, '', a.actor, bit_or(a.days) FROM active a GROUP BY 1, 2, 4) u
+             ORDER BY u.tenant_id, u.name, u.month, u.actor
+            %8$s
         )
         SELECT coalesce(sum(h.events), 0) FROM hourly h$sql$,
-        taken, source, measures, add, sums)
+        taken, source, measures, add_hours, sums, add_days, add_subjects, add_actors)
        INTO counted USING since, until, tenants;
     RETURN counted;
 END
@@ -207,6 +213,27 @@ BEGIN
 END
 $$;
 
+-- After counting: a tenant that is erased by the trigger meanwhile keeps no counts. Its trigger either
+-- ended, and its events are gone now, or it comes to this lock, and deletes once more after us.
+CREATE FUNCTION eventlog._drop_counts_of_erased(tenants uuid[], since timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    erased uuid[];
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('eventlog erase', 0));
+    erased := ARRAY(SELECT t FROM unnest(tenants) AS t WHERE NOT EXISTS (SELECT FROM eventlog.events e WHERE e.tenant_id = t));
+    IF erased <> '{}' THEN
+        DELETE FROM eventlog.hourly_counts c WHERE c.tenant_id = ANY (erased) AND c.hour >= date_trunc('hour', since);
+        DELETE FROM eventlog.daily_counts c WHERE c.tenant_id = ANY (erased) AND c.day >= since::date;
+        DELETE FROM eventlog.daily_subjects c WHERE c.tenant_id = ANY (erased) AND c.day >= since::date;
+        DELETE FROM eventlog.monthly_actors c WHERE c.tenant_id = ANY (erased) AND c.month >= date_trunc('month', since)::date;
+    END IF;
+END
+$$;
+
 -- Counts the next stretch below the announced watermark, up to the end of its partition; of a large
 -- one a day, since what is counted is kept in memory. How many events.
 CREATE FUNCTION eventlog._roll_up() RETURNS bigint
@@ -218,6 +245,7 @@ DECLARE
     partition record;
     since     timestamptz;
     until     timestamptz;
+    tenants   uuid[];
     counted   bigint;
 BEGIN
     SELECT * INTO STRICT state FROM eventlog.rollup_state;
@@ -231,6 +259,7 @@ BEGIN
     until := least(state.announced_until, partition.until_at,
                    CASE WHEN (SELECT c.reltuples FROM pg_class c WHERE c.oid = partition.partition_oid) > 10000000
                         THEN date_trunc('day', since + interval '1 day', 'UTC') END);
+    tenants := eventlog._tenants_in(partition.partition_oid);
     counted := eventlog._count_events(
         -- The note of a tenant whose first event came in since they were looked for stays: its event is
         -- not counted here.
@@ -240,7 +269,8 @@ BEGIN
         'SELECT e.* FROM eventlog._measured_events() e WHERE e.created_at >= $1 AND e.created_at < $2'
             -- The indexes lead with the tenant.
             || ' AND e.tenant_id = ANY ($3)',
-        since, until, eventlog._tenants_in(partition.partition_oid));
+        since, until, tenants);
+    PERFORM eventlog._drop_counts_of_erased(tenants, since);
     UPDATE eventlog.rollup_state SET rolled_until = until;
     RETURN counted;
 END
@@ -251,11 +281,17 @@ CREATE FUNCTION eventlog._add_late_events(until timestamptz DEFAULT 'infinity') 
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    tenants uuid[];
+    since   timestamptz;
+    counted bigint;
 BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.late_events) THEN
         RETURN 0;
     END IF;
-    RETURN eventlog._count_events(
+    SELECT array_agg(DISTINCT e.tenant_id), min(e.created_at) INTO tenants, since
+      FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at;
+    counted := eventlog._count_events(
         'DELETE FROM eventlog.late_events l WHERE l.ctid = ANY (ARRAY(
              SELECT n.ctid FROM eventlog.late_events n
               WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s) AND n.created_at < $2 LIMIT 50000))
@@ -263,6 +299,8 @@ BEGIN
         'SELECT e.* FROM taken l JOIN eventlog._measured_events() e
              ON e.id = l.id AND e.created_at = l.created_at',
         NULL, until, NULL);
+    PERFORM eventlog._drop_counts_of_erased(tenants, since);
+    RETURN counted;
 END
 $$;
 

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use eventlog_tests::cluster::run;
 use eventlog_tests::db::shared;
-use eventlog_tests::{Db, TENANT_A, TENANT_B, refused, rows, text};
+use eventlog_tests::{Db, TENANT_A, TENANT_B, refused, rows, text, wait_for};
 use postgres::Client;
 
 /// Nobody else's name contains it.
@@ -369,6 +369,48 @@ fn the_planners_samples_of_who_went_go_as_well() {
     assert_eq!(rows(&mut client, &samples), [["0", "0"]]);
     let analyzed = "SELECT count(*) FROM pg_stats WHERE tablename = 'events' AND inherited";
     assert_ne!(text(&mut client, analyzed), "0");
+}
+
+/// The trigger does not wait for maintenance, which may be counting the tenant's events.
+#[test]
+fn a_tenant_that_is_deleted_while_its_events_are_counted_keeps_no_counts() {
+    let counted = "SELECT count(*) FROM eventlog.hourly_counts";
+    let actors = "SELECT count(*) FROM eventlog.monthly_actors";
+    for is_deleted_first in [true, false] {
+        let (db, mut client) = ninety_days();
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE public.tenants (id uuid PRIMARY KEY); INSERT INTO public.tenants VALUES ('{TENANT_A}'), ('{TENANT_B}');
+                 GRANT ALL ON public.tenants TO service; GRANT SELECT ON public.tenants TO log_owner;
+                 SELECT eventlog.reference_tenants('public.tenants')"
+            ))
+            .unwrap();
+        let mut owner = db.connect("log_owner");
+        // Announced and waited for, and nothing counted yet.
+        owner.batch_execute("SELECT eventlog._roll_up_step('watermark')").unwrap();
+        owner.batch_execute("SELECT eventlog._writers_have_ended()").unwrap();
+        assert_eq!(text(&mut client, counted), "0");
+        let mut service = db.connect("service");
+        let (count, delete) = ("SELECT eventlog._roll_up()", "DELETE FROM public.tenants");
+        let (first, second): ((&mut Client, &str), (&mut Client, &str)) = if is_deleted_first {
+            ((&mut service, delete), (&mut owner, count))
+        } else {
+            ((&mut owner, count), (&mut service, delete))
+        };
+        first.0.batch_execute(&format!("BEGIN; {}", first.1)).unwrap();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(move || second.0.batch_execute(second.1));
+            let waiting = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'advisory'",
+                db.name
+            );
+            wait_for(&mut client, &waiting, "1");
+            first.0.batch_execute("COMMIT").unwrap();
+            waits.join().unwrap().unwrap();
+        });
+        assert_eq!(text(&mut client, counted), "0");
+        assert_eq!(text(&mut client, actors), "0");
+    }
 }
 
 #[test]
