@@ -302,14 +302,15 @@ async fn send(
     connect: &mut Connector,
     batch: &Batch,
 ) -> Result<Answer, Error> {
-    let client = match connection {
-        Some(client) => client,
-        None => connection.insert(connect().await.map_err(Error::from_connector)?),
-    };
-    let parameters = Parameters::new(batch, shared.producer, &shared.options);
-    if !shared.lock().sending() {
-        return Err(Error::lost("the writer ended before it was sent"));
+    if connection.is_none() {
+        shared.lock().connecting();
+        *connection = Some(connect().await.map_err(Error::from_connector)?);
+        if !shared.lock().connected() {
+            return Err(Error::lost("the writer ended before it was sent"));
+        }
     }
+    let client = connection.as_mut().expect("it is there");
+    let parameters = Parameters::new(batch, shared.producer, &shared.options);
     let rows = client.query_typed(parameters.sql(), &parameters.values()).await?;
     wire::answer(&rows, batch.events.len())
 }

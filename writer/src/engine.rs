@@ -8,6 +8,8 @@
 
 mod intake;
 mod outcome;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use intake::Submitted;
 
@@ -57,10 +59,10 @@ struct UnderWay<W> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Whoever sends has it, and may have to connect first.
-    Begun,
-    /// It is on the wire.
+    /// Whoever sends has it: it is on the wire, or will be at once.
     Sent,
+    /// Whoever sends has to connect first.
+    Connecting,
     RetryAt(Instant),
 }
 
@@ -70,7 +72,7 @@ enum State {
 enum Sender {
     /// Busy, and will ask by itself.
     Awake,
-    /// Waits until a time at which no event is due yet; a full batch is.
+    /// Waits until a time by which no event is due; a full batch is.
     Dozes,
     /// Waits until it is woken.
     Sleeps,
@@ -147,9 +149,21 @@ impl<W> Engine<W> {
             && (events == 0 || bytes + size <= self.options.queue_bytes)
     }
 
+    /// Whether so much waits that it is sent at once: a batch, or half of what the queue holds.
     fn is_batch_due(&self) -> bool {
-        self.queue.len() >= self.options.batch_events
-            || self.queue.bytes() >= self.options.batch_bytes
+        self.is_there(self.options.batch_events)
+    }
+
+    /// Whether whoever sends must be woken for it. A little later than it is due, where a batch may
+    /// be larger: by then it has mostly looked by itself.
+    fn is_batch_overdue(&self) -> bool {
+        let events = self.options.batch_events;
+        self.is_there(self.options.most_events.min(events + events / 4))
+    }
+
+    fn is_there(&self, events: usize) -> bool {
+        self.queue.len() >= events.min(self.options.queue_events.div_ceil(2))
+            || self.queue.bytes() >= self.options.batch_bytes.min(self.options.queue_bytes / 2)
     }
 
     fn is_hurried(&self) -> bool {
@@ -165,12 +179,12 @@ impl<W> Engine<W> {
         if let Some(under_way) = &mut self.under_way {
             return match under_way.state {
                 State::RetryAt(at) if now >= at => {
-                    under_way.state = State::Begun;
+                    under_way.state = State::Sent;
                     Action::Send(Arc::clone(&under_way.batch))
                 }
                 // More events bring it no forward: nobody need wake whoever waits for it.
                 State::RetryAt(at) => Action::Wait(Some(at)),
-                State::Begun | State::Sent => Action::Wait(None),
+                State::Sent | State::Connecting => Action::Wait(None),
             };
         }
         if self.queue.is_empty() {
@@ -183,7 +197,16 @@ impl<W> Engine<W> {
             return Action::Send(self.begin_batch(now));
         }
         self.sender = Sender::Dozes;
-        Action::Wait(Some(due))
+        Action::Wait(Some(due.min(self.look_at(now))))
+    }
+
+    /// When a batch will be there, if events go on to come as they did since the first of it. Whoever
+    /// sends looks by itself then, so that no caller of `log()` has to wake it.
+    fn look_at(&self, now: Instant) -> Instant {
+        let since = now.saturating_sub(self.waits_since);
+        let (here, all) = (self.queue.len().max(1), self.options.batch_events);
+        let left = since.mul_f64(all.saturating_sub(here) as f64 / here as f64);
+        now + left.max(self.options.linger / 64)
     }
 
     fn poll_empty(&mut self, now: Instant) -> Action {
@@ -239,7 +262,7 @@ impl<W> Engine<W> {
             first,
             begun: now,
             tries: 0,
-            state: State::Begun,
+            state: State::Sent,
             is_in_doubt: false,
         });
         batch

@@ -224,8 +224,11 @@ impl World {
         let before = self.engine.stats();
         // Faults of the connector come before anything is on the wire.
         let is_sent = is_reliable || self.rng.u8(..5) > 0;
+        if !is_sent || self.rng.bool() {
+            self.engine.connecting();
+        }
         if is_sent {
-            assert!(self.engine.sending());
+            assert!(self.engine.connected());
         }
         let arrives = is_sent && (is_reliable || self.rng.u8(..4) > 0);
         let answer = arrives.then(|| self.server.receive(&batch, &mut self.rng));
@@ -328,10 +331,13 @@ impl World {
             self.check();
         }
         // What is on the wire when the time is over may arrive or not.
-        let is_sent = self.on_the_way.is_some() && self.rng.bool() && self.engine.sending();
+        let is_sent = self.on_the_way.is_some() && self.rng.bool();
+        if !is_sent {
+            self.engine.connecting();
+        }
         let report = self.engine.abandon();
         if let Some(batch) = self.on_the_way.take() {
-            assert!(!self.engine.sending(), "it was given up");
+            assert!(!self.engine.connected(), "it was given up");
             if is_sent && self.rng.bool() {
                 self.server.receive(&batch, &mut self.rng);
             }
@@ -389,7 +395,6 @@ fn after_an_outage_everything_is_sent_in_order() {
             assert!(matches!(taken, Submitted::Queued { .. }));
         }
         if let Action::Send(batch) = engine.poll(now) {
-            assert!(engine.sending());
             if now < ended {
                 engine.failed(Error::connection("connection refused"), now, wall, 0.5);
             } else {

@@ -208,7 +208,7 @@ impl Writer {
             return false;
         }
         let mark = shared.hurry();
-        wait_until(shared, timeout, |engine| engine.is_done(mark).then_some(())).is_some()
+        wait_until(shared, timeout, |engine| engine.is_done(mark))
     }
 
     /// What became of the events so far.
@@ -228,19 +228,14 @@ fn own(client: Client) -> Connection {
     Box::new(Box::new(client))
 }
 
-/// Waits until there is what the engine is asked for, at most so long.
-fn wait_until<T>(
-    shared: &Shared,
-    timeout: Duration,
-    mut ask: impl FnMut(&mut Engine<Waiter>) -> Option<T>,
-) -> Option<T> {
+/// Waits until the engine says so, at most so long; whether it does.
+fn wait_until(shared: &Shared, timeout: Duration, is_so: impl Fn(&Engine<Waiter>) -> bool) -> bool {
     let began = Instant::now();
     let mut engine = shared.lock();
     loop {
-        let answer = ask(&mut engine);
         let left = timeout.saturating_sub(began.elapsed());
-        if answer.is_some() || left.is_zero() {
-            return answer;
+        if is_so(&engine) || left.is_zero() {
+            return is_so(&engine);
         }
         let waited = shared.signals.progress.wait_timeout(engine, left);
         engine = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -283,14 +278,15 @@ fn send(
     connect: &mut Connector,
     batch: &Batch,
 ) -> Result<Answer, Error> {
-    let client = match connection {
-        Some(client) => client,
-        None => connection.insert(connect().map_err(Error::from_connector)?),
-    };
-    let parameters = Parameters::new(batch, shared.producer, &shared.options);
-    if !shared.lock().sending() {
-        return Err(Error::lost("the writer ended before it was sent"));
+    if connection.is_none() {
+        shared.lock().connecting();
+        *connection = Some(connect().map_err(Error::from_connector)?);
+        if !shared.lock().connected() {
+            return Err(Error::lost("the writer ended before it was sent"));
+        }
     }
+    let client = connection.as_mut().expect("it is there");
+    let parameters = Parameters::new(batch, shared.producer, &shared.options);
     let rows = client.query_typed(parameters.sql(), &parameters.values())?;
     wire::answer(&rows, batch.events.len())
 }
@@ -298,22 +294,27 @@ fn send(
 impl Handle {
     /// Submits an event, and waits for room where it may.
     fn submit(&self, event: Event, waiter: Option<Waiter>) -> Submitted<Waiter> {
-        let shared = &self.shared;
-        let began = Instant::now();
-        let mut submitted = shared.submit(event, waiter);
-        while let Submitted::Full(event, waiter) = submitted {
-            let left = match shared.options.when_full {
-                WhenFull::Block(timeout) => timeout.saturating_sub(began.elapsed()),
-                _ => Duration::ZERO,
-            };
-            let size = event.size();
-            let has_room = wait_until(shared, left, |engine| engine.may_take(size).then_some(()));
-            if has_room.is_none() {
+        match self.shared.submit(event, waiter) {
+            Submitted::Full(event, waiter) => self.wait_for_room(event, waiter),
+            submitted => submitted,
+        }
+    }
+
+    fn wait_for_room(&self, mut event: Event, mut waiter: Option<Waiter>) -> Submitted<Waiter> {
+        let (shared, began) = (&self.shared, Instant::now());
+        let WhenFull::Block(timeout) = shared.options.when_full else {
+            return shared.drop_newest(event, waiter);
+        };
+        loop {
+            let (left, size) = (timeout.saturating_sub(began.elapsed()), event.size());
+            if !wait_until(shared, left, |engine| engine.may_take(size)) {
                 return shared.drop_newest(event, waiter);
             }
-            submitted = shared.submit_again(event, waiter);
+            (event, waiter) = match shared.submit_again(event, waiter) {
+                Submitted::Full(event, waiter) => (event, waiter),
+                submitted => return submitted,
+            };
         }
-        submitted
     }
 
     fn close(&self, timeout: Duration) -> Report {
@@ -325,8 +326,7 @@ impl Handle {
             return report;
         }
         self.shared.begin_close();
-        let is_closed = |engine: &mut Engine<Waiter>| engine.is_closed().then_some(());
-        let is_over = wait_until(&self.shared, timeout, is_closed).is_some();
+        let is_over = wait_until(&self.shared, timeout, |engine| engine.is_closed());
         let end = self.shared.end();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread.filter(|_| is_over) {

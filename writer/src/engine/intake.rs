@@ -71,7 +71,7 @@ impl<W> Engine<W> {
         }
         let wakes = match self.sender {
             Sender::Awake => false,
-            Sender::Dozes => is_awaited || self.is_batch_due(),
+            Sender::Dozes => is_awaited || self.is_batch_overdue(),
             Sender::Sleeps => true,
         };
         if wakes {

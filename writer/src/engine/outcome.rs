@@ -8,8 +8,15 @@ use crate::batch::{Answer, Verdict};
 use crate::stats::Report;
 
 impl<W> Engine<W> {
-    /// The batch goes onto the wire now; whether it may: not where it was given up meanwhile.
-    pub(crate) fn sending(&mut self) -> bool {
+    /// The batch is not on the wire yet: whoever sends connects first.
+    pub(crate) fn connecting(&mut self) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.state = State::Connecting;
+        }
+    }
+
+    /// It goes onto the wire now; whether it may: not where it was given up meanwhile.
+    pub(crate) fn connected(&mut self) -> bool {
         let Some(under_way) = &mut self.under_way else { return false };
         under_way.state = State::Sent;
         true
