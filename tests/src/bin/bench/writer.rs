@@ -33,7 +33,7 @@ const WAIT: Duration = Duration::from_secs(120);
 const INSERT: &str = "INSERT INTO bench.twin (tenant_id, name, data, occurred_at, subject)
     VALUES ($1, $2, $3::text::jsonb, $4, 'search')";
 
-/// Rows of a COPY that commits as often as the writer does.
+/// Rows of a COPY that is as large as the writer's batches from a backlog, and as often on disk.
 const COPIED: usize = 1_000;
 
 /// What sends, and how many events in a turn: those that wait for each commit send fewer.
@@ -70,12 +70,9 @@ fn tenant() -> Uuid {
     TENANT_A.parse().expect("a uuid")
 }
 
+/// The defaults, but that the queue holds whatever comes.
 fn options() -> Options {
-    Options::new()
-        .enabled(true)
-        .batch_events(1_000)
-        .linger(Duration::ZERO)
-        .queue(1_000_000, 1 << 30)
+    Options::new().enabled(true).queue(1_000_000, 1 << 30)
 }
 
 /// Events a second, then nanoseconds of `log()`, then memory.
@@ -135,7 +132,12 @@ fn throughput(cluster: &Cluster, rounds: usize) {
         }
     }
     println!("\nThe writer beside what it replaces, end to end, each commit on disk");
-    println!("{rounds} rounds, one client, payloads of about 160 bytes\n");
+    let batches = "SELECT sum(batch_number) FROM eventlog.producers";
+    let batches = db::text(&mut cluster.connect("writer", "postgres"), batches);
+    let batches: usize = batches.parse().expect("a number");
+    let logged = (rounds + 1) * (CONTENDERS[0].1 + CONTENDERS[1].1);
+    println!("{rounds} rounds, one client, payloads of about 160 bytes");
+    println!("the writers' batches had {} events on average\n", logged / batches);
     println!("  {:<34}{:>12}   {:<20}", "", "events/s", "quartiles");
     for ((name, _), rates) in CONTENDERS.iter().zip(&rates) {
         let rate = Quartiles::of(rates);
@@ -216,10 +218,7 @@ async fn copy(client: &Client, rows: Range<usize>) {
 fn latency(cluster: &Cluster) {
     println!("\nlog(), nanoseconds of the calling thread, payload and event made before\n");
     println!("  {:<38}{:>8}{:>8}{:>8}", "", "p50", "p99", "p99.9");
-    let up = sync::Writer::connect(
-        cluster.config("writer", "service"),
-        Options::new().enabled(true).queue(1_000_000, 1 << 30),
-    );
+    let up = sync::Writer::connect(cluster.config("writer", "service"), options());
     print_latency("the queue has room, 2,000 a second", &up, 500);
     print_latency("the queue has room, 20,000 a second", &up, 50);
     let nowhere = "host=/nonexistent user=nobody".parse().expect("ours");
