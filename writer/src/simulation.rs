@@ -2,7 +2,9 @@
 //! The account must balance after each step and say what is true of the server, memory stay bounded,
 //! and every event have one end.
 
-use std::collections::{BTreeMap, HashSet};
+mod server;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,80 +12,12 @@ use fastrand::Rng;
 use uuid::Uuid;
 
 use crate::admission::Admission;
-use crate::batch::{Answer, Batch, Verdict};
+use crate::batch::{Answer, Batch};
 use crate::engine::{Action, Engine, Submitted};
 use crate::error::Kind;
-use crate::loss::{EVENTS_LOST, MOST_NOTES, MOST_TENANTS};
-use crate::{Error, Event, Options, WhenFull};
-
-/// A server that remembers the last batch of a producer, as the log does.
-#[derive(Default)]
-struct Server {
-    last: i64,
-    answer: Answer,
-    /// The numbers of the events that it stored, in order.
-    stored: Vec<u64>,
-    notes: u64,
-    /// What the notes tell, by tenant.
-    told_lost: BTreeMap<Option<Uuid>, u64>,
-}
-
-/// The number of an event; none for a note.
-fn number(event: &Event) -> Option<u64> {
-    let payload: serde_json::Value = serde_json::from_str(&event.data).unwrap();
-    payload["n"].as_u64()
-}
-
-/// How many lost events a note tells of.
-fn count(note: &Event) -> u64 {
-    let payload: serde_json::Value = serde_json::from_str(&note.data).unwrap();
-    payload["count"].as_u64().unwrap()
-}
-
-fn is_note(event: &Event) -> bool {
-    event.name.as_str() == EVENTS_LOST
-}
-
-impl Server {
-    fn receive(&mut self, batch: &Batch, rng: &mut Rng) -> Answer {
-        assert!(batch.number >= self.last, "batch {} after {}", batch.number, self.last);
-        if batch.number == self.last {
-            return Answer { verdicts: Vec::new(), ..self.answer.clone() };
-        }
-        self.last = batch.number;
-        let mut answer = Answer::default();
-        for event in &batch.events {
-            let verdict = match rng.u8(..20) {
-                _ if is_note(event) => {
-                    *self.told_lost.entry(event.tenant_id).or_default() += count(event);
-                    self.notes += 1;
-                    answer.written += 1;
-                    Verdict::Stored(None)
-                }
-                0 => {
-                    answer.rejected += 1;
-                    Verdict::Rejected(Error::rejected(Some("23514".into()), "a rule"))
-                }
-                1 => {
-                    answer.sampled += 1;
-                    Verdict::LeftOut
-                }
-                2 => {
-                    answer.duplicate += 1;
-                    Verdict::Stored(Some(7))
-                }
-                _ => {
-                    answer.written += 1;
-                    self.stored.extend(number(event));
-                    Verdict::Stored(Some(1))
-                }
-            };
-            answer.verdicts.push(verdict);
-        }
-        self.answer = answer.clone();
-        answer
-    }
-}
+use crate::loss::{MOST_NOTES, MOST_TENANTS};
+use crate::{Error, Event, Options, Stats, WhenFull};
+use server::{Server, is_note};
 
 fn options(rng: &mut Rng) -> Options {
     let batch_events = rng.usize(1..8);
@@ -128,6 +62,11 @@ struct World {
     has_lost_notes: bool,
     is_closing: bool,
     is_path_open: bool,
+    /// The last batch that was begun, its notes as long as it is under way, and whether a try of it
+    /// may have been written.
+    begun: i64,
+    notes_under_way: u64,
+    may_be_written: bool,
 }
 
 impl World {
@@ -150,6 +89,9 @@ impl World {
             has_lost_notes: false,
             is_closing: false,
             is_path_open: false,
+            begun: 0,
+            notes_under_way: 0,
+            may_be_written: false,
             rng,
         }
     }
@@ -202,6 +144,11 @@ impl World {
                 let events = batch.events.len() - notes;
                 assert!(events + notes > 0 && notes <= MOST_NOTES);
                 assert!(events <= self.options.most_events, "{events} events in a batch");
+                if self.begun < batch.number {
+                    assert!(notes == 0 || self.is_path_open, "a loss is no reason to try");
+                    (self.begun, self.notes_under_way) = (batch.number, notes as u64);
+                    self.may_be_written = false;
+                }
                 let is_last = batch.events[..events].iter().all(|event| !is_note(event));
                 assert!(is_last, "events come before notes");
                 self.on_the_way = Some(batch);
@@ -236,7 +183,7 @@ impl World {
             Some(answer) if is_reliable || self.rng.u8(..4) > 0 => {
                 assert_eq!(answer.events(), batch.events.len() as u64);
                 drop(self.engine.answered(answer));
-                self.is_path_open = true;
+                (self.is_path_open, self.notes_under_way) = (true, 0);
             }
             _ => {
                 let is_refused = !arrives && self.rng.u8(..8) < self.permanent;
@@ -244,19 +191,38 @@ impl World {
                     true => Error::rejected(Some("42501".into()), "no").with_kind(Kind::Permanent),
                     false => Error::connection("connection reset"),
                 };
+                self.may_be_written |= is_sent && !is_refused;
                 let (now, wall, chance) = (self.now, self.wall(), self.rng.f64());
                 drop(self.engine.failed(error, now, wall, chance));
                 self.is_path_open = false;
-                let notes: Vec<_> = batch.events.iter().filter(|event| is_note(event)).collect();
-                let after = self.engine.stats();
-                if after.dropped > before.dropped {
-                    self.notes_dropped += notes.len() as u64;
-                } else if after.pending < before.pending {
-                    // Refused, or nobody knows.
-                    self.has_lost_notes |= !notes.is_empty();
-                }
+                self.after_failure(&batch, is_refused, before);
             }
         }
+    }
+
+    /// A batch that failed is tried again, or ends as what is true of it.
+    fn after_failure(&mut self, batch: &Batch, is_refused: bool, before: Stats) {
+        let after = self.engine.stats();
+        if after.pending == before.pending {
+            assert!(!is_refused, "no other try mends it");
+            return;
+        }
+        let all = batch.events.len() as u64;
+        let ends = [
+            after.unconfirmed - before.unconfirmed,
+            after.rejected - before.rejected,
+            after.dropped - before.dropped,
+        ];
+        let expected = match (self.may_be_written, is_refused) {
+            (true, _) => [all, 0, 0],
+            (false, true) => [0, all, 0],
+            (false, false) => [0, 0, all],
+        };
+        assert_eq!(ends, expected);
+        // What dropped notes told is told again; what others told may be told to nobody.
+        let notes = std::mem::take(&mut self.notes_under_way);
+        self.notes_dropped += if expected[2] > 0 { notes } else { 0 };
+        self.has_lost_notes |= notes > 0 && expected[2] == 0;
     }
 
     fn check(&mut self) {
@@ -265,8 +231,7 @@ impl World {
         let (events, bytes) = self.engine.held();
         assert!(events <= self.options.queue_events, "{events} events held");
         assert!(events <= 1 || bytes <= self.options.queue_bytes, "{bytes} bytes held");
-        let own = stats.pending - events as u64;
-        assert!(own <= MOST_NOTES as u64, "{own} notes under way");
+        assert_eq!(stats.pending, events as u64 + self.notes_under_way);
         assert!(self.engine.untold() <= 2 * MOST_TENANTS);
         for (waiter, end) in self.engine.take_told() {
             if let Err(error) = end {
@@ -336,6 +301,7 @@ impl World {
             self.engine.connecting();
         }
         let report = self.engine.abandon();
+        self.notes_under_way = 0;
         if let Some(batch) = self.on_the_way.take() {
             assert!(!self.engine.connected(), "it was given up");
             if is_sent && self.rng.bool() {
