@@ -66,7 +66,7 @@ impl<W> Engine<W> {
         under_way.is_in_doubt |= under_way.state == State::Sent && error.leaves_doubt();
         let time = now.saturating_sub(under_way.begun);
         let is_over = self.options.give_up_after.is_some_and(|most| time >= most);
-        if !is_over {
+        if error.is_transient() && !is_over {
             // Full jitter: between nothing and twice the wait of the last time.
             let doublings = (under_way.tries - 1).min(20);
             let most = (self.options.retry_base * (1 << doublings)).min(self.options.retry_max);
