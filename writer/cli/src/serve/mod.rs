@@ -153,7 +153,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     match report.is_complete() {
         true => Ok(()),
         false => Err(Failure::new(format!(
-            "{} events were not written, {} of them may have been",
+            "{} events were not written, and {} may have been",
             report.stats.dropped, report.unconfirmed
         ))),
     }
