@@ -17,7 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Args)]
 pub(crate) struct Server {
     /// Connection string or URL, instead of PGHOST and its like
-    #[arg(long, visible_alias = "url", global = true, env = "EVENTLOG_DSN", hide_env_values = true)]
+    #[arg(
+        long,
+        visible_alias = "url",
+        global = true,
+        env = "EVENTLOG_DSN",
+        hide_env_values = true
+    )]
     dsn: Option<String>,
 }
 

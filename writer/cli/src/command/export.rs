@@ -151,9 +151,8 @@ impl Target {
             let writer = BufWriter::with_capacity(BUFFER, io::stdout().lock());
             return Ok(Target { writer: Box::new(writer), renamed: None });
         }
-        let cannot = |error: io::Error| {
-            Failure::new(format!("cannot write {}: {error}", path.display()))
-        };
+        let cannot =
+            |error: io::Error| Failure::new(format!("cannot write {}: {error}", path.display()));
         // A pipe or a device stays what it is.
         let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file());
         let part = match path.file_name() {

@@ -64,10 +64,10 @@ pub(crate) struct Filter {
     #[command(flatten)]
     pub(crate) tenant: Tenant,
     /// Created at this time or later: 2026-01-31, '2026-01-31 12:00+01', yesterday
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) since: Option<String>,
     /// Created before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
     /// Events of these names only, with commas between
     #[arg(long, visible_alias = "name", value_name = "NAMES", value_delimiter = ',')]

@@ -73,15 +73,15 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             checked += check_samples(&mut transaction, file, text, &mut faults, &mut names).await?;
         }
         if arguments.all_names {
-            faults.extend(names.0.iter().filter(|(_, is_sampled)| !**is_sampled).map(|(name, _)| {
-                Fault {
+            faults.extend(names.0.iter().filter(|(_, is_sampled)| !**is_sampled).map(
+                |(name, _)| Fault {
                     file: arguments.taxonomy.display().to_string(),
                     sample: None,
                     name: Some(name.clone()),
                     sqlstate: None,
                     message: "no sample has this name".to_owned(),
-                }
-            }));
+                },
+            ));
         }
     }
     transaction.rollback().await?;
@@ -152,7 +152,9 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
             &[],
         )
         .await;
-    rows.map_err(|error| Failure::from(error).hint("connect as the log's owner, or as a superuser"))?;
+    rows.map_err(|error| {
+        Failure::from(error).hint("connect as the log's owner, or as a superuser")
+    })?;
     Ok(transaction)
 }
 

@@ -19,7 +19,11 @@ impl Progress {
             false => ProgressBar::hidden(),
         };
         let progress = Progress { bar, is_shown, unit };
-        progress.style(if unit == BYTES { "{bytes} {bytes_per_sec}" } else { "{human_pos} {per_sec}" });
+        progress.style(if unit == BYTES {
+            "{bytes} {bytes_per_sec}"
+        } else {
+            "{human_pos} {per_sec}"
+        });
         progress
     }
 

@@ -129,10 +129,20 @@ fn list(reports: &[Report], is_json: bool) -> Result<(), Failure> {
     print_table(&["report", "tells", "takes"], &reports.iter().map(line).collect::<Vec<_>>())
 }
 
-/// What a comment says first; the rest is in the JSON.
+/// What a comment says first, outside of brackets; the rest is in the JSON.
 fn first_sentence(comment: &str) -> &str {
-    let end = [". ", ": "].iter().filter_map(|end| comment.find(end)).min();
-    end.map_or(comment.trim_end_matches('.'), |end| &comment[..end])
+    let mut depth = 0;
+    for (at, c) in comment.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '.' | ':' | ';' if depth == 0 && comment[at + 1..].starts_with(' ') => {
+                return &comment[..at];
+            }
+            _ => {}
+        }
+    }
+    comment.trim_end_matches('.')
 }
 
 async fn show(
@@ -159,11 +169,11 @@ async fn show(
     }
     let names: Vec<&str> = report.columns.iter().map(|(_, quoted)| quoted.as_str()).collect();
     let shown = match arguments.json {
-        true => "row_to_json(r)::text".to_owned(),
-        false => names.iter().map(|c| format!("r.{c}::text")).collect::<Vec<_>>().join(", "),
+        true => "row_to_json(q)::text".to_owned(),
+        false => names.iter().map(|c| format!("q.{c}::text")).collect::<Vec<_>>().join(", "),
     };
     let sql = format!(
-        "SELECT {shown} FROM {}({}) AS r ({})",
+        "SELECT {shown} FROM (SELECT * FROM {}({}) AS r ({})) q",
         report.function,
         call.join(", "),
         names.join(", ")
@@ -199,7 +209,10 @@ impl Argument {
     }
 
     fn is_of_names(&self) -> bool {
-        matches!((self.name.as_str(), self.type_name.as_str()), ("names", "text[]") | ("name", "text"))
+        matches!(
+            (self.name.as_str(), self.type_name.as_str()),
+            ("names", "text[]") | ("name", "text")
+        )
     }
 
     fn shown(&self) -> String {
@@ -249,24 +262,30 @@ impl Report {
         if let Some(names) = filter.names() {
             let argument = self.arguments.iter().find(|argument| argument.is_of_names());
             let argument = argument.ok_or_else(|| self.takes_no("--names"))?;
-            given.push((argument, match (argument.type_name.as_str(), names) {
-                ("text[]", _) => Given::Several(names.to_vec()),
-                (_, [name]) => Given::One(name.clone()),
-                _ => return Err(Failure::usage(format!("{} takes one name", self.name))),
-            }));
+            given.push((
+                argument,
+                match (argument.type_name.as_str(), names) {
+                    ("text[]", _) => Given::Several(names.to_vec()),
+                    (_, [name]) => Given::One(name.clone()),
+                    _ => return Err(Failure::usage(format!("{} takes one name", self.name))),
+                },
+            ));
         }
         for (name, value) in &asked.arguments {
             let argument = self.argument(name).ok_or_else(|| self.takes_no(name))?;
             if given.iter().any(|(other, _)| other.name == *name) {
                 return Err(Failure::usage(format!("{name} is given twice")));
             }
-            given.push((argument, match argument.type_name.as_str() {
-                "text[]" if !value.is_empty() => {
-                    Given::Several(value.split(',').map(str::to_owned).collect())
-                }
-                "text[]" => Given::Several(Vec::new()),
-                _ => Given::One(value.clone()),
-            }));
+            given.push((
+                argument,
+                match argument.type_name.as_str() {
+                    "text[]" if !value.is_empty() => {
+                        Given::Several(value.split(',').map(str::to_owned).collect())
+                    }
+                    "text[]" => Given::Several(Vec::new()),
+                    _ => Given::One(value.clone()),
+                },
+            ));
         }
         let is_given = |argument: &&Argument| given.iter().any(|(g, _)| g.name == argument.name);
         let missing = self.arguments.iter().filter(|argument| argument.is_required);

@@ -104,7 +104,11 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             0 => Vec::new(),
             lines => arguments.page(&transaction, None, None, lines).await?,
         };
-        let last = if arguments.follow { arguments.look(&transaction, None).await? } else { Look::default() };
+        let last = if arguments.follow {
+            arguments.look(&transaction, None).await?
+        } else {
+            Look::default()
+        };
         (newest, last)
     };
     newest.iter().rev().try_for_each(|line| printer.print(line))?;
@@ -131,7 +135,11 @@ struct Look {
 
 impl Arguments {
     /// What was created since then; or, the first time, in the time that later looks go back.
-    async fn look(&self, transaction: &Transaction<'_>, from: Option<&str>) -> Result<Look, Failure> {
+    async fn look(
+        &self,
+        transaction: &Transaction<'_>,
+        from: Option<&str>,
+    ) -> Result<Look, Failure> {
         let sql = "SELECT (now() - $1::interval)::text";
         let row = transaction.query_typed(sql, &[(&LOOK_BACK, Type::TEXT)]).await?;
         let again_from: Option<String> = row.first().map(|row| row.get(0));

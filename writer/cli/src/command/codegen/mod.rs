@@ -73,7 +73,9 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         return print(&format!("[\n{}\n]", types.join(",\n")));
     }
     let mut types = rows.iter().map(event_type).collect::<Result<Vec<_>, _>>()?;
-    if let Some(missing) = arguments.names.iter().find(|name| !types.iter().any(|t| t.name == **name)) {
+    if let Some(missing) =
+        arguments.names.iter().find(|name| !types.iter().any(|t| t.name == **name))
+    {
         let message = format!("the taxonomy has no name {missing:?} that can be logged");
         return Err(Failure::new(message));
     }

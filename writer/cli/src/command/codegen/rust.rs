@@ -102,7 +102,9 @@ fn event(code: &mut String, event_type: &EventType, name: &str, names: &mut Uniq
     comment(code, "", &event_type.description, &format!("An event `{}`.", event_type.name));
     let deprecated = match (&event_type.is_deprecated, &event_type.successor) {
         (false, _) => None,
-        (true, Some(successor)) => Some(format!("#[deprecated(note = {:?})]", format!("use {successor}"))),
+        (true, Some(successor)) => {
+            Some(format!("#[deprecated(note = {:?})]", format!("use {successor}")))
+        }
         (true, None) => Some("#[deprecated]".to_owned()),
     };
     if let Some(deprecated) = &deprecated {
@@ -117,7 +119,10 @@ fn event(code: &mut String, event_type: &EventType, name: &str, names: &mut Uniq
             line!(code, "    #[serde(rename = {key:?})]");
             line!(code, "    pub {name}: {type_name},");
         } else {
-            line!(code, "    #[serde(rename = {key:?}, skip_serializing_if = \"Option::is_none\")]");
+            line!(
+                code,
+                "    #[serde(rename = {key:?}, skip_serializing_if = \"Option::is_none\")]"
+            );
             line!(code, "    pub {name}: Option<{type_name}>,");
         }
     }
@@ -142,7 +147,9 @@ fn methods(
     other: Option<&str>,
 ) {
     let parameter = |field: &Field| match field.type_name.as_str() {
-        "String" => (format!("{}: impl Into<String>", field.name), format!("{}.into()", field.name)),
+        "String" => {
+            (format!("{}: impl Into<String>", field.name), format!("{}.into()", field.name))
+        }
         other => (format!("{}: {other}", field.name), field.name.clone()),
     };
     let required: Vec<_> = fields.iter().filter(|field| field.is_required).map(parameter).collect();

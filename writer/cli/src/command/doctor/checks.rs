@@ -50,9 +50,8 @@ pub(super) async fn extension(transaction: &Transaction<'_>) -> Result<Vec<Findi
     let row = rows.first().ok_or_else(|| Failure::new("the server gives no answer"))?;
     let (installed, available): (Option<String>, Option<String>) = (row.get(0), row.get(1));
     let (database, server): (String, String) = (row.get(3), row.get(4));
-    let wrong = |found: String, mend: &str| {
-        Ok(vec![Finding::new(NAME, State::Wrong, found).mend(mend)])
-    };
+    let wrong =
+        |found: String, mend: &str| Ok(vec![Finding::new(NAME, State::Wrong, found).mend(mend)]);
     let (Some(installed), Some(available)) = (&installed, &available) else {
         return match (installed, available) {
             (Some(installed), _) => wrong(
@@ -95,7 +94,11 @@ pub(super) async fn clock(transaction: &Transaction<'_>) -> Result<Finding, Fail
     let there = rows.first().map_or(here, |row| row.get(0));
     let differ = there - (here + travelled / 2.0);
     if differ.abs() - travelled / 2.0 <= MOST_SECONDS {
-        return Ok(Finding::new(NAME, State::Good, "the server's clock agrees with this machine's"));
+        return Ok(Finding::new(
+            NAME,
+            State::Good,
+            "the server's clock agrees with this machine's",
+        ));
     }
     let which = if differ > 0.0 { "ahead of" } else { "behind" };
     let found = format!("the server's clock is {:.0} s {which} this machine's", differ.abs());
@@ -250,8 +253,9 @@ pub(super) const ALL: [Check; 12] = [
                      format('the last run %s: %s', s.last_outcome, array_to_string(s.last_failures, '; ')), 'CALL eventlog.maintain();'
                 FROM eventlog.stat_maintenance s WHERE s.last_failures <> '{}'
               UNION ALL
-              SELECT s.last_finished_at IS NULL AND cardinality(s.due) > 100 OR s.last_finished_at < now() - interval '7 days',
-                     format('%s tasks are due, the last run ended %s', cardinality(s.due), coalesce(s.last_finished_at::text, 'never')),
+              SELECT coalesce(s.last_finished_at < now() - interval '7 days', false),
+                     format('%s tasks are due, and maintain() %s', cardinality(s.due),
+                            coalesce('ended last ' || s.last_finished_at::text, 'never ran')),
                      'CALL eventlog.maintain();'
                 FROM eventlog.stat_maintenance s
                WHERE s.due <> '{}' AND coalesce(s.last_finished_at, '-infinity') < now() - interval '1 day'

@@ -77,6 +77,12 @@ async fn look(transaction: &mut Transaction<'_>) -> Result<Vec<Finding>, Failure
         // Nothing else is there to look at.
         return Ok(findings);
     }
+    // Settings are known once the library is loaded, which the first call of it does.
+    let savepoint = transaction.savepoint("load").await?;
+    match savepoint.query_typed("SELECT FROM eventlog.validate_event('tool_used')", &[]).await {
+        Ok(_) => savepoint.commit().await?,
+        Err(_) => savepoint.rollback().await?,
+    }
     for check in checks::ALL {
         let savepoint = transaction.savepoint("one_check").await?;
         let found = savepoint.query_typed(check.sql, &[]).await;
@@ -111,7 +117,9 @@ fn show(finding: &Finding, colours: Colours) -> Result<(), Failure> {
     let found = printable(&finding.found).replace('\n', " ");
     print(&format!("{} {:<12} {found}", colours.paint(style, mark), finding.check))?;
     match &finding.mend {
-        Some(mend) => print(&format!("{:20}  {}", "", colours.paint(Style::Name, &printable(mend)))),
+        Some(mend) => {
+            print(&format!("{:20}  {}", "", colours.paint(Style::Name, &printable(mend))))
+        }
         None => Ok(()),
     }
 }

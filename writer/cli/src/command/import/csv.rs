@@ -35,9 +35,7 @@ impl Csv {
         }
         let is_there = |name: &str| columns.iter().any(|column| COLUMNS[*column] == name);
         match NEEDED.iter().find(|name| !is_there(name)) {
-            Some(missing) => {
-                Err(Failure::new(format!("line 1: the column {missing} is missing")))
-            }
+            Some(missing) => Err(Failure::new(format!("line 1: the column {missing} is missing"))),
             None => Ok(Csv { columns }),
         }
     }
@@ -149,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_bad_record_is_told_and_the_next_one_is_read() {
-        let rows = names_and_actors("id,tenant_id,created_at,name,actor\n1,2\n1,t,c,n,a\n1,\"\n1\n");
+        let rows =
+            names_and_actors("id,tenant_id,created_at,name,actor\n1,2\n1,t,c,n,a\n1,\"\n1\n");
         assert_eq!(rows[0], (2, Err("2 fields, the header has 5".to_owned())));
         assert_eq!(rows[1], (3, Ok([Some("n".to_owned()), Some("a".to_owned())])));
         assert_eq!(rows[2], (4, Err("a quote is open at the end".to_owned())));

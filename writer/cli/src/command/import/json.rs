@@ -206,7 +206,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_event_does_not_stop_the_next_one() {
-        let mut input = Input::of(b"{\"id\": 1, \"weight\": 2.50, \"actor\": \"\"}\n\n[]\n{\"who\": 1}\n{\"id\": 2}");
+        let mut input = Input::of(
+            b"{\"id\": 1, \"weight\": 2.50, \"actor\": \"\"}\n\n[]\n{\"who\": 1}\n{\"id\": 2}",
+        );
         let mut lines = Lines::default();
         let (line, row) = lines.next(&mut input).unwrap().unwrap();
         let row = row.unwrap().0;

@@ -5,17 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 /// The columns of a file.
-pub(super) const COLUMNS: [&str; 9] = [
-    "id",
-    "tenant_id",
-    "name",
-    "data",
-    "actor",
-    "subject",
-    "occurred_at",
-    "created_at",
-    "weight",
-];
+pub(super) const COLUMNS: [&str; 9] =
+    ["id", "tenant_id", "name", "data", "actor", "subject", "occurred_at", "created_at", "weight"];
 /// Those without which a file is none of events.
 pub(super) const NEEDED: [&str; 4] = ["id", "tenant_id", "name", "created_at"];
 

@@ -129,7 +129,8 @@ impl Input {
         text.extend_from_slice(buffer);
         self.reader.consume(bytes);
         self.read += bytes as u64;
-        self.line += text[text.len() - bytes..].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.line +=
+            text[text.len() - bytes..].iter().filter(|byte| **byte == b'\n').count() as u64;
         check_size(self.line, text.len())?;
         Ok(bytes > 0)
     }
