@@ -15,10 +15,13 @@ use super::progress::Progress;
 use crate::connection::Server;
 use crate::output::Failure;
 
-/// Writes the events that the role may read, in the order of their ids, with all their columns. An
-/// owner or a service exports all tenants, or the one of --tenant. The file appears when it is
-/// complete. `eventlog import` reads it back.
+const HELP: &str = "\
+Writes the events that the role may read, in the order of their ids, with all their \
+columns. An owner or a service exports all tenants, or the one of --tenant. The file \
+appears when it is complete. `eventlog import` reads it back.";
+
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
     /// The file; - is standard output
     #[arg(default_value = "-")]

@@ -13,15 +13,18 @@ use super::filter::is_standard;
 use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, print_json, printable};
 
-/// Checks an event plan, as SELECT eventlog.taxonomy_export() writes it, and samples of payloads
-/// against it, by the rules of the server: in a transaction that is rolled back, and changes nothing.
-/// Any server with the extension will do; where the database has no log, one is made for the time of
-/// it. That takes the log's owner, or a superuser. Exit code 1 where something is wrong.
-///
-/// A file of samples has JSON objects, in lines or one after the other:
-/// {"name": "tool_used", "data": {"toolName": "search"}}; one that must be refused names the SQLSTATE:
-/// {"name": "tool_used", "data": {}, "refused": "23514"}.
+const HELP: &str = "\
+Checks an event plan, as SELECT eventlog.taxonomy_export() writes it, and samples of \
+payloads against it, by the rules of the server: in a transaction that is rolled back, \
+and changes nothing. Any server with the extension will do; where the database has no \
+log, one is made for the time of it. That takes the log's owner, or a superuser. Exit \
+code 1 where something is wrong.\n\n\
+A file of samples has JSON objects, in lines or one after the other: {\"name\": \
+\"tool_used\", \"data\": {\"toolName\": \"search\"}}; one that must be refused names the \
+SQLSTATE: {\"name\": \"tool_used\", \"data\": {}, \"refused\": \"23514\"}.";
+
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
     /// The event plan; - is standard input
     taxonomy: PathBuf,

@@ -9,11 +9,14 @@ use super::filter::Filter;
 use crate::connection::Server;
 use crate::output::{Failure, print, print_json, print_table};
 
-/// Without a name: the list of the reports. What a report takes besides the options here is given as
-/// ARGUMENT=VALUE, several values of one argument with commas between:
-///
-/// eventlog report funnel steps=ingest_started,ingest_completed within='1 day' --since 2026-01-01
+const HELP: &str = "\
+Without a name: the list of the reports. What a report takes besides the options here is \
+given as ARGUMENT=VALUE, several values of one argument with commas between:\n\n\
+eventlog report funnel steps=ingest_started,ingest_completed within='1 day' --since \
+2026-01-01";
+
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
     /// Name of the report
     name: Option<String>,

@@ -19,10 +19,13 @@ const PAGE: u32 = 10_000;
 /// transaction that takes a while comes behind others that are younger.
 const LOOK_BACK: &str = "30 seconds";
 
-/// Prints a line for each event: when it was created, name, actor, subject and payload. Lines are cut
-/// to the terminal's width. With --follow, events of transactions that took more than 30 seconds may
-/// be missed.
+const HELP: &str = "\
+Prints a line for each event: when it was created, name, actor, subject and payload. \
+Lines are cut to the terminal's width. With --follow, events of transactions that took \
+more than 30 seconds may be missed.";
+
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     filter: Filter,

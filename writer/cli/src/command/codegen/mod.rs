@@ -15,13 +15,17 @@ use self::rust::{EventType, Learned};
 use crate::connection::Server;
 use crate::output::{Failure, print};
 
-/// Prints a Rust struct for each name of the taxonomy, to log with the crate eventlog-writer: its
-/// required keys are fields, its optional ones are Options, its allowed values are enums. The code
-/// needs the crates eventlog-writer, serde and serde_json, and is the same for the same taxonomy.
-///
-/// A taxonomy names keys, not their types: what no rule tells is a serde_json::Value. With --learn,
-/// events that are there tell. Names that are retired, and wildcards, are left out.
+const HELP: &str = "\
+Prints a Rust struct for each name of the taxonomy, to log with the crate \
+eventlog-writer: its required keys are fields, its optional ones are Options, its \
+allowed values are enums. The code needs the crates eventlog-writer, serde and \
+serde_json, and is the same for the same taxonomy.\n\n\
+A taxonomy names keys, not their types: what no rule tells is a serde_json::Value. With \
+--learn, events that are there tell. Names that are retired, and wildcards, are left \
+out.";
+
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
     /// Write a file instead
     #[arg(short, long, value_name = "FILE")]

@@ -9,10 +9,14 @@ use tokio_postgres::Transaction;
 use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, print_json, printable};
 
-/// Checks version, layout, partitions, row-level security, grants, owner, settings, clock, worker,
-/// maintenance and quarantine, and changes nothing. The log's owner sees most; what a role may not see
-/// is left out, and named. Exit code 1 where something is wrong; advice alone is 0.
+const HELP: &str = "\
+Checks version, layout, partitions, row-level security, grants, owner, settings, clock, \
+worker, maintenance and quarantine, and changes nothing. The log's owner sees most; what \
+a role may not see is left out, and named. Exit code 1 where something is wrong; advice \
+alone is 0.";
+
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
     /// Print JSON: an array of findings
     #[arg(long)]

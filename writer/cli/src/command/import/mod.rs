@@ -23,14 +23,16 @@ use crate::output::{Failure, print, print_json};
 const BATCH_ROWS: usize = 10_000;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Imports events as the log's owner, through eventlog.import_events(): ids and times are kept, the
-/// rules of the taxonomy hold, and a row that breaks one is reported with its line and goes into the
-/// quarantine. Each ten thousand rows are a transaction. What is in the log already stays as it is:
-/// after an error type the same again.
-///
-/// A file has the columns or keys id, tenant_id, name, data, created_at, and may have actor, subject,
-/// occurred_at and weight. Exit code 1 where rows were rejected.
+const HELP: &str = "\
+Imports events as the log's owner, through eventlog.import_events(): ids and times are \
+kept, the rules of the taxonomy hold, and a row that breaks one is reported with its \
+line and goes into the quarantine. Each ten thousand rows are a transaction. What is in \
+the log already stays as it is: after an error type the same again.\n\n\
+A file has the columns or keys id, tenant_id, name, data, created_at, and may have \
+actor, subject, occurred_at and weight. Exit code 1 where rows were rejected.";
+
 #[derive(Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Arguments {
     /// The file; - is standard input
     #[arg(default_value = "-")]
