@@ -335,7 +335,7 @@ fn most_memory(command: &mut Command) -> usize {
 #[test]
 fn many_events_go_out_and_in_with_memory_that_does_not_grow() {
     const MOST_OUT: usize = 24 << 20;
-    const MOST_IN: usize = 80 << 20;
+    const MOST_IN: usize = 48 << 20;
     let events = scaled(20_000, 1_000_000);
     let source = Db::new();
     let mut owner = source.connect("log_owner");

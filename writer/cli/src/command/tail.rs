@@ -115,7 +115,10 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         (newest, last)
     };
     newest.iter().rev().try_for_each(|line| printer.print(line))?;
-    while arguments.follow {
+    if !arguments.follow {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(Duration::from_secs_f64(arguments.every)).await;
         let transaction = arguments.filter.tenant.begin(&mut client).await?;
         let look = arguments.look(&transaction, last.again_from.as_deref()).await?;
@@ -125,7 +128,6 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         new.into_iter().try_for_each(|line| printer.print(line))?;
         last = look;
     }
-    Ok(())
 }
 
 /// All events of a while, newest first.
@@ -215,7 +217,9 @@ impl Printer {
 
     fn line(&self, line: &Line) -> String {
         let is_shown = |text: &&String| !text.is_empty();
-        let label = |text: &Option<String>| text.iter().find(is_shown).map_or("-".into(), one_line);
+        let label = |text: &Option<String>| {
+            text.iter().find(is_shown).map_or("-".into(), |text| one_line(text))
+        };
         let fields = [
             (Some(Style::Dim), one_line(&line.shown)),
             (Some(Style::Name), one_line(&line.name)),
@@ -239,6 +243,6 @@ impl Printer {
     }
 }
 
-fn one_line(text: &String) -> String {
+fn one_line(text: &str) -> String {
     printable(text).replace('\n', " ")
 }

@@ -118,7 +118,9 @@ mod tests {
     use super::Csv;
     use crate::command::import::source::Input;
 
-    fn names_and_actors(text: &'static str) -> Vec<(u64, Result<[Option<String>; 2], String>)> {
+    type NameAndActor = [Option<String>; 2];
+
+    fn names_and_actors(text: &'static str) -> Vec<(u64, Result<NameAndActor, String>)> {
         let mut input = Input::of(text.as_bytes());
         let mut csv = Csv::begin(&mut input).unwrap();
         let mut rows = Vec::new();

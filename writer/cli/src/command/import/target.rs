@@ -102,7 +102,8 @@ async fn stage(
     outcome: &mut Outcome,
 ) -> Result<u64, Failure> {
     let mut staged = 0;
-    let mut open: Vec<Range<usize>> = Vec::from([0..lines.len()]);
+    let mut open: Vec<Range<usize>> = Vec::new();
+    open.push(0..lines.len());
     while let Some(rows) = open.pop() {
         let savepoint = transaction.savepoint("rows").await?;
         match copy(&savepoint, table, text.slice(lines.bytes(&rows))).await {
