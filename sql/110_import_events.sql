@@ -45,7 +45,7 @@ BEGIN
     END IF;
     source_rows := format(
         'SELECT %s AS id, %s AS tenant_id, %s AS name, %s AS data, %s AS created_at,
-                %s AS occurred_at, %s AS actor, %s AS subject FROM %s s',
+                %s AS occurred_at, %s AS actor, %s AS subject, %s AS weight FROM %s s',
         eventlog._source_column(source, 'id', 'bigint'),
         eventlog._source_column(source, 'tenant_id', 'uuid'),
         eventlog._source_column(source, 'name', 'text'),
@@ -54,6 +54,7 @@ BEGIN
         eventlog._source_column(source, 'occurred_at', 'timestamptz'),
         eventlog._source_column(source, 'actor', 'text'),
         eventlog._source_column(source, 'subject', 'text'),
+        eventlog._source_column(source, 'weight', 'real'),
         source);
 
     -- What the rules say of each row, once; of one that is refused, what the quarantine may keep.
@@ -61,12 +62,18 @@ BEGIN
         CREATE TEMPORARY TABLE pg_temp._eventlog_import ON COMMIT DROP AS
         SELECT r.id, r.tenant_id, r.name, v.data, r.created_at,
                r.occurred_at, v.actor, coalesce(v.subject, r.subject) AS subject,
-               v.sqlstate, concat_ws(': ', v.message, v.detail) AS reason,
-               CASE WHEN v.sqlstate IS NOT NULL THEN
+               CASE WHEN w.is_valid THEN r.weight END AS weight,
+               f.sqlstate, concat_ws(': ', v.message, v.detail, f.message) AS reason,
+               CASE WHEN f.sqlstate IS NOT NULL THEN
                    %L || coalesce(r.id::text, 'row ' || md5(r::text)) END AS key
           FROM (%s) r
          CROSS JOIN LATERAL eventlog._check_import(
                     r.id, r.tenant_id, r.name, r.data, r.created_at, r.occurred_at, r.actor, r.subject) v
+         CROSS JOIN LATERAL (
+            SELECT r.weight IS NULL OR r.weight >= 1 AND r.weight < 'infinity' AS is_valid) w
+         CROSS JOIN LATERAL (
+            SELECT coalesce(v.sqlstate, CASE WHEN NOT w.is_valid THEN '22023' END) AS sqlstate,
+                   CASE WHEN NOT w.is_valid THEN 'weight must be finite, and at least 1' END AS message) f
     $sql$, key_prefix, source_rows);
 
     SELECT c.partition_interval INTO STRICT step FROM eventlog.log_config c;
@@ -91,17 +98,17 @@ BEGIN
 
     IF to_regclass('eventlog.late_events') IS NULL THEN
         -- A log of layout 1, without rollups.
-        INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at)
+        INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
         OVERRIDING SYSTEM VALUE
-        SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at
+        SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
           FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL
         ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
         GET DIAGNOSTICS imported = ROW_COUNT;
     ELSE
         WITH inserted AS (
-            INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at)
+            INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
             OVERRIDING SYSTEM VALUE
-            SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at
+            SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
               FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL
             ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING
             RETURNING tenant_id, id, created_at
@@ -114,11 +121,11 @@ BEGIN
     END IF;
 
     INSERT INTO eventlog.rejected_events (claimed_tenant_id, name, data, occurred_at, actor, subject,
-            idempotency_key, sqlstate, reason, role_name)
+            idempotency_key, sqlstate, reason, role_name, weight)
     SELECT i.tenant_id, left(i.name, 200),
            CASE WHEN octet_length(i.data::text) <= 65536 THEN i.data::text END,
            coalesce(i.occurred_at, i.created_at), left(i.actor, 200), left(i.subject, 200),
-           i.key, i.sqlstate, i.reason, current_user
+           i.key, i.sqlstate, i.reason, current_user, i.weight
       FROM pg_temp._eventlog_import i
      WHERE i.sqlstate IS NOT NULL
        AND NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = i.key);
@@ -136,4 +143,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.import_events(regclass) IS
-'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one into rejected_events. Can be run again: rows that are there stay as they are.';
+'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at, weight where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one into rejected_events. Can be run again: rows that are there stay as they are.';

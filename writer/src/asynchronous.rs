@@ -12,17 +12,17 @@ use std::fmt::Display;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{timeout, timeout_at};
 use tokio_postgres::{Client, Config, Transaction};
-use uuid::Uuid;
 
 use crate::batch::{Answer, Batch};
-use crate::engine::{Action, Engine, Submitted, Told};
+use crate::engine::{Action, Engine, Submitted};
 use crate::options::WhenFull;
+use crate::shared::{self, Sending, Signals};
 use crate::track::Tracked;
 use crate::wire::{self, Parameters};
 use crate::{Error, Event, Options, Report, Stats};
@@ -37,6 +37,7 @@ pub type Connecting =
     Pin<Box<dyn Future<Output = Result<Connection, Box<dyn StdError + Send + Sync>>> + Send>>;
 
 type Connector = Box<dyn FnMut() -> Connecting + Send>;
+type Shared = shared::Shared<Tasks>;
 type Waiter = oneshot::Sender<Result<Option<i64>, Error>>;
 
 /// Logs events from any task or thread; a clone is the same writer.
@@ -66,19 +67,26 @@ struct Handle {
     report: Mutex<Option<Report>>,
 }
 
-struct Shared {
-    engine: Mutex<Engine<Waiter>>,
-    /// There may be something to send.
+/// How tasks wait, for the engine.
+#[derive(Default)]
+struct Tasks {
     news: Notify,
-    /// There may be room, or an end.
     progress: Notify,
-    began: Instant,
-    producer: Uuid,
 }
 
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("producer", &self.producer).finish_non_exhaustive()
+impl Signals for Tasks {
+    type Waiter = Waiter;
+
+    fn wake_sender(&self) {
+        self.news.notify_one();
+    }
+
+    fn wake_waiting(&self) {
+        self.progress.notify_waiters();
+    }
+
+    fn tell(waiter: Waiter, end: Result<Option<i64>, Error>) {
+        let _ = waiter.send(end);
     }
 }
 
@@ -115,14 +123,8 @@ impl Writer {
         if !options.enabled {
             return Writer { handle: None };
         }
-        let shared = Arc::new(Shared {
-            engine: Mutex::new(Engine::new(options)),
-            news: Notify::new(),
-            progress: Notify::new(),
-            began: Instant::now(),
-            producer: Uuid::new_v4(),
-        });
-        tokio::spawn(send_all(Task(Arc::clone(&shared)), Box::new(connect)));
+        let shared = Shared::new(options);
+        tokio::spawn(send_all(Sending(Arc::clone(&shared)), Box::new(connect)));
         Writer { handle: Some(Arc::new(Handle { shared, report: Mutex::new(None) })) }
     }
 
@@ -138,7 +140,7 @@ impl Writer {
         let shared = &handle.shared;
         match shared.submit(event, None) {
             Submitted::Full(event, waiter) => {
-                shared.lock().drop_newest(event, waiter, SystemTime::now());
+                drop(shared.drop_newest(event, waiter));
                 false
             }
             submitted => matches!(submitted, Submitted::Queued { .. } | Submitted::LeftOut(_)),
@@ -152,35 +154,25 @@ impl Writer {
         let Some(handle) = &self.handle else { return Ok(None) };
         let shared = &handle.shared;
         let (waiter, told) = oneshot::channel();
-        let patience = match shared.lock().options().when_full {
+        let patience = match shared.options.when_full {
             WhenFull::Block(time) => time,
             _ => Duration::ZERO,
         };
         let until = tokio::time::Instant::now() + patience;
-        let mut submitted = Submitted::Full(event, Some(waiter));
+        let mut submitted = shared.submit(event, Some(waiter));
         while let Submitted::Full(event, waiter) = submitted {
-            // Registered before it tries, so that no room that comes in between is missed.
-            let mut progress = std::pin::pin!(shared.progress.notified());
-            progress.as_mut().enable();
-            submitted = shared.submit(event, waiter);
-            if !matches!(submitted, Submitted::Full(..)) {
-                break;
-            }
-            if timeout_at(until, progress).await.is_err()
-                && let Submitted::Full(event, waiter) = submitted
-            {
-                submitted = shared.lock().drop_newest(event, waiter, SystemTime::now());
-                break;
-            }
+            let size = event.size();
+            let room = wait_until(shared, |engine| engine.may_take(size));
+            submitted = match timeout_at(until, room).await {
+                Ok(()) => shared.submit_again(event, waiter),
+                Err(_) => shared.drop_newest(event, waiter),
+            };
         }
         match submitted {
-            Submitted::Refused(error, _) => return Err(error),
-            Submitted::LeftOut(_) => return Ok(None),
-            _ => {}
+            Submitted::Refused(error, _) => Err(error),
+            Submitted::LeftOut(_) => Ok(None),
+            _ => told.await.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))),
         }
-        shared.lock().hurry();
-        shared.news.notify_one();
-        told.await.unwrap_or_else(|_| Err(Error::lost("the writer's task ended")))
     }
 
     /// Logs an event inside the caller's own transaction: it is there if and only if the rest is.
@@ -216,14 +208,16 @@ impl Writer {
     pub async fn flush(&self, time: Duration) -> bool {
         let Some(handle) = &self.handle else { return true };
         let shared = &handle.shared;
-        let mark = shared.lock().hurry();
-        shared.news.notify_one();
-        timeout(time, shared.until(|engine| engine.is_done(mark))).await.is_ok()
+        if !shared.is_own_process() {
+            return false;
+        }
+        let mark = shared.hurry();
+        timeout(time, wait_until(shared, |engine| engine.is_done(mark))).await.is_ok()
     }
 
     /// What became of the events so far.
     pub fn stats(&self) -> Stats {
-        self.handle.as_ref().map(|handle| handle.shared.lock().stats()).unwrap_or_default()
+        self.handle.as_ref().map(|handle| handle.shared.stats()).unwrap_or_default()
     }
 
     /// Takes no more events, sends what is queued, and ends: after that, or when the time is over.
@@ -231,160 +225,94 @@ impl Writer {
     pub async fn close(&self, time: Duration) -> Report {
         let Some(handle) = &self.handle else { return Report::default() };
         let shared = &handle.shared;
-        shared.lock().close();
-        shared.news.notify_one();
-        let _ = timeout(time, shared.until(|engine| engine.is_closed())).await;
+        if !shared.is_own_process() {
+            return Report::default();
+        }
+        shared.begin_close();
+        let _ = timeout(time, wait_until(shared, |engine| engine.is_closed())).await;
         let mut report = handle.report.lock().unwrap_or_else(PoisonError::into_inner);
         *report.get_or_insert_with(|| shared.end())
     }
 }
 
-impl Shared {
-    /// A panic of ours while it was locked must not become the application's.
-    fn lock(&self) -> MutexGuard<'_, Engine<Waiter>> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    fn submit(&self, event: Event, waiter: Option<Waiter>) -> Submitted<Waiter> {
-        let mut engine = self.lock();
-        let submitted = engine.submit(event, waiter, self.now(), SystemTime::now());
-        let told = engine.take_told();
-        drop(engine);
-        if let Submitted::Queued { is_news: true } = submitted {
-            self.news.notify_one();
+/// Waits until the engine says so.
+async fn wait_until(shared: &Shared, is_so: impl Fn(&Engine<Waiter>) -> bool) {
+    loop {
+        // Registered before it is looked, so that no progress in between is missed.
+        let mut progress = std::pin::pin!(shared.signals.progress.notified());
+        progress.as_mut().enable();
+        if is_so(&shared.lock()) {
+            return;
         }
-        tell(told);
-        submitted
-    }
-
-    /// Waits until the engine says so.
-    async fn until(&self, is_so: impl Fn(&Engine<Waiter>) -> bool) {
-        loop {
-            // Registered before it is looked, so that no progress in between is missed.
-            let mut progress = std::pin::pin!(self.progress.notified());
-            progress.as_mut().enable();
-            if is_so(&self.lock()) {
-                return;
-            }
-            progress.await;
-        }
-    }
-
-    /// Waits for something to send; nothing once the writer is closed.
-    async fn next_batch(&self) -> Option<Arc<Batch>> {
-        loop {
-            let action = self.lock().poll(self.now());
-            match action {
-                Action::Send(batch) => return Some(batch),
-                Action::End => return None,
-                Action::Wait(None) => self.news.notified().await,
-                Action::Wait(Some(until)) => {
-                    let left = until.saturating_sub(self.now());
-                    let _ = timeout(left, self.news.notified()).await;
-                }
-            }
-        }
-    }
-
-    /// Ends at once, and tells whoever waits.
-    fn end(&self) -> Report {
-        let mut engine = self.lock();
-        let report = engine.abandon();
-        let told = engine.take_told();
-        drop(engine);
-        self.news.notify_one();
-        self.progress.notify_waiters();
-        tell(told);
-        if report.stats.dropped > 0 {
-            tracing::warn!("the writer lost events: {}", report.stats);
-        }
-        report
+        progress.await;
     }
 }
 
-/// The task's own: a runtime that shuts down drops it.
-struct Task(Arc<Shared>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        if !self.0.lock().is_closed() {
-            let _ = self.0.end();
+/// Waits for something to send; nothing once the writer is closed.
+async fn next_batch(shared: &Shared) -> Option<Arc<Batch>> {
+    let news = &shared.signals.news;
+    loop {
+        let action = shared.lock().poll(shared.now());
+        match action {
+            Action::Send(batch) => return Some(batch),
+            Action::End => return None,
+            Action::Wait(None) => news.notified().await,
+            Action::Wait(Some(until)) => {
+                let left = until.saturating_sub(shared.now());
+                let _ = timeout(left, news.notified()).await;
+            }
         }
     }
 }
 
 /// What the task does.
-async fn send_all(task: Task, mut connect: Connector) {
-    let shared = &task.0;
+async fn send_all(sending: Sending<Tasks>, mut connect: Connector) {
+    let shared = &sending.0;
     let mut connection = None;
-    while let Some(batch) = shared.next_batch().await {
-        let options = shared.lock().options().clone();
-        let sent = send(&mut connection, &mut connect, &batch, shared.producer, &options).await;
-        let mut engine = shared.lock();
-        let report = match sent {
-            Ok(answer) => engine.answered(answer, shared.now()),
-            Err(error) => {
-                if error.loses_connection() {
-                    connection = None;
-                }
-                engine.failed(&error, shared.now(), SystemTime::now(), fastrand::f64())
-            }
-        };
-        let told = engine.take_told();
-        drop(engine);
-        shared.progress.notify_waiters();
-        tell(told);
-        if let Some(error) = report {
-            options.report(&error);
+    while let Some(batch) = next_batch(shared).await {
+        let sent = send(shared, &mut connection, &mut connect, &batch).await;
+        if sent.as_ref().is_err_and(Error::loses_connection) {
+            connection = None;
         }
+        shared.settle(sent);
     }
-    shared.progress.notify_waiters();
 }
 
 async fn send(
+    shared: &Shared,
     connection: &mut Option<Connection>,
     connect: &mut Connector,
     batch: &Batch,
-    producer: Uuid,
-    options: &Options,
 ) -> Result<Answer, Error> {
-    let client = match connection {
-        Some(client) => client,
-        None => connection.insert(connect().await.map_err(Error::from_connector)?),
-    };
-    let parameters = Parameters::new(batch, producer, options);
-    let rows = client.query_typed(parameters.sql(), &parameters.values()).await?;
-    let row = rows.first().ok_or_else(|| Error::rejected(None, "log_events gave no row"))?;
-    wire::answer(row)
-}
-
-fn tell(told: Vec<Told<Waiter>>) {
-    for (waiter, end) in told {
-        // Whoever waited may have gone.
-        let _ = waiter.send(end);
+    if connection.is_none() {
+        shared.lock().connecting();
+        *connection = Some(connect().await.map_err(Error::from_connector)?);
+        if !shared.lock().connected() {
+            return Err(Error::lost("the writer ended before it was sent"));
+        }
     }
+    let client = connection.as_mut().expect("it is there");
+    let parameters = Parameters::new(batch, shared.producer, &shared.options);
+    let rows = client.query_typed(parameters.sql(), &parameters.values()).await?;
+    wire::answer(&rows, batch.events.len())
 }
 
 /// The last writer is gone: the task sends what is queued, as long as `close_timeout` says.
 impl Drop for Handle {
     fn drop(&mut self) {
+        if !self.shared.is_own_process() {
+            return;
+        }
         let is_reported = self.report.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if is_reported {
             return;
         }
-        let mut engine = self.shared.lock();
-        engine.close();
-        let time = engine.options().close_timeout;
-        drop(engine);
-        self.shared.news.notify_one();
+        self.shared.begin_close();
         let shared = Arc::clone(&self.shared);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let closed = timeout(time, shared.until(|engine| engine.is_closed())).await;
+                let time = shared.options.close_timeout;
+                let closed = timeout(time, wait_until(&shared, |engine| engine.is_closed())).await;
                 if closed.is_err() {
                     let _ = shared.end();
                 }

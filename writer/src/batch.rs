@@ -1,41 +1,15 @@
-//! A batch: the columns that one statement takes, made once and sent again as they are.
-
-use std::time::SystemTime;
-
-use uuid::Uuid;
+//! A batch: what one statement takes, made once and sent again as it is.
 
 use crate::{Error, Event};
 
-/// Events of one statement, by column.
-#[derive(Debug, Default)]
+/// Events of one statement. They become columns when they are sent, outside of any lock.
+#[derive(Debug)]
 pub(crate) struct Batch {
     /// Rises by one each time.
     pub(crate) number: i64,
-    pub(crate) tenant_ids: Vec<Option<Uuid>>,
-    pub(crate) names: Vec<String>,
-    pub(crate) data: Vec<String>,
-    pub(crate) occurred_at: Vec<Option<SystemTime>>,
-    pub(crate) actors: Vec<Option<String>>,
-    pub(crate) subjects: Vec<Option<String>>,
-    pub(crate) idempotency_keys: Vec<Option<String>>,
+    pub(crate) events: Vec<Event>,
     /// Whether somebody waits for what became of single events.
     pub(crate) with_verdicts: bool,
-}
-
-impl Batch {
-    pub(crate) fn push(&mut self, event: Event) {
-        self.tenant_ids.push(event.tenant_id);
-        self.names.push(event.name.as_str().to_owned());
-        self.data.push(event.data);
-        self.occurred_at.push(event.occurred_at);
-        self.actors.push(event.actor);
-        self.subjects.push(event.subject);
-        self.idempotency_keys.push(event.idempotency_key);
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
 }
 
 /// What the server said of a batch.
@@ -47,6 +21,15 @@ pub(crate) struct Answer {
     pub(crate) rejected: u64,
     /// By position, where they were asked for; none for a batch that the server had seen.
     pub(crate) verdicts: Vec<Verdict>,
+}
+
+impl Answer {
+    /// Events that it accounts for.
+    pub(crate) fn events(&self) -> u64 {
+        [self.duplicate, self.sampled, self.rejected]
+            .into_iter()
+            .fold(self.written, u64::saturating_add)
+    }
 }
 
 /// What became of one event.

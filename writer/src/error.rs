@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use tokio_postgres::error::Severity;
+
 /// Why a batch, or one event, was not written.
 ///
 /// Its text names keys, names and limits, never a payload's values.
@@ -12,6 +14,9 @@ pub struct Error {
     kind: Kind,
     sqlstate: Option<String>,
     message: String,
+    /// Whether what was sent may have been committed, for all that this error says.
+    leaves_doubt: bool,
+    is_unconfirmed: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -42,8 +47,31 @@ impl Error {
         matches!(self.kind, Kind::Transient | Kind::Reconnect)
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
+    /// Whether the event may have been written all the same: it was sent, and nothing came back
+    /// that says what became of it.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.is_unconfirmed
+    }
+
+    /// Whether what was sent may have been committed.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        self.leaves_doubt
+    }
+
+    /// The same, of events that may have been written.
+    pub(crate) fn unconfirmed(self) -> Self {
+        Error { is_unconfirmed: true, ..self }
+    }
+
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error {
+            kind,
+            sqlstate: None,
+            message: message.into(),
+            leaves_doubt: false,
+            is_unconfirmed: false,
+            source: None,
+        }
     }
 
     #[cfg(test)]
@@ -52,11 +80,17 @@ impl Error {
     }
 
     pub(crate) fn rejected(sqlstate: Option<String>, message: impl Into<String>) -> Self {
-        Error { kind: Kind::Rejected, sqlstate, message: message.into(), source: None }
+        Error { sqlstate, ..Error::new(Kind::Rejected, message) }
     }
 
     pub(crate) fn lost(message: impl Into<String>) -> Self {
-        Error { kind: Kind::Lost, sqlstate: None, message: message.into(), source: None }
+        Error::new(Kind::Lost, message)
+    }
+
+    /// An answer that is none: the statement was acknowledged, and nobody knows what it did. Sent
+    /// again it would be answered alike.
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Error { leaves_doubt: true, ..Error::new(Kind::Permanent, message) }
     }
 
     /// By DESIGN section 5: transient are 08, 40, 53 except 53400, 55P03, 55006, 57 except 57P04.
@@ -81,7 +115,7 @@ impl Error {
     /// A connection string that is none.
     pub(crate) fn from_config(error: tokio_postgres::Error) -> Self {
         let message = error.to_string();
-        Error { kind: Kind::Permanent, sqlstate: None, message, source: Some(Arc::new(error)) }
+        Error { source: Some(Arc::new(error)), ..Error::new(Kind::Permanent, message) }
     }
 
     /// Whether the connection is of no use any more.
@@ -100,7 +134,8 @@ impl Error {
     pub(crate) fn connection(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source: Box<dyn StdError + Send + Sync> = source.into();
         let message = source.to_string();
-        Error { kind: Kind::Transient, sqlstate: None, message, source: Some(source.into()) }
+        let error = Error::new(Kind::Transient, message);
+        Error { leaves_doubt: true, source: Some(source.into()), ..error }
     }
 }
 
@@ -110,7 +145,17 @@ impl From<tokio_postgres::Error> for Error {
         let sqlstate = server.code().code().to_owned();
         let message = server.message().to_owned();
         let kind = Error::kind_of(&sqlstate);
-        Error { kind, sqlstate: Some(sqlstate), message, source: Some(Arc::new(error)) }
+        // An ERROR undid the statement. With anything else the connection ends, and that may be
+        // after the commit; 40003 says so itself.
+        let is_undone = server.parsed_severity() == Some(Severity::Error)
+            && !sqlstate.starts_with("08")
+            && sqlstate != "40003";
+        Error {
+            sqlstate: Some(sqlstate),
+            leaves_doubt: !is_undone,
+            source: Some(Arc::new(error)),
+            ..Error::new(kind, message)
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 #![forbid(unsafe_code)]
 
+mod admission;
 #[cfg(feature = "asynchronous")]
 pub mod asynchronous;
 mod batch;
@@ -19,6 +20,9 @@ mod loss;
 mod name;
 mod options;
 mod payload;
+mod queue;
+#[cfg(any(feature = "sync", feature = "asynchronous"))]
+mod shared;
 #[cfg(test)]
 mod simulation;
 mod stats;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{Error, EventName};
 
 /// Most events of a batch: a larger one costs the server memory and gains nothing.
-pub(crate) const MOST_EVENTS: usize = 1_000;
+const MOST_EVENTS: usize = 1_000;
 
 /// What happens to an event when the queue is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,7 +52,10 @@ type OnError = Arc<dyn Fn(&Error) + Send + Sync>;
 pub struct Options {
     pub(crate) enabled: bool,
     pub(crate) tenant: Option<Uuid>,
+    /// So many are a batch that is sent at once.
     pub(crate) batch_events: usize,
+    /// So many go together where more wait.
+    pub(crate) most_events: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) linger: Duration,
     pub(crate) max_payload: usize,
@@ -73,6 +76,7 @@ impl Default for Options {
             enabled: std::env::var_os("EVENTLOG_ENABLED").is_none_or(|value| value != "0"),
             tenant: None,
             batch_events: 200,
+            most_events: MOST_EVENTS,
             batch_bytes: 1 << 20,
             linger: Duration::from_millis(100),
             max_payload: 1 << 20,
@@ -109,9 +113,11 @@ impl Options {
         self
     }
 
-    /// Events of a batch: 200 by default, 1 to 1,000.
+    /// Events of a batch, 1 to 1,000: so many are sent at once, and never more. By default 200 are
+    /// sent at once, and up to 1,000 where more have come while the last batch was under way.
     pub fn batch_events(mut self, events: usize) -> Self {
         self.batch_events = events.clamp(1, MOST_EVENTS);
+        self.most_events = self.batch_events;
         self
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How many events had which end so far. Always:
-/// `submitted = written + duplicate + sampled + rejected + dropped + pending`.
+/// `submitted = written + duplicate + sampled + rejected + dropped + unconfirmed + pending`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Stats {
     /// Given to the writer.
@@ -15,10 +15,13 @@ pub struct Stats {
     /// Left out by the log: sampled, or of a tenant that opted out.
     pub sampled: u64,
     /// Refused: by the log, which quarantined them one by one, by a permanent fault of their whole
-    /// batch, or because their payload does not serialize.
+    /// batch, which cannot have been written, or because their payload does not serialize.
     pub rejected: u64,
-    /// Lost: the queue was full, or the writer ended before they were acknowledged.
+    /// Lost: the queue was full, or the writer gave them up, or ended, before they were sent.
     pub dropped: u64,
+    /// Sent, never acknowledged, and given up: refused when they were sent again, tried for too
+    /// long, or under way when the writer ended. They may have been written all the same.
+    pub unconfirmed: u64,
     /// In the queue or on their way.
     pub pending: u64,
 }
@@ -26,8 +29,8 @@ pub struct Stats {
 impl Stats {
     /// Whether the account balances; it always does.
     pub fn is_balanced(&self) -> bool {
-        let ends = self.written + self.duplicate + self.sampled + self.rejected + self.dropped;
-        self.submitted == ends + self.pending
+        let answered = self.written + self.duplicate + self.sampled + self.rejected;
+        self.submitted == answered + self.dropped + self.unconfirmed + self.pending
     }
 }
 
@@ -35,13 +38,15 @@ impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} submitted: {} written, {} duplicate, {} sampled, {} rejected, {} dropped, {} pending",
+            "{} submitted: {} written, {} duplicate, {} sampled, {} rejected, {} dropped, \
+             {} unconfirmed, {} pending",
             self.submitted,
             self.written,
             self.duplicate,
             self.sampled,
             self.rejected,
             self.dropped,
+            self.unconfirmed,
             self.pending
         )
     }
@@ -53,14 +58,13 @@ impl fmt::Display for Stats {
 pub struct Report {
     /// The account at the end: nothing is pending any more.
     pub stats: Stats,
-    /// Of the dropped ones, how many were on their way when the time was over: they may have been
-    /// written all the same.
+    /// How many may have been written or not: `stats.unconfirmed`.
     pub unconfirmed: u64,
 }
 
 impl Report {
     /// Whether every event got an answer of the server.
     pub fn is_complete(&self) -> bool {
-        self.stats.dropped == 0
+        self.stats.dropped == 0 && self.stats.unconfirmed == 0
     }
 }

@@ -5,17 +5,17 @@ use std::error::Error as StdError;
 use std::fmt::Display;
 use std::ops::DerefMut;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls, Transaction};
-use uuid::Uuid;
 
 use crate::batch::{Answer, Batch};
 use crate::connect::with_defaults;
-use crate::engine::{Action, Engine, Submitted, Told};
+use crate::engine::{Action, Engine, Submitted};
 use crate::options::WhenFull;
+use crate::shared::{self, Sending, Signals};
 use crate::track::Tracked;
 use crate::wire::{self, Parameters};
 use crate::{Error, Event, Options, Report, Stats};
@@ -24,6 +24,7 @@ use crate::{Error, Event, Options, Report, Stats};
 pub type Connection = Box<dyn DerefMut<Target = Client> + Send>;
 
 type Connector = Box<dyn FnMut() -> Result<Connection, Box<dyn StdError + Send + Sync>> + Send>;
+type Shared = shared::Shared<Threads>;
 type Waiter = SyncSender<Result<Option<i64>, Error>>;
 
 /// Logs events from any thread; a clone is the same writer. The last one that is dropped closes it.
@@ -52,21 +53,26 @@ struct Handle {
     report: Mutex<Option<Report>>,
 }
 
-struct Shared {
-    engine: Mutex<Engine<Waiter>>,
-    /// There may be something to send.
+/// How threads wait, for the engine.
+#[derive(Default)]
+struct Threads {
     news: Condvar,
-    /// There may be room, or an end.
     progress: Condvar,
-    began: Instant,
-    producer: Uuid,
-    /// The process that the thread is in: a fork has none.
-    process: u32,
 }
 
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("producer", &self.producer).finish_non_exhaustive()
+impl Signals for Threads {
+    type Waiter = Waiter;
+
+    fn wake_sender(&self) {
+        self.news.notify_one();
+    }
+
+    fn wake_waiting(&self) {
+        self.progress.notify_all();
+    }
+
+    fn tell(waiter: Waiter, end: Result<Option<i64>, Error>) {
+        let _ = waiter.try_send(end);
     }
 }
 
@@ -112,19 +118,12 @@ impl Writer {
         if !options.enabled {
             return Writer { handle: None };
         }
-        let shared = Arc::new(Shared {
-            engine: Mutex::new(Engine::new(options)),
-            news: Condvar::new(),
-            progress: Condvar::new(),
-            began: Instant::now(),
-            producer: Uuid::new_v4(),
-            process: std::process::id(),
-        });
-        let of_thread = Arc::clone(&shared);
+        let shared = Shared::new(options);
+        let sending = Sending(Arc::clone(&shared));
         let connect: Connector = Box::new(connect);
         let thread = thread::Builder::new()
             .name("eventlog-writer".to_owned())
-            .spawn(move || of_thread.send_all(connect))
+            .spawn(move || send_all(sending, connect))
             .expect("the system has room for a thread");
         Writer {
             handle: Some(Arc::new(Handle {
@@ -144,7 +143,7 @@ impl Writer {
     /// waits only where [`WhenFull::Block`] says so.
     pub fn log(&self, event: Event) -> bool {
         let Some(handle) = &self.handle else { return false };
-        let submitted = handle.shared.submit(event, None);
+        let submitted = handle.submit(event, None);
         matches!(submitted, Submitted::Queued { .. } | Submitted::LeftOut(_))
     }
 
@@ -154,10 +153,8 @@ impl Writer {
     pub fn log_and_wait(&self, event: Event) -> Result<Option<i64>, Error> {
         let Some(handle) = &self.handle else { return Ok(None) };
         let (waiter, told) = sync_channel(1);
-        match handle.shared.submit(event, Some(waiter)) {
+        match handle.submit(event, Some(waiter)) {
             Submitted::Queued { .. } => {
-                handle.shared.lock().hurry();
-                handle.shared.news.notify_one();
                 let lost = || Err(Error::lost("the writer's thread ended"));
                 told.recv().unwrap_or_else(|_| lost())
             }
@@ -207,23 +204,16 @@ impl Writer {
     pub fn flush(&self, timeout: Duration) -> bool {
         let Some(handle) = &self.handle else { return true };
         let shared = &handle.shared;
-        let mut engine = shared.lock();
-        let mark = engine.hurry();
-        shared.news.notify_one();
-        let until = Instant::now() + timeout;
-        while !engine.is_done(mark) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            engine = shared.progress.wait_timeout(engine, left).unwrap_or_else(poisoned).0;
+        if !shared.is_own_process() {
+            return false;
         }
-        true
+        let mark = shared.hurry();
+        wait_until(shared, timeout, |engine| engine.is_done(mark))
     }
 
     /// What became of the events so far.
     pub fn stats(&self) -> Stats {
-        self.handle.as_ref().map(|handle| handle.shared.lock().stats()).unwrap_or_default()
+        self.handle.as_ref().map(|handle| handle.shared.stats()).unwrap_or_default()
     }
 
     /// Takes no more events, sends what is queued, and ends: after that, or when the time is over.
@@ -238,177 +228,110 @@ fn own(client: Client) -> Connection {
     Box::new(Box::new(client))
 }
 
-fn poisoned<T>(error: PoisonError<T>) -> T {
-    error.into_inner()
-}
-
-impl Shared {
-    /// A panic of ours while it was locked must not become the application's.
-    fn lock(&self) -> MutexGuard<'_, Engine<Waiter>> {
-        self.engine.lock().unwrap_or_else(poisoned)
-    }
-
-    fn now(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    fn submit(&self, event: Event, waiter: Option<Waiter>) -> Submitted<Waiter> {
-        // In a fork there is no thread, and the lock may be held by one that is not there either.
-        if self.process != std::process::id() {
-            return Submitted::Refused(
-                Error::lost("the writer belongs to another process"),
-                waiter,
-            );
+/// Waits until the engine says so, at most so long; whether it does.
+fn wait_until(shared: &Shared, timeout: Duration, is_so: impl Fn(&Engine<Waiter>) -> bool) -> bool {
+    let began = Instant::now();
+    let mut engine = shared.lock();
+    loop {
+        let left = timeout.saturating_sub(began.elapsed());
+        if is_so(&engine) || left.is_zero() {
+            return is_so(&engine);
         }
-        let wall = SystemTime::now();
-        let mut engine = self.lock();
-        let mut submitted = engine.submit(event, waiter, self.now(), wall);
-        if let WhenFull::Block(timeout) = engine.options().when_full {
-            let until = Instant::now() + timeout;
-            while let Submitted::Full(event, waiter) = submitted {
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    submitted = engine.drop_newest(event, waiter, wall);
-                    break;
-                }
-                engine = self.progress.wait_timeout(engine, left).unwrap_or_else(poisoned).0;
-                submitted = engine.submit(event, waiter, self.now(), wall);
-            }
-        }
-        let told = engine.take_told();
-        drop(engine);
-        if let Submitted::Queued { is_news: true } = submitted {
-            self.news.notify_one();
-        }
-        tell(told);
-        submitted
-    }
-
-    /// What the thread does.
-    fn send_all(&self, mut connect: Connector) {
-        let _ended = Ended(self);
-        let mut connection = None;
-        while let Some(batch) = self.next_batch() {
-            let options = self.lock().options().clone();
-            let sent = send(&mut connection, &mut connect, &batch, self.producer, &options);
-            let mut engine = self.lock();
-            let report = match sent {
-                Ok(answer) => engine.answered(answer, self.now()),
-                Err(error) => {
-                    if error.loses_connection() {
-                        connection = None;
-                    }
-                    let chance = fastrand::f64();
-                    engine.failed(&error, self.now(), SystemTime::now(), chance)
-                }
-            };
-            let told = engine.take_told();
-            drop(engine);
-            self.progress.notify_all();
-            tell(told);
-            if let Some(error) = report {
-                options.report(&error);
-            }
-        }
-    }
-
-    /// Ends at once, and tells whoever waits.
-    fn end(&self) -> Report {
-        let mut engine = self.lock();
-        let report = engine.abandon();
-        let told = engine.take_told();
-        drop(engine);
-        self.news.notify_one();
-        self.progress.notify_all();
-        tell(told);
-        report
-    }
-
-    /// Waits for something to send; nothing once the writer is closed.
-    fn next_batch(&self) -> Option<Arc<Batch>> {
-        let mut engine = self.lock();
-        loop {
-            match engine.poll(self.now()) {
-                Action::Send(batch) => return Some(batch),
-                Action::End => return None,
-                Action::Wait(None) => engine = self.news.wait(engine).unwrap_or_else(poisoned),
-                Action::Wait(Some(until)) => {
-                    let left = until.saturating_sub(self.now());
-                    engine = self.news.wait_timeout(engine, left).unwrap_or_else(poisoned).0;
-                }
-            }
-        }
+        let waited = shared.signals.progress.wait_timeout(engine, left);
+        engine = waited.unwrap_or_else(PoisonError::into_inner).0;
     }
 }
 
-/// The thread's end: also when a connector or a callback of the application panics, nobody waits for
-/// what will not come.
-struct Ended<'s>(&'s Shared);
+/// Waits for something to send; nothing once the writer is closed.
+fn next_batch(shared: &Shared) -> Option<Arc<Batch>> {
+    let news = &shared.signals.news;
+    let mut engine = shared.lock();
+    loop {
+        engine = match engine.poll(shared.now()) {
+            Action::Send(batch) => return Some(batch),
+            Action::End => return None,
+            Action::Wait(None) => news.wait(engine).unwrap_or_else(PoisonError::into_inner),
+            Action::Wait(Some(until)) => {
+                let left = until.saturating_sub(shared.now());
+                news.wait_timeout(engine, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+    }
+}
 
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        if !self.0.lock().is_closed() {
-            let report = self.0.end();
-            tracing::error!("the writer's thread panicked: {}", report.stats);
+/// What the thread does.
+fn send_all(sending: Sending<Threads>, mut connect: Connector) {
+    let shared = &sending.0;
+    let mut connection = None;
+    while let Some(batch) = next_batch(shared) {
+        let sent = send(shared, &mut connection, &mut connect, &batch);
+        if sent.as_ref().is_err_and(Error::loses_connection) {
+            connection = None;
         }
-        self.0.progress.notify_all();
+        shared.settle(sent);
     }
 }
 
 fn send(
+    shared: &Shared,
     connection: &mut Option<Connection>,
     connect: &mut Connector,
     batch: &Batch,
-    producer: Uuid,
-    options: &Options,
 ) -> Result<Answer, Error> {
-    let client = match connection {
-        Some(client) => client,
-        None => connection.insert(connect().map_err(Error::from_connector)?),
-    };
-    let parameters = Parameters::new(batch, producer, options);
-    let rows = client.query_typed(parameters.sql(), &parameters.values())?;
-    let row = rows.first().ok_or_else(|| Error::rejected(None, "log_events gave no row"))?;
-    wire::answer(row)
-}
-
-fn tell(told: Vec<Told<Waiter>>) {
-    for (waiter, end) in told {
-        // Whoever waited may have gone.
-        let _ = waiter.try_send(end);
+    if connection.is_none() {
+        shared.lock().connecting();
+        *connection = Some(connect().map_err(Error::from_connector)?);
+        if !shared.lock().connected() {
+            return Err(Error::lost("the writer ended before it was sent"));
+        }
     }
+    let client = connection.as_mut().expect("it is there");
+    let parameters = Parameters::new(batch, shared.producer, &shared.options);
+    let rows = client.query_typed(parameters.sql(), &parameters.values())?;
+    wire::answer(&rows, batch.events.len())
 }
 
 impl Handle {
+    /// Submits an event, and waits for room where it may.
+    fn submit(&self, event: Event, waiter: Option<Waiter>) -> Submitted<Waiter> {
+        match self.shared.submit(event, waiter) {
+            Submitted::Full(event, waiter) => self.wait_for_room(event, waiter),
+            submitted => submitted,
+        }
+    }
+
+    fn wait_for_room(&self, mut event: Event, mut waiter: Option<Waiter>) -> Submitted<Waiter> {
+        let (shared, began) = (&self.shared, Instant::now());
+        let WhenFull::Block(timeout) = shared.options.when_full else {
+            return shared.drop_newest(event, waiter);
+        };
+        loop {
+            let (left, size) = (timeout.saturating_sub(began.elapsed()), event.size());
+            if !wait_until(shared, left, |engine| engine.may_take(size)) {
+                return shared.drop_newest(event, waiter);
+            }
+            (event, waiter) = match shared.submit_again(event, waiter) {
+                Submitted::Full(event, waiter) => (event, waiter),
+                submitted => return submitted,
+            };
+        }
+    }
+
     fn close(&self, timeout: Duration) -> Report {
-        let mut report = self.report.lock().unwrap_or_else(poisoned);
+        if !self.shared.is_own_process() {
+            return Report::default();
+        }
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(report) = *report {
             return report;
         }
-        if self.shared.process != std::process::id() {
-            return Report::default();
-        }
-        let until = Instant::now() + timeout;
-        let mut engine = self.shared.lock();
-        engine.close();
-        self.shared.news.notify_one();
-        while !engine.is_closed() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            engine = self.shared.progress.wait_timeout(engine, left).unwrap_or_else(poisoned).0;
-        }
-        let is_over = engine.is_closed();
-        drop(engine);
+        self.shared.begin_close();
+        let is_over = wait_until(&self.shared, timeout, |engine| engine.is_closed());
         let end = self.shared.end();
-        let thread = self.thread.lock().unwrap_or_else(poisoned).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread.filter(|_| is_over) {
             // It has nothing left to do. One that hangs on the server is left to itself.
             let _ = thread.join();
-        }
-        if end.stats.dropped > 0 {
-            tracing::warn!("the writer lost events: {}", end.stats);
         }
         *report = Some(end);
         end
@@ -417,10 +340,6 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let timeout = match self.shared.process == std::process::id() {
-            true => self.shared.lock().options().close_timeout,
-            false => return,
-        };
-        let _ = self.close(timeout);
+        let _ = self.close(self.shared.options.close_timeout);
     }
 }

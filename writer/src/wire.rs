@@ -1,14 +1,17 @@
 //! The only SQL of the writer. No state is kept on the connection: one statement a batch, its types
 //! sent along, so it works through a pooler in transaction mode.
 
+use std::fmt::Display;
+use std::time::SystemTime;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use crate::Options;
 use crate::batch::{Answer, Batch, Verdict};
 use crate::error::Error;
 use crate::event::Prepared;
+use crate::{Event, Options};
 
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -28,30 +31,41 @@ pub(crate) const LOG_EVENTS_OF_TENANT: &str =
 pub(crate) const LOG_EVENT: &str =
     "SELECT eventlog.log_event($1, $2, $3::text::jsonb, $4, $5, $6, $7)";
 
-/// A batch as parameters. A column that no event has is one NULL: a thousand of them would cost the
-/// server as much as a thousand values.
+/// A batch as parameters, by column. A column that no event has is one NULL: a thousand of them
+/// would cost the server as much as a thousand values.
 pub(crate) struct Parameters<'b> {
     batch: &'b Batch,
-    tenant_ids: Option<&'b [Option<Uuid>]>,
-    actors: Option<&'b [Option<String>]>,
-    subjects: Option<&'b [Option<String>]>,
-    idempotency_keys: Option<&'b [Option<String>]>,
+    tenant_ids: Option<Vec<Option<Uuid>>>,
+    names: Vec<&'b str>,
+    data: Vec<&'b str>,
+    occurred_at: Option<Vec<Option<SystemTime>>>,
+    actors: Option<Vec<Option<&'b str>>>,
+    subjects: Option<Vec<Option<&'b str>>>,
+    idempotency_keys: Option<Vec<Option<&'b str>>>,
     producer: Uuid,
     tenant: Option<String>,
 }
 
-fn column<T>(values: &[Option<T>]) -> Option<&[Option<T>]> {
-    values.iter().any(Option::is_some).then_some(values)
+fn column<'b, T>(
+    events: &'b [Event],
+    value: impl Fn(&'b Event) -> Option<T>,
+) -> Option<Vec<Option<T>>> {
+    let is_used = events.iter().any(|event| value(event).is_some());
+    is_used.then(|| events.iter().map(value).collect())
 }
 
 impl<'b> Parameters<'b> {
     pub(crate) fn new(batch: &'b Batch, producer: Uuid, options: &Options) -> Self {
+        let events = &batch.events;
         Parameters {
             batch,
-            tenant_ids: column(&batch.tenant_ids),
-            actors: column(&batch.actors),
-            subjects: column(&batch.subjects),
-            idempotency_keys: column(&batch.idempotency_keys),
+            tenant_ids: column(events, |event| event.tenant_id),
+            names: events.iter().map(|event| event.name.as_str()).collect(),
+            data: events.iter().map(|event| event.data.as_str()).collect(),
+            occurred_at: column(events, |event| event.occurred_at),
+            actors: column(events, |event| event.actor.as_deref()),
+            subjects: column(events, |event| event.subject.as_deref()),
+            idempotency_keys: column(events, |event| event.idempotency_key.as_deref()),
             producer,
             tenant: options.tenant.map(|tenant| tenant.to_string()),
         }
@@ -65,9 +79,9 @@ impl<'b> Parameters<'b> {
         let batch = self.batch;
         let mut values: Vec<Parameter<'_>> = vec![
             (&self.tenant_ids, Type::UUID_ARRAY),
-            (&batch.names, Type::TEXT_ARRAY),
-            (&batch.data, Type::TEXT_ARRAY),
-            (&batch.occurred_at, Type::TIMESTAMPTZ_ARRAY),
+            (&self.names, Type::TEXT_ARRAY),
+            (&self.data, Type::TEXT_ARRAY),
+            (&self.occurred_at, Type::TIMESTAMPTZ_ARRAY),
             (&self.actors, Type::TEXT_ARRAY),
             (&self.subjects, Type::TEXT_ARRAY),
             (&self.idempotency_keys, Type::TEXT_ARRAY),
@@ -96,19 +110,30 @@ pub(crate) fn event_values(prepared: &Prepared) -> [Parameter<'_>; 7] {
     ]
 }
 
-/// What the server says of a batch.
-pub(crate) fn answer(row: &Row) -> Result<Answer, Error> {
+/// What the server says of a batch of so many events. An answer that makes no sense is not worth
+/// another try.
+pub(crate) fn answer(rows: &[Row], events: usize) -> Result<Answer, Error> {
+    let row = rows.first().ok_or_else(|| Error::protocol("log_events gave no row"))?;
+    let unread = |error: &dyn Display| Error::protocol(format!("log_events gave {error}"));
     let count = |column| -> Result<u64, Error> {
-        Ok(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0))
+        let count: i64 = row.try_get(column).map_err(|error| unread(&error))?;
+        u64::try_from(count).map_err(|error| unread(&error))
     };
-    let verdicts: Option<String> = row.try_get(4)?;
-    Ok(Answer {
+    let verdicts: Option<String> = row.try_get(4).map_err(|error| unread(&error))?;
+    let verdicts = verdicts.map(|json| read_verdicts(&json)).transpose();
+    let answer = Answer {
         written: count(0)?,
         duplicate: count(1)?,
         sampled: count(2)?,
         rejected: count(3)?,
-        verdicts: verdicts.map(|json| read_verdicts(&json)).transpose()?.unwrap_or_default(),
-    })
+        verdicts: verdicts.map_err(|error| unread(&error))?.unwrap_or_default(),
+    };
+    match answer.events() {
+        counted if counted > events as u64 => {
+            Err(unread(&format_args!("the counts of {counted} events for {events}")))
+        }
+        _ => Ok(answer),
+    }
 }
 
 /// One verdict as the log writes it: `{"position": 1, "id": 7}` and its like.
@@ -121,8 +146,8 @@ struct Written {
     is_sampled: bool,
 }
 
-fn read_verdicts(json: &str) -> Result<Vec<Verdict>, Error> {
-    let written: Vec<Written> = serde_json::from_str(json).map_err(Error::connection)?;
+fn read_verdicts(json: &str) -> Result<Vec<Verdict>, serde_json::Error> {
+    let written: Vec<Written> = serde_json::from_str(json)?;
     Ok(written
         .into_iter()
         .map(|verdict| match verdict {

@@ -1,11 +1,17 @@
 //! The gateway and the command line: the built program against real servers.
 
 mod door;
+mod files;
 mod gateway;
+#[rustfmt::skip]
+#[allow(clippy::all, dead_code, missing_docs, unreachable_pub)]
+mod golden;
 mod hostile;
 mod http;
 mod keys;
 mod outage;
 mod proof;
+mod reports;
 mod server;
 mod track;
+mod upkeep;

@@ -114,6 +114,6 @@ fn a_stop_while_the_database_is_away_says_what_was_lost() {
     }
     let (code, log) = gateway.stop();
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("3 events were not written"), "{log}");
+    assert!(log.contains("3 events were not acknowledged"), "{log}");
     cluster.start_again();
 }

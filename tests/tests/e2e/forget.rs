@@ -164,6 +164,8 @@ fn a_tenant_is_found_nowhere_afterwards_and_its_roles_log_no_more() {
     client
         .batch_execute(&format!(
             "INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}'), ('writer', '{TENANT_B}');
+             INSERT INTO eventlog.api_keys (id, tenant_id, kind, secret_hash) VALUES
+                ('aaaaaaaaaaaaaaaa', '{TENANT_A}', 'read', sha256('a')), ('bbbbbbbbbbbbbbbb', '{TENANT_B}', 'read', sha256('b'));
              SELECT eventlog.set_tenant('{TENANT_A}', events_per_minute => 1000);
              SELECT eventlog.set_tenant('{TENANT_B}', is_opted_out => true);
              SELECT eventlog.log_event('{TENANT_A}', 'ping', occurred_at => '2090-01-01', idempotency_key => 'a' || n) FROM generate_series(1, 5) n;

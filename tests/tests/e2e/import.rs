@@ -161,3 +161,26 @@ fn rows_without_an_id_are_quarantined_each_once() {
         .unwrap();
     assert_eq!(rows(&mut superuser, import), [["0", "1", "2"]]);
 }
+
+#[test]
+fn weights_are_kept_and_one_that_cannot_be_is_refused() {
+    let db = Db::new();
+    let mut superuser = db.superuser();
+    superuser
+        .batch_execute(&format!(
+            "SELECT eventlog.define_event('ping');
+             CREATE TABLE public.events AS
+             SELECT row_number() OVER () AS id, '{TENANT_A}'::uuid AS tenant_id, 'ping' AS name, '{{}}'::jsonb AS data,
+                    now() AS created_at, w AS weight
+               FROM unnest('{{NULL,1,2.5,1e30,0,0.5,-1,NaN,Infinity}}'::real[]) AS w"
+        ))
+        .unwrap();
+    assert_eq!(rows(&mut superuser, IMPORT), [["4", "5", "0"]]);
+    let kept = "SELECT array_agg(weight ORDER BY id) FROM eventlog.events";
+    assert_eq!(text(&mut superuser, kept), "{NULL,1,2.5,1e+30}");
+    let refused = "SELECT DISTINCT sqlstate, reason, weight FROM eventlog.rejected_events";
+    assert_eq!(
+        rows(&mut superuser, refused),
+        [["22023", "weight must be finite, and at least 1", "∅"]]
+    );
+}

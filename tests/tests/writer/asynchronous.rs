@@ -112,7 +112,7 @@ fn close_ends_in_its_time_when_the_server_hangs() {
         let began = Instant::now();
         let report = writer.close(Duration::from_millis(200)).await;
         assert!(began.elapsed() < LONG / 2);
-        assert_eq!((report.stats.dropped, report.unconfirmed), (25, 10), "{report:?}");
+        assert_eq!((report.stats.dropped, report.unconfirmed), (25, 0), "{report:?}");
     };
     on_each(test, |stored| assert!(stored.is_empty()));
 }

@@ -9,7 +9,7 @@ use eventlog_tests::{Cluster, rows, scaled, text};
 use eventlog_writer::sync::Writer;
 use eventlog_writer::{Event, Options, WhenFull};
 
-use crate::common::{LONG, numbered, numbers, options, own_cluster, tenant};
+use crate::common::{LONG, numbered, numbers, options, own_cluster};
 
 /// Submits 1,000 events a second until it is told to stop; how many.
 fn steadily(writer: &Writer, has_ended: &AtomicBool, submitted: &AtomicU64) {
@@ -102,46 +102,6 @@ fn wait_until_up(cluster: &Cluster) {
         thread::sleep(Duration::from_millis(20));
     }
     panic!("the server did not come back");
-}
-
-#[test]
-fn a_full_queue_drops_as_it_is_told_and_says_how_many_once_the_path_is_open_again() {
-    for when_full in [WhenFull::DropNewest, WhenFull::DropOldest] {
-        let cluster = own_cluster();
-        cluster
-            .connect("app", "log_owner")
-            .batch_execute("SELECT eventlog.define_event('writer_events_lost', required_keys => '{count,from,until}')")
-            .unwrap();
-        cluster.stop();
-        let options = options().queue(100, 1 << 20).batch_events(10).when_full(when_full);
-        let writer = Writer::connect(cluster.config("app", "service"), options);
-        let mut taken = 0;
-        for n in 1..=1_000 {
-            taken += u64::from(writer.log(numbered(n)));
-        }
-        let stats = writer.stats();
-        assert_eq!((stats.submitted, stats.dropped, stats.pending), (1_000, 900, 100), "{stats}");
-        cluster.start_again();
-        assert!(writer.flush(LONG));
-        let stats = writer.close(LONG).stats;
-        assert_eq!((stats.written, stats.dropped), (101, 900), "{stats}");
-        let mut client = cluster.connect("app", "postgres");
-        let stored = numbers(&mut client);
-        match when_full {
-            WhenFull::DropNewest => {
-                assert_eq!((taken, stored), (100, (1..=100).collect()));
-            }
-            _ => {
-                // The batch under way, if one was begun, is older than what followed.
-                assert_eq!(taken, 1_000);
-                assert_eq!(stored.len(), 100);
-                assert!(stored.ends_with(&(911..=1_000).collect::<Vec<u64>>()), "{stored:?}");
-            }
-        }
-        let lost = "SELECT tenant_id, data ->> 'count', (data ->> 'from')::numeric <= (data ->> 'until')::numeric
-                      FROM eventlog.events WHERE name = 'writer_events_lost'";
-        assert_eq!(rows(&mut client, lost), [[tenant().to_string(), "900".into(), "t".into()]]);
-    }
 }
 
 #[test]

@@ -3,8 +3,12 @@
 mod asynchronous;
 mod chaos;
 mod common;
+mod doubt;
 mod ends;
 mod examples;
+mod forks;
+mod losses;
 mod pooler;
+mod proxy;
 mod sync;
 mod tls;

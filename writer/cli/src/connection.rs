@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult, Timeouts};
 use eventlog_writer::asynchronous;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Config, Transaction};
 
 use crate::output::{Failure, with_sources};
 
@@ -16,7 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Args)]
 pub(crate) struct Server {
     /// Connection string or URL, instead of PGHOST and its like
-    #[arg(long, global = true, env = "EVENTLOG_DSN", hide_env_values = true)]
+    #[arg(
+        long,
+        visible_alias = "url",
+        global = true,
+        env = "EVENTLOG_DSN",
+        hide_env_values = true
+    )]
     dsn: Option<String>,
 }
 
@@ -44,6 +51,39 @@ impl Server {
                 .hint("set PGHOST, PGPORT, PGUSER and PGDATABASE, or --dsn")
         })
     }
+}
+
+/// A transaction as the owner of a table of the log: triggers on it are the owner's, and must not
+/// run as the superuser who may be calling.
+pub(crate) async fn as_owner<'a>(
+    client: &'a mut Client,
+    table: &str,
+) -> Result<Transaction<'a>, Failure> {
+    let transaction = client.transaction().await?;
+    let owner = transaction
+        .query_typed(
+            "SELECT pg_catalog.pg_get_userbyid(relowner)::pg_catalog.text
+               FROM pg_catalog.pg_class
+              WHERE oid OPERATOR(pg_catalog.=)
+                    pg_catalog.to_regclass(pg_catalog.concat('eventlog.', $1))",
+            &[(&table, Type::TEXT)],
+        )
+        .await?;
+    let Some(owner) = owner.first() else {
+        return Err(Failure::new(format!("there is no table eventlog.{table} in this database"))
+            .hint(
+                "SELECT eventlog.create_log(); or, in a log of an older version, \
+                 SELECT eventlog.migrate_log();",
+            ));
+    };
+    let owner: String = owner.get(0);
+    let config = "SELECT pg_catalog.set_config('role', $1, true),
+                         pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+    transaction.query_typed(config, &[(&owner, Type::TEXT)]).await.map_err(|error| {
+        let hint = format!("connect as {owner}, or as a member of it");
+        Failure::from(error).hint(hint)
+    })?;
+    Ok(transaction)
 }
 
 /// Makes the connections of a [`Pool`].

@@ -29,6 +29,20 @@ struct Arguments {
 enum Command {
     /// Take events and questions over HTTP
     Serve(serve::Arguments),
+    /// Answer a question: counts, actors, subjects, funnels, errors
+    Report(command::report::Arguments),
+    /// Show the newest events, and those that come
+    Tail(command::tail::Arguments),
+    /// Write events into a file: CSV, NDJSON or JSON
+    Export(command::export::Arguments),
+    /// Read events from a file into the log
+    Import(command::import::Arguments),
+    /// Look the log over, and tell what mends it
+    Doctor(command::doctor::Arguments),
+    /// Check an event plan and sample payloads, for CI
+    Lint(command::lint::Arguments),
+    /// Print Rust for the taxonomy
+    Codegen(command::codegen::Arguments),
     /// Make, list and revoke the keys of the gateway
     Key(command::key::Arguments),
     /// Print a script that completes this command in a shell
@@ -40,6 +54,13 @@ fn main() -> ExitCode {
     let server = &arguments.server;
     let done = match arguments.command {
         Command::Serve(arguments) => in_runtime(serve::run(server, arguments)),
+        Command::Report(arguments) => in_runtime(command::report::run(server, arguments)),
+        Command::Tail(arguments) => in_runtime(command::tail::run(server, arguments)),
+        Command::Export(arguments) => in_runtime(command::export::run(server, arguments)),
+        Command::Import(arguments) => in_runtime(command::import::run(server, arguments)),
+        Command::Doctor(arguments) => in_runtime(command::doctor::run(server, arguments)),
+        Command::Lint(arguments) => in_runtime(command::lint::run(server, arguments)),
+        Command::Codegen(arguments) => in_runtime(command::codegen::run(server, arguments)),
         Command::Key(arguments) => in_runtime(command::key::run(server, arguments)),
         Command::Completions(arguments) => command::completions::run(&arguments),
     };

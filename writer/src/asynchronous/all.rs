@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
-use super::{Shared, Waiter, Writer, tell};
+use super::{Tasks, Waiter, Writer};
 use crate::engine::Submitted;
+use crate::shared::{Shared, tell};
 use crate::{Error, Event};
 
 impl Writer {
@@ -42,8 +43,6 @@ impl Writer {
                     all_told.push(told);
                     Some(waiter)
                 })?;
-                shared.lock().hurry();
-                shared.news.notify_one();
             }
         }
         Ok(async move {
@@ -58,28 +57,32 @@ impl Writer {
     }
 }
 
-impl Shared {
+impl Shared<Tasks> {
     /// Puts all of the events into the queue, or none.
     fn submit_all(
         &self,
-        events: Vec<Event>,
+        mut events: Vec<Event>,
         mut waiter: impl FnMut(&Event) -> Option<Waiter>,
     ) -> Result<(), Vec<Event>> {
-        let mut engine = self.lock();
-        let most = engine.options().max_payload;
-        let bytes = events.iter().map(Event::size).sum();
-        let are_sound =
-            events.iter().all(|event| event.fault.is_none() && event.data.len() <= most);
-        if engine.is_closing() || !are_sound || !engine.has_room(events.len(), bytes) {
+        let most = self.options.max_payload;
+        let is_sound = |event: &Event| event.fault.is_none() && event.data.len() <= most;
+        if !self.is_own_process() || !events.iter().all(is_sound) {
             return Err(events);
         }
-        let (now, wall) = (self.now(), SystemTime::now());
-        let mut wakes = false;
+        let bytes = events.iter().map(Event::size).sum();
+        let wall = SystemTime::now();
+        let mut admissions = Vec::with_capacity(events.len());
+        admissions.extend(events.iter_mut().map(|event| event.admit(&self.options, wall)));
+        let mut engine = self.lock();
+        if !engine.may_take_all(events.len(), bytes) {
+            return Err(events);
+        }
+        let mut wakes_sender = false;
         let mut told = Vec::new();
-        for event in events {
+        for (event, admission) in events.into_iter().zip(admissions) {
             let waiter = waiter(&event);
-            match engine.submit(event, waiter, now, wall) {
-                Submitted::Queued { is_news } => wakes |= is_news,
+            match engine.submit(event, admission, waiter, || self.now(), wall) {
+                Submitted::Queued { wakes } => wakes_sender |= wakes,
                 Submitted::LeftOut(waiter) => told.extend(waiter.map(|waiter| (waiter, Ok(None)))),
                 // What would be refused was looked for above, under the same lock.
                 Submitted::Refused(error, waiter) => {
@@ -89,10 +92,10 @@ impl Shared {
             }
         }
         drop(engine);
-        if wakes {
-            self.news.notify_one();
+        if wakes_sender {
+            self.signals.news.notify_one();
         }
-        tell(told);
+        tell::<Tasks>(told);
         Ok(())
     }
 }

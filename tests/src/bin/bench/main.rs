@@ -10,6 +10,7 @@ mod batch_memory;
 mod batches;
 mod contender;
 mod flood;
+mod gateway;
 mod memory;
 mod months;
 mod rules;
@@ -61,6 +62,7 @@ const SUBJECTS: &[Subject] = &[
     ("batches", batches::run),
     ("rules", rules::run),
     ("flood", flood::run),
+    ("gateway", gateway::run),
     ("writer", writer::run),
     ("months", months::run),
     ("memory", memory::run),

@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 use crate::api_key::{ApiKey, Kind};
-use crate::connection::Server;
+use crate::connection::{Server, as_owner};
 use crate::output::{Failure, print, print_json, print_table};
 
 #[derive(Args)]
@@ -60,41 +60,13 @@ struct Create {
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
     let mut client = server.connect().await?;
-    let transaction = as_owner(&mut client).await?;
+    let transaction = as_owner(&mut client, "api_keys").await?;
     match arguments.action {
         Action::Create(new) => create(&transaction, new, arguments.json).await?,
         Action::List { tenant } => list(&transaction, tenant, arguments.json).await?,
         Action::Revoke { id } => revoke(&transaction, &id, arguments.json).await?,
     }
     Ok(transaction.commit().await?)
-}
-
-/// A transaction as the log's owner: triggers on the table are the owner's, and must not run as the
-/// superuser who may be calling.
-async fn as_owner(client: &mut Client) -> Result<Transaction<'_>, Failure> {
-    let transaction = client.transaction().await?;
-    let owner = transaction
-        .query_typed(
-            "SELECT pg_catalog.pg_get_userbyid(relowner)::pg_catalog.text
-               FROM pg_catalog.pg_class
-              WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.api_keys')",
-            &[],
-        )
-        .await?;
-    let Some(owner) = owner.first() else {
-        return Err(Failure::new("there is no table eventlog.api_keys in this database").hint(
-            "SELECT eventlog.create_log(); or, in a log of an older version, \
-             SELECT eventlog.migrate_log();",
-        ));
-    };
-    let owner: String = owner.get(0);
-    let config = "SELECT pg_catalog.set_config('role', $1, true),
-                         pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
-    transaction.query_typed(config, &[(&owner, Type::TEXT)]).await.map_err(|error| {
-        let hint = format!("connect as {owner}, or as a member of it");
-        Failure::from(error).hint(hint)
-    })?;
-    Ok(transaction)
 }
 
 async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Result<(), Failure> {

@@ -1,4 +1,13 @@
-//! The subcommands, a file each.
+//! The subcommands, a file or a folder each, and what several of them share.
 
+pub(crate) mod codegen;
 pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod export;
+mod filter;
+pub(crate) mod import;
 pub(crate) mod key;
+pub(crate) mod lint;
+mod progress;
+pub(crate) mod report;
+pub(crate) mod tail;

@@ -70,6 +70,7 @@ impl Metrics {
                 ("sampled", stats.sampled, counted.sampled),
                 ("rejected", stats.rejected, counted.rejected),
                 ("dropped", stats.dropped, counted.dropped),
+                ("unconfirmed", stats.unconfirmed, counted.unconfirmed),
             ] {
                 self.events.with_label_values(&[outcome]).inc_by(now.saturating_sub(before));
             }

@@ -153,8 +153,9 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     match report.is_complete() {
         true => Ok(()),
         false => Err(Failure::new(format!(
-            "{} events were not written, {} of them may have been",
-            report.stats.dropped, report.unconfirmed
+            "{} events were not acknowledged, {} of them may have been written",
+            report.stats.dropped + report.unconfirmed,
+            report.unconfirmed
         ))),
     }
 }

@@ -1,0 +1,264 @@
+//! `eventlog doctor`, `lint` and `codegen`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use eventlog_tests::{Db, TENANT_A, db, rows, text};
+use serde_json::{Value, json};
+
+use crate::files::Folder;
+use crate::golden;
+use crate::server::{eventlog, failed, printed};
+
+fn run(db: &Db, role: &str, arguments: &[&str]) -> Command {
+    let mut command = eventlog(db::shared(), &db.name, role);
+    command.args(arguments);
+    command
+}
+
+/// What the doctor found, and its exit code.
+fn findings(db: &Db, role: &str) -> (Vec<Value>, Option<i32>) {
+    let output = run(db, role, &["doctor", "--json"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let findings = serde_json::from_slice(&output.stdout);
+    (findings.unwrap_or_else(|error| panic!("{error}: {said}")), output.status.code())
+}
+
+fn wrong(findings: &[Value]) -> Vec<String> {
+    let wrong = findings.iter().filter(|finding| finding["state"] == "wrong");
+    wrong.map(|finding| finding["mend"].as_str().expect("a command").to_owned()).collect()
+}
+
+#[test]
+fn the_doctor_finds_what_was_broken_and_its_commands_mend_it() {
+    let db = Db::new();
+    let mut superuser = db.superuser();
+    let (well, code) = findings(&db, "postgres");
+    assert_eq!((wrong(&well), code), (Vec::new(), Some(0)));
+    assert!(well.iter().all(|finding| finding["state"] != "unknown"), "{well:?}");
+    superuser
+        .batch_execute(
+            "ALTER TABLE eventlog.events DISABLE ROW LEVEL SECURITY;
+             GRANT SELECT ON eventlog.events TO PUBLIC;
+             GRANT DELETE ON eventlog.rejected_events TO \"reader\";
+             DROP POLICY events_guard ON eventlog.events;
+             DROP TRIGGER events_append_only ON eventlog.events;
+             ALTER TABLE eventlog.event_types DISABLE TRIGGER registry_changed;
+             ALTER TABLE eventlog.producers OWNER TO postgres;
+             CREATE TABLE eventlog.stray ();
+             ALTER TABLE eventlog.stray OWNER TO log_owner",
+        )
+        .unwrap();
+    let (ill, code) = findings(&db, "postgres");
+    let commands = wrong(&ill);
+    assert_eq!(code, Some(1));
+    assert_eq!(commands.len(), 8, "{ill:?}");
+    let table = run(&db, "postgres", &["doctor"]).output().unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(commands.iter().all(|command| table.contains(command)), "{table}");
+    for command in &commands {
+        superuser.batch_execute(command).unwrap_or_else(|error| panic!("{command}: {error:?}"));
+    }
+    // create_log() does not switch on what somebody switched off.
+    superuser
+        .batch_execute("ALTER TABLE eventlog.event_types ENABLE ALWAYS TRIGGER registry_changed")
+        .unwrap();
+    let (well, code) = findings(&db, "postgres");
+    assert_eq!((wrong(&well), code), (Vec::new(), Some(0)), "{well:?}");
+}
+
+#[test]
+fn the_doctor_tells_what_is_missing_and_what_it_may_not_see() {
+    let empty = Db::empty();
+    assert_eq!(wrong(&findings(&empty, "postgres").0), ["CREATE EXTENSION eventlog;"]);
+    empty.superuser().batch_execute("CREATE EXTENSION eventlog").unwrap();
+    assert_eq!(
+        wrong(&findings(&empty, "postgres").0),
+        ["SELECT eventlog.create_log(owner => 'ROLE');"]
+    );
+    let sql = "SELECT eventlog.create_log(); CREATE TABLE public.setting (); ALTER TABLE eventlog.events SET (fillfactor = 100)";
+    let _ = empty.superuser().batch_execute(sql);
+    empty.superuser().batch_execute("SELECT eventlog.create_log()").unwrap();
+    let (found, code) = findings(&empty, "postgres");
+    let owner = found.iter().find(|finding| finding["check"] == "owner").unwrap();
+    assert_eq!((owner["state"].as_str(), code), (Some("wrong"), Some(1)), "{found:?}");
+
+    let db = Db::new();
+    for role in ["log_owner", "reader", "service"] {
+        let (found, code) = findings(&db, role);
+        assert_eq!((wrong(&found), code), (Vec::new(), Some(0)), "{role}: {found:?}");
+    }
+    let (found, _) = findings(&db, "reader");
+    let unseen = found.iter().filter(|finding| finding["state"] == "unknown");
+    assert!(unseen.clone().any(|finding| finding["check"] == "maintenance"), "{found:?}");
+    let mut nowhere = run(&db, "postgres", &["doctor"]);
+    assert!(failed(nowhere.env("PGPORT", "1"), 1).contains("no connection"));
+}
+
+#[test]
+fn lint_checks_a_plan_and_samples_and_changes_nothing() {
+    let db = Db::new();
+    let mut owner = db.connect("log_owner");
+    let before = text(&mut owner, "SELECT eventlog.taxonomy_export()");
+    let folder = Folder::new("lint");
+    let plan = json!({ "eventlog_plan": 1, "events": {
+        "order_placed": { "required_keys": ["total"], "allow_other_keys": false, "max_bytes": 100 },
+        "order_lost": {},
+    }});
+    let plan = folder.write("plan.json", plan.to_string().as_bytes());
+    let good = folder.write(
+        "good.ndjson",
+        b"{\"name\": \"order_placed\", \"data\": {\"total\": 1e400}}\n\n{\"name\": \"order_placed\", \"data\": {}, \"refused\": \"23514\"}\n{\"name\": \"tool_used\", \"refused\": \"42704\"}",
+    );
+    let of = |path: &Path| path.to_str().unwrap().to_owned();
+    let lint = |role: &str, arguments: &[&Path]| {
+        let mut command = run(&db, role, &["lint"]);
+        command.args(arguments);
+        command
+    };
+    for role in ["log_owner", "postgres"] {
+        assert_eq!(printed(&mut lint(role, &[&plan, &good])), "2 names, 3 samples, 0 faults\n");
+    }
+    let bad = folder.write(
+        "bad.json",
+        b"{\"name\": \"order_placed\", \"data\": {\"SECRET\": 1}} {\"name\": \"order_placed\", \"data\": {\"total\": \"\\u0000\"}}
+          {\"name\": \"order_lost\", \"refused\": \"23514\"} {\"name\": \"order_placed\", \"refused\": \"54000\"} {\"nam\": 1}",
+    );
+    let output = lint("log_owner", &[&plan, &good, &bad]).arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let faults = found["faults"].as_array().unwrap();
+    let told: Vec<_> =
+        faults.iter().map(|fault| (fault["sample"].as_u64(), fault["sqlstate"].as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (Some(1), Some("23514")),
+            (Some(2), Some("22P05")),
+            (Some(3), None),
+            (Some(4), Some("23514")),
+            (Some(5), None)
+        ],
+        "{faults:?}"
+    );
+    let output = lint("log_owner", &[&plan, &good]).arg("--all-names").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("order_lost: no sample"), "{said}");
+
+    let wrong = folder
+        .write("wrong.json", br#"{"eventlog_plan": 1, "events": {"order": {"max_byte": 1}}}"#);
+    let output = lint("log_owner", &[&wrong, &good]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.code() == Some(1) && said.contains("unknown rule \"max_byte\""),
+        "{said}"
+    );
+    assert_eq!(text(&mut owner, "SELECT eventlog.taxonomy_export()"), before);
+    assert_eq!(rows(&mut owner, "SELECT FROM eventlog.rejected_events"), Vec::<Vec<String>>::new());
+    assert!(failed(&mut lint("reader", &[&plan]), 1).contains("log's owner"));
+    assert!(
+        failed(&mut lint("log_owner", &[Path::new("nowhere.json")]), 1).contains("nowhere.json")
+    );
+    assert!(failed(&mut run(&db, "log_owner", &["lint"]), 2).contains("TAXONOMY"));
+
+    // Where there is nothing, all of it is made for the time of it.
+    let empty = Db::empty();
+    let said = printed(&mut run(&empty, "postgres", &["lint", &of(&plan), &of(&good)]));
+    assert_eq!(said, "2 names, 3 samples, 0 faults\n");
+    let left = "SELECT count(*) FROM pg_namespace WHERE nspname = 'eventlog'";
+    assert_eq!(text(&mut empty.superuser(), left), "0");
+}
+
+/// The starter taxonomy, and names that make trouble.
+fn taxonomy() -> Db {
+    let db = Db::new();
+    db.connect("log_owner")
+        .batch_execute(
+            r#"SELECT eventlog.define_event('app.page.viewed', description => E'A page.\n*/ pub fn x() {}', required_keys => '{type,Type,self,path}',
+                      optional_keys => '{"",2nd,"a-b","\"]","größe",other}', path_keys => '{path}', allow_other_keys => true);
+               SELECT eventlog.define_event('app_page_viewed', required_keys => '{level,is_on,n,x}',
+                      allowed_values => '{"level": ["low", "Low", "", "high/er"], "is_on": [true, false], "n": [1, 2], "x": [0.5, "a"]}', allow_other_keys => false);
+               SELECT eventlog.define_event('event', required_keys => '{}');
+               SELECT eventlog.define_event('old_name');
+               UPDATE eventlog.event_types SET status = 'deprecated', successor = 'event' WHERE name = 'old_name';
+               SELECT eventlog.define_event('gone_name');
+               SELECT eventlog.retire_event('gone_name');
+               SELECT eventlog.define_event('wild.*')"#,
+        )
+        .unwrap();
+    db
+}
+
+/// `golden.rs` is compiled with these tests. Where the code is to change: `EVENTLOG_GOLDEN=1`.
+#[test]
+fn codegen_writes_what_compiles_and_what_the_log_takes() {
+    let db = taxonomy();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/golden.rs");
+    let golden_path = golden.to_str().unwrap();
+    if std::env::var_os("EVENTLOG_GOLDEN").is_some() {
+        printed(&mut run(&db, "log_owner", &["codegen", "--output", golden_path]));
+    }
+    printed(&mut run(&db, "reader", &["codegen", "--check", "--output", golden_path]));
+    let code = printed(&mut run(&db, "log_owner", &["codegen"]));
+    assert_eq!(code, fs::read_to_string(&golden).unwrap());
+    assert!(!code.contains("gone_name") && !code.contains("wild"));
+
+    let mut client = db.connect("log_owner");
+    let mut skill = golden::SkillExecuted::new("canvas", true, 12.5);
+    skill.error_type = None;
+    skill.other.insert("extra".to_owned(), json!([1]));
+    let message = golden::MessageSent::new("c1", golden::MessageSentRole::Assistant);
+    let page = golden::AppPageViewed::new(json!(1), json!(2), json!(3), "/home/ada/x");
+    let level = golden::AppPageViewed2::new(golden::AppPageViewed2Level::Low2, true, 2, json!(0.5));
+    #[allow(deprecated)]
+    let old = golden::OldName::new();
+    for event in [
+        skill.event(),
+        message.event(),
+        page.event(),
+        level.event(),
+        golden::Event2::new().event(),
+        old.event(),
+    ] {
+        let sql = "SELECT concat_ws(' ', v.sqlstate, v.message, v.detail) FROM eventlog.validate_event($1, $2::text::jsonb) v";
+        let said: String =
+            client.query_one(sql, &[&event.name().as_str(), &event.payload()]).unwrap().get(0);
+        assert_eq!(said, "", "{}", event.payload());
+    }
+    assert_eq!(message.event().payload(), r#"{"conversationId":"c1","role":"assistant"}"#);
+    assert!(level.event().payload().contains(r#""level":"Low""#));
+
+    // From events that are there, types are learned; of one kind each, or none.
+    for n in 0..10 {
+        text(
+            &mut client,
+            &format!(
+                "SELECT eventlog.log_event('{TENANT_A}', 'tool_used', '{{\"toolName\": \"t\", \"source\": \"hook\", \"skillId\": {}}}')",
+                if n == 5 { "1.5".to_owned() } else { n.to_string() }
+            ),
+        );
+    }
+    let learned =
+        printed(&mut run(&db, "log_owner", &["codegen", "--learn", "--names", "tool_used"]));
+    assert!(
+        learned.contains("pub source: Option<String>,")
+            && learned.contains("pub skill_id: Option<f64>,"),
+        "{learned}"
+    );
+    let folder = Folder::new("codegen");
+    let other = folder.write("events.rs", b"old");
+    let said = failed(
+        &mut run(&db, "log_owner", &["codegen", "--check", "-o", other.to_str().unwrap()]),
+        1,
+    );
+    assert!(said.contains("is not what the taxonomy says"), "{said}");
+    assert!(
+        failed(&mut run(&db, "log_owner", &["codegen", "--names", "gone_name"]), 1)
+            .contains("gone_name")
+    );
+    assert!(failed(&mut run(&db, "outsider", &["codegen"]), 1).contains("permission denied"));
+    let types: Value =
+        serde_json::from_str(&printed(&mut run(&db, "log_owner", &["codegen", "--json"]))).unwrap();
+    assert!(types.as_array().unwrap().iter().any(|t| t["name"] == "app.page.viewed"));
+}

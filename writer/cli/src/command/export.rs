@@ -1,0 +1,197 @@
+//! `eventlog export`: events into a file, as they come from the server.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use clap::Args;
+use futures_util::TryStreamExt;
+use tokio_postgres::Transaction;
+use tokio_postgres::types::Type;
+
+use super::filter::{Filter, Format, is_standard};
+use super::progress::Progress;
+use crate::connection::Server;
+use crate::output::Failure;
+
+const HELP: &str = "\
+Writes the events that the role may read, in the order of their ids, with all their \
+columns. An owner or a service exports all tenants, or the one of --tenant. The file \
+appears when it is complete. `eventlog import` reads it back.";
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// The file; - is standard output
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// How the file is written; by default what its name says, and NDJSON to standard output
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// What COPY gives, with each value quoted by the server. Rows of JSON have no control characters, so
+/// that CSV with such a quote and such a delimiter gives them as they are.
+const STATEMENT: &str = r#"
+    WITH filter AS (
+        SELECT concat_ws(' AND ', 'true',
+                   'e.created_at >= ' || quote_literal($1::timestamptz),
+                   'e.created_at < ' || quote_literal($2::timestamptz),
+                   'e.name = ANY (' || quote_literal($3::text[]) || ')',
+                   'e.tenant_id = ' || quote_literal($4)) AS condition
+    )
+    SELECT format('SELECT count(*) FROM eventlog.events e WHERE %s', condition),
+           format(CASE WHEN $5 THEN
+               'COPY (SELECT %s FROM eventlog.events e WHERE %s ORDER BY e.id) TO STDOUT (FORMAT csv, HEADER)'
+           ELSE
+               'COPY (SELECT row_to_json(r) FROM (SELECT %s FROM eventlog.events e WHERE %s ORDER BY e.id) r)
+                  TO STDOUT (FORMAT csv, QUOTE E''\x01'', DELIMITER E''\x02'')'
+           END, 'e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.occurred_at, e.created_at, e.weight', condition)
+      FROM filter"#;
+
+pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
+    let asked = arguments.format.or(arguments.json.then_some(Format::Json));
+    let format = Format::of(asked, &arguments.file)?;
+    let filter = &arguments.filter;
+    let mut client = server.connect().await?;
+    let transaction = filter.tenant.begin(&mut client).await?;
+    // Times that mean the same wherever they are read, and numbers to the last digit.
+    let settings = "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1;
+                    SET LOCAL statement_timeout = 0";
+    transaction.batch_execute(settings).await?;
+    let rows = transaction
+        .query_typed(
+            STATEMENT,
+            &[
+                (&filter.since, Type::TEXT),
+                (&filter.until, Type::TEXT),
+                (&filter.names(), Type::TEXT_ARRAY),
+                (&filter.tenant.tenant.map(|tenant| tenant.to_string()), Type::TEXT),
+                (&(format == Format::Csv), Type::BOOL),
+            ],
+        )
+        .await?;
+    let row = rows.first().ok_or_else(|| Failure::new("the server made no statement"))?;
+    let (count, copy): (String, String) = (row.get(0), row.get(1));
+
+    let progress = Progress::new("events");
+    if progress.is_shown() {
+        let rows = transaction.query_typed(&count, &[]).await;
+        let rows = rows.map_err(|error| filter.tenant.explain(error))?;
+        progress.expect(rows.first().map_or(0, |row| row.get::<_, i64>(0)).unsigned_abs());
+    }
+    let mut target = Target::open(&arguments.file)?;
+    let written = tokio::select! {
+        written = write(&transaction, &copy, format, &arguments, &mut target, &progress) => written,
+        // So that the half of a file goes.
+        _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted")),
+    };
+    progress.end();
+    let written = written?;
+    target.complete()?;
+    if !is_standard(&arguments.file) {
+        eprintln!("eventlog: {written} events in {}", arguments.file.display());
+    }
+    Ok(())
+}
+
+async fn write(
+    transaction: &Transaction<'_>,
+    copy: &str,
+    format: Format,
+    arguments: &Arguments,
+    target: &mut Target,
+    progress: &Progress,
+) -> Result<u64, Failure> {
+    let explain = |error| arguments.filter.tenant.explain(error);
+    let rows = transaction.copy_out(copy).await.map_err(explain)?;
+    let mut rows = std::pin::pin!(rows);
+    // Each message is one row, and the first of CSV the header.
+    let mut written = 0;
+    let mut header = u64::from(format == Format::Csv);
+    if format == Format::Json {
+        target.write(b"[")?;
+    }
+    while let Some(row) = rows.try_next().await.map_err(explain)? {
+        let row: Bytes = row;
+        if format == Format::Json {
+            target.write(if written == 0 { b"\n" } else { b",\n" })?;
+            target.write(row.strip_suffix(b"\n").unwrap_or(&row))?;
+        } else {
+            target.write(&row)?;
+        }
+        if header > 0 {
+            header -= 1;
+            continue;
+        }
+        written += 1;
+        progress.advance(1);
+    }
+    if format == Format::Json {
+        target.write(if written == 0 { b"]\n" } else { b"\n]\n" })?;
+    }
+    Ok(written)
+}
+
+/// Where it is written. A file gets its name when it is complete: half of one is never mistaken for
+/// the whole.
+struct Target {
+    writer: Box<dyn Write>,
+    /// The name that it has meanwhile, and the one that it gets.
+    renamed: Option<(PathBuf, PathBuf)>,
+}
+
+impl Target {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        const BUFFER: usize = 1 << 16;
+        if is_standard(path) {
+            let writer = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+            return Ok(Target { writer: Box::new(writer), renamed: None });
+        }
+        let cannot =
+            |error: io::Error| Failure::new(format!("cannot write {}: {error}", path.display()));
+        // A pipe or a device stays what it is.
+        let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file());
+        let part = match path.file_name() {
+            Some(name) if !is_special => {
+                let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+                Some(path.with_file_name(name))
+            }
+            _ => None,
+        };
+        let file = match &part {
+            Some(part) => File::create_new(part),
+            None => File::create(path),
+        };
+        let writer = BufWriter::with_capacity(BUFFER, file.map_err(cannot)?);
+        let renamed = part.map(|part| (part, path.to_owned()));
+        Ok(Target { writer: Box::new(writer), renamed })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(self.writer.write_all(bytes)?)
+    }
+
+    fn complete(mut self) -> Result<(), Failure> {
+        self.writer.flush()?;
+        if let Some((part, path)) = &self.renamed {
+            fs::rename(part, path)?;
+            self.renamed = None;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some((part, _)) = &self.renamed {
+            let _ = fs::remove_file(part);
+        }
+    }
+}

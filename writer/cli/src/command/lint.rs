@@ -1,0 +1,279 @@
+//! `eventlog lint`: an event plan, and payloads that it should take, for CI.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error, Transaction};
+
+use super::filter::is_standard;
+use crate::connection::Server;
+use crate::output::{Colours, Failure, Style, print, print_json, printable};
+
+const HELP: &str = "\
+Checks an event plan, as SELECT eventlog.taxonomy_export() writes it, and samples of \
+payloads against it, by the rules of the server: in a transaction that is rolled back, \
+and changes nothing. Any server with the extension will do; where the database has no \
+log, one is made for the time of it. That takes the log's owner, or a superuser. Exit \
+code 1 where something is wrong.\n\n\
+A file of samples has JSON objects, in lines or one after the other: {\"name\": \
+\"tool_used\", \"data\": {\"toolName\": \"search\"}}; one that must be refused names the \
+SQLSTATE: {\"name\": \"tool_used\", \"data\": {}, \"refused\": \"23514\"}.";
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// The event plan; - is standard input
+    taxonomy: PathBuf,
+    /// Files of samples
+    samples: Vec<PathBuf>,
+    /// Fail where a name of the plan has no sample
+    #[arg(long)]
+    all_names: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A payload that is to be checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sample {
+    name: String,
+    data: Option<Box<RawValue>>,
+    refused: Option<String>,
+}
+
+/// Something that is wrong.
+#[derive(Serialize)]
+struct Fault {
+    file: String,
+    /// Of the file's samples, counted from 1.
+    sample: Option<usize>,
+    name: Option<String>,
+    sqlstate: Option<String>,
+    message: String,
+}
+
+pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
+    let plan = read(&arguments.taxonomy)?;
+    let mut samples = Vec::new();
+    for file in &arguments.samples {
+        samples.push((file.display().to_string(), read(file)?));
+    }
+    let mut client = server.connect().await?;
+    let mut transaction = begin(&mut client).await?;
+    let mut faults = Vec::new();
+    let mut names = Names::default();
+    check_plan(&mut transaction, &arguments, &plan, &mut faults, &mut names).await?;
+    let mut checked = 0;
+    // By a plan that is refused, every sample would be wrong.
+    if faults.is_empty() {
+        for (file, text) in &samples {
+            checked += check_samples(&mut transaction, file, text, &mut faults, &mut names).await?;
+        }
+        if arguments.all_names {
+            faults.extend(names.0.iter().filter(|(_, is_sampled)| !**is_sampled).map(
+                |(name, _)| Fault {
+                    file: arguments.taxonomy.display().to_string(),
+                    sample: None,
+                    name: Some(name.clone()),
+                    sqlstate: None,
+                    message: "no sample has this name".to_owned(),
+                },
+            ));
+        }
+    }
+    transaction.rollback().await?;
+    report(&arguments, names.0.len(), checked, &faults)
+}
+
+fn report(
+    arguments: &Arguments,
+    names: usize,
+    samples: usize,
+    faults: &[Fault],
+) -> Result<(), Failure> {
+    if arguments.json {
+        print_json(&serde_json::json!({ "names": names, "samples": samples, "faults": faults }))?;
+    } else {
+        let colours = Colours::of_stdout();
+        for fault in faults {
+            let place = match fault.sample {
+                Some(sample) => format!("{}, sample {sample}", fault.file),
+                None => fault.file.clone(),
+            };
+            let name = fault.name.iter().map(|name| format!(": {name}")).collect::<String>();
+            let code = fault.sqlstate.iter().map(|code| format!(" (SQLSTATE {code})"));
+            let text = format!("{place}{name}: {}{}", fault.message, code.collect::<String>());
+            print(&colours.paint(Style::Bad, &printable(&text)))?;
+        }
+        print(&format!("{names} names, {samples} samples, {} faults", faults.len()))?;
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::said()),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let text = match is_standard(path) {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => fs::read_to_string(path),
+    };
+    text.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
+}
+
+/// A transaction, never to be committed, as the owner of a log.
+async fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
+    let transaction = client.transaction().await?;
+    let rows = transaction
+        .query_typed(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'eventlog'),
+                    pg_catalog.to_regclass('eventlog.events') IS NOT NULL",
+            &[],
+        )
+        .await?;
+    let row = rows.first().ok_or_else(|| Failure::new("the server gives no answer"))?;
+    if !row.get::<_, bool>(0) {
+        transaction.batch_execute("CREATE EXTENSION eventlog").await?;
+    }
+    if !row.get::<_, bool>(1) {
+        transaction
+            .batch_execute("SET LOCAL client_min_messages = 'error'; SELECT eventlog.create_log()")
+            .await?;
+    }
+    let rows = transaction
+        .query_typed(
+            "SELECT pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(c.relowner), true),
+                    pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)
+               FROM pg_catalog.pg_class c
+              WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')",
+            &[],
+        )
+        .await;
+    rows.map_err(|error| {
+        Failure::from(error).hint("connect as the log's owner, or as a superuser")
+    })?;
+    Ok(transaction)
+}
+
+/// The names of the plan, and whether each has a sample.
+#[derive(Default)]
+struct Names(std::collections::BTreeMap<String, bool>);
+
+async fn check_plan(
+    transaction: &mut Transaction<'_>,
+    arguments: &Arguments,
+    plan: &str,
+    faults: &mut Vec<Fault>,
+    names: &mut Names,
+) -> Result<(), Failure> {
+    let savepoint = transaction.savepoint("plan").await?;
+    let sql = "SELECT FROM eventlog.taxonomy_import($1::jsonb, apply => true)";
+    match savepoint.query_typed(sql, &[(&plan, Type::TEXT)]).await {
+        Ok(_) => savepoint.commit().await?,
+        Err(error) => {
+            savepoint.rollback().await?;
+            let (sqlstate, message) = fault_of(error)?;
+            faults.push(Fault {
+                file: arguments.taxonomy.display().to_string(),
+                sample: None,
+                name: None,
+                sqlstate: Some(sqlstate),
+                message,
+            });
+            return Ok(());
+        }
+    }
+    let sql = "SELECT key FROM jsonb_object_keys($1::jsonb -> 'events') AS key";
+    for row in transaction.query_typed(sql, &[(&plan, Type::TEXT)]).await? {
+        names.0.insert(row.get(0), false);
+    }
+    Ok(())
+}
+
+/// What the server refused, and why; a connection that broke is a failure.
+fn fault_of(error: Error) -> Result<(String, String), Failure> {
+    let Some(server) = error.as_db_error() else { return Err(error.into()) };
+    let detail = server.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+    Ok((server.code().code().to_owned(), format!("{}{detail}", server.message())))
+}
+
+/// Checks the samples of a file; how many there were.
+async fn check_samples(
+    transaction: &mut Transaction<'_>,
+    file: &str,
+    text: &str,
+    faults: &mut Vec<Fault>,
+    names: &mut Names,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    for sample in serde_json::Deserializer::from_str(text).into_iter::<Sample>() {
+        count += 1;
+        let fault = |name, sqlstate, message| Fault {
+            file: file.to_owned(),
+            sample: Some(count),
+            name,
+            sqlstate,
+            message,
+        };
+        let sample = match sample {
+            Ok(sample) => sample,
+            Err(error) => {
+                // Where the next one would begin is not known.
+                faults.push(fault(None, None, error.to_string()));
+                break;
+            }
+        };
+        if let Some(is_sampled) = names.0.get_mut(&sample.name) {
+            *is_sampled = true;
+        }
+        let verdict = validate(transaction, &sample).await?;
+        let name = Some(sample.name);
+        match (verdict, sample.refused) {
+            (None, None) => {}
+            (Some((sqlstate, message)), None) => faults.push(fault(name, Some(sqlstate), message)),
+            (Some((sqlstate, _)), Some(wanted)) if sqlstate == wanted => {}
+            (Some((sqlstate, message)), Some(wanted)) => {
+                let message = format!("refused, and not by {wanted}: {message}");
+                faults.push(fault(name, Some(sqlstate), message));
+            }
+            (None, Some(wanted)) => {
+                faults.push(fault(name, None, format!("taken, and not refused by {wanted}")));
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Why the log would refuse a payload, if it would.
+async fn validate(
+    transaction: &mut Transaction<'_>,
+    sample: &Sample,
+) -> Result<Option<(String, String)>, Failure> {
+    let data = sample.data.as_ref().map_or("{}", |data| data.get());
+    let sql = "SELECT v.is_valid, v.sqlstate, concat_ws(': ', v.message, v.detail)
+                 FROM eventlog.validate_event($1, $2::jsonb) v";
+    let savepoint = transaction.savepoint("sample").await?;
+    let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+        [(&sample.name, Type::TEXT), (&data, Type::TEXT)];
+    match savepoint.query_typed(sql, &values).await {
+        Ok(rows) => {
+            savepoint.commit().await?;
+            let row = rows.first().filter(|row| !row.get::<_, bool>(0));
+            Ok(row.map(|row| {
+                let sqlstate: Option<String> = row.get(1);
+                (sqlstate.unwrap_or_default(), row.get(2))
+            }))
+        }
+        // Text that is JSON, and cannot be stored.
+        Err(error) => {
+            savepoint.rollback().await?;
+            fault_of(error).map(Some)
+        }
+    }
+}
