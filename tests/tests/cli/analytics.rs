@@ -59,7 +59,7 @@ struct Past {
 
 fn past(options: &[&str]) -> Past {
     let world = World::new(options);
-    seed(&mut world.db.superuser());
+    seed(db::shared(), &world.db.name);
     let read_a = world.key(&["--kind", "read"]);
     let read_b = make_key(db::shared(), &world.db.name, TENANT_B, &["--kind", "read"]);
     Past { world, read_a, read_b }

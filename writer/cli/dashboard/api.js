@@ -1,9 +1,10 @@
 // Questions to the gateway, with the key in a header, never in an address.
 
 export class Refusal extends Error {
-  constructor(status, message, retryAfter) {
+  constructor(status, message, retryAfter, code) {
     super(message);
     this.status = status;
+    this.code = code;
     this.retryAfter = retryAfter;
   }
 }
@@ -12,13 +13,14 @@ export const bearer = (key) => ({ Authorization: `Bearer ${key}` });
 
 /** Reads why an answer is not what was asked for. */
 export async function refusal(answer) {
+  let code = null;
   let message = `the gateway answered ${answer.status}`;
   try {
-    message = (await answer.json()).error.message;
+    ({ code, message } = (await answer.json()).error);
   } catch {
     // Something between here and the gateway answered.
   }
-  return new Refusal(answer.status, message, Number(answer.headers.get('Retry-After')) || null);
+  return new Refusal(answer.status, message, Number(answer.headers.get('Retry-After')) || null, code);
 }
 
 /** A report: its rows, and whose they are. */

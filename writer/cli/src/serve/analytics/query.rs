@@ -129,7 +129,7 @@ fn refused(error: &tokio_postgres::Error, patience: Duration) -> Problem {
     };
     let code = server.code().code();
     match (code, &code[..2]) {
-        ("57014", _) => Problem::unavailable(
+        ("57014", _) => Problem::too_slow(
             format!("the report took longer than {patience:?}: ask for a shorter span"),
             60,
         ),
