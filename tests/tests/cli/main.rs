@@ -1,6 +1,7 @@
 //! The gateway and the command line: the built program against real servers.
 
 mod analytics;
+mod dashboard;
 mod door;
 mod gateway;
 mod hostile;

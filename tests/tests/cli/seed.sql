@@ -5,13 +5,15 @@ CREATE TABLE public.source (
 INSERT INTO public.source (tenant_id, name, data, created_at, actor, subject)
 SELECT 'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa'::uuid, e.name, k.data::jsonb, date_trunc('minute', now()) - e.age,
        'user-' || e.actor, k.subject
-  FROM (SELECT n, (n * n % 61 + n % 7) % 40 AS actor,
-               -- More of late, fewer at night, none of the last ten minutes.
-               make_interval(mins => 10 + (power((n * 7919 % 6000) / 6000.0, 1.4) * 80 * 1440)::integer) AS age,
+  FROM (SELECT a.n, a.age,
+               -- Six new ones a week, of whom ever fewer come back.
+               greatest(0, floor((80 - extract(epoch FROM a.age) / 86400) / 7) * 6 - power((a.n * 3571 % 997) / 997.0, 2.2) * 45)::integer AS actor,
                (ARRAY['conversation_started', 'message_sent', 'message_sent', 'skill_executed', 'tool_used', 'tool_used',
                       'integration_succeeded', 'message_sent', 'escalation_triggered', 'tool_used', 'skill_executed',
-                      'integration_failed'])[n * n % 97 % 12 + 1] AS name
-          FROM generate_series(1, 6000) AS n) e
+                      'integration_failed'])[a.n * a.n % 97 % 12 + 1] AS name
+               -- Ever more, none of the last ten minutes.
+          FROM (SELECT n, make_interval(mins => 10 + (power((n * 7919 % 6000) / 6000.0, 1.15) * 80 * 1440)::integer) AS age
+                  FROM generate_series(1, 6000) AS n) a) e
   JOIN LATERAL (VALUES
        ('conversation_started', '{"sessionId": "s", "conversationId": "c"}', NULL),
        ('message_sent', '{"conversationId": "c", "role": "user"}', NULL),
@@ -37,7 +39,7 @@ INSERT INTO eventlog.events (tenant_id, name, data, actor, subject, created_at)
 SELECT 'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa', 'skill_executed',
        jsonb_build_object('skillName', m, 'durationMs', 5, 'success', n > 12, 'errorType', m, 'errorMessage', m, m, m),
        m, m, now() - interval '3 minutes'
-  FROM (VALUES ('<img src=x onerror=alert(1)><script>alert(2)</script>')) AS x (m), generate_series(1, 300) AS n;
+  FROM (VALUES ('<img src=x onerror=alert(1)><script>alert(2)</script>')) AS x (m), generate_series(1, 90) AS n;
 
 INSERT INTO eventlog.rejected_events (tenant_id, claimed_tenant_id, name, sqlstate, reason, role_name, created_at)
 SELECT NULL::uuid, 'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa'::uuid, 'tool_usd', '42704', 'unknown event name "tool_usd"', 'gateway',

@@ -302,7 +302,7 @@ async function enter(event) {
     $('door-key').value = '';
     answers = new Map();
     choose({ key: keys.idOf(text) });
-    $('figures').focus();
+    $('figures').focus({ preventScroll: true });
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
     $('door-fault').textContent = refusal.status === 401

@@ -16,7 +16,7 @@ export const SERIES = ['accent', 'series-2', 'series-3', 'series-4', 'series-5',
 function draw(box, name, config, height) {
   const canvas = h('canvas', { role: 'img', 'aria-label': name });
   const frame = h('div', { class: 'canvas' }, canvas);
-  frame.style.height = `${height}px`;
+  frame.style.minHeight = `${height}px`;
   box.append(frame);
   const { plugins, ...options } = config.options ?? {};
   const chart = new window.Chart(canvas, {

@@ -35,7 +35,7 @@ function delta(now, before, { isRate = false, isBad = false } = {}) {
   const size = isRate ? `${Math.abs(change * 100).toFixed(1)} points` : percent(Math.abs(change));
   const sense = Math.abs(change) < 0.0005 ? '' : (change > 0) === isBad ? ' bad' : ' good';
   const [sign, word] = sense === '' ? ['', 'as before'] : change > 0 ? ['▲ ', 'more'] : ['▼ ', 'less'];
-  return h('span', { class: `delta${sense}` }, h('span', { 'aria-hidden': 'true' }, sign), sense === '' ? word : size, sense === '' ? '' : h('span', { class: 'vh' }, ` ${word}`));
+  return h('span', { class: `delta${sense}`, 'data-value': String(change) }, h('span', { 'aria-hidden': 'true' }, sign), sense === '' ? word : size, sense === '' ? '' : h('span', { class: 'vh' }, ` ${word}`));
 }
 
 const cards = {
