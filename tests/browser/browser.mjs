@@ -8,6 +8,9 @@ import puppeteer from 'puppeteer-core';
 
 export const { origin, keys, shots, chromium } = JSON.parse(process.env.EVENTLOG_BROWSER);
 
+/** Far beyond what the slowest machine takes. */
+export const LONG = 240_000;
+
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 /** Has the test that started this do something, or judge figures; waits until it has. */
@@ -27,9 +30,10 @@ const arguments_ = [
 
 /** A page in a new browser, watched; `run` gets it. `allowed` is what its console may say. */
 export async function inBrowser(run, { width = 1280, height = 900, scheme = 'light', allowed = [], prepare = async () => {} } = {}) {
-  const browser = await puppeteer.launch({ executablePath: chromium, args: arguments_, headless: true });
+  const browser = await puppeteer.launch({ executablePath: chromium, args: arguments_, headless: true, timeout: LONG, protocolTimeout: 2 * LONG });
   try {
     const page = await browser.newPage();
+    page.setDefaultTimeout(LONG);
     const faults = [];
     page.on('console', (message) => {
       const text = `${message.text()} ${message.location()?.url ?? ''}`;
@@ -58,7 +62,7 @@ export async function inBrowser(run, { width = 1280, height = 900, scheme = 'lig
 }
 
 export const settled = (page, state = 'shown') => page.waitForFunction(
-  (wanted) => document.body.dataset.state === wanted, { timeout: 60_000, polling: 50 }, state,
+  (wanted) => document.body.dataset.state === wanted, { timeout: LONG, polling: 50 }, state,
 );
 
 /** Waits until the page has begun to load anew, and has ended. */

@@ -1,7 +1,7 @@
 // What people do with the dashboard. Figures are judged by the test that runs this, which asks the log.
 
 import assert from 'node:assert/strict';
-import { accessible, after, drawn, enter, figures, fits, have, inBrowser, keys, origin, range, settled, shot } from './browser.mjs';
+import { accessible, after, drawn, enter, figures, fits, have, inBrowser, keys, LONG, origin, range, settled, shot } from './browser.mjs';
 
 const MARKUP = '<img src=x onerror=alert(1)><script>alert(2)</script>';
 const text = (page, selector) => page.$eval(selector, (element) => element.textContent);
@@ -115,7 +115,7 @@ export async function tenants() {
 
     // A revoked key closes the door again, and is forgotten.
     await have({ do: 'revoke b' });
-    await page.waitForFunction(() => { document.getElementById('refresh').click(); return document.body.dataset.state === 'door'; }, { polling: 1000, timeout: 60_000 });
+    await page.waitForFunction(() => { document.getElementById('refresh').click(); return document.body.dataset.state === 'door'; }, { polling: 1000, timeout: LONG });
     assert.match(await text(page, '#door-why'), /revoked/);
     const kept = await page.evaluate(() => [sessionStorage.length, localStorage.length, JSON.parse(sessionStorage.getItem('eventlog.keys')).length, document.cookie]);
     assert.deepEqual(kept, [1, 0, 1, '']);
@@ -201,7 +201,7 @@ export async function keyboard() {
     assert.equal(await focus(), 'door-key');
     await page.keyboard.type(keys.a);
     await after(page, () => page.keyboard.press('Enter'));
-    await page.evaluate(() => { document.activeElement.blur(); scrollTo(0, 0); });
+    await after(page, () => page.reload());
     await page.keyboard.press('Tab');
     const order = [];
     while (order.length < 40) {
@@ -232,10 +232,10 @@ export async function keyboard() {
     await page.keyboard.press('Escape');
     assert.equal(await focus(), 'names-summary');
     // Each chart as a table, which a screen reader has all along.
-    assert.equal(await page.$eval('#table-time', (table) => table.closest('.scroll').classList.contains('vh')), true);
+    assert.equal(await page.$eval('#table-time', (table) => table.closest('.vh') !== null), true);
     await page.focus('#panel-time .toggle');
     await page.keyboard.press('Enter');
-    assert.equal(await page.$eval('#table-time', (table) => table.closest('.scroll').classList.contains('vh')), false);
+    assert.equal(await page.$eval('#table-time', (table) => table.closest('.vh') !== null), false);
     assert.equal(await page.$eval('#panel-time .toggle', (toggle) => toggle.getAttribute('aria-pressed')), 'true');
     assert.equal(await page.$('#panel-time canvas'), null);
     await accessible(page, 'table');
@@ -247,10 +247,10 @@ export async function keyboard() {
 export async function news() {
   await inBrowser(async (page) => {
     await enter(page, keys.a, '?range=24h');
-    await page.waitForFunction(() => document.getElementById('live-text').textContent === 'Live', { timeout: 60_000 });
+    await page.waitForFunction(() => document.getElementById('live-text').textContent === 'Live', { timeout: LONG });
     const before = (await figures(page)).cards[0];
     await have({ do: 'log' });
-    await page.waitForFunction((events) => document.getElementById('card-events').dataset.value === String(Number(events) + 1), { timeout: 60_000, polling: 200 }, before);
+    await page.waitForFunction((events) => document.getElementById('card-events').dataset.value === String(Number(events) + 1), { timeout: LONG, polling: 200 }, before);
     await settled(page);
     await judge(page, { range: '24h', unit: 'hour', names: [] });
   });

@@ -188,12 +188,13 @@ fn its_files_hold_no_data_and_are_asked_for_once() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert!(answer.header("content-security-policy").is_some());
         let tag = answer.header("etag").unwrap().to_owned();
-        let again =
-            http.ask("GET", &format!("/dashboard/{name}"), &[("If-None-Match", &tag)], b"");
+        let again = http.ask("GET", &format!("/dashboard/{name}"), &[("If-None-Match", &tag)], b"");
         assert_eq!((again.status, again.body.len()), (304, 0), "{name}");
     }
     assert!(files > 10);
-    for path in ["/dashboard/", "/dashboard/none.js", "/dashboard/..%2fCargo.toml", "/dashboard/%00"] {
+    for path in
+        ["/dashboard/", "/dashboard/none.js", "/dashboard/..%2fCargo.toml", "/dashboard/%00"]
+    {
         assert_eq!(http.get(path).status, 404, "{path}");
     }
     let library = http.get("/dashboard/chart.js").text();

@@ -57,7 +57,8 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
         "UPDATE" if is_table => {
             let column = match relation {
                 "log_config" => "premake",
-                "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures" | "api_keys" => "tenant_id",
+                "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures"
+                | "api_keys" => "tenant_id",
                 "producers" => "gaps",
                 "maintenance_runs" => "outcome",
                 "maintenance_settings" => "rejected_limit",

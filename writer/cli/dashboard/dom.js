@@ -30,7 +30,8 @@ export function table({ id, caption, columns, rows, hidden = false }) {
   const head = columns.map((column) => h('th', { scope: 'col', class: column.number ? 'number' : undefined }, column.title));
   const body = rows.map((row) => h('tr', {}, columns.map((column, position) => cell(column, row, position))));
   const made = h('table', { id }, h('caption', { class: 'vh' }, caption), h('thead', {}, h('tr', {}, head)), h('tbody', {}, body));
-  return h('div', { class: hidden ? 'scroll vh' : 'scroll', tabindex: hidden ? undefined : '0', role: 'region', 'aria-label': caption }, made);
+  // What is too wide or too long is scrolled, with the keyboard too.
+  return hidden ? h('div', { class: 'vh' }, made) : h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption }, made);
 }
 
 /** Says something to who listens rather than looks. */

@@ -23,7 +23,8 @@ fn list(value: &Value) -> Vec<String> {
 }
 
 fn quoted(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+    let names: Vec<String> =
+        names.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
     names.join(", ")
 }
 
@@ -105,7 +106,7 @@ pub(super) fn judge(client: &mut Client, owner: &mut Client, tenant: &str, page:
         found.client,
         &format!(
             "SELECT coalesce(t.domain, 'undeclared'), sum(c.events) FROM {counts} c LEFT JOIN eventlog.event_types t USING (name)
-              GROUP BY 1 HAVING sum(c.events) > 0 ORDER BY 2 DESC, 1 COLLATE \"C\""
+              GROUP BY 1 HAVING sum(c.events) > 0 ORDER BY 2 DESC, coalesce(t.domain, 'undeclared') COLLATE \"C\""
         ),
     );
     let number = |row: &Vec<String>| row[1].parse::<f64>().unwrap();
@@ -135,7 +136,10 @@ pub(super) fn judge(client: &mut Client, owner: &mut Client, tenant: &str, page:
            FROM eventlog.stat_taxonomy
           WHERE state = 'undeclared' OR missing_keys <> '{}' OR (rows > 0 AND undeclared_keys <> '{}') ORDER BY name",
     );
-    let states = asked(found.client, "SELECT state, count(*) FROM eventlog.stat_taxonomy GROUP BY state ORDER BY state");
+    let states = asked(
+        found.client,
+        "SELECT state, count(*) FROM eventlog.stat_taxonomy GROUP BY state ORDER BY state",
+    );
     let mut shown: Vec<Vec<String>> = page["states"].as_array().unwrap().iter().map(list).collect();
     shown.sort();
     assert_eq!(shown, states);

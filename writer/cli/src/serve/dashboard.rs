@@ -74,7 +74,10 @@ pub(crate) async fn page(headers: HeaderMap) -> Response {
     send(0, &headers)
 }
 
-pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn file(
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     match FILES.iter().position(|file| file.name == name) {
         Some(position) => Ok(send(position, &headers)),
         None => Err(super::routes::not_found().await),

@@ -10,8 +10,8 @@ use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::problem::Problem;
 use super::analytics::{live, report, reports};
+use super::problem::Problem;
 use super::{Gateway, dashboard, health, observe, track};
 use crate::output::Failure;
 

@@ -62,9 +62,10 @@ pub(crate) fn read(parameters: &[Parameter], query: &str) -> Result<Vec<Argument
         let Some(parameter) = parameters.iter().find(|parameter| parameter.name == name) else {
             return Err(unknown(parameters));
         };
-        let (cast, text) = parameter.kind.check(&text).map_err(|fault| {
-            Problem::bad_request(format!("{} must be {fault}", parameter.name))
-        })?;
+        let (cast, text) = parameter
+            .kind
+            .check(&text)
+            .map_err(|fault| Problem::bad_request(format!("{} must be {fault}", parameter.name)))?;
         let is_several = matches!(parameter.kind, Kind::Texts | Kind::Steps);
         let is_same = |argument: &&mut Argument| argument.name == parameter.argument;
         match found.iter_mut().find(is_same).map(|argument| &mut argument.value) {
@@ -185,7 +186,8 @@ mod tests {
             Value::Text(text) => text.clone(),
             Value::Texts(texts) => texts.join("|"),
         };
-        let said = |argument: &super::Argument| format!("{}={}", argument.name, text(&argument.value));
+        let said =
+            |argument: &super::Argument| format!("{}={}", argument.name, text(&argument.value));
         arguments.iter().map(said).collect::<Vec<_>>().join(" ")
     }
 
