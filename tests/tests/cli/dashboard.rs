@@ -29,7 +29,8 @@ impl<'a> Stage<'a> {
         let keys = json!({
             "a": read(TENANT_A), "b": read(TENANT_B), "write": make_key(cluster, database, TENANT_A, &[]),
         });
-        let gateway = Gateway::start(cluster, database, &["--key-cache", "100ms"]);
+        let options = ["--key-cache", "100ms", "--query-timeout", "2min"];
+        let gateway = Gateway::start(cluster, database, &options);
         Stage { cluster, database: database.to_owned(), gateway, keys }
     }
 

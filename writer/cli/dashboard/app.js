@@ -13,8 +13,10 @@ import * as theme from './theme.js';
 
 /** News come in bursts: the page follows at most so often. */
 const CALM = 5e3;
-/** Reports that read every row are not asked again sooner. */
-const RARE = { taxonomy: 300e3, rejected: 30e3, retention: 60e3, names: 60e3, funnel: 30e3 };
+/** For news, these are not asked again sooner. */
+const RARE = { rejected: 30e3, retention: 60e3, names: 60e3, funnel: 30e3 };
+/** What reads every row is asked after all the rest, and seldom, unless by hand. */
+const SELDOM = 300e3;
 const AGAIN = 10e3;
 
 let state = ranges.read(location.search);
@@ -46,11 +48,10 @@ function questions() {
     errors: ['errors', { since, until, name, limit: 10 }],
     retention: ['retention', { ...retention, returning: one }],
     rejected: ['rejected', {}],
-    taxonomy: ['taxonomy', {}],
   };
 }
 
-async function load({ isNews = false } = {}) {
+async function load({ isNews = false, isByHand = false } = {}) {
   const kept = state.key && keys.find(state.key);
   if (!kept) return openDoor();
   clearTimeout(retry);
@@ -62,9 +63,9 @@ async function load({ isNews = false } = {}) {
   showFrame(kept);
   const asked = questions();
   const fetchOne = async (question, [report, parameters]) => {
-    const age = Date.now() - (answers.get(question)?.at ?? 0);
-    const isSame = answers.get(question)?.signature === signature(report, parameters);
-    if (isNews && isSame && answers.get(question).rows && age < (RARE[question] ?? 0)) return;
+    const last = answers.get(question);
+    const isSame = last?.signature === signature(report, parameters);
+    if (isNews && isSame && !last.fault && Date.now() - last.at < (RARE[question] ?? 0)) return;
     try {
       const { rows } = await ask(kept.key, report, parameters, own.signal);
       if (own.signal.aborted) return;
@@ -74,7 +75,7 @@ async function load({ isNews = false } = {}) {
       if (!(fault instanceof Refusal)) throw fault;
       // What was there stays, and is said to be old; unless it is of another question.
       const kept = answers.get(question);
-      answers.set(question, kept?.signature === signature(report, parameters) ? { ...kept, fault } : { fault });
+      answers.set(question, { ...(kept?.signature === signature(report, parameters) ? kept : {}), fault, at: Date.now() });
     }
     show(question);
   };
@@ -88,8 +89,9 @@ async function load({ isNews = false } = {}) {
   else { answers.set('funnel', { rows: [], at: Date.now(), span }); show('funnel'); }
   await Promise.all(first);
   if (own.signal.aborted) return;
-  $('panels').setAttribute('aria-busy', 'false');
-  finish(kept, isNews);
+  const isUp = finish(kept, isNews);
+  if (isUp && (isByHand || Date.now() - (answers.get('taxonomy')?.at ?? 0) > SELDOM)) await fetchOne('taxonomy', ['taxonomy', {}]);
+  if (!own.signal.aborted) $('panels').setAttribute('aria-busy', 'false');
 }
 
 const signature = (report, parameters) => {
@@ -104,7 +106,8 @@ function finish(kept, isNews) {
   const busy = faults.find(({ status }) => status === 429);
   if (refused) {
     keys.forget(keys.idOf(kept.key));
-    return openDoor(refused.status === 403 ? refused.message : 'The gateway refuses this key: it was revoked, or has expired. Enter another.');
+    openDoor(refused.status === 403 ? refused.message : 'The gateway refuses this key: it was revoked, or has expired. Enter another.');
+    return false;
   }
   document.body.dataset.state = outage || busy ? 'away' : 'shown';
   if (outage || busy) {
@@ -119,6 +122,7 @@ function finish(kept, isNews) {
   }
   $('figures').dataset.since = span.since;
   $('figures').dataset.until = span.until;
+  return !outage && !busy;
 }
 
 // ---------------------------------------------------------------- notices
@@ -191,9 +195,10 @@ function render(panel) {
   if (fault && found.every((answer) => answer?.rows)) return undefined;
   charts.clear(body);
   if (fault) {
+    const slow = panel.slow?.() ?? ['The report takes too long: choose a shorter range.'];
     return body.replaceChildren(h('div', { class: 'broken' },
-      h('p', {}, fault.code === 'too_slow' ? 'The report takes too long: choose a shorter range.' : `No figures: ${fault.message}.`),
-      h('button', { type: 'button', onclick: () => load() }, 'Try again')));
+      h('p', {}, fault.code === 'too_slow' ? slow : `No figures: ${fault.message}.`),
+      h('button', { type: 'button', onclick: () => load({ isByHand: true }) }, 'Try again')));
   }
   if (!found.every((answer) => answer?.rows)) return undefined;
   // Whoever has opened something here finds it open again.
@@ -354,7 +359,7 @@ $('door-form').addEventListener('submit', enter);
 $('filters').addEventListener('submit', (event) => event.preventDefault());
 $('ranges').addEventListener('change', (event) => chooseRange(event.target.value));
 $('own').addEventListener('change', chooseOwn);
-$('refresh').addEventListener('click', () => load());
+$('refresh').addEventListener('click', () => load({ isByHand: true }));
 $('names').addEventListener('toggle', () => { if ($('names').open) { $('names-search').value = ''; listNames(); $('names-search').focus(); } });
 $('names').addEventListener('keydown', (event) => { if (event.key === 'Escape') { $('names').open = false; $('names-summary').focus(); } });
 $('names-search').addEventListener('input', listNames);

@@ -319,6 +319,7 @@ const taxonomy = {
   id: 'taxonomy',
   title: 'Taxonomy',
   needs: ['taxonomy'],
+  slow: () => ['This reads every event of the tenant, and took too long here. In psql: ', h('code', {}, 'SELECT * FROM eventlog.stat_taxonomy;')],
   show(body, { taxonomy: rows }, { note }) {
     note('all that is kept, of whatever range');
     const states = Object.keys(STATES).map((state) => ({ state, count: rows.filter((row) => row.state === state).length }));
