@@ -99,9 +99,11 @@ const signature = (report, parameters) => {
   return JSON.stringify([report, others]);
 };
 
+const isOutage = ({ status, code }) => status === 0 || (status === 503 && code !== 'too_slow');
+
 function finish(kept, isNews) {
   const faults = [...answers.values()].map(({ fault }) => fault).filter(Boolean);
-  const outage = faults.find(({ status, code }) => status === 0 || (status === 503 && code !== 'too_slow'));
+  const outage = faults.find(isOutage);
   const refused = faults.find(({ status }) => status === 401 || status === 403);
   const busy = faults.find(({ status }) => status === 429);
   if (refused) {
@@ -133,7 +135,7 @@ function notice(fault) {
     : fault.status === 429
       ? ['This key has asked too often.', ['The page asks again in a while. A key with a higher limit: ', h('code', {}, 'eventlog key create --kind read --rate-limit N')]]
       : [`The gateway is there, but: ${fault.message}.`, ['Start PostgreSQL, or mend the settings of ', h('code', {}, 'eventlog serve'), ' (PGHOST and its like); its ', h('a', { href: '/readyz' }, '/readyz'), ' and its log say what is missing.']];
-  const old = goodUntil ? ` The figures below are of ${hour(new Date(goodUntil).toISOString())} UTC.` : '';
+  const old = goodUntil && answers.get('now')?.rows ? ` The figures below are of ${hour(new Date(goodUntil).toISOString())} UTC.` : '';
   $('notices').replaceChildren(h('div', { class: 'notice bad', role: 'alert' },
     h('p', {}, h('strong', {}, title), old),
     h('p', {}, what, ' The page tries again by itself. '),
@@ -194,18 +196,21 @@ function render(panel) {
   section.classList.toggle('old', Boolean(fault));
   if (fault && found.every((answer) => answer?.rows)) return undefined;
   charts.clear(body);
+  const note = section.querySelector('.note');
   if (fault) {
-    const slow = panel.slow?.() ?? ['The report takes too long: choose a shorter range.'];
-    return body.replaceChildren(h('div', { class: 'broken' },
-      h('p', {}, fault.code === 'too_slow' ? slow : `No figures: ${fault.message}.`),
-      h('button', { type: 'button', onclick: () => load({ isByHand: true }) }, 'Try again')));
+    if (note) note.textContent = '';
+    const text = fault.code === 'too_slow'
+      ? panel.slow?.() ?? 'The report takes too long: choose a shorter range.'
+      : `No figures: ${fault.message}.`;
+    // Of an outage all panels say the same, and the notice above has the way out.
+    const again = isOutage(fault) ? null : h('button', { type: 'button', onclick: () => load({ isByHand: true }) }, 'Try again');
+    return body.replaceChildren(h('div', { class: 'broken' }, h('p', {}, text), ...[again].filter(Boolean)));
   }
   if (!found.every((answer) => answer?.rows)) return undefined;
   // Whoever has opened something here finds it open again.
   const wasOpen = body.querySelector('details')?.open;
   const active = body.contains(document.activeElement) ? document.activeElement : null;
   if (active && active.tagName === 'SELECT') return undefined;
-  const note = section.querySelector('.note');
   if (note) note.textContent = '';
   body.replaceChildren();
   const data = Object.fromEntries(panel.needs.map((question, n) => [question, found[n].rows]));

@@ -69,7 +69,7 @@ const time = {
       points.set(row[at], point);
     }
     const list = [...points.values()];
-    if (list.length === 0) return body.append(none());
+    if (sum(list, 'events') === 0) return body.append(none());
     const most = list.reduce((best, point) => (point.events > best.events ? point : best));
     note(`${plural(sum(list, 'events'), 'event')}, at most ${number(most.events)} ${at === 'day' ? 'on' : 'at'} ${label(most.at)}`);
     body.append(h('p', { class: 'legend', 'aria-hidden': 'true' }, h('span', { class: 'key accent' }, 'Events'), h('span', { class: 'key bad' }, 'Errors')));
