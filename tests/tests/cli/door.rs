@@ -138,10 +138,11 @@ fn what_is_not_there_is_404_and_another_method_405() {
     let world = World::new(&[]);
     let mut http = world.http();
     for path in [
-        "/",
+        "/index.html",
         "/api",
         "/api/track/",
-        "/api/analytics/summary",
+        "/api/analytics",
+        "/api/analytics/nonesuch",
         "/..%2f..%2fetc/passwd",
         "/%00",
         "/api/track/../track",

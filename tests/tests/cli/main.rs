@@ -1,5 +1,7 @@
 //! The gateway and the command line: the built program against real servers.
 
+mod analytics;
+mod dashboard;
 mod door;
 mod files;
 mod gateway;
@@ -12,6 +14,7 @@ mod keys;
 mod outage;
 mod proof;
 mod reports;
+mod seed;
 mod server;
 mod track;
 mod upkeep;
