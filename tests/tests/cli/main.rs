@@ -4,6 +4,7 @@ mod analytics;
 mod dashboard;
 mod door;
 mod gateway;
+mod guide;
 mod hostile;
 mod http;
 mod keys;
