@@ -21,7 +21,7 @@ fn chance() -> f64 {
     (Uuid::new_v4().as_u128() >> 80) as f64 / (1_u64 << 48) as f64
 }
 
-fn one_of<'a, T>(all: &'a [T]) -> &'a T {
+fn one_of<T>(all: &[T]) -> &T {
     &all[(chance() * all.len() as f64) as usize]
 }
 
@@ -124,6 +124,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // What is queued is sent before it ends.
     let report = product.writer.close(Duration::from_secs(10)).await;
     let stats = report.stats;
-    println!("{} {} {} {}", stats.submitted, stats.written, stats.rejected, product.in_transactions);
+    println!(
+        "{} {} {} {}",
+        stats.submitted, stats.written, stats.rejected, product.in_transactions
+    );
     if report.is_complete() { Ok(()) } else { Err("not all of it was written".into()) }
 }

@@ -18,7 +18,7 @@ value() { demo_psql postgres '' -At -c "$1"; }
 report() {
     local tenant=$1
     shift
-    show_command "eventlog report ${*@Q}"
+    show_command "eventlog report $*"
     EVENTLOG_TENANT=$tenant demo_program product_analyst "$eventlog" report "$@" | sed 's/^/    /'
     echo
 }
@@ -93,10 +93,10 @@ query product_analyst "$(as_tenant "$northwind")" "SELECT subject, events, succe
   FROM eventlog.subject_stats('{skill_executed}');"
 query product_analyst "$(as_tenant "$northwind")" "SELECT step, name, reached, conversion, round(median_seconds) AS \"median, s\"
   FROM eventlog.funnel('{quota_exceeded,checkout_completed,plan_updated}', since => now() - interval '60 days');"
-days=$(EVENTLOG_TENANT=$northwind demo_program product_analyst "$eventlog" \
+counted=$(EVENTLOG_TENANT=$northwind demo_program product_analyst "$eventlog" \
     report summary --since "$(value "SELECT now() - interval '61 days'")" --json | sed -n 's/.*"events":\([0-9]*\).*/\1/p')
 raw=$(value "SELECT count(*) FROM eventlog.events WHERE tenant_id = '$northwind'")
-[ "$days" = "$raw" ] || fail "the summary of Northwind counts $days events, the log has $raw"
+[ "$counted" = "$raw" ] || fail "the summary of Northwind counts $counted events, the log has $raw"
 
 heading '9. The gateway, and the dashboard'
 key() { demo_program postgres "$eventlog" key create --tenant "$(value "SELECT id FROM accounts WHERE name = '$1'")" "${@:2}" 2> /dev/null; }
