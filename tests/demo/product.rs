@@ -34,7 +34,7 @@ struct Product {
 
 impl Product {
     /// A visit of one user: what it tells is fired and forgotten.
-    async fn session(&mut self, number: u64) -> Result<(), Box<dyn Error>> {
+    async fn session(&mut self, number: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
         let (tenant, people) = *one_of(&self.accounts);
         let actor = format!("user-{}", 1 + (chance() * f64::from(people)) as u32);
         let conversation = Uuid::new_v4();
@@ -81,7 +81,11 @@ impl Product {
     }
 
     /// A business write and its event: both are there, or neither is.
-    async fn change_plan(&mut self, tenant: Uuid, actor: String) -> Result<(), Box<dyn Error>> {
+    async fn change_plan(
+        &mut self,
+        tenant: Uuid,
+        actor: String,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let transaction = self.database.transaction().await?;
         let row = transaction
             .query_one("SELECT plan FROM accounts WHERE id = $1 FOR UPDATE", &[&tenant])
@@ -101,7 +105,7 @@ impl Product {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let numbers: Vec<u64> =
         std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
     let [sessions, pause] = numbers[..] else { return Err("usage: product SESSIONS PAUSE".into()) };
