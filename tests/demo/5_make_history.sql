@@ -2,6 +2,7 @@
 -- are in a table as applications have one before they have a log. Chance is seeded, so that the
 -- demo tells the same story each time.
 SELECT setseed(0.4711);
+SET jit = off;
 
 -- Who uses it: some from the start, others join; each comes back for as long as it is loyal.
 CREATE TEMPORARY TABLE people AS

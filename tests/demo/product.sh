@@ -4,7 +4,7 @@
 eventlog=$demo_folder/eventlog
 
 # step TEXT: says what is under way; done_with TEXT: what came of it.
-step() { printf '    %-52s' "$1" && began=$(date +%s); }
+step() { printf '    %-54s' "$1" && began=$(date +%s); }
 done_with() { printf '%s%s, %s s%s\n' "$green" "$1" "$(($(date +%s) - began))" "$plain"; }
 
 fail() {
@@ -92,7 +92,8 @@ report "$northwind" top_subjects --names tool_used --limit 3
 query product_analyst "$(as_tenant "$northwind")" "SELECT subject, events, success_rate, median_duration AS median, p95_duration AS p95
   FROM eventlog.subject_stats('{skill_executed}');"
 query product_analyst "$(as_tenant "$northwind")" "SELECT step, name, reached, conversion, round(median_seconds) AS \"median, s\"
-  FROM eventlog.funnel('{quota_exceeded,checkout_completed,plan_updated}', since => now() - interval '60 days');"
+  FROM eventlog.funnel('{quota_exceeded,checkout_completed,plan_updated}',
+                       since => now() - interval '60 days');"
 counted=$(EVENTLOG_TENANT=$northwind demo_program product_analyst "$eventlog" \
     report summary --since "$(value "SELECT now() - interval '61 days'")" --json | sed -n 's/.*"events":\([0-9]*\).*/\1/p')
 raw=$(value "SELECT count(*) FROM eventlog.events WHERE tenant_id = '$northwind'")
@@ -134,7 +135,7 @@ echo
 echo '    The application goes on for an hour, a session every three seconds: the page follows.'
 echo '    An event of yours, into Northwind:'
 echo
-show_command "export KEY=$write_key
+show_command "KEY=$write_key
 curl -H \"Authorization: Bearer \$KEY\" -H 'Content-Type: application/json' \\
      -d '{\"name\": \"tool_used\", \"data\": {\"toolName\": \"mine\"}, \"actor\": \"me\"}' \\
      http://$address/api/track"
