@@ -41,11 +41,13 @@ help: ## list the targets
 	    | sed -E 's/\$$\((check|test)s\)  /\1-NN   /'
 
 .PHONY: demo
-demo: install ## load a month of real flights into a private server and show what the log does
+demo: install ## show all of it on a private server: flights, an application, reports, the dashboard
+	@tests/demo/charts
+	cargo build --release -p eventlog-cli --bins --examples
 	@PG_CONFIG='$(pg_config)' tests/demo/run
 
 .PHONY: demo-stop
-demo-stop: ## stop and remove the server that the demo left running
+demo-stop: ## stop and remove all that the demo left running
 	@PG_CONFIG='$(pg_config)' tests/demo/stop
 
 .PHONY: test

@@ -8,6 +8,7 @@ mod gateway;
 #[rustfmt::skip]
 #[allow(clippy::all, dead_code, missing_docs, unreachable_pub)]
 mod golden;
+mod guide;
 mod hostile;
 mod http;
 mod keys;
