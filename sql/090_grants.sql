@@ -118,6 +118,7 @@ BEGIN
                            roles, policy.condition);
         END IF;
     END LOOP;
+    PERFORM eventlog._ensure_gateways();
 END
 $$;
 
@@ -139,6 +140,7 @@ BEGIN
     LOOP
         EXECUTE format('REVOKE ALL ON TABLE eventlog.%I FROM %s', table_name, role);
     END LOOP;
+    PERFORM eventlog._ensure_gateways();
     -- USAGE of the schema may have been granted by its owner and by the log's: a REVOKE takes back
     -- only what its own role granted.
     FOR grantor IN
@@ -153,4 +155,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.revoke_role(regrole) IS
-'Takes back what grant_writer, grant_reader and grant_service gave a role.';
+'Takes back what grant_writer, grant_reader, grant_service and grant_gateway gave a role.';

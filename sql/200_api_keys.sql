@@ -49,6 +49,44 @@ BEGIN
 END
 $$;
 
+-- A gateway logs for every tenant, but reads as the tenant of a request's key: a policy on each table
+-- of tenants' rows says so, beside and against that of the service that it is too. What it put into the
+-- quarantine has no caller's tenant, only the key's, which it names.
+--
+-- Its roles are those that may look keys up. DROP EXTENSION … CASCADE takes these policies together
+-- with those of services.
+CREATE FUNCTION eventlog._ensure_gateways() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted oid[] := (SELECT array_agg(DISTINCT acl.grantee) FROM pg_attribute a, aclexplode(a.attacl) acl
+                      WHERE a.attrelid = to_regclass('eventlog.api_keys') AND a.attname = 'secret_hash'
+                        AND acl.privilege_type = 'SELECT' AND acl.grantee <> 0);
+    roles  text  := (SELECT string_agg(w.r::regrole::text, ', ' ORDER BY w.r) FROM unnest(wanted) AS w (r));
+    policy record;
+BEGIN
+    FOR policy IN
+        SELECT p.*, (SELECT polroles FROM pg_policy WHERE polrelid = p.relation AND polname = p.name) AS has
+          FROM (SELECT format('eventlog.%I', t)::regclass, t || '_gateway_select',
+                       CASE t WHEN 'late_events' THEN 'tenant_id IS NULL OR tenant_id = eventlog.current_tenant()'
+                              WHEN 'rejected_events' THEN 'coalesce(tenant_id, claimed_tenant_id) = eventlog.current_tenant()'
+                              ELSE 'tenant_id = eventlog.current_tenant()' END
+                  FROM eventlog._tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
+        ) AS p (relation, name, condition)
+    LOOP
+        IF policy.has IS NOT NULL AND wanted IS NULL THEN
+            EXECUTE format('DROP POLICY %I ON %s', policy.name, policy.relation);
+        ELSIF policy.has IS NOT NULL AND NOT (policy.has @> wanted AND wanted @> policy.has) THEN
+            EXECUTE format('ALTER POLICY %I ON %s TO %s', policy.name, policy.relation, roles);
+        ELSIF policy.has IS NULL AND wanted IS NOT NULL THEN
+            EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE FOR SELECT TO %s USING (%s)', policy.name,
+                           policy.relation, roles, policy.condition);
+        END IF;
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION eventlog.grant_gateway(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -59,12 +97,12 @@ BEGIN
         RAISE EXCEPTION 'the log has no api_keys'
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
     END IF;
-    PERFORM eventlog.grant_service(role);
     -- What judging a key needs. Not when it was last used: that would take a right to write here.
     EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at)
                         ON TABLE eventlog.api_keys TO %s', role);
+    PERFORM eventlog.grant_service(role);
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.grant_gateway(regrole) IS
-'Lets a role do what grant_service does, and look up API keys, of which only hashes are kept: for eventlog serve.';
+'For the role of eventlog serve: lets it log events of every tenant, read what its connection''s tenant may read, and look up API keys, of which only hashes are kept.';

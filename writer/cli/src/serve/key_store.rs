@@ -72,7 +72,7 @@ impl Key {
             // More than a minute's, which `fits` refuses.
             Err(_) => 60,
         };
-        Err(Problem::too_many(format!("the key has a limit of {limit} events a minute"), wait))
+        Err(Problem::too_many(format!("the key has a limit of {limit} a minute"), wait))
     }
 
     fn opens_with(&self, key: &ApiKey) -> bool {

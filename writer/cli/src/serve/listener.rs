@@ -70,6 +70,7 @@ pub(crate) async fn serve(
     }
     drop(listener);
     gateway.health.stop();
+    gateway.live.stop();
     if tokio::time::timeout(arguments.shutdown_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were cut off: they took longer than --shutdown-timeout");
     }

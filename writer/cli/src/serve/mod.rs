@@ -1,7 +1,9 @@
-//! `eventlog serve`: the gateway. Events come in by HTTP and go out through `eventlog-writer`; the
-//! key of a request decides whose they are.
+//! `eventlog serve`: the gateway. Events come in by HTTP and go out through `eventlog-writer`; reports
+//! are asked of the log's own functions. The key of a request decides whose they are.
 
+mod analytics;
 mod body;
+mod dashboard;
 mod event;
 mod fields;
 mod health;
@@ -72,6 +74,12 @@ pub(crate) struct Arguments {
     /// How long ?wait=true waits for the database
     #[arg(long, env = "EVENTLOG_WAIT_TIMEOUT", default_value = "10s", value_parser = duration)]
     wait_timeout: Duration,
+    /// How long a report may take
+    #[arg(long, env = "EVENTLOG_QUERY_TIMEOUT", default_value = "10s", value_parser = duration)]
+    query_timeout: Duration,
+    /// Connections to the database for reports
+    #[arg(long, env = "EVENTLOG_QUERY_CONNECTIONS", default_value_t = 4)]
+    query_connections: usize,
     /// How long requests, and then events, have to end when the gateway is stopped
     #[arg(long, env = "EVENTLOG_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = duration)]
     shutdown_timeout: Duration,
@@ -93,6 +101,9 @@ pub(crate) struct Gateway {
     writer: Writer,
     keys: key_store::KeyStore,
     pool: Pool,
+    /// Connections for reports, which may be slow.
+    reports: Pool,
+    live: analytics::live::Live,
     metrics: metrics::Metrics,
     /// Bytes that bodies may still take.
     bodies: Arc<Semaphore>,
@@ -117,6 +128,11 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     if u64::from(arguments.max_bodies) < arguments.max_body as u64 {
         return Err(Failure::new("--max-bodies must be at least --max-body"));
     }
+    if arguments.query_connections == 0 || arguments.query_timeout.as_millis() == 0 {
+        return Err(Failure::new(
+            "--query-connections must be at least 1, and --query-timeout at least 1ms",
+        ));
+    }
     let config = server.config()?;
     // Whether there is room is asked before events are logged, all of a request or none.
     let options = Options::new()
@@ -126,6 +142,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .max_payload(arguments.max_body)
         .queue(arguments.queue_events, arguments.queue_bytes)
         .when_full(WhenFull::DropNewest);
+    let reports = pool(config.clone(), arguments.query_connections)?;
     let pool = pool(config.clone(), POOL)?;
     let gateway = Arc::new(Gateway {
         writer: Writer::connect(config, options),
@@ -135,6 +152,9 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             NonZeroU32::new(arguments.rate_limit),
         ),
         pool,
+        reports,
+        // Most places are for those who log.
+        live: analytics::live::Live::new(arguments.max_connections as usize / 4),
         metrics: metrics::Metrics::new(),
         bodies: Arc::new(Semaphore::new(arguments.max_bodies as usize)),
         health: health::Health::default(),

@@ -44,7 +44,7 @@ pub(crate) async fn observe(
     headers.insert(REQUEST_ID, id);
     // What a client sent is never shown by a browser as a page.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

@@ -48,6 +48,10 @@ impl Problem {
         Problem { retry_after: Some(retry_after), ..problem }
     }
 
+    pub(crate) fn too_slow(message: impl Into<String>, retry_after: u64) -> Self {
+        Problem { code: "too_slow", ..Self::unavailable(message, retry_after) }
+    }
+
     pub(crate) fn at(self, position: usize) -> Self {
         Problem { position: Some(position), ..self }
     }

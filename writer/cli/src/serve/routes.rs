@@ -11,7 +11,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::problem::Problem;
-use super::{Gateway, health, observe, track};
+use super::analytics::{live, report, reports};
+use super::{Gateway, dashboard, health, observe, track};
 use crate::output::Failure;
 
 /// Describes all of it. Kept by hand, and compared with what is served by a test.
@@ -19,7 +20,23 @@ const OPENAPI: &str = include_str!("../../openapi.json");
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
     let routes = Router::new()
+        .route("/", get(dashboard::page))
+        .route("/dashboard/{file}", get(dashboard::file))
         .route("/api/track", post(track::track))
+        .route("/api/analytics/summary", get(report(&reports::SUMMARY)))
+        .route("/api/analytics/days", get(report(&reports::DAYS)))
+        .route("/api/analytics/hours", get(report(&reports::HOURS)))
+        .route("/api/analytics/tools", get(report(&reports::TOOLS)))
+        .route("/api/analytics/subjects", get(report(&reports::SUBJECTS)))
+        .route("/api/analytics/actors", get(report(&reports::ACTORS)))
+        .route("/api/analytics/retention", get(report(&reports::RETENTION)))
+        .route("/api/analytics/errors", get(report(&reports::ERRORS)))
+        .route("/api/analytics/events", get(report(&reports::EVENTS)))
+        .route("/api/analytics/funnel", get(report(&reports::FUNNEL)))
+        .route("/api/analytics/names", get(report(&reports::NAMES_DECLARED)))
+        .route("/api/analytics/rejected", get(report(&reports::REJECTED)))
+        .route("/api/analytics/taxonomy", get(report(&reports::TAXONOMY)))
+        .route("/api/analytics/live", get(live::live))
         .route("/api/openapi.json", get(openapi))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
@@ -71,7 +88,7 @@ async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
-async fn not_found() -> Problem {
+pub(crate) async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
 }
 

@@ -1,0 +1,373 @@
+// The page: what is asked for, when, and what is said where it cannot be had.
+
+import { Refusal, ask } from './api.js';
+import * as charts from './charts.js';
+import { $, h, say, table } from './dom.js';
+import { date, hour } from './format.js';
+import { stepsOf } from './funnel.js';
+import * as keys from './keys.js';
+import { watch } from './live.js';
+import { PANELS, byName } from './panels.js';
+import * as ranges from './ranges.js';
+import * as theme from './theme.js';
+
+/** News come in bursts: the page follows at most so often. */
+const CALM = 5e3;
+/** Reports that read every row are not asked again sooner. */
+const RARE = { taxonomy: 300e3, rejected: 30e3, retention: 60e3, names: 60e3, funnel: 30e3 };
+const AGAIN = 10e3;
+
+let state = ranges.read(location.search);
+/** The answers of the page as it is: name of the question → `{ asked, at, rows | fault }`. */
+let answers = new Map();
+let span = ranges.spanOf(state);
+let running = null;
+let stopWatching = null;
+let watched = null;
+let retry = null;
+let lastAsked = 0;
+let goodUntil = null;
+const shownAsTable = new Set();
+
+// ---------------------------------------------------------------- questions
+
+/** What is asked of the gateway for the state; the funnel waits for the names that occur. */
+function questions() {
+  const { since, until, before, retention, unit } = span;
+  const name = state.names;
+  const one = name.length === 1 ? name[0] : null;
+  return {
+    now: ['summary', { since, until, name }],
+    before: ['summary', { since: before.since, until: before.until, name }],
+    time: [unit === 'hour' ? 'hours' : 'days', { since, until, name }],
+    names: ['names', {}],
+    subjects: ['subjects', { since, until, name, limit: 8 }],
+    actors: ['actors', { since, until, name: one }],
+    errors: ['errors', { since, until, name, limit: 10 }],
+    retention: ['retention', { ...retention, returning: one }],
+    rejected: ['rejected', {}],
+    taxonomy: ['taxonomy', {}],
+  };
+}
+
+async function load({ isNews = false } = {}) {
+  const kept = state.key && keys.find(state.key);
+  if (!kept) return openDoor();
+  clearTimeout(retry);
+  running?.abort();
+  const own = new AbortController();
+  running = own;
+  span = ranges.spanOf(state);
+  lastAsked = Date.now();
+  showFrame(kept);
+  const asked = questions();
+  const fetchOne = async (question, [report, parameters]) => {
+    const age = Date.now() - (answers.get(question)?.at ?? 0);
+    const isSame = answers.get(question)?.signature === signature(report, parameters);
+    if (isNews && isSame && answers.get(question).rows && age < (RARE[question] ?? 0)) return;
+    try {
+      const { rows } = await ask(kept.key, report, parameters, own.signal);
+      if (own.signal.aborted) return;
+      answers.set(question, { rows, at: Date.now(), span, signature: signature(report, parameters) });
+    } catch (fault) {
+      if (own.signal.aborted) return;
+      if (!(fault instanceof Refusal)) throw fault;
+      // What was there stays, and is said to be old; unless it is of another question.
+      const kept = answers.get(question);
+      answers.set(question, kept?.signature === signature(report, parameters) ? { ...kept, fault } : { fault });
+    }
+    show(question);
+  };
+  $('panels').setAttribute('aria-busy', 'true');
+  const first = Object.entries(asked).map(([question, about]) => fetchOne(question, about));
+  await first[Object.keys(asked).indexOf('time')];
+  if (own.signal.aborted) return;
+  const counted = answers.get('time')?.rows ?? [];
+  const step = stepsOf(state, byName(counted));
+  if (step.length > 0) first.push(fetchOne('funnel', ['funnel', { step, since: span.since, until: span.until }]));
+  else { answers.set('funnel', { rows: [], at: Date.now(), span }); show('funnel'); }
+  await Promise.all(first);
+  if (own.signal.aborted) return;
+  $('panels').setAttribute('aria-busy', 'false');
+  finish(kept, isNews);
+}
+
+const signature = (report, parameters) => {
+  const { until, ...others } = parameters;
+  return JSON.stringify([report, others]);
+};
+
+function finish(kept, isNews) {
+  const faults = [...answers.values()].map(({ fault }) => fault).filter(Boolean);
+  const outage = faults.find(({ status, code }) => status === 0 || (status === 503 && code !== 'too_slow'));
+  const refused = faults.find(({ status }) => status === 401 || status === 403);
+  const busy = faults.find(({ status }) => status === 429);
+  if (refused) {
+    keys.forget(keys.idOf(kept.key));
+    return openDoor(refused.status === 403 ? refused.message : 'The gateway refuses this key: it was revoked, or has expired. Enter another.');
+  }
+  document.body.dataset.state = outage || busy ? 'away' : 'shown';
+  if (outage || busy) {
+    notice(outage ?? busy);
+    retry = setTimeout(load, Math.max(AGAIN, ((outage ?? busy).retryAfter ?? 0) * 1000));
+  } else {
+    goodUntil = Date.now();
+    const [now] = answers.get('now')?.rows ?? [];
+    $('notices').replaceChildren(...(now?.events === 0 ? [empty()] : []));
+    if (!isNews) say(`Figures of ${spanText()} are shown.`);
+    follow(kept);
+  }
+  $('figures').dataset.since = span.since;
+  $('figures').dataset.until = span.until;
+}
+
+// ---------------------------------------------------------------- notices
+
+function notice(fault) {
+  const [title, what] = fault.status === 0
+    ? ['The gateway does not answer.', ['Is this machine online, and does ', h('code', {}, 'eventlog serve'), ' run?']]
+    : fault.status === 429
+      ? ['This key has asked too often.', ['The page asks again in a while. A key with a higher limit: ', h('code', {}, 'eventlog key create --kind read --rate-limit N')]]
+      : [`The gateway is there, but: ${fault.message}.`, ['Start PostgreSQL, or mend the settings of ', h('code', {}, 'eventlog serve'), ' (PGHOST and its like); its ', h('a', { href: '/readyz' }, '/readyz'), ' and its log say what is missing.']];
+  const old = goodUntil ? ` The figures below are of ${hour(new Date(goodUntil).toISOString())} UTC.` : '';
+  $('notices').replaceChildren(h('div', { class: 'notice bad', role: 'alert' },
+    h('p', {}, h('strong', {}, title), old),
+    h('p', {}, what, ' The page tries again by itself. '),
+    h('button', { type: 'button', onclick: () => load() }, 'Try again now')));
+  setLive('away');
+}
+
+function empty() {
+  const wider = ['24h', '7d', '30d'].includes(state.range);
+  return h('div', { class: 'notice' },
+    h('p', {}, h('strong', {}, state.names.length > 0 ? 'No event of these names in this range.' : 'No events in this range.')),
+    h('p', {}, state.names.length > 0 ? 'Choose other names, or a longer range.' : 'Choose a longer range, or send the first one with a key to write:'),
+    state.names.length > 0 ? null : h('pre', { tabindex: '0' }, h('code', {}, `curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\\n     -d '{"name": "tool_used", "data": {"toolName": "search"}}' ${location.origin}/api/track`)),
+    h('div', { class: 'actions' },
+      wider ? h('button', { type: 'button', onclick: () => choose({ range: '90d' }) }, 'Show 90 days') : null,
+      state.names.length > 0 ? h('button', { type: 'button', onclick: () => choose({ names: [] }) }, 'Show all names') : null));
+}
+
+// ---------------------------------------------------------------- panels
+
+function frame(panel) {
+  const { id, title } = panel;
+  if (!title) return h('section', { id: `panel-${id}`, class: 'bare', 'aria-label': 'Figures of the range' }, h('div', { class: 'body' }));
+  const toggle = panel.isChart && !panel.isBoth && charts.isThere()
+    ? h('button', { type: 'button', class: 'quiet toggle', 'aria-pressed': 'false', 'aria-label': `${title} as a table`, onclick: (event) => {
+      if (!shownAsTable.delete(id)) shownAsTable.add(id);
+      event.target.setAttribute('aria-pressed', String(shownAsTable.has(id)));
+      render(panel);
+    } }, 'Table') : null;
+  return h('section', { id: `panel-${id}`, class: 'panel', 'aria-labelledby': `title-${id}` },
+    h('div', { class: 'head' }, h('h2', { id: `title-${id}` }, title), h('p', { class: 'note' }), toggle),
+    h('div', { class: 'body' }, h('p', { class: 'none' }, 'Loading…')));
+}
+
+function showFrame() {
+  document.body.dataset.state = 'loading';
+  $('door').hidden = true;
+  for (const id of ['panels', 'filters', 'tenant', 'live']) $(id).hidden = false;
+  if ($('panels').childElementCount === 0) {
+    if (!charts.isThere()) {
+      $('panels').append(h('p', { class: 'notice', id: 'no-charts' }, 'This binary was built without its charts: run ', h('code', {}, 'make dashboard'), ' and build it again. The figures are below all the same.'));
+    }
+    $('panels').append(...PANELS.map(frame));
+  }
+  showFilters();
+}
+
+function show(question) {
+  for (const panel of PANELS) if (panel.needs.includes(question)) render(panel);
+}
+
+function render(panel) {
+  const section = $(`panel-${panel.id}`);
+  if (!section) return;
+  const body = section.querySelector('.body');
+  const found = panel.needs.map((question) => answers.get(question));
+  const fault = found.map((answer) => answer?.fault).find(Boolean);
+  section.classList.toggle('old', Boolean(fault));
+  if (fault && found.every((answer) => answer?.rows)) return undefined;
+  charts.clear(body);
+  if (fault) {
+    return body.replaceChildren(h('div', { class: 'broken' },
+      h('p', {}, fault.code === 'too_slow' ? 'The report takes too long: choose a shorter range.' : `No figures: ${fault.message}.`),
+      h('button', { type: 'button', onclick: () => load() }, 'Try again')));
+  }
+  if (!found.every((answer) => answer?.rows)) return undefined;
+  // Whoever has opened something here finds it open again.
+  const wasOpen = body.querySelector('details')?.open;
+  const active = body.contains(document.activeElement) ? document.activeElement : null;
+  if (active && active.tagName === 'SELECT') return undefined;
+  const note = section.querySelector('.note');
+  if (note) note.textContent = '';
+  body.replaceChildren();
+  const data = Object.fromEntries(panel.needs.map((question, n) => [question, found[n].rows]));
+  const drawn = panel.show(body, data, {
+    state, span: found[0].span, note: (text) => { note.textContent = text; }, choose: (step) => choose({ steps: step }),
+  });
+  if (drawn?.table) {
+    const asTable = panel.isBoth || shownAsTable.has(panel.id) || !charts.isThere();
+    if (asTable && !panel.isBoth) body.querySelector('.legend')?.remove();
+    if (charts.isThere() && (panel.isBoth || !asTable)) drawn.draw(body);
+    body.append(table({ id: `table-${panel.id}`, hidden: !asTable, ...drawn.table }));
+  }
+  const details = body.querySelector('details');
+  if (details && wasOpen) details.open = true;
+  return undefined;
+}
+
+// ---------------------------------------------------------------- filters
+
+function spanText() {
+  const last = state.range === 'own' ? new Date(Date.parse(span.until) - 1).toISOString() : span.until;
+  if (span.unit === 'hour' && state.range !== 'own') return `${date(span.since)}, ${hour(span.since)} to ${date(last)}, ${hour(last)} UTC`;
+  return `${date(span.since)} to ${date(last)}`;
+}
+
+function showFilters() {
+  for (const radio of document.querySelectorAll('[name=range]')) radio.checked = radio.value === state.range;
+  $('own').hidden = state.range !== 'own';
+  if (state.range === 'own') {
+    $('own-from').value = state.from;
+    $('own-to').value = state.to;
+  }
+  $('span').textContent = spanText();
+  $('names-summary').textContent = state.names.length === 0 ? 'All names' : state.names.length === 1 ? state.names[0] : `${state.names.length} names`;
+  const choice = $('tenant-choice');
+  choice.replaceChildren(...keys.all().map(({ key, tenant }) => h('option', { value: keys.idOf(key), selected: keys.idOf(key) === state.key }, `Tenant ${tenant}`)));
+  for (const box of document.querySelectorAll('#names-list input')) box.checked = state.names.includes(box.value);
+}
+
+function listNames() {
+  const declared = (answers.get('names')?.rows ?? []).filter(({ status }) => status !== 'retired').map(({ name }) => name);
+  const seen = byName(answers.get('time')?.rows ?? []).map(({ name }) => name);
+  const sought = $('names-search').value.trim().toLowerCase();
+  const all = [...new Set([...declared, ...seen, ...state.names])].sort().filter((name) => name.includes(sought));
+  const box = (name) => h('label', {}, h('input', { type: 'checkbox', value: name, checked: state.names.includes(name), onchange: (event) => {
+    const others = state.names.filter((other) => other !== name);
+    choose({ names: event.target.checked ? [...others, name].sort() : others });
+  } }), ` ${name}`);
+  $('names-list').replaceChildren(h('legend', { class: 'vh' }, 'Names of events'), ...(all.length > 0 ? all.map(box) : [h('p', { class: 'none' }, 'No such name.')]));
+}
+
+function choose(change) {
+  state = { ...state, ...change };
+  history.pushState(null, '', ranges.write(state));
+  load();
+}
+
+function chooseRange(range) {
+  if (range !== 'own') return choose({ range, from: null, to: null });
+  const day = (time) => new Date(time).toISOString().slice(0, 10);
+  choose({ range, from: day(span.since), to: day(Date.parse(span.until) - 1) });
+  return $('own-from').focus();
+}
+
+function chooseOwn() {
+  const [from, to] = [$('own-from').value, $('own-to').value].sort();
+  if (from && to) choose({ range: 'own', from, to });
+}
+
+// ---------------------------------------------------------------- keys
+
+function openDoor(why) {
+  running?.abort();
+  follow(null);
+  clearTimeout(retry);
+  answers = new Map();
+  goodUntil = null;
+  for (const id of ['panels', 'filters', 'live']) $(id).hidden = true;
+  $('tenant').hidden = keys.all().length === 0;
+  showFilters();
+  $('notices').replaceChildren();
+  $('door').hidden = false;
+  $('door-why').textContent = why ?? (state.key
+    ? `This address is of the key ${state.key}_…, which this tab does not have.`
+    : 'The figures are a tenant’s: a key of the tenant opens them.');
+  document.body.dataset.state = 'door';
+  $('door-key').focus();
+}
+
+async function enter(event) {
+  event.preventDefault();
+  const text = $('door-key').value.trim();
+  const fault = keys.fault(text);
+  $('door-fault').textContent = fault ?? '';
+  if (fault) return;
+  try {
+    const { tenant } = await ask(text, 'names');
+    keys.keep(text, tenant);
+    $('door-key').value = '';
+    answers = new Map();
+    choose({ key: keys.idOf(text) });
+    $('figures').focus({ preventScroll: true });
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    $('door-fault').textContent = refusal.status === 401
+      ? 'The gateway does not know this key, or it was revoked, or has expired.'
+      : `The key could not be tried: ${refusal.message}.`;
+  }
+}
+
+function listKeys() {
+  $('keys-list').replaceChildren(...keys.all().map(({ key, tenant }) => h('li', {},
+    h('span', {}, h('code', {}, `${keys.idOf(key)}_…`), h('br'), `Tenant ${tenant}`),
+    h('button', { type: 'button', 'aria-label': `Forget ${keys.idOf(key)}`, onclick: () => {
+      keys.forget(keys.idOf(key));
+      listKeys();
+      if (state.key === keys.idOf(key)) { $('keys').close(); answers = new Map(); choose({ key: keys.all()[0] ? keys.idOf(keys.all()[0].key) : null }); } else showFilters();
+    } }, 'Forget'))));
+}
+
+// ---------------------------------------------------------------- news
+
+function setLive(kind) {
+  $('live').dataset.kind = kind;
+  $('live-text').textContent = { live: 'Live', poll: 'Every 60 s', away: 'Away' }[kind];
+}
+
+/** Follows the tenant's news; those in a hurry are put together. */
+function follow(kept) {
+  if (kept && watched === kept.key && $('live').dataset.kind !== 'away') return;
+  stopWatching?.();
+  stopWatching = null;
+  watched = kept?.key ?? null;
+  if (!kept) return;
+  let waiting = null;
+  const news = () => {
+    if (waiting) return;
+    const wait = Math.max(0, lastAsked + CALM - Date.now());
+    waiting = setTimeout(() => {
+      waiting = null;
+      if (watched === kept.key && !document.hidden) load({ isNews: true });
+    }, wait);
+  };
+  stopWatching = watch(kept.key, news, (kind) => { if (document.body.dataset.state !== 'away') setLive(kind); });
+  if ($('live').dataset.kind === 'away') setLive('poll');
+}
+
+// ---------------------------------------------------------------- start
+
+$('door-form').addEventListener('submit', enter);
+$('filters').addEventListener('submit', (event) => event.preventDefault());
+$('ranges').addEventListener('change', (event) => chooseRange(event.target.value));
+$('own').addEventListener('change', chooseOwn);
+$('refresh').addEventListener('click', () => load());
+$('names').addEventListener('toggle', () => { if ($('names').open) { $('names-search').value = ''; listNames(); $('names-search').focus(); } });
+$('names').addEventListener('keydown', (event) => { if (event.key === 'Escape') { $('names').open = false; $('names-summary').focus(); } });
+$('names-search').addEventListener('input', listNames);
+$('names-all').addEventListener('click', () => { $('names').open = false; $('names-summary').focus(); choose({ names: [] }); });
+document.addEventListener('click', (event) => { if (!$('names').contains(event.target)) $('names').open = false; });
+$('tenant-choice').addEventListener('change', (event) => { answers = new Map(); goodUntil = null; choose({ key: event.target.value, names: [], steps: [] }); });
+$('keys-open').addEventListener('click', () => { listKeys(); $('keys').showModal(); });
+$('keys-close').addEventListener('click', () => $('keys').close());
+$('keys-add').addEventListener('click', () => { $('keys').close(); openDoor('A key of another tenant, or another key of this one.'); });
+document.addEventListener('visibilitychange', () => { if (!document.hidden && state.key && Date.now() - lastAsked > 60e3) load({ isNews: true }); });
+addEventListener('popstate', () => { const before = state.key; state = ranges.read(location.search); if (before !== state.key) answers = new Map(); load(); });
+theme.start($('theme'), () => PANELS.forEach((panel) => { if (panel.isChart) render(panel); }));
+
+// An address without a key is of the first that there is.
+if (!state.key && keys.all().length > 0) state.key = keys.idOf(keys.all()[0].key);
+load();

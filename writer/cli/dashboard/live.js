@@ -1,0 +1,63 @@
+// News: a stream of server-sent events, read with fetch because the key goes into a header. Without
+// it, every minute.
+
+import { bearer } from './api.js';
+
+const EVERY = 60e3;
+const AGAIN = 1e3;
+
+/** Calls `news` when there is something new, and `state` with 'live' or 'poll'. Gives what ends it. */
+export function watch(key, news, state) {
+  const stop = new AbortController();
+  run(key, news, state, stop.signal);
+  return () => stop.abort();
+}
+
+async function run(key, news, state, signal) {
+  while (!signal.aborted) {
+    const began = Date.now();
+    const wasLive = await listen(key, news, state, signal);
+    if (signal.aborted) return;
+    if (wasLive && Date.now() - began > 2 * AGAIN) {
+      // Streams end after a while: at once a new one.
+      await pause(AGAIN, signal);
+    } else {
+      state('poll');
+      await pause(EVERY, signal);
+    }
+    if (!signal.aborted) news();
+  }
+}
+
+/** Whether there was a stream. */
+async function listen(key, news, state, signal) {
+  let wasLive = false;
+  try {
+    const answer = await fetch('/api/analytics/live', { headers: bearer(key), signal, cache: 'no-store' });
+    if (!answer.ok) return false;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = '';
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return wasLive;
+      const parts = (rest + value).split('\n\n');
+      rest = parts.pop();
+      for (const part of parts) {
+        if (part.includes('event: open')) {
+          wasLive = true;
+          state('live');
+        }
+        if (part.includes('event: tick')) news();
+      }
+    }
+  } catch {
+    return wasLive;
+  }
+}
+
+function pause(time, signal) {
+  return new Promise((done) => {
+    const timer = setTimeout(done, time);
+    signal.addEventListener('abort', () => { clearTimeout(timer); done(); }, { once: true });
+  });
+}

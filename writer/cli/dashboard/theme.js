@@ -1,0 +1,31 @@
+// Light, dark, or what the system says.
+
+const PLACE = 'eventlog.theme';
+const THEMES = ['auto', 'light', 'dark'];
+
+export function start(button, changed) {
+  let theme = THEMES.includes(localStorage.getItem(PLACE)) ? localStorage.getItem(PLACE) : 'auto';
+  const apply = () => {
+    if (theme === 'auto') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    button.textContent = `Theme: ${theme}`;
+    changed();
+  };
+  button.addEventListener('click', () => {
+    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+    localStorage.setItem(PLACE, theme);
+    apply();
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', apply);
+  apply();
+}
+
+/** A colour of the style sheet as the theme has it now. */
+export function colour(name) {
+  const probe = document.createElement('span');
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}

@@ -1,0 +1,46 @@
+//! `GET /api/analytics/…`: the reports of the log, for the tenant of a key to read. Nothing is counted
+//! here: what a function of the extension gives is what is served.
+
+pub(crate) mod live;
+mod parameter;
+mod query;
+pub(crate) mod reports;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+
+use super::Gateway;
+use super::problem::Problem;
+use crate::api_key::Kind;
+use reports::Report;
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+
+/// The handler that answers with a report.
+pub(crate) fn report(
+    report: &'static Report,
+) -> impl Fn(State<Arc<Gateway>>, HeaderMap, RawQuery) -> Answer + Clone + Send + Sync + 'static {
+    move |State(gateway), headers, RawQuery(query)| {
+        Box::pin(async move { answer(report, &gateway, &headers, query.as_deref()).await })
+    }
+}
+
+async fn answer(
+    report: &Report,
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Response, Problem> {
+    let key = gateway.keys.authorize(headers, Kind::Read).await?;
+    key.count(1)?;
+    let arguments = parameter::read(report.parameters, query.unwrap_or_default())?;
+    let rows = query::ask(gateway, key.tenant, report, &arguments).await?;
+    // A tenant's data is no markup, whoever shows it. Outside of strings JSON has none of these.
+    let rows = rows.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    let body = format!("{{\"tenant_id\":\"{}\",\"rows\":{rows}}}", key.tenant);
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}

@@ -1,0 +1,171 @@
+//! Asks the log, as the tenant of the key: in a read-only transaction whose tenant is the key's,
+//! under the policies that `grant_gateway` made for the gateway's role.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use deadpool::managed::{Object, PoolError, TimeoutType, Timeouts};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{IsolationLevel, Row};
+use uuid::Uuid;
+
+use super::parameter::{Argument, Value};
+use super::reports::{Report, Source};
+use crate::output::with_sources;
+use crate::serve::Gateway;
+use crate::serve::problem::Problem;
+
+/// Most rows of an answer.
+const MAX_ROWS: usize = 100_000;
+
+/// The tenant, and what no caller before may have left otherwise.
+const BEGIN: &str = "SELECT pg_catalog.set_config('eventlog.tenant_id', $1, true),
+            pg_catalog.set_config('statement_timeout', $2, true),
+            pg_catalog.set_config('timezone', 'UTC', true),
+            pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// The rows of a report as a JSON array.
+pub(crate) async fn ask(
+    gateway: &Gateway,
+    tenant: Uuid,
+    report: &Report,
+    arguments: &[Argument],
+) -> Result<String, Problem> {
+    let values: Vec<(&(dyn ToSql + Sync), Type)> = arguments
+        .iter()
+        .map(|argument| -> (&(dyn ToSql + Sync), Type) {
+            match &argument.value {
+                Value::Text(text) => (text, Type::TEXT),
+                Value::Texts(texts) => (texts, Type::TEXT_ARRAY),
+            }
+        })
+        .collect();
+    let from = match report.source {
+        Source::Function(name) => {
+            let given: Vec<String> = arguments
+                .iter()
+                .zip(1..)
+                .map(|(argument, n)| format!("{} => ${n}::{}", argument.name, argument.cast))
+                .collect();
+            format!("SELECT * FROM eventlog.{name}({})", given.join(", "))
+        }
+        Source::Query(sql) => sql.to_owned(),
+    };
+    let limit = MAX_ROWS + 1;
+    let sql = format!(
+        "SELECT eventlog.current_tenant(), pg_catalog.row_security_active('eventlog.events'),
+                pg_catalog.count(*), pg_catalog.json_agg(r)::pg_catalog.text
+           FROM (SELECT * FROM ({from}) f LIMIT {limit}) r"
+    );
+    let row = read(gateway, tenant, &sql, &values).await?;
+    let found = || -> Result<(Uuid, bool, i64, Option<String>), tokio_postgres::Error> {
+        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+    };
+    let (current, is_bound, count, rows) = found().map_err(|error| {
+        tracing::error!("a report cannot be read: {error}");
+        internal()
+    })?;
+    if current != tenant || !is_bound {
+        return Err(unbound());
+    }
+    if count > MAX_ROWS as i64 {
+        return Err(Problem::bad_request(format!(
+            "the report has more than {MAX_ROWS} rows: ask for a shorter span, or fewer names"
+        )));
+    }
+    Ok(rows.unwrap_or_else(|| "[]".to_owned()))
+}
+
+/// The one row of a statement, in a transaction of its own.
+pub(crate) async fn read(
+    gateway: &Gateway,
+    tenant: Uuid,
+    sql: &str,
+    values: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<Row, Problem> {
+    let patience = gateway.arguments.query_timeout;
+    let waits = Timeouts { wait: Some(patience), ..gateway.reports.timeouts() };
+    let mut client = gateway.reports.timeout_get(&waits).await.map_err(|error| {
+        tracing::warn!("no connection for a report: {}", with_sources(&error));
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => {
+                Problem::unavailable("too many reports at a time", 5)
+            }
+            _ => away(),
+        }
+    })?;
+    let asked = async {
+        let transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::ReadCommitted)
+            .read_only(true)
+            .start()
+            .await?;
+        let tenant = tenant.to_string();
+        let timeout = patience.as_millis().to_string();
+        transaction.query_typed(BEGIN, &[(&tenant, Type::TEXT), (&timeout, Type::TEXT)]).await?;
+        let rows = transaction.query_typed(sql, values).await?;
+        transaction.commit().await?;
+        Ok::<_, tokio_postgres::Error>(rows)
+    };
+    // The server ends it; this is for a server that does not answer.
+    match tokio::time::timeout(patience + Duration::from_secs(2), asked).await {
+        Ok(Ok(rows)) => rows.into_iter().next().ok_or_else(internal),
+        Ok(Err(error)) => Err(refused(&error, patience)),
+        Err(_) => {
+            tracing::warn!("a report was not answered");
+            // Whoever is asked next must not wait for the same answer.
+            drop(Object::take(client));
+            Err(away())
+        }
+    }
+}
+
+/// What the server's error is to the client.
+fn refused(error: &tokio_postgres::Error, patience: Duration) -> Problem {
+    let Some(server) = error.as_db_error() else {
+        tracing::warn!("a report was not read: {}", with_sources(error));
+        return away();
+    };
+    let code = server.code().code();
+    match (code, &code[..2]) {
+        ("57014", _) => Problem::too_slow(
+            format!("the report took longer than {patience:?}: ask for a shorter span"),
+            60,
+        ),
+        // What the functions say of their arguments; they name limits, and what was asked.
+        (_, "22" | "54") => Problem::bad_request(server.message()),
+        ("42501", _) => {
+            tracing::error!("a report was refused: {}", server.message());
+            unbound()
+        }
+        (_, "08" | "53" | "57" | "40" | "25") => {
+            tracing::warn!("a report was not read: {}", server.message());
+            away()
+        }
+        ("55000" | "42883" | "42P01" | "3F000", _) => {
+            tracing::error!("a report was refused: {}", server.message());
+            Problem::unavailable("the database has no log of this version", 60)
+        }
+        _ => {
+            tracing::error!("a report failed: {code}: {}", server.message());
+            internal()
+        }
+    }
+}
+
+fn away() -> Problem {
+    Problem::unavailable("the database is away", 5)
+}
+
+/// The gateway's role could read more than the key's tenant, or less.
+fn unbound() -> Problem {
+    Problem::unavailable(
+        "the gateway's role is not that of a gateway: SELECT eventlog.grant_gateway",
+        60,
+    )
+}
+
+fn internal() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the gateway failed; its log says why")
+}
