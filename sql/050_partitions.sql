@@ -117,6 +117,7 @@ DECLARE
     wanted    text;
     partition text;
     tries     integer := 0;
+    is_open   boolean;
 BEGIN
     PERFORM eventlog._lock_partitions();
     former := eventlog._bound_lock_timeout();
@@ -140,8 +141,9 @@ BEGIN
             (SELECT relowner::regrole FROM pg_class WHERE oid = 'eventlog.events'::regclass));
         PERFORM eventlog._close(format('eventlog.%I', partition)::regclass);
         PERFORM eventlog._ensure_append_only(format('eventlog.%I', partition)::regclass);
-        IF end_at <= eventlog._announced_watermark() THEN
-            PERFORM eventlog._ensure_late_event(format('eventlog.%I', partition)::regclass);
+        is_open := end_at > eventlog._announced_watermark();
+        IF NOT is_open OR eventlog._is_subscriber() THEN
+            PERFORM eventlog._ensure_late_event(format('eventlog.%I', partition)::regclass, is_open);
         END IF;
         EXECUTE format('COMMENT ON TABLE eventlog.%I IS %L', partition,
             format('Events created from %s until %s, UTC.', first_at AT TIME ZONE 'UTC', end_at AT TIME ZONE 'UTC'));

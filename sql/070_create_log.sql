@@ -45,6 +45,7 @@ BEGIN
         PERFORM eventlog._load_taxonomy(create_log.taxonomies);
     END IF;
     PERFORM eventlog._make_partitions();
+    PERFORM eventlog._ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
     PERFORM eventlog._apply_policies();
     PERFORM eventlog._ensure_services();
     PERFORM eventlog._ensure_tenants();

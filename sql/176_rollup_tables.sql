@@ -17,8 +17,9 @@ BEGIN
             CONSTRAINT rollup_state_only_row_check CHECK (only_row)
         );
         PERFORM eventlog._close('eventlog.rollup_state');
-        INSERT INTO eventlog.rollup_state DEFAULT VALUES;
     END IF;
+    -- A dump may leave the counts out, and this row with them.
+    INSERT INTO eventlog.rollup_state DEFAULT VALUES ON CONFLICT DO NOTHING;
     COMMENT ON TABLE eventlog.rollup_state IS 'How far the rollups reach, in one row.';
     COMMENT ON COLUMN eventlog.rollup_state.only_row IS 'True: there is one row.';
     COMMENT ON COLUMN eventlog.rollup_state.rolled_until IS

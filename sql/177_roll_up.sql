@@ -60,16 +60,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     watermark timestamptz := eventlog._next_watermark();
-    partition regclass;
 BEGIN
     IF EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until OR s.announced_until >= watermark) THEN
         RETURN false;
     END IF;
-    FOR partition IN
-        SELECT p.partition_oid FROM eventlog._partitions p WHERE p.until_at <= watermark
-    LOOP
-        PERFORM eventlog._ensure_late_event(partition);
-    END LOOP;
+    PERFORM eventlog._ensure_late_events(watermark);
     UPDATE eventlog.rollup_state SET announced_until = watermark, writers = NULL;
     RETURN true;
 END

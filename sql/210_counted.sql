@@ -51,13 +51,14 @@ END
 $$;
 
 -- When a day begins in a time zone. Where clocks are set back an hour at one o'clock, midnight comes
--- twice, and PostgreSQL gives the second.
+-- twice, and PostgreSQL gives the second. Without a SET clause, so that it becomes part of the query
+-- that calls it.
 CREATE FUNCTION eventlog._day_start(day date, time_zone text) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN ((m.at - interval '1 hour') AT TIME ZONE time_zone)::date = day THEN m.at - interval '1 hour' ELSE m.at END
-      FROM (SELECT day::timestamp AT TIME ZONE time_zone AS at) m
+    SELECT CASE WHEN ((day::timestamp AT TIME ZONE time_zone - interval '1 hour') AT TIME ZONE time_zone)::date = day
+                THEN day::timestamp AT TIME ZONE time_zone - interval '1 hour'
+                ELSE day::timestamp AT TIME ZONE time_zone END
 $$;
 
 -- The longest stretch that all days of a span are made of, in a time zone: UTC's own days, or hours,
@@ -74,7 +75,7 @@ AS $$
               FROM generate_series(0, last_day - first_day + 1) AS n) AS b (seconds)
 $$;
 
--- This and the next two ask for one tenant of many, so for an index: the planner would rather read all
+-- This and the next ask for one tenant of many, so for an index: the planner would rather read all
 -- of a rollup where a tenant has a fortieth of it. Without JIT, which the price of a table too small for
 -- an index would call in.
 --
@@ -201,42 +202,31 @@ BEGIN
 END
 $$;
 
--- On which days in UTC an actor was active: a bit for each day of a month, the lowest for the first.
--- Of events of a name, or of any for the empty one.
-CREATE FUNCTION eventlog._active_days(tenant uuid, since date, until date, event_name text)
+-- On which days in UTC actors were active: a bit for each day of a month, the lowest for the first.
+-- Of events of a name, or of any for the empty one. An actor and a month come more than once where
+-- there are rows that the rollup does not hold yet. Without a SET clause, so that it becomes part of
+-- the query that calls it, and twenty thousand actors are not copied; who calls it brings the
+-- watermark, plain variables (what they say is worked out for each row), and _counted()'s settings.
+CREATE FUNCTION eventlog._active_days(tenant uuid, since date, until date, event_name text, watermark timestamptz)
 RETURNS TABLE (actor text, month date, days integer)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC'
-SET enable_seqscan = off
-SET jit = off
-SET max_parallel_workers_per_gather = 0
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-#variable_conflict use_column
-DECLARE
-    watermark timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
-BEGIN
-    RETURN QUERY
-    WITH recent AS (
-        SELECT e.actor, date_trunc('month', e.created_at)::date AS month,
-               bit_or(1 << (extract(day FROM e.created_at)::integer - 1)) AS days
-          FROM (SELECT r.actor, r.created_at, r.name FROM eventlog.events r
-                 WHERE r.tenant_id = tenant AND r.created_at >= greatest(since, watermark) AND r.created_at < until
-                 UNION ALL
-                SELECT r.actor, r.created_at, r.name FROM eventlog.late_events l
-                  JOIN eventlog.events r ON r.id = l.id AND r.created_at = l.created_at
-                 WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND r.tenant_id = tenant
-                   AND l.created_at >= since AND l.created_at < least(until, watermark)) e
-         WHERE e.actor IS NOT NULL AND (event_name = '' OR e.name = event_name)
-         GROUP BY 1, 2
-    )
-    SELECT coalesce(m.actor, r.actor), coalesce(m.month, r.month),
-           (coalesce(m.days, 0) | coalesce(r.days, 0)) & eventlog._days_within(coalesce(m.month, r.month), since, until)
-      FROM (SELECT a.actor, a.month, a.days FROM eventlog.monthly_actors a
+    SELECT d.actor, d.month, d.days & eventlog._days_within(d.month, since, until)
+      FROM (SELECT a.actor, a.month, a.days
+              FROM eventlog.monthly_actors a
              WHERE a.tenant_id = tenant AND a.name = event_name
-               AND a.month >= date_trunc('month', since)::date AND a.month < until) m
-      FULL JOIN recent r ON r.actor = m.actor AND r.month = m.month;
-END
+               AND a.month >= date_trunc('month', since)::date AND a.month < until
+             UNION ALL
+            SELECT e.actor, date_trunc('month', e.created_at)::date, 1 << (extract(day FROM e.created_at)::integer - 1)
+              FROM (SELECT r.actor, r.created_at, r.name FROM eventlog.events r
+                     WHERE r.tenant_id = tenant AND r.created_at >= greatest(since, watermark) AND r.created_at < until
+                     UNION ALL
+                    SELECT r.actor, r.created_at, r.name FROM eventlog.late_events l
+                      JOIN eventlog.events r ON r.id = l.id AND r.created_at = l.created_at
+                     WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND r.tenant_id = tenant
+                       AND l.created_at >= since AND l.created_at < least(until, watermark)) e
+             WHERE e.actor IS NOT NULL AND (event_name = '' OR e.name = event_name)) d
+     WHERE d.days & eventlog._days_within(d.month, since, until) <> 0
 $$;
 
 -- The bits of a month's days that lie in a span.

@@ -102,25 +102,31 @@ CREATE FUNCTION eventlog.summary(
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET enable_seqscan = off
+SET jit = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_column
 DECLARE
     tenant     uuid := eventlog._report_tenant(summary.tenant_id);
+    watermark  timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
     first_day  date;
+    end_day    date;
     active     bigint;
 BEGIN
     PERFORM eventlog._check_span(since, until);
     first_day := since::date;
+    end_day := (until + interval '1 day' - interval '1 microsecond')::date;
     IF names IS NULL THEN
         SELECT count(*) INTO active FROM (
-            SELECT a.actor FROM eventlog._active_days(tenant, first_day, (until + interval '1 day' - interval '1 microsecond')::date, '') a
-             WHERE a.days <> 0 GROUP BY a.actor) g;
+            SELECT a.actor FROM eventlog._active_days(tenant, first_day, end_day, '', watermark) a
+             GROUP BY a.actor) g;
     ELSE
         SELECT count(DISTINCT a.actor) INTO active
           FROM unnest(names) AS n (name),
-               eventlog._active_days(tenant, first_day, (until + interval '1 day' - interval '1 microsecond')::date, n.name) a
+               eventlog._active_days(tenant, first_day, end_day, n.name, watermark) a
          -- No name is the empty one, which _active_days() takes for any.
-         WHERE a.days <> 0 AND n.name <> '';
+         WHERE n.name <> '';
     END IF;
     RETURN QUERY
     SELECT coalesce(round(sum(c.weighted_events)), 0)::bigint, count(DISTINCT c.name), active,

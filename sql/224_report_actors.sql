@@ -9,19 +9,23 @@ CREATE FUNCTION eventlog.active_actors(
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET enable_seqscan = off
+SET jit = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_column
 DECLARE
     tenant    uuid := eventlog._report_tenant(active_actors.tenant_id);
     first     date := since - 29;
     span_days integer;
+    wanted    text := coalesce(active_actors.name, '');
+    watermark timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
     activity  bytea;
 BEGIN
     PERFORM eventlog._check_span(since, until);
     span_days := until - first;
     SELECT coalesce(eventlog._activity(a.actor, a.month - first, a.days, 0, span_days), '') INTO activity
-      FROM eventlog._active_days(tenant, first, until, coalesce(active_actors.name, '')) a
-     WHERE a.days <> 0;
+      FROM eventlog._active_days(tenant, first, until, wanted, watermark) a;
     RETURN QUERY
     SELECT first + n::integer - 1, c.daily, c.weekly, c.monthly
       FROM ROWS FROM (unnest(eventlog._active_within(activity, 1, span_days)), unnest(eventlog._active_within(activity, 7, span_days)),
@@ -45,6 +49,9 @@ CREATE FUNCTION eventlog.cohort_retention(
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET enable_seqscan = off
+SET jit = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -56,6 +63,9 @@ DECLARE
     span_days integer;
     periods  integer;
     matrix   integer[];
+    first_event     text := coalesce(first_name, '');
+    returning_event text := coalesce(returning_name, '');
+    watermark       timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
 BEGIN
     IF period IS NULL OR period NOT IN ('day', 'week', 'month') THEN
         RAISE EXCEPTION 'unknown period "%"', period
@@ -78,15 +88,15 @@ BEGIN
     IF first_name IS NOT DISTINCT FROM returning_name THEN
         SELECT eventlog._retained(coalesce(eventlog._activity(a.actor, a.month - begins, a.days, a.days, span_days), ''), offsets)
           INTO matrix
-          FROM eventlog._active_days(tenant, begins, until, coalesce(first_name, '')) a WHERE a.days <> 0;
+          FROM eventlog._active_days(tenant, begins, until, first_event, watermark) a;
     ELSE
         SELECT eventlog._retained(coalesce(eventlog._activity(a.actor, a.month - begins, a.first_days, a.returning_days, span_days), ''), offsets)
           INTO matrix
           FROM (SELECT f.actor, f.month, f.days AS first_days, 0 AS returning_days
-                  FROM eventlog._active_days(tenant, begins, until, coalesce(first_name, '')) f WHERE f.days <> 0
+                  FROM eventlog._active_days(tenant, begins, until, first_event, watermark) f
                  UNION ALL
                 SELECT r.actor, r.month, 0, r.days
-                  FROM eventlog._active_days(tenant, begins, until, coalesce(returning_name, '')) r WHERE r.days <> 0) a;
+                  FROM eventlog._active_days(tenant, begins, until, returning_event, watermark) r) a;
     END IF;
     RETURN QUERY
     SELECT starts[c], matrix[(c - 1) * (periods + 1) + 1], p, matrix[(c - 1) * (periods + 1) + 2 + p],

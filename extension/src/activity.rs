@@ -29,23 +29,12 @@ impl Activity {
         if self.words == 0 {
             self.words = days.min(LONGEST).div_ceil(64).max(1);
         }
-        let words = self.words;
-        if !self.actors.contains_key(actor) {
-            self.actors.insert(actor.into(), vec![0; 2 * words]);
-        }
-        let Some(actor) = self.actors.get_mut(actor) else { return };
-        for (set, bits) in actor.chunks_exact_mut(words).zip(sets) {
-            let mut bits = bits as u32;
-            while bits != 0 {
-                let day = i64::from(offset) + i64::from(bits.trailing_zeros());
-                bits &= bits - 1;
-                if let Ok(day) = usize::try_from(day)
-                    && day < days
-                    && let Some(word) = set.get_mut(day / 64)
-                {
-                    *word |= 1 << (day % 64);
-                }
-            }
+        if let Some(known) = self.actors.get_mut(actor) {
+            set_days(known, offset, sets, days);
+        } else {
+            let mut new = vec![0; 2 * self.words];
+            set_days(&mut new, offset, sets, days);
+            self.actors.insert(actor.into(), new);
         }
     }
 
@@ -53,6 +42,28 @@ impl Activity {
         let mut bytes = (self.words as u64).to_le_bytes().to_vec();
         bytes.extend(self.actors.values().flatten().flat_map(|word| word.to_le_bytes()));
         bytes
+    }
+}
+
+/// Sets those of a month's bits that lie within the `days` of a span.
+fn set_days(actor: &mut [u64], offset: i32, sets: [i32; 2], days: usize) {
+    let words = actor.len() / 2;
+    let (before, start) = match usize::try_from(offset) {
+        Ok(start) => (0, start),
+        Err(_) => (offset.unsigned_abs(), 0),
+    };
+    let room = days.min(words * 64).saturating_sub(start).min(63);
+    for (set, bits) in actor.chunks_exact_mut(words).zip(sets) {
+        let bits = u64::from(bits as u32).checked_shr(before).unwrap_or(0) & ((1 << room) - 1);
+        if bits == 0 {
+            continue;
+        }
+        set[start / 64] |= bits << (start % 64);
+        if let (Some(next), Some(over)) =
+            (set.get_mut(start / 64 + 1), bits.checked_shr(64 - (start % 64) as u32))
+        {
+            *next |= over;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What bad input gets.
 
+use eventlog_tests::cluster::major_version;
 use eventlog_tests::{Db, TENANT_A, TENANT_B, assert_refused, refused, rows, text};
 
 fn log(name: &str, data: &str) -> String {
@@ -238,7 +239,10 @@ fn a_disabled_log_returns_null_and_only_a_superuser_disables_it() {
     superuser.batch_execute("SET eventlog.enabled = off").unwrap();
     assert_eq!(text(&mut superuser, "SELECT eventlog.log_event(NULL, 'nonsense')"), "∅");
     assert_eq!(text(&mut superuser, "SELECT eventlog.try_log_event(NULL, 'nonsense')"), "∅");
-    assert_refused(&mut superuser, "SET eventlog.enabeld = off", "42602", "eventlog.enabeld");
+    // Before 15 PostgreSQL takes any setting with a dot.
+    if major_version() >= 15 {
+        assert_refused(&mut superuser, "SET eventlog.enabeld = off", "42602", "eventlog.enabeld");
+    }
 }
 
 #[test]

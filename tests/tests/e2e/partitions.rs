@@ -126,6 +126,10 @@ fn a_stronger_lock_on_events_or_on_the_tenants_ends_in_a_lock_timeout() {
         assert_eq!(failed, vec!["55P03"; 10], "{lock}");
         superuser.batch_execute("COMMIT").unwrap();
     }
+    // Ten that wait for each other, not for a lock that stays, may need longer than that.
+    superuser
+        .batch_execute(&format!("ALTER DATABASE {} SET eventlog.lock_timeout = '30s'", db.name))
+        .unwrap();
     assert_eq!(all_at_once(&db, 10, "BEGIN"), Vec::<String>::new());
     let keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid IN (SELECT partition_oid FROM eventlog._partitions)";
     assert_eq!(text(&mut superuser, keys), "1", "the partition has the foreign key");

@@ -40,6 +40,24 @@ fn log(n: u32) -> String {
     format!("SELECT eventlog.log_event('{TENANT_A}', 'ping', '{{\"n\": {n}}}')")
 }
 
+/// What the README has a subscriber's DBA type before rows come.
+const FOLLOW: &str = "SELECT eventlog.create_log()";
+const ENABLE: &str = "ALTER SUBSCRIPTION log ENABLE";
+
+/// Until the rollups, those rows that came late, and what is above the watermark are all there is.
+#[track_caller]
+fn assert_counted(client: &mut Client, events: &str) {
+    let reported = format!(
+        "SELECT events FROM eventlog.summary('2020-01-01', 'tomorrow', tenant_id => '{TENANT_A}')"
+    );
+    for _ in 0..3 {
+        assert_eq!(text(client, &reported), events);
+        client.batch_execute("CALL eventlog.maintain()").unwrap();
+    }
+    let differences = "SELECT count(*) FROM eventlog.verify_rollups('2020-01-01', 'tomorrow')";
+    assert_eq!(text(client, differences), "0");
+}
+
 const COUNT: &str = "SELECT count(*) FROM eventlog.events";
 const ALL: &str = "SELECT id, tenant_id, name, data::text, actor, subject, occurred_at, created_at, weight FROM eventlog.events ORDER BY id";
 
@@ -151,6 +169,42 @@ fn an_erasure_is_replicated_and_a_partition_that_is_dropped_is_not() {
     to.batch_execute("DROP SUBSCRIPTION log").unwrap();
 }
 
+/// The subscriber's watermark knows nothing of the publisher's rows, and the apply worker calls no
+/// function of the extension.
+#[test]
+fn rows_that_are_replicated_below_the_watermark_are_counted_once() {
+    let (publisher, subscriber) = pair();
+    let (mut from, mut to) = (superuser(&publisher), superuser(&subscriber));
+    from.batch_execute(PUBLICATION).unwrap();
+    let earlier = |rows: u32| {
+        format!(
+            "INSERT INTO eventlog.events (tenant_id, name, actor, created_at)
+             SELECT '{TENANT_A}', 'ping', 'ada', eventlog._next_watermark() - interval '10 minutes' FROM generate_series(1, {rows})"
+        )
+    };
+    from.batch_execute("SELECT eventlog._make_partition(now() - interval '2 hours')").unwrap();
+    from.batch_execute(&earlier(3)).unwrap();
+    // Both are at the same watermark before anything is replicated.
+    for client in [&mut from, &mut to] {
+        client
+            .batch_execute("SELECT eventlog._make_partition(now() - interval '2 hours')")
+            .unwrap();
+        for _ in 0..3 {
+            client.batch_execute("CALL eventlog.maintain()").unwrap();
+        }
+    }
+    to.batch_execute(&subscribe(&publisher, "WITH (enabled = false)")).unwrap();
+    to.batch_execute(FOLLOW).unwrap();
+    to.batch_execute(ENABLE).unwrap();
+    wait_for(&mut to, COUNT, "3");
+    from.batch_execute(&earlier(4)).unwrap();
+    wait_for(&mut to, COUNT, "7");
+    assert_eq!(text(&mut to, "SELECT count(*) FROM eventlog.late_events"), "7");
+    assert_counted(&mut to, "7");
+    assert_eq!(text(&mut to, "SELECT count(*) FROM eventlog.late_events"), "0");
+    to.batch_execute("DROP SUBSCRIPTION log").unwrap();
+}
+
 /// The initial copy needs partitions of the past, which `create_log()` does not make; a dump
 /// without the events does.
 #[test]
@@ -169,7 +223,7 @@ fn a_log_with_a_past_is_copied_into_one_made_by_a_dump_without_its_events() {
     let dump = run(publisher.client("pg_dump").args([
         "--schema=eventlog",
         "--extension=eventlog",
-        "--exclude-table-data=eventlog.events*",
+        "--exclude-table-data=eventlog.(events*|rollup_state|late_events|hourly_counts|daily_*|monthly_actors)",
         "--no-publications",
         "app",
     ]));
@@ -177,11 +231,14 @@ fn a_log_with_a_past_is_copied_into_one_made_by_a_dump_without_its_events() {
     let mut to = superuser(&subscriber);
     catalog::assert_equal(&catalog::lines(&mut from), &catalog::lines(&mut to));
     assert_eq!(text(&mut to, COUNT), "0");
-    to.batch_execute(&subscribe(&publisher, "")).unwrap();
+    to.batch_execute(&subscribe(&publisher, "WITH (enabled = false)")).unwrap();
+    to.batch_execute(FOLLOW).unwrap();
+    to.batch_execute(ENABLE).unwrap();
     wait_for(&mut to, COUNT, "24");
     from.batch_execute(&log(25)).unwrap();
     wait_for(&mut to, COUNT, "25");
     assert_eq!(rows(&mut from, ALL), rows(&mut to, ALL));
+    assert_counted(&mut to, "25");
     let mut member = subscriber.connect("app", "member");
     member.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
     let bogus =

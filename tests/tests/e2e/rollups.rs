@@ -17,22 +17,23 @@ const TYPES: &str =
     "SELECT eventlog.define_event('ping', duration_key => 'ms', success_key => 'ok');
     SELECT eventlog.define_event('pong', error_key => 'error', count_subjects => false)";
 
-/// What the reports say, and what the rows do, in one statement: one snapshot.
+/// What the reports say, and what the rows do.
 const COMPARED: &str = "
-    SELECT (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', 'infinity'::timestamptz - interval '0', NULL, '1 day')),
+    SELECT (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', '2100-01-01', NULL, '1 day')),
            (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', '2100-01-01', NULL, '1 hour')),
            (SELECT coalesce(sum(events), 0) FROM eventlog._counted_subjects(t, '2020-01-01', '2100-01-01', NULL)),
-           (SELECT count(DISTINCT actor) FROM eventlog._active_days(t, '2020-01-01', '2100-01-01', '') WHERE days <> 0),
+           (SELECT count(DISTINCT actor) FROM eventlog._active_days(t, '2020-01-01', '2100-01-01', '', (SELECT rolled_until FROM eventlog.rollup_state))),
            (SELECT count(*) FROM eventlog.events WHERE tenant_id = t),
            (SELECT count(*) FROM eventlog.events WHERE tenant_id = t AND subject IS NOT NULL AND name = 'ping'),
            (SELECT count(DISTINCT actor) FROM eventlog.events WHERE tenant_id = t)
       FROM (VALUES ('TENANT'::uuid)) AS one (t)";
 
 fn assert_exact(client: &mut Client, tenant: &str) {
-    let sql = COMPARED
-        .replace("TENANT", tenant)
-        .replace("'infinity'::timestamptz - interval '0'", "'2100-01-01'");
-    let row = rows(client, &sql).concat();
+    // The snapshot comes before the plan: a partition that is attached between the two, and its rows,
+    // would be in the reports, which are planned last, and not in the count of rows.
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM pg_class").unwrap();
+    let row = rows(client, &COMPARED.replace("TENANT", tenant)).concat();
+    client.batch_execute("COMMIT").unwrap();
     assert_eq!(
         (&row[0], &row[1], &row[2], &row[3]),
         (&row[4], &row[4], &row[5], &row[6]),
@@ -391,4 +392,32 @@ fn a_member_on_a_standby_reads_the_same_figures() {
     let mut member = standby.connect("app", "member");
     member.batch_execute(&format!("SET eventlog.tenant_id = '{TENANT_A}'")).unwrap();
     assert_eq!(rows(&mut member, "SELECT events, actors FROM eventlog.summary()"), [["21", "20"]]);
+}
+
+/// Of a service's plain INSERT that the watermark overtook only the event itself tells the tenant.
+#[test]
+fn a_late_event_of_a_service_is_counted_for_its_tenant_and_seen_by_no_other() {
+    let (db, mut owner) = quick();
+    owner.batch_execute("SELECT eventlog.grant_service('service')").unwrap();
+    let mut service = db.connect("service");
+    service.batch_execute("BEGIN; SELECT count(*) FROM eventlog.event_types").unwrap();
+    thread::sleep(Duration::from_millis(300));
+    catch_up(&mut owner);
+    service
+        .batch_execute(&format!(
+            "INSERT INTO eventlog.events (tenant_id, name) VALUES ('{TENANT_B}', 'ping'); COMMIT"
+        ))
+        .unwrap();
+    let note = "SELECT count(*), count(tenant_id) FROM eventlog.late_events";
+    assert_eq!(rows(&mut owner, note), [["1", "0"]]);
+    let mut member = db.connect("member");
+    for (tenant, expected) in [(TENANT_A, "0"), (TENANT_B, "1")] {
+        member.batch_execute(&format!("SET eventlog.tenant_id = '{tenant}'")).unwrap();
+        assert_eq!(rows(&mut member, note), [[expected, "0"]]);
+        assert_eq!(
+            text(&mut member, "SELECT events FROM eventlog.summary(until => 'tomorrow')"),
+            expected
+        );
+    }
+    assert_eq!(rows(&mut service, note), [["1", "0"]]);
 }
