@@ -10,6 +10,7 @@ mod batch_memory;
 mod batches;
 mod contender;
 mod flood;
+mod gateway;
 mod memory;
 mod months;
 mod rules;
@@ -62,6 +63,7 @@ const SUBJECTS: &[Subject] = &[
     ("rules", rules::run),
     ("flood", flood::run),
     ("writer", writer::run),
+    ("gateway", gateway::run),
     ("months", months::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
