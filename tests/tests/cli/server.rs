@@ -211,6 +211,17 @@ pub(crate) fn metric(http: &mut Http, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a count")
 }
 
+/// What the gateway answered, by route and status.
+pub(crate) fn answers(http: &mut Http) -> Vec<(String, u64)> {
+    let text = http.get("/metrics").text();
+    let count = |line: &str| {
+        let (labels, count) =
+            line.strip_prefix("eventlog_http_requests_total{")?.split_once("} ")?;
+        Some((labels.to_owned(), count.parse().expect("a count")))
+    };
+    text.lines().filter_map(count).collect()
+}
+
 /// Events by number, as JSON.
 pub(crate) fn numbered(numbers: impl IntoIterator<Item = usize>) -> Value {
     let event = |n| {
