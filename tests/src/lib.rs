@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cluster;
 pub mod db;
 pub mod json;
+pub mod program;
 pub mod random;
 pub mod server;
 

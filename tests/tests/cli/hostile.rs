@@ -1,9 +1,24 @@
 //! Random and hostile requests, thousands of them: no 5xx, no other tenant's row, memory bounded.
 
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
 use eventlog_tests::random::Random;
 use eventlog_tests::{TENANT_A, TENANT_B, rows, scaled};
 
-use crate::server::{World, settle};
+use crate::http::{Http, read_answer};
+use crate::server::{World, answers, settle};
+
+/// What the whole process may take: some 10 MiB at rest, a full queue (16 MiB as it counts them), the
+/// bodies of [`CLIENTS`] requests of up to 1 MiB, each with its text and its events beside it, 64 slow
+/// ones of which little has come, and as much again for what the allocator keeps.
+const MEMORY: usize = 64 << 20;
+
+const CLIENTS: usize = 4;
+
+/// Of the other tenant's events; nobody else ever sees it.
+const THEIRS: &str = "belongs to B alone";
 
 const NASTY: &[&str] = &[
     "",
@@ -89,8 +104,8 @@ fn object(random: &mut Random, depth: usize) -> String {
 /// An event that is nearly right, or an object that is not.
 fn event(random: &mut Random) -> String {
     let mut nasty = || serde_json::json!(pick(random, NASTY)).to_string();
-    let (a, b, c) = (nasty(), nasty(), nasty());
-    match random.below(5) {
+    let (a, b, c, d, e) = (nasty(), nasty(), nasty(), nasty(), nasty());
+    match random.below(8) {
         0 => {
             let fields = object(random, 0).split_off(1);
             let comma = if fields == "}" { "" } else { "," };
@@ -101,6 +116,16 @@ fn event(random: &mut Random) -> String {
             "{{\"name\":\"tool_used\",\"data\":{{\"toolName\":{a}}},\"subject\":{b},\"idempotencyKey\":{c}}}"
         ),
         3 => format!("{{\"name\":{a},\"data\":{{\"toolName\":{b}}},\"actor\":{c}}}"),
+        // Every field of every shape.
+        4 => format!(
+            "{{\"name\":\"tool_used\",\"data\":{{\"toolName\":{a},\"skillId\":{b},\"source\":{c},{d}:{e}}},\"actor\":{b},\"subject\":{c},\"idempotencyKey\":{d}}}"
+        ),
+        5 => format!(
+            "{{\"toolName\":{a},\"skillId\":{b},\"skillName\":{c},\"hookEvent\":{d},\"source\":{e},\"clientTimestamp\":{a},\"metadata\":{{{b}:{c}}},\"userId\":{d},\"idempotencyKey\":{e}}}"
+        ),
+        6 => format!(
+            "{{\"skill\":{a},\"durationMs\":1,\"success\":true,\"errorType\":{b},\"errorMessage\":{c},\"metadata\":{{{d}:{e}}},\"userId\":{a},\"tenantId\":{b}}}"
+        ),
         _ => object(random, 0),
     }
 }
@@ -130,70 +155,173 @@ fn body(random: &mut Random) -> String {
     body
 }
 
+/// The text in a query string.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+const REPORTS: &[&str] = &[
+    "summary",
+    "days",
+    "hours",
+    "tools",
+    "subjects",
+    "actors",
+    "retention",
+    "errors",
+    "events",
+    "funnel",
+    "names",
+    "rejected",
+    "taxonomy",
+    "nonesuch",
+    "../track",
+];
+
+const PARAMETERS: &[&str] = &[
+    "since",
+    "until",
+    "name",
+    "time_zone",
+    "prefix",
+    "limit",
+    "period",
+    "first",
+    "returning",
+    "actor",
+    "subject",
+    "contains",
+    "before_created_at",
+    "before_id",
+    "step",
+    "within",
+    "by",
+    "tenant_id",
+];
+
+/// A report, asked with what it may be asked and what it may not.
+fn report(random: &mut Random) -> String {
+    let mut path = format!("/api/analytics/{}?", pick(random, REPORTS));
+    for _ in 0..random.below(3) {
+        let value = match random.below(8) {
+            0 => "2026-01-01".to_owned(),
+            1 => value(random, 3),
+            _ => pick(random, NASTY).to_owned(),
+        };
+        path += &format!("{}={}&", pick(random, PARAMETERS), encoded(&value));
+    }
+    path
+}
+
+/// An event, or several, and whatever else a client may send with them.
+fn ask(random: &mut Random, world: &World, reader: &str, http: &mut Http) {
+    let right = if random.one_in(20) { reader } else { &world.key_a };
+    let key = match random.below(10) {
+        0 => "",
+        1 => pick(random, NASTY),
+        2 => &right[..right.len() - 1],
+        _ => right,
+    };
+    let is_report = random.one_in(20);
+    let key = if is_report && key == world.key_a { reader } else { key };
+    let bearer = format!("Bearer {}", key.replace(['\u{202e}', '\u{feff}'], ""));
+    let user = pick(random, NASTY);
+    let body = match random.below(500) {
+        0 => format!("{}{}", event(random), " ".repeat((1 << 20) + random.below(1 << 19))),
+        1 => format!("{{\"toolName\":\"{}\"}}", "x".repeat(1_000_000)),
+        _ => body(random),
+    };
+    let length = body.len().to_string();
+    let mut headers = vec![("Authorization", bearer.as_str()), ("X-User-Id", user)];
+    match random.below(16) {
+        0 => headers.push(("Content-Encoding", "gzip")),
+        1 => headers.push(("Content-Type", user)),
+        2 => headers.push(("X-Request-Id", user)),
+        3 => headers.push(("Content-Length", &length)),
+        _ => {}
+    }
+    let method = if random.one_in(8) { pick(random, METHODS) } else { "POST" };
+    let path = match random.below(10) {
+        0 => "/api/track?wait='",
+        1 => "/api/track?wait=true",
+        2 => "/api/track/<script>",
+        3 => "/api/openapi.json?a[]=%00",
+        _ => "/api/track",
+    };
+    let answer = match is_report {
+        true => http.ask("GET", &report(random), &headers[..2], b""),
+        false => http.ask(method, path, &headers, body.as_bytes()),
+    };
+    let text = answer.text();
+    let shown: String = body.chars().take(2000).collect();
+    assert!(answer.status < 500, "{}: {method} {path} {headers:?}\n{shown}\n{text}", answer.status);
+    assert!(!text.contains("<script>") && !text.contains(THEIRS), "{text}");
+    assert!(answer.header("x-injected").is_none() && answer.header("set-cookie").is_none());
+}
+
+/// Bodies that drip, until the others are done; how many were refused in the end.
+fn drip(world: &World, is_over: &AtomicBool) -> usize {
+    let head = format!(
+        "POST /api/track HTTP/1.1\r\nHost: t\r\nX-Api-Key: {}\r\nContent-Length: 100000\r\n\r\n[",
+        world.key_a
+    );
+    let mut refused = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        let mut streams: Vec<_> = (0..64).map(|_| world.http().raw()).collect();
+        for stream in &mut streams {
+            stream.write_all(head.as_bytes()).expect("it listens");
+        }
+        for _ in 0..8 {
+            std::thread::sleep(Duration::from_millis(100));
+            for stream in &mut streams {
+                let _ = stream.write_all(b" ");
+            }
+        }
+        for stream in &mut streams {
+            let answer = read_answer(stream).expect("an answer");
+            assert_eq!(answer.status, 408, "{}", answer.text());
+            refused += 1;
+        }
+    }
+    refused
+}
+
 #[test]
 fn hostile_requests_meet_no_fault_of_ours_and_leave_the_other_tenant_alone() {
     let world = World::new(&["--rate-limit", "0", "--body-timeout", "1s"]);
-    // A key of its own for what must not happen: nobody writes as B.
+    let reader = world.key(&["--kind", "read"]);
+    let theirs = format!("{{\"toolName\":\"{THEIRS}\",\"userId\":\"{THEIRS}\"}}");
+    assert_eq!(world.http().track_and_wait(&world.key_b, &theirs).status, 200);
     let requests = scaled(4_000, 100_000);
-    let clients = 4;
     let at_first = world.gateway.memory();
     let mut seeds = Random::new();
-    std::thread::scope(|scope| {
-        for _ in 0..clients {
-            let world = &world;
-            let mut random = Random::seeded(seeds.bits());
-            scope.spawn(move || {
-                let mut http = world.http();
-                for _ in 0..requests / clients {
-                    let body = body(&mut random);
-                    let key = match random.below(10) {
-                        0 => "",
-                        1 => pick(&mut random, NASTY),
-                        2 => &world.key_a[..world.key_a.len() - 1],
-                        _ => &world.key_a,
-                    };
-                    let key = key.replace(['\u{202e}', '\u{feff}'], "");
-                    let bearer = format!("Bearer {key}");
-                    let user = pick(&mut random, NASTY);
-                    let length = body.len().to_string();
-                    let mut headers = vec![("Authorization", bearer.as_str()), ("X-User-Id", user)];
-                    match random.below(16) {
-                        0 => headers.push(("Content-Encoding", "gzip")),
-                        1 => headers.push(("Content-Type", user)),
-                        2 => headers.push(("X-Request-Id", user)),
-                        3 => headers.push(("Content-Length", &length)),
-                        _ => {}
+    let (is_over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let dripped = std::thread::scope(|scope| {
+        let dripping = scope.spawn(|| drip(&world, &is_over));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let mut random = Random::seeded(seeds.bits());
+                let (world, reader, done) = (&world, &reader, &done);
+                scope.spawn(move || {
+                    let mut http = world.http();
+                    while done.fetch_add(1, Ordering::Relaxed) < requests {
+                        ask(&mut random, world, reader, &mut http);
                     }
-                    let method = if random.one_in(8) { pick(&mut random, METHODS) } else { "POST" };
-                    let path = match random.below(10) {
-                        0 => "/api/track?wait='",
-                        1 => "/api/track?wait=true",
-                        2 => "/api/track/<script>",
-                        3 => "/api/openapi.json?a[]=%00",
-                        _ => "/api/track",
-                    };
-                    let answer = http.ask(method, path, &headers, body.as_bytes());
-                    assert!(
-                        answer.status < 500,
-                        "{}: {method} {path} {headers:?}\n{body}\n{}",
-                        answer.status,
-                        answer.text()
-                    );
-                    let text = answer.text();
-                    assert!(!text.contains("<script>"), "{text}");
-                    assert!(
-                        answer.header("x-injected").is_none()
-                            && answer.header("set-cookie").is_none()
-                    );
-                }
-            });
-        }
+                })
+            })
+            .collect();
+        let ends: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        is_over.store(true, Ordering::Relaxed);
+        ends.into_iter().for_each(|end| end.expect("a client"));
+        dripping.join().expect("who drips")
     });
     let mut http = world.http();
     settle(&mut http);
     let mut superuser = world.db.superuser();
-    let tenants = rows(&mut superuser, "SELECT DISTINCT tenant_id FROM eventlog.events");
-    assert_eq!(tenants, [[TENANT_A]], "and never another");
+    let tenants = "SELECT tenant_id, count(*) FROM eventlog.events GROUP BY 1 ORDER BY 1";
+    let tenants = rows(&mut superuser, tenants);
+    assert_eq!((tenants.len(), &tenants[0][0][..]), (2, TENANT_A));
+    assert_eq!(tenants[1], [TENANT_B, "1"], "nobody wrote as B but B");
     let claimed = rows(
         &mut superuser,
         &format!(
@@ -201,17 +329,29 @@ fn hostile_requests_meet_no_fault_of_ours_and_leave_the_other_tenant_alone() {
         ),
     );
     assert_eq!(claimed, [["0"]]);
-    let written: u64 =
-        rows(&mut superuser, "SELECT count(*) FROM eventlog.events")[0][0].parse().unwrap();
-    assert!(written > requests as u64 / 40, "{written}: most were refused for another reason");
-    // The queue's 16 MiB, a few bodies, and what the allocator keeps.
-    let grown = world.gateway.memory().saturating_sub(at_first);
-    assert!(grown < 96 << 20, "{grown} bytes more than at first");
+    let written: usize = tenants[0][1].parse().unwrap();
+    assert!(written > requests / 40, "{written}: most were refused for another reason");
+    let (now, most) = (world.gateway.memory(), world.gateway.peak_memory());
+    println!("{:#?}", answers(&mut http));
+    println!(
+        "{requests} requests and {dripped} that dripped: {written} events written; memory at first \
+         {at_first}, now {now}, at most {most} bytes"
+    );
+    assert!(most < MEMORY, "{most} bytes at most");
+    let World { gateway, key_a, key_b, .. } = world;
+    let (code, log) = gateway.stop();
+    assert_eq!(code, Some(0), "{log}");
+    for key in [key_a, key_b, reader] {
+        // But for the end, which wrong ones leave off too.
+        assert!(!log.contains(&key[22..60]), "the gateway's log has a key");
+    }
+    // It names events that the log refused, each in a line of its own.
+    let is_ours = |line: &str| line.starts_with("eventlog: ") || line.starts_with("20");
+    assert!(log.lines().all(is_ours), "{log}");
 }
 
 #[test]
 fn bytes_that_are_no_request_end_their_connection_and_nothing_else() {
-    use std::io::Write;
     let world = World::new(&["--header-timeout", "300ms"]);
     let mut random = Random::new();
     for _ in 0..scaled(200, 5_000) {

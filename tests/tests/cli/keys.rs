@@ -245,13 +245,18 @@ fn neither_keys_nor_payloads_are_in_what_the_gateway_says() {
     let wrong = format!("{}0", &key[..key.len() - 1]);
     for key in [&key, &wrong] {
         http.track(key, r#"{"name":"tool_used","data":{"toolName":"PAYLOAD"}}"#);
-        http.track(key, r#"{"name":"PAYLOAD","data":{"toolName":"PAYLOAD"}}"#);
+        // A name is named, in one line.
+        http.track(key, r#"{"name":"nonesuch\nFORGED \u001b[31m","data":{"toolName":"PAYLOAD"}}"#);
         http.track(key, r#"{"name":"PAYLOAD"#);
     }
+    crate::server::settle(&mut http);
+    http.track_and_wait(&key, r#"{"name":"nonesuch\nFORGED \u001b[31m"}"#);
     let metrics = http.get("/metrics").text();
     let (code, log) = gateway.stop();
     assert_eq!(code, Some(0), "{log}");
     for text in [&metrics, &log] {
         assert!(!text.contains(&key[22..60]) && !text.contains("PAYLOAD"), "{text}");
     }
+    assert!(log.contains("nonesuch FORGED") && !log.contains('\u{1b}'), "{log}");
+    assert!(log.lines().all(|line| !line.starts_with("FORGED")), "{log}");
 }

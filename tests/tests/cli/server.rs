@@ -2,13 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use eventlog_tests::{Cluster, Db, TENANT_A, TENANT_B, db};
+use eventlog_tests::{Cluster, Db, TENANT_A, TENANT_B, db, program};
 use serde_json::Value;
 
 use crate::http::Http;
@@ -16,35 +15,9 @@ use crate::http::Http;
 /// The role of the gateway.
 pub(crate) const GATEWAY: &str = "gateway";
 
-/// The program, which `cargo build -p eventlog-cli` makes beside the tests; built if need be.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut path = std::env::current_exe().unwrap();
-        path.pop();
-        let is_release = path.parent().is_some_and(|folder| folder.ends_with("release"));
-        path.pop();
-        let mut build = Command::new(env!("CARGO"));
-        build
-            .args(["build", "--quiet", "-p", "eventlog-cli"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
-        if is_release {
-            build.arg("--release");
-        }
-        // What cargo says of this package would be news to build scripts, and build all again.
-        for (name, _) in std::env::vars() {
-            if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_TARGET_DIR" {
-                build.env_remove(name);
-            }
-        }
-        assert!(build.status().expect("cargo").success(), "eventlog-cli does not build");
-        path.join("eventlog")
-    })
-}
-
 /// The program, set to a database and a role.
 pub(crate) fn eventlog(cluster: &Cluster, database: &str, role: &str) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program::eventlog());
     command
         .env("PGHOST", cluster.folder())
         .env("PGPORT", "5432")
@@ -155,9 +128,18 @@ impl Gateway {
 
     /// Bytes of memory that it holds now.
     pub(crate) fn memory(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// Bytes of memory that it ever held at a time.
+    pub(crate) fn peak_memory(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> usize {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux");
         let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kilobytes << 10
     }
@@ -227,6 +209,17 @@ pub(crate) fn metric(http: &mut Http, name: &str) -> u64 {
     let text = http.get("/metrics").text();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a count")
+}
+
+/// What the gateway answered, by route and status.
+pub(crate) fn answers(http: &mut Http) -> Vec<(String, u64)> {
+    let text = http.get("/metrics").text();
+    let count = |line: &str| {
+        let (labels, count) =
+            line.strip_prefix("eventlog_http_requests_total{")?.split_once("} ")?;
+        Some((labels.to_owned(), count.parse().expect("a count")))
+    };
+    text.lines().filter_map(count).collect()
 }
 
 /// Events by number, as JSON.

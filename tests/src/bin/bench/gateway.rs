@@ -1,172 +1,63 @@
-//! The gateway beside a bare handler of axum: requests a second, and how long the slow ones take.
+//! `POST /api/track` beside a handler that reads the same JSON, keeps nothing and says the same.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::routing::post;
-use eventlog_tests::{Cluster, TENANT_A, db};
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use eventlog_tests::random::Random;
+use eventlog_tests::{Cluster, TENANT_A, db, program};
 use serde_json::{Value, json};
 
 use crate::Scale;
-use crate::world::SETTINGS;
+use crate::stats::Quartiles;
+use crate::writer::SETTINGS;
 
-const TURN: Duration = Duration::from_secs(2);
+const DATABASE: &str = "gateway";
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
-/// Events of a batched request.
-const BATCH: usize = 50;
 
-/// Requests of a kind to a server, over all turns.
-#[derive(Default)]
-struct Tally {
-    /// µs of each request that was taken.
-    taken: Vec<f64>,
-    refused: usize,
+/// Events of a request, and requests of a turn.
+const SHAPES: [(usize, usize); 2] = [(1, 3_000), (100, 600)];
+
+/// Who answers.
+#[derive(Clone, Copy, PartialEq)]
+enum Who {
+    Gateway,
+    Bare,
 }
 
-pub(crate) fn run(scale: Scale) {
-    let cluster = Cluster::start(SETTINGS);
-    db::create_roles(&cluster);
-    db::create_log(&cluster, "app");
-    let mut superuser = cluster.connect("app", "postgres");
-    superuser
-        .batch_execute("CREATE ROLE gateway LOGIN; SET SESSION AUTHORIZATION log_owner; SELECT eventlog.grant_gateway('gateway')")
-        .expect("a log of ours");
-    let program = build();
-    let mut create = eventlog(&program, &cluster, "log_owner");
-    let key = create.args(["key", "create", "--tenant", TENANT_A]).output().expect("it starts");
-    let key = String::from_utf8(key.stdout).expect("a key").trim().to_owned();
-    let gateway = Gateway::start(&program, &cluster);
-    let bare = bare_handler();
-    let turns = if scale.rounds > 100 { 5 } else { 1 };
-
-    println!(
-        "\nThe gateway's POST /api/track beside a bare handler of axum that reads the JSON and answers"
-    );
-    println!("{turns} turns of {TURN:?} each, by turns; clients and servers on one machine\n");
-    println!(
-        "  {:<34}{:>12}{:>12}{:>10}{:>10}{:>10}",
-        "", "requests/s", "events/s", "p50, µs", "p99, µs", "503, %"
-    );
-    for events in [1, BATCH] {
-        let body = body(events);
-        for connections in CONNECTIONS {
-            let mut tallies = [("bare axum", bare), ("gateway", gateway.address)]
-                .map(|(name, address)| (name, address, Tally::default()));
-            for _ in 0..turns {
-                for (_, address, tally) in &mut tallies {
-                    turn(*address, &request(&key, &body), connections, tally);
-                    gateway.settle();
-                }
-            }
-            let kind = if events == 1 { "single".to_owned() } else { format!("{events} events") };
-            for (name, _, tally) in tallies {
-                print(&format!("{name}, {kind}, {connections} conn."), tally, events, turns);
-            }
-        }
-    }
-    let stored = db::text(
-        &mut superuser,
-        "RESET SESSION AUTHORIZATION; SELECT count(*) FROM eventlog.events",
-    );
-    println!(
-        "\n  stored of the gateway's: {stored}; accepted: {}",
-        gateway.count("eventlog_events_total{outcome=\"accepted\"}")
-    );
+/// What takes turns: the same requests over the same number of connections.
+#[derive(Clone, Copy)]
+struct Contender {
+    who: Who,
+    /// Which of `SHAPES`.
+    shape: usize,
+    connections: usize,
 }
 
-fn print(label: &str, mut tally: Tally, events: usize, turns: usize) {
-    tally.taken.sort_by(f64::total_cmp);
-    let at = |part: f64| match tally.taken.len() {
-        0 => f64::NAN,
-        all => tally.taken[((all - 1) as f64 * part) as usize],
-    };
-    let seconds = TURN.as_secs_f64() * turns as f64;
-    let taken = tally.taken.len() as f64;
-    println!(
-        "  {label:<34}{:>12.0}{:>12.0}{:>10.0}{:>10.0}{:>10.1}",
-        taken / seconds,
-        taken * events as f64 / seconds,
-        at(0.5),
-        at(0.99),
-        100.0 * tally.refused as f64 / (taken + tally.refused as f64)
-    );
+/// Of all rounds.
+#[derive(Clone, Default)]
+struct Measured {
+    /// Requests a second, of each round.
+    rates: Vec<f64>,
+    /// Milliseconds of each request.
+    latencies: Vec<f64>,
+    /// Events a second until all were in the log, of each round.
+    stored: Vec<f64>,
 }
 
-/// The program, built if need be.
-fn build() -> PathBuf {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--release", "--quiet", "-p", "eventlog-cli"]);
-    // What cargo says of this package would be news to build scripts, and build all again.
-    for (name, _) in std::env::vars() {
-        if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_TARGET_DIR" {
-            build.env_remove(name);
-        }
-    }
-    assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo").success());
-    let mut program = std::env::current_exe().expect("this program");
-    program.set_file_name("eventlog");
-    program
-}
-
-/// The program set to the cluster.
-fn eventlog(program: &Path, cluster: &Cluster, role: &str) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env("PGHOST", cluster.folder())
-        .env("PGPORT", "5432")
-        .env("PGUSER", role)
-        .env("PGDATABASE", "app")
-        .env_remove("EVENTLOG_DSN")
-        .stdin(Stdio::null());
-    command
-}
-
+/// The gateway and its key; it ends with this.
 struct Gateway {
     child: Child,
     address: SocketAddr,
-}
-
-impl Gateway {
-    fn start(program: &Path, cluster: &Cluster) -> Self {
-        let mut command = eventlog(program, cluster, "gateway");
-        command.args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "0"]);
-        command.args(["--queue-events", "100000", "--queue-bytes", "268435456"]);
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
-        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert_ne!(stderr.read_line(&mut line).expect("UTF-8"), 0, "it ended");
-            if let Some((_, address)) = line.split_once("listening on http://") {
-                break address.trim().parse().expect("an address");
-            }
-        };
-        thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-        Gateway { child, address }
-    }
-
-    /// A count of its metrics.
-    fn count(&self, name: &str) -> u64 {
-        let mut client = Client::to(self.address);
-        let request = b"GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n";
-        let (_, body) = client.ask(request);
-        let text = String::from_utf8_lossy(&body);
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0, |count| count.parse().expect("a count"))
-    }
-
-    /// Waits until all is written, so that turns do not pay for each other.
-    fn settle(&self) {
-        while self.count("eventlog_events_pending") > 0 {
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
+    key: String,
 }
 
 impl Drop for Gateway {
@@ -176,41 +67,164 @@ impl Drop for Gateway {
     }
 }
 
-/// The least that a server in Rust would do with such a request.
-fn bare_handler() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.set_nonblocking(true).expect("ours");
-    let address = listener.local_addr().expect("ours");
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).expect("a runtime with IO");
-            let routes = axum::Router::new().route("/api/track", post(accept));
-            axum::serve(listener, routes).await.expect("it serves until the end");
-        });
-    });
-    address
+/// Requests a second and their 99th percentile.
+pub(crate) fn run(scale: Scale) {
+    let (rounds, part) = if scale.rounds > 100 { (12, 1) } else { (2, 10) };
+    let cluster = Cluster::start(SETTINGS);
+    db::create_roles(&cluster);
+    db::create_log(&cluster, DATABASE);
+    let gateway = start(&cluster);
+    let bare = serve_bare();
+    let mut contenders = Vec::new();
+    for shape in 0..SHAPES.len() {
+        for connections in CONNECTIONS {
+            contenders.push(Contender { who: Who::Gateway, shape, connections });
+            contenders.push(Contender { who: Who::Bare, shape, connections });
+        }
+    }
+    let requests = SHAPES.map(|(events, _)| request(&gateway.key, events));
+    let mut measured = vec![Measured::default(); contenders.len()];
+    let mut order: Vec<usize> = (0..contenders.len()).collect();
+    let mut random = Random::seeded(9);
+    for round in 0..=rounds {
+        for last in (1..order.len()).rev() {
+            order.swap(last, random.below(last + 1));
+        }
+        for &place in &order {
+            let Contender { who, shape, connections } = contenders[place];
+            let address = if who == Who::Gateway { gateway.address } else { bare };
+            let (events, count) = SHAPES[shape];
+            let count = count / part;
+            let (seconds, latencies) = turn(address, &requests[shape], connections, count);
+            // What this turn left to write would slow the next one down.
+            let began = Instant::now();
+            if who == Who::Gateway {
+                settle(gateway.address);
+            }
+            // The first round warms up.
+            if round > 0 {
+                let own = &mut measured[place];
+                own.rates.push(count as f64 / seconds);
+                own.latencies.extend(latencies);
+                let until_stored = seconds + began.elapsed().as_secs_f64();
+                own.stored.push((count * events) as f64 / until_stored);
+            }
+        }
+    }
+    let sent: usize = SHAPES.iter().map(|(events, count)| events * (count / part)).sum();
+    let sent = (sent * CONNECTIONS.len() * (rounds + 1)).to_string();
+    let stored = "SELECT count(*) FROM eventlog.events";
+    let stored = db::text(&mut cluster.connect(DATABASE, "postgres"), stored);
+    assert_eq!(stored, sent, "what was accepted is in the log");
+    print(rounds, &contenders, &mut measured);
 }
 
-async fn accept(Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
-    let accepted = body.as_array().map_or(1, Vec::len);
-    (StatusCode::ACCEPTED, Json(json!({ "accepted": accepted })))
-}
-
-fn body(events: usize) -> String {
-    let event = |n: usize| {
-        json!({
-            "name": "tool_used", "actor": format!("user-{n}"),
-            "data": { "toolName": "Bash", "hookEvent": "PostToolUse", "source": "bench", "text": "x".repeat(80) },
-        })
-    };
-    match events {
-        1 => event(1).to_string(),
-        _ => (0..events).map(event).collect::<Value>().to_string(),
+fn print(rounds: usize, contenders: &[Contender], measured: &mut [Measured]) {
+    println!(
+        "\nThe gateway beside a bare handler, on the same machine as its clients and database"
+    );
+    println!(
+        "{rounds} rounds; each 202 of the gateway is an event that is stored, with each commit on disk\n"
+    );
+    println!("  {:<32}{:^20}{:^20}{:>9}{:>12}", "", "gateway", "bare handler", "", "events/s");
+    println!(
+        "  {:<20}{:>12}{:>11}{:>9}{:>11}{:>9}{:>9}{:>12}",
+        "events of a request",
+        "connections",
+        "req/s",
+        "p99, ms",
+        "req/s",
+        "p99, ms",
+        "ratio",
+        "stored"
+    );
+    for (pair, measured) in contenders.chunks(2).zip(measured.chunks_mut(2)) {
+        let [gateway, bare] = measured else { unreachable!("pairs") };
+        let ratio = Quartiles::of_ratios(&gateway.rates, &bare.rates).median;
+        println!(
+            "  {:<20}{:>12}{:>11.0}{:>9.2}{:>11.0}{:>9.2}{ratio:>9.2}{:>12.0}",
+            SHAPES[pair[0].shape].0,
+            pair[0].connections,
+            Quartiles::of(&gateway.rates).median,
+            p99(&mut gateway.latencies),
+            Quartiles::of(&bare.rates).median,
+            p99(&mut bare.latencies),
+            Quartiles::of(&gateway.stored).median,
+        );
     }
 }
 
-fn request(key: &str, body: &str) -> Vec<u8> {
+fn p99(latencies: &mut [f64]) -> f64 {
+    latencies.sort_by(f64::total_cmp);
+    latencies[(latencies.len() - 1) * 99 / 100]
+}
+
+/// The gateway with its defaults, but that neither its limits nor its queue are what is measured.
+fn start(cluster: &Cluster) -> Gateway {
+    let granted = "CREATE ROLE gateway LOGIN; SET SESSION AUTHORIZATION log_owner;
+                   SELECT eventlog.grant_gateway('gateway')";
+    cluster.psql(DATABASE, "postgres", granted).unwrap_or_else(|error| panic!("{error}"));
+    let eventlog = |role: &str| {
+        let mut command = Command::new(program::eventlog());
+        command
+            .env("PGHOST", cluster.folder())
+            .env("PGPORT", "5432")
+            .env("PGUSER", role)
+            .env("PGDATABASE", DATABASE)
+            .env_remove("EVENTLOG_DSN")
+            .stdin(Stdio::null());
+        command
+    };
+    let made = eventlog("log_owner").args(["key", "create", "--tenant", TENANT_A]).output();
+    let key = String::from_utf8(made.expect("it starts").stdout).expect("a key").trim().to_owned();
+    let mut child = eventlog("gateway")
+        .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "0"])
+        .args(["--queue-events", "1000000", "--queue-bytes", "1000000000"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut said = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("text");
+    let address = line.trim().rsplit('/').next().and_then(|address| address.parse().ok());
+    let address = address.unwrap_or_else(|| panic!("{line}"));
+    // Else it could not say more.
+    thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+    Gateway { child, address, key }
+}
+
+/// Serves on a free port for as long as this process lives, with as many threads as the gateway.
+fn serve_bare() -> SocketAddr {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.expect("tokio").block_on(async {
+            let router = Router::new().route("/api/track", post(bare));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            sender.send(listener.local_addr().expect("bound")).expect("it waits");
+            let listener = listener.tap_io(|stream| {
+                let _ = stream.set_nodelay(true);
+            });
+            axum::serve(listener, router).await.expect("it never ends");
+        });
+    });
+    receiver.recv().expect("it starts")
+}
+
+async fn bare(Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
+    let count = body.as_array().map_or(1, Vec::len);
+    (StatusCode::ACCEPTED, Json(json!({ "accepted": count })))
+}
+
+fn request(key: &str, events: usize) -> Vec<u8> {
+    let event = |n: usize| {
+        json!({ "name": "tool_used", "actor": format!("user {}", n % 50), "data": {
+            "toolName": "search", "hookEvent": "PostToolUse", "number": n, "success": true,
+            "note": "as long as the payload of an ordinary event, more or less"
+        }})
+    };
+    let body: Value = (0..events).map(event).collect();
+    let body = if events == 1 { body[0].to_string() } else { body.to_string() };
     let length = body.len();
     format!(
         "POST /api/track HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\
@@ -219,69 +233,63 @@ fn request(key: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// As many clients as connections, each with one request under way, for the time of a turn.
-fn turn(address: SocketAddr, request: &[u8], connections: usize, tally: &mut Tally) {
+/// Seconds of so many requests, and milliseconds of each.
+fn turn(address: SocketAddr, request: &[u8], connections: usize, count: usize) -> (f64, Vec<f64>) {
+    let next = AtomicUsize::new(0);
+    let ready = Barrier::new(connections + 1);
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..connections)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut client = Client::to(address);
-                    let mut own = Tally::default();
-                    let started = Instant::now();
-                    while started.elapsed() < TURN {
-                        let asked = Instant::now();
-                        match client.ask(request).0 {
-                            202 => own.taken.push(asked.elapsed().as_secs_f64() * 1e6),
-                            503 => own.refused += 1,
-                            status => panic!("status {status}"),
-                        }
-                    }
-                    own
-                })
-            })
-            .collect();
-        for client in clients {
-            let own = client.join().expect("a client of ours");
-            tally.taken.extend(own.taken);
-            tally.refused += own.refused;
+        let client = || {
+            let mut stream = TcpStream::connect(address).expect("it listens");
+            stream.set_nodelay(true).expect("a socket");
+            let mut latencies = Vec::new();
+            ready.wait();
+            while next.fetch_add(1, Ordering::Relaxed) < count {
+                let asked = Instant::now();
+                stream.write_all(request).expect("it reads");
+                let answer = read_answer(&mut stream);
+                latencies.push(asked.elapsed().as_secs_f64() * 1e3);
+                assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+            }
+            latencies
+        };
+        let clients: Vec<_> = (0..connections).map(|_| scope.spawn(client)).collect();
+        ready.wait();
+        let began = Instant::now();
+        let latencies: Vec<f64> =
+            clients.into_iter().flat_map(|client| client.join().expect("a client")).collect();
+        (began.elapsed().as_secs_f64(), latencies)
+    })
+}
+
+/// An answer with its body, whose length it says.
+fn read_answer(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let read = stream.read(&mut chunk).expect("an answer");
+        assert_ne!(read, 0, "it hung up");
+        answer.extend_from_slice(&chunk[..read]);
+        let text = String::from_utf8_lossy(&answer);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().ok())?
+            });
+            if body.len() >= length.expect("a length") {
+                return text.into_owned();
+            }
         }
-    });
-}
-
-/// A connection that is kept.
-struct Client {
-    stream: BufReader<TcpStream>,
-}
-
-impl Client {
-    fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("it listens");
-        stream.set_nodelay(true).expect("ours");
-        Client { stream: BufReader::new(stream) }
     }
+}
 
-    /// Status and body of the answer.
-    fn ask(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
-        self.stream.get_mut().write_all(request).expect("it reads");
-        let (mut status, mut length, mut line) = (0, 0, String::new());
-        loop {
-            line.clear();
-            assert_ne!(self.stream.read_line(&mut line).expect("it answers"), 0, "it hung up");
-            if status == 0 {
-                status =
-                    line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-            }
-            if line == "\r\n" {
-                break;
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().expect("a length");
-            }
+/// Waits until all that was accepted is in the log.
+fn settle(address: SocketAddr) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    loop {
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n").expect("it reads");
+        if read_answer(&mut stream).contains("\neventlog_events_pending 0\n") {
+            return;
         }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).expect("as long as it says");
-        (status, body)
+        thread::sleep(Duration::from_millis(5));
     }
 }

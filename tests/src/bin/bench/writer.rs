@@ -17,7 +17,7 @@ use crate::Scale;
 use crate::stats::{Quartiles, Target};
 
 /// Every commit reaches the disk.
-const SETTINGS: &[(&str, &str)] = &[
+pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "on"),
     ("synchronous_commit", "on"),
     ("shared_buffers", "'512MB'"),
