@@ -64,7 +64,6 @@ const SUBJECTS: &[Subject] = &[
     ("flood", flood::run),
     ("gateway", gateway::run),
     ("writer", writer::run),
-    ("gateway", gateway::run),
     ("months", months::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
