@@ -15,6 +15,7 @@ mod problem;
 mod routes;
 mod track;
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -26,6 +27,8 @@ use eventlog_writer::asynchronous::Writer;
 use eventlog_writer::{Options, WhenFull};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format;
 
 use crate::connection::{Pool, Server, pool};
 use crate::output::Failure;
@@ -95,6 +98,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     span.try_into().map_err(|_| "must not be negative".to_owned())
 }
 
+/// A part of a line of the log. Clients choose some of it, such as the name of an event, and make no
+/// lines of their own.
+fn field(
+    line: &mut format::Writer<'_>,
+    field: &tracing::field::Field,
+    value: &dyn fmt::Debug,
+) -> fmt::Result {
+    let value = format!("{value:?}").replace(char::is_control, " ");
+    match field.name() {
+        "message" => line.write_str(&value),
+        name => write!(line, "{name}={value}"),
+    }
+}
+
 /// What every request sees.
 pub(crate) struct Gateway {
     arguments: Arguments,
@@ -115,6 +132,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
+        .fmt_fields(format::debug_fn(field).delimited(" "))
         .init();
     if arguments.max_events == 0 || arguments.queue_events < arguments.max_events {
         return Err(Failure::new(
