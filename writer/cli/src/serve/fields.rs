@@ -103,7 +103,8 @@ impl<'a> Fields<'a> {
         let time: jiff::Timestamp = time.ok_or_else(wrong)?;
         // Within what PostgreSQL knows too, else it would refuse the whole batch of this event.
         const MOST: i64 = 253_370_764_800;
-        match (0..MOST).contains(&time.as_second()) {
+        // Seconds are cut towards 1970, so that they do not tell what lies just before it.
+        match time >= jiff::Timestamp::UNIX_EPOCH && time.as_second() < MOST {
             true => Ok(Some(time.into())),
             false => Err(wrong()),
         }
