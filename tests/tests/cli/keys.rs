@@ -259,6 +259,6 @@ fn neither_keys_nor_payloads_are_in_what_the_gateway_says() {
     for text in [&metrics, &log] {
         assert!(!text.contains(&key[22..60]) && !text.contains("PAYLOAD"), "{text}");
     }
-    assert!(log.contains("nonesuch FORGED") && !log.contains('\u{1b}'), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
     assert!(log.lines().all(|line| !line.starts_with("FORGED")), "{log}");
 }
