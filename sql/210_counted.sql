@@ -233,6 +233,7 @@ $$;
 CREATE FUNCTION eventlog._days_within(month date, since date, until date) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT CASE WHEN until <= month OR since > month + 30 THEN 0
+    SELECT CASE WHEN since <= month AND until > month + 30 THEN 2147483647
+                WHEN until <= month OR since > month + 30 THEN 0
                 ELSE ((1::bigint << least(31, until - month)) - (1::bigint << greatest(0, since - month)))::integer & 2147483647 END
 $$;

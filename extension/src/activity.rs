@@ -67,24 +67,26 @@ fn set_days(actor: &mut [u64], offset: i32, sets: [i32; 2], days: usize) {
     }
 }
 
-/// Each actor's two sets.
-fn read(activity: &[u8]) -> Vec<[Vec<u64>; 2]> {
+/// The words of a set, and the sets of all actors, two of each one after the other.
+fn read(activity: &[u8]) -> (usize, Vec<u64>) {
     let mut words = activity
         .chunks_exact(8)
         .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
     let size = words.next().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
     let words: Vec<u64> = words.collect();
-    if size == 0 || size > words.len() {
-        return Vec::new();
-    }
-    words
-        .chunks_exact(2 * size)
-        .map(|sets| [sets[..size].to_vec(), sets[size..].to_vec()])
-        .collect()
+    if size == 0 || size > words.len() { (1, Vec::new()) } else { (size, words) }
 }
 
-fn has(set: &[u64], day: usize) -> bool {
-    set.get(day / 64).is_some_and(|word| word >> (day % 64) & 1 == 1)
+/// The days of a set, in their order.
+fn days_of(set: &[u64]) -> impl Iterator<Item = usize> {
+    set.iter().enumerate().flat_map(|(index, word)| {
+        let mut left = *word;
+        std::iter::from_fn(move || {
+            let bit = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (bit < 64).then_some(index * 64 + bit)
+        })
+    })
 }
 
 /// Step of `_activity(actor, offset, first, returning, days)`.
@@ -118,15 +120,28 @@ fn activity_final(state: Internal) -> Option<Vec<u8>> {
 fn active_within(activity: &[u8], window: i32, days: i32) -> Vec<i32> {
     let days = usize::try_from(days).unwrap_or(0).min(LONGEST);
     let window = usize::try_from(window).unwrap_or(0);
-    let mut counts = vec![0; days];
-    for [set, _] in read(activity) {
-        let mut left = 0;
-        for (day, count) in counts.iter_mut().enumerate() {
-            left = if has(&set, day) { window } else { left.saturating_sub(1) };
-            *count += i32::from(left > 0);
+    // Where actors become active, and where they cease to be: each day counts until the window or
+    // another active day comes to its end.
+    let mut changes = vec![0; days + 1];
+    let (size, sets) = read(activity);
+    for actor in sets.chunks_exact(2 * size) {
+        let mut until = 0;
+        for day in days_of(&actor[..size]).take_while(|day| *day < days) {
+            if day >= until {
+                changes[until] -= i32::from(until > 0);
+                changes[day] += 1;
+            }
+            until = (day + window).min(days);
         }
+        changes[until] -= i32::from(until > 0);
     }
-    counts
+    let mut active = 0;
+    changes.truncate(days);
+    for change in &mut changes {
+        active += *change;
+        *change = active;
+    }
+    changes
 }
 
 /// A matrix, row by row: of the actors whose first day lies in a period, how many returned in it, in
@@ -142,14 +157,22 @@ fn retained(activity: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
     let periods = starts.len().saturating_sub(1);
     let width = periods + 1;
     let mut matrix = vec![0; periods * width];
-    let is_active =
-        |set: &[u64], period: usize| (starts[period]..starts[period + 1]).any(|day| has(set, day));
-    for [first, returning] in read(activity) {
-        let Some(cohort) = (0..periods).find(|period| is_active(&first, *period)) else { continue };
+    // The period of a day; those of one actor come in their order.
+    let period_of = |day: usize| starts.partition_point(|start| *start <= day).checked_sub(1);
+    let (size, sets) = read(activity);
+    for actor in sets.chunks_exact(2 * size) {
+        let (first, returning) = actor.split_at(size);
+        let Some(cohort) = days_of(first).find_map(|day| period_of(day).filter(|p| *p < periods))
+        else {
+            continue;
+        };
         matrix[cohort * width] += 1;
-        for period in cohort..periods {
-            let came = is_active(&returning, period);
-            matrix[cohort * width + 1 + period - cohort] += i32::from(came);
+        let mut last = None;
+        for period in days_of(returning).filter_map(period_of) {
+            if (cohort..periods).contains(&period) && last != Some(period) {
+                matrix[cohort * width + 1 + period - cohort] += 1;
+                last = Some(period);
+            }
         }
     }
     matrix
