@@ -29,6 +29,7 @@ mod registry;
 mod released;
 mod replication;
 mod reports;
+mod reports_activity;
 mod reports_counts;
 mod reports_flights;
 mod reports_product;
