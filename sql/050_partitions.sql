@@ -1,26 +1,63 @@
 -- Partitions of events, by created_at in UTC.
 
+-- Bounds are read back in the time zone and the style in which PostgreSQL is made to write them here: of
+-- a session's own, such as IST, it may read another zone than it wrote.
+CREATE FUNCTION eventlog._partition_bounds()
+RETURNS TABLE (partition_oid oid, partition_name name, from_at timestamptz, until_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
+SET standard_conforming_strings = on
+AS $$
+    SELECT c.oid, c.relname,
+           coalesce((regexp_match(b.bound, 'FROM \(''([^'']+)''\)'))[1], '-infinity')::timestamptz,
+           coalesce((regexp_match(b.bound, 'TO \(''([^'']+)''\)'))[1], 'infinity')::timestamptz
+      FROM pg_inherits i
+      JOIN pg_class c ON c.oid = i.inhrelid
+     CROSS JOIN LATERAL pg_get_expr(c.relpartbound, c.oid) AS b (bound)
+     WHERE i.inhparent = to_regclass('eventlog.events')
+       AND NOT i.inhdetachpending
+       AND b.bound <> 'DEFAULT'
+$$;
+
 CREATE VIEW eventlog._partitions AS
-SELECT c.oid                                   AS partition_oid,
-       c.relname                               AS partition_name,
-       COALESCE((pg_catalog.regexp_match(b.bound, 'FROM \(''([^'']+)''\)'))[1], '-infinity')::timestamptz AS from_at,
-       COALESCE((pg_catalog.regexp_match(b.bound, 'TO \(''([^'']+)''\)'))[1], 'infinity')::timestamptz    AS until_at
-  FROM pg_catalog.pg_inherits i
-  JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid
- CROSS JOIN LATERAL pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS b (bound)
- WHERE i.inhparent OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')
-   AND NOT i.inhdetachpending
-   AND b.bound OPERATOR(pg_catalog.<>) 'DEFAULT';
+SELECT b.partition_oid, b.partition_name, b.from_at, b.until_at FROM eventlog._partition_bounds() b;
 
 COMMENT ON VIEW eventlog._partitions IS 'Partitions of events and the span of created_at that each holds.';
 GRANT SELECT ON eventlog._partitions TO PUBLIC;
 
+-- A DEFAULT partition of a DBA's; null for none.
+CREATE FUNCTION eventlog._default_partition() RETURNS regclass
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT t.partdefid::regclass FROM pg_partitioned_table t
+     WHERE t.partrelid = to_regclass('eventlog.events') AND t.partdefid <> 0
+$$;
+
+-- The span around `at` whose events have a place, which may be a DEFAULT partition: an event need not
+-- wait for that to be searched for rows in the way.
 CREATE FUNCTION eventlog._covering_partition(at timestamptz)
 RETURNS TABLE (from_at timestamptz, until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT p.from_at, p.until_at FROM eventlog._partitions p WHERE p.from_at <= at AND at < p.until_at
+    WITH p AS MATERIALIZED (SELECT p.from_at, p.until_at FROM eventlog._partitions p)
+    SELECT p.from_at, p.until_at FROM p WHERE p.from_at <= at AND at < p.until_at
+     UNION ALL
+    SELECT coalesce((SELECT max(p.until_at) FROM p WHERE p.until_at <= at), '-infinity'),
+           coalesce((SELECT min(p.from_at) FROM p WHERE p.from_at > at), 'infinity')
+     WHERE eventlog._default_partition() IS NOT NULL
+       AND NOT EXISTS (SELECT FROM p WHERE p.from_at <= at AND at < p.until_at)
+$$;
+
+-- Whether there is a partition for `at`, other than a DEFAULT one.
+CREATE FUNCTION eventlog._has_partition(at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM eventlog._partitions p WHERE p.from_at <= at AND at < p.until_at)
 $$;
 
 -- The span of the partition that `at` belongs to: whole months since the year 0, or whole steps
@@ -71,24 +108,6 @@ BEGIN
 END
 $$;
 
--- Bounds the waits that follow by eventlog.lock_timeout, unless the session's own lock_timeout is
--- shorter; returns the latter, to be set again. (After an error PostgreSQL sets it again itself.)
-CREATE FUNCTION eventlog._bound_lock_timeout() RETURNS text
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    former     text    := current_setting('lock_timeout');
-    former_ms  integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
-    -- Not a setting yet where the library is not loaded yet.
-    longest_ms integer := coalesce((SELECT setting FROM pg_settings WHERE name = 'eventlog.lock_timeout')::integer, 5000);
-BEGIN
-    PERFORM set_config('lock_timeout',
-        (CASE WHEN former_ms BETWEEN 1 AND longest_ms THEN former_ms ELSE longest_ms END)::text, true);
-    RETURN former;
-END
-$$;
-
 -- One maker at a time: waits for another's transaction. A lock on a table would be waited for by
 -- readers as well.
 CREATE FUNCTION eventlog._lock_partitions() RETURNS void
@@ -98,17 +117,43 @@ AS $$
 DECLARE
     former text := eventlog._bound_lock_timeout();
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('eventlog partitions', 0));
+    PERFORM eventlog._take_lock('partitions', false, true);
     PERFORM set_config('lock_timeout', former, true);
+END
+$$;
+
+-- Closes a new table before it becomes a partition.
+CREATE FUNCTION eventlog._prepare_partition(partition regclass, first_at timestamptz, end_at timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    is_open boolean := end_at > eventlog._announced_watermark();
+BEGIN
+    -- A superuser's import makes partitions too, and upkeep is the owner's.
+    EXECUTE format('ALTER TABLE %s OWNER TO %s', partition,
+        (SELECT relowner::regrole FROM pg_class WHERE oid = 'eventlog.events'::regclass));
+    PERFORM eventlog._close(partition);
+    PERFORM eventlog._ensure_append_only(partition);
+    IF NOT is_open OR eventlog._is_subscriber() THEN
+        PERFORM eventlog._ensure_late_event(partition, is_open);
+    END IF;
+    EXECUTE format('COMMENT ON TABLE %s IS %L', partition,
+        format('Events created from %s until %s, UTC.', first_at AT TIME ZONE 'UTC', end_at AT TIME ZONE 'UTC'));
 END
 $$;
 
 -- Makes the partition that holds `at`, as the current user, who must own events. Nothing to do
 -- where there is one. The new table is filled and closed before it is attached, which locks events
 -- against other DDL only, not against readers and writers.
+--
+-- An event trigger that logs what is done here finds no partition yet, and makes it (partition.rs).
 CREATE FUNCTION eventlog._make_partition(at timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
+SET client_min_messages = 'warning'
 AS $$
 DECLARE
     former    text;
@@ -117,12 +162,12 @@ DECLARE
     wanted    text;
     partition text;
     tries     integer := 0;
-    is_open   boolean;
+    rest      regclass;
 BEGIN
     PERFORM eventlog._lock_partitions();
     former := eventlog._bound_lock_timeout();
 
-    IF NOT EXISTS (SELECT FROM eventlog._covering_partition(_make_partition.at)) THEN
+    IF NOT eventlog._has_partition(_make_partition.at) THEN
         SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog._missing_span(_make_partition.at) s;
 
         wanted := 'events_p' || to_char(first_at AT TIME ZONE 'UTC',
@@ -134,21 +179,28 @@ BEGIN
             partition := wanted || '_' || tries;
         END LOOP;
 
-        EXECUTE format('CREATE TABLE eventlog.%I (LIKE eventlog.events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
+        -- An event trigger may have made it under that name before the command begins.
+        EXECUTE format('CREATE TABLE IF NOT EXISTS eventlog.%I (LIKE eventlog.events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                        partition);
-        -- A superuser's import makes partitions too, and upkeep is the owner's.
-        EXECUTE format('ALTER TABLE eventlog.%I OWNER TO %s', partition,
-            (SELECT relowner::regrole FROM pg_class WHERE oid = 'eventlog.events'::regclass));
-        PERFORM eventlog._close(format('eventlog.%I', partition)::regclass);
-        PERFORM eventlog._ensure_append_only(format('eventlog.%I', partition)::regclass);
-        is_open := end_at > eventlog._announced_watermark();
-        IF NOT is_open OR eventlog._is_subscriber() THEN
-            PERFORM eventlog._ensure_late_event(format('eventlog.%I', partition)::regclass, is_open);
+        IF NOT eventlog._has_partition(_make_partition.at) THEN
+            PERFORM eventlog._prepare_partition(format('eventlog.%I', partition)::regclass, first_at, end_at);
         END IF;
-        EXECUTE format('COMMENT ON TABLE eventlog.%I IS %L', partition,
-            format('Events created from %s until %s, UTC.', first_at AT TIME ZONE 'UTC', end_at AT TIME ZONE 'UTC'));
-        EXECUTE format('ALTER TABLE eventlog.events ATTACH PARTITION eventlog.%I FOR VALUES FROM (%L) TO (%L)',
-                       partition, first_at, end_at);
+        IF eventlog._has_partition(_make_partition.at) THEN
+            IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = format('eventlog.%I', partition)::regclass) THEN
+                EXECUTE format('DROP TABLE eventlog.%I', partition);
+            END IF;
+        ELSE
+            BEGIN
+                EXECUTE format('ALTER TABLE eventlog.events ATTACH PARTITION eventlog.%I FOR VALUES FROM (%L) TO (%L)',
+                               partition, first_at, end_at);
+            EXCEPTION WHEN check_violation THEN
+                rest := eventlog._default_partition();
+                RAISE EXCEPTION 'the DEFAULT partition % holds events of % until %', rest, first_at, end_at
+                    USING ERRCODE = 'check_violation',
+                          HINT = format('ALTER TABLE eventlog.events DETACH PARTITION %s; SELECT * FROM eventlog.import_events(%L);',
+                                        rest, rest::text);
+            END;
+        END IF;
     END IF;
 
     PERFORM set_config('lock_timeout', former, true);
@@ -166,6 +218,7 @@ DECLARE
     at     timestamptz := now();
     until  timestamptz;
     wanted bigint;
+    hint   text;
 BEGIN
     SELECT * INTO STRICT config FROM eventlog.log_config;
     until := now() + config.premake;
@@ -177,8 +230,15 @@ BEGIN
                   HINT = 'a shorter premake, or a longer partition_interval';
     END IF;
     WHILE at <= until LOOP
-        PERFORM eventlog._make_partition(at);
-        at := (SELECT p.until_at FROM eventlog._covering_partition(at) p);
+        BEGIN
+            PERFORM eventlog._make_partition(at);
+            at := (SELECT p.until_at FROM eventlog._covering_partition(at) p);
+        EXCEPTION WHEN check_violation THEN
+            -- Events go into the DEFAULT partition meanwhile.
+            GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+            RAISE WARNING '%', SQLERRM USING HINT = hint;
+            at := (SELECT s.until_at FROM eventlog._missing_span(at) s);
+        END;
     END LOOP;
 END
 $$;

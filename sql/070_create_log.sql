@@ -8,13 +8,19 @@ CREATE FUNCTION eventlog.create_log(
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
+SET standard_conforming_strings = on
+SET quote_all_identifiers = off
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
+SET intervalstyle = 'postgres'
 AS $$
 DECLARE
     is_new    boolean := eventlog._is_missing('event_types');
     new_owner oid     := coalesce(create_log.owner::oid,
                                   (SELECT relowner FROM pg_class WHERE oid = to_regclass('eventlog.events')),
                                   current_user::regrole::oid);
-    relation  regclass;
+    former    text        := current_setting('lock_timeout');
+    deadline  timestamptz := eventlog._lock_deadline();
 BEGIN
     IF NOT is_new THEN
         PERFORM eventlog._require_owner(current_user::regrole);
@@ -34,33 +40,28 @@ BEGIN
     END IF;
 
     PERFORM eventlog._migrate_if_older();
-    PERFORM eventlog._create_tables();
-    UPDATE eventlog.log_config c
-       SET partition_interval = coalesce(create_log.partition_interval, c.partition_interval),
-           retention          = coalesce(create_log.retention, c.retention),
-           premake            = coalesce(create_log.premake, c.premake)
-     WHERE create_log.partition_interval IS NOT NULL OR create_log.retention IS NOT NULL
-        OR create_log.premake IS NOT NULL;
-    IF is_new OR create_log.taxonomies IS NOT NULL THEN
-        PERFORM eventlog._load_taxonomy(create_log.taxonomies);
-    END IF;
-    PERFORM eventlog._make_partitions();
-    PERFORM eventlog._ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
-    PERFORM eventlog._apply_policies();
-    PERFORM eventlog._ensure_services();
-    PERFORM eventlog._ensure_tenants();
-
-    IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN
-        FOR relation IN
-            SELECT c.oid FROM pg_class c
-             WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p')
-               AND c.relowner <> new_owner
-               AND (c.relname IN (SELECT table_name FROM eventlog._tables())
-                    OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
-        LOOP
-            EXECUTE format('ALTER TABLE %s OWNER TO %s', relation, new_owner::regrole);
-        END LOOP;
-    END IF;
+    -- Others are at work where there is a log: what is missing is made with short waits, all of it or
+    -- nothing, so that writers wait a moment at most, and nobody waits here while they wait for this.
+    LOOP
+        BEGIN
+            IF to_regclass('eventlog.events') IS NOT NULL THEN
+                PERFORM eventlog._keep_waits_short();
+                PERFORM eventlog._lock_partitions();
+            END IF;
+            PERFORM eventlog._complete_log(is_new, new_owner, create_log.owner IS NOT NULL, create_log.partition_interval,
+                                           create_log.retention, create_log.premake, create_log.taxonomies);
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF is_new OR clock_timestamp() >= deadline THEN
+                RAISE EXCEPTION 'the log cannot be completed now: a transaction holds its tables'
+                    USING ERRCODE = 'lock_not_available',
+                          DETAIL = eventlog._describe_holders(eventlog._modes_against('AccessExclusiveLock')),
+                          HINT = 'end it, or wait for longer: SET lock_timeout = ''1min''; SELECT eventlog.create_log();';
+            END IF;
+        END;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    PERFORM set_config('lock_timeout', former, true);
 
     IF (SELECT rolsuper FROM pg_roles WHERE oid = new_owner) THEN
         RAISE WARNING 'the log belongs to superuser %', new_owner::regrole
@@ -71,6 +72,45 @@ $$;
 
 COMMENT ON FUNCTION eventlog.create_log(regrole, interval, interval, interval, text[]) IS
 'Makes the log in this database, or whatever of it is missing: tables, indexes, policies, partitions for premake (default a year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; null keeps what the log has. The owner (default: the caller) bypasses the policies, so must not be a role that an application logs in as.';
+
+-- What create_log() does to the log, in one go.
+CREATE FUNCTION eventlog._complete_log(is_new boolean, new_owner oid, is_given boolean, partition_interval interval,
+                                       retention interval, premake interval, taxonomies text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    relation regclass;
+BEGIN
+    PERFORM eventlog._create_tables();
+    UPDATE eventlog.log_config c
+       SET partition_interval = coalesce(_complete_log.partition_interval, c.partition_interval),
+           retention          = coalesce(_complete_log.retention, c.retention),
+           premake            = coalesce(_complete_log.premake, c.premake)
+     WHERE _complete_log.partition_interval IS NOT NULL OR _complete_log.retention IS NOT NULL
+        OR _complete_log.premake IS NOT NULL;
+    IF is_new OR _complete_log.taxonomies IS NOT NULL THEN
+        PERFORM eventlog._load_taxonomy(_complete_log.taxonomies);
+    END IF;
+    PERFORM eventlog._make_partitions();
+    PERFORM eventlog._ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
+    PERFORM eventlog._apply_policies();
+    PERFORM eventlog._ensure_services();
+    PERFORM eventlog._ensure_tenants();
+
+    IF new_owner <> current_user::regrole::oid OR is_given THEN
+        FOR relation IN
+            SELECT c.oid FROM pg_class c
+             WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p')
+               AND c.relowner <> new_owner
+               AND (c.relname IN (SELECT table_name FROM eventlog._tables())
+                    OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
+        LOOP
+            EXECUTE format('ALTER TABLE %s OWNER TO %s', relation, new_owner::regrole);
+        END LOOP;
+    END IF;
+END
+$$;
 
 -- Every table, index and comment that is missing, and every column that an older log lacks.
 CREATE FUNCTION eventlog._create_tables() RETURNS void

@@ -44,7 +44,7 @@ fn patient(mut client: Client) -> Client {
     client
 }
 
-const MAINTENANCE: &str = "pg_advisory_xact_lock(hashtextextended('eventlog maintain', 0))";
+const MAINTENANCE: &str = "eventlog._lock_maintenance()";
 
 const WAITS: &str =
     "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event_type = 'Lock'
@@ -187,16 +187,12 @@ fn calls_at_once_and_writers_meanwhile_hinder_nobody() {
 fn erasing_waits_for_the_step_of_maintenance_that_runs() {
     let (db, mut client) = ninety_days();
     let mut maintenance = db.superuser();
-    maintenance
-        .batch_execute(
-            "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('eventlog maintain', 0))",
-        )
-        .unwrap();
+    maintenance.batch_execute(&format!("BEGIN; SELECT {MAINTENANCE}")).unwrap();
     let caller = thread::spawn({
         let mut caller = db.superuser();
         move || caller.batch_execute(&call())
     });
-    until(&mut client, &WAITS.replace("'Lock'", "'Lock' AND wait_event = 'advisory'"));
+    until(&mut client, &WAITS.replace("'Lock'", "'Lock' AND wait_event = 'object'"));
     let left = format!("SELECT count(*) FROM eventlog.events WHERE actor = '{ERIN}'");
     assert_eq!(text(&mut client, &left), "90");
     maintenance.batch_execute("COMMIT").unwrap();
@@ -226,12 +222,12 @@ fn whatever_isolation_the_session_prefers_what_was_committed_is_found() {
         });
         until(
             &mut client,
-            "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            "EXISTS (SELECT FROM pg_locks WHERE locktype = 'object' AND NOT granted
                         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
         );
         drop(holder);
         let mut maintenance = maintenance.join().unwrap();
-        until(&mut client, &WAITS.replace("'Lock'", "'Lock' AND wait_event = 'advisory'"));
+        until(&mut client, &WAITS.replace("'Lock'", "'Lock' AND wait_event = 'object'"));
         client
             .batch_execute(&format!(
                 "SELECT eventlog.log_event('{TENANT_A}', 'ping', actor => '{ERIN}') FROM generate_series(1, 5)"

@@ -29,7 +29,7 @@ pub(crate) fn replace_maintain(cluster: &Cluster, database: &str, body: &str) {
             number int GENERATED ALWAYS AS IDENTITY, at timestamptz DEFAULT clock_timestamp(), note text,
             transaction_id xid8 DEFAULT pg_current_xact_id());
          GRANT ALL ON public.runs TO log_owner;
-         CREATE OR REPLACE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false) LANGUAGE plpgsql AS $$
+         CREATE OR REPLACE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false, trust_clock boolean DEFAULT false) LANGUAGE plpgsql AS $$
          BEGIN {body} END $$"
     );
     cluster.psql(database, "postgres", &sql).expect("a superuser may");
