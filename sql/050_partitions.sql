@@ -143,12 +143,33 @@ BEGIN
 END
 $$;
 
+-- Takes the events of a span out of a DEFAULT partition; how many they were.
+CREATE FUNCTION eventlog._move_out_of_default(rest regclass, partition regclass, first_at timestamptz, end_at timestamptz)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    moved bigint;
+BEGIN
+    EXECUTE format('WITH gone AS (DELETE FROM %s e WHERE e.created_at >= $1 AND e.created_at < $2 RETURNING e.*)
+                    INSERT INTO %s (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
+                    SELECT g.id, g.tenant_id, g.name, g.data, g.actor, g.subject, g.occurred_at, g.created_at, g.weight FROM gone g',
+                   rest, partition) USING first_at, end_at;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    RETURN moved;
+END
+$$;
+
 -- Makes the partition that holds `at`, as the current user, who must own events. Nothing to do
 -- where there is one. The new table is filled and closed before it is attached, which locks events
 -- against other DDL only, not against readers and writers.
 --
+-- What a DEFAULT partition has of the span moves over. PostgreSQL then looks through all of that while
+-- those wait who write to it, so one that is larger than most_bytes is left as it is.
+--
 -- An event trigger that logs what is done here finds no partition yet, and makes it (partition.rs).
-CREATE FUNCTION eventlog._make_partition(at timestamptz) RETURNS void
+CREATE FUNCTION eventlog._make_partition_within(at timestamptz, most_bytes bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -161,14 +182,21 @@ DECLARE
     end_at    timestamptz;
     wanted    text;
     partition text;
+    made      regclass;
     tries     integer := 0;
-    rest      regclass;
+    rest      regclass := eventlog._default_partition();
 BEGIN
     PERFORM eventlog._lock_partitions();
     former := eventlog._bound_lock_timeout();
 
-    IF NOT eventlog._has_partition(_make_partition.at) THEN
-        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog._missing_span(_make_partition.at) s;
+    IF NOT eventlog._has_partition(_make_partition_within.at) THEN
+        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog._missing_span(_make_partition_within.at) s;
+        IF rest IS NOT NULL AND pg_relation_size(rest) > most_bytes THEN
+            RAISE EXCEPTION 'the DEFAULT partition % may hold events of % until %, and has %, limit %', rest, first_at, end_at,
+                    pg_size_pretty(pg_relation_size(rest)), pg_size_pretty(most_bytes)
+                USING ERRCODE = 'check_violation',
+                      HINT = 'in a quiet hour, since it keeps writers waiting: SELECT eventlog.create_log();';
+        END IF;
 
         wanted := 'events_p' || to_char(first_at AT TIME ZONE 'UTC',
             CASE WHEN date_trunc('day', first_at, 'UTC') = first_at THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
@@ -182,30 +210,35 @@ BEGIN
         -- An event trigger may have made it under that name before the command begins.
         EXECUTE format('CREATE TABLE IF NOT EXISTS eventlog.%I (LIKE eventlog.events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                        partition);
-        IF NOT eventlog._has_partition(_make_partition.at) THEN
-            PERFORM eventlog._prepare_partition(format('eventlog.%I', partition)::regclass, first_at, end_at);
+        made := format('eventlog.%I', partition)::regclass;
+        IF NOT eventlog._has_partition(_make_partition_within.at) THEN
+            IF rest IS NOT NULL THEN
+                -- Before there is a trigger that would note them as late.
+                PERFORM eventlog._move_out_of_default(rest, made, first_at, end_at);
+            END IF;
+            PERFORM eventlog._prepare_partition(made, first_at, end_at);
         END IF;
-        IF eventlog._has_partition(_make_partition.at) THEN
-            IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = format('eventlog.%I', partition)::regclass) THEN
-                EXECUTE format('DROP TABLE eventlog.%I', partition);
+        IF eventlog._has_partition(_make_partition_within.at) THEN
+            IF NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = made) THEN
+                EXECUTE format('DROP TABLE %s', made);
             END IF;
         ELSE
-            BEGIN
-                EXECUTE format('ALTER TABLE eventlog.events ATTACH PARTITION eventlog.%I FOR VALUES FROM (%L) TO (%L)',
-                               partition, first_at, end_at);
-            EXCEPTION WHEN check_violation THEN
-                rest := eventlog._default_partition();
-                RAISE EXCEPTION 'the DEFAULT partition % holds events of % until %', rest, first_at, end_at
-                    USING ERRCODE = 'check_violation',
-                          HINT = format('ALTER TABLE eventlog.events DETACH PARTITION %s; SELECT * FROM eventlog.import_events(%L);',
-                                        rest, rest::text);
-            END;
+            IF rest IS NOT NULL THEN
+                EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', rest);
+                PERFORM eventlog._move_out_of_default(rest, made, first_at, end_at);
+            END IF;
+            EXECUTE format('ALTER TABLE eventlog.events ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', made, first_at, end_at);
         END IF;
     END IF;
 
     PERFORM set_config('lock_timeout', former, true);
 END
 $$;
+
+CREATE FUNCTION eventlog._make_partition(at timestamptz) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT eventlog._make_partition_within(at, 67108864)';
 
 -- Makes all partitions from now until now plus the log's premake.
 CREATE FUNCTION eventlog._make_partitions() RETURNS void
@@ -218,7 +251,6 @@ DECLARE
     at     timestamptz := now();
     until  timestamptz;
     wanted bigint;
-    hint   text;
 BEGIN
     SELECT * INTO STRICT config FROM eventlog.log_config;
     until := now() + config.premake;
@@ -230,15 +262,8 @@ BEGIN
                   HINT = 'a shorter premake, or a longer partition_interval';
     END IF;
     WHILE at <= until LOOP
-        BEGIN
-            PERFORM eventlog._make_partition(at);
-            at := (SELECT p.until_at FROM eventlog._covering_partition(at) p);
-        EXCEPTION WHEN check_violation THEN
-            -- Events go into the DEFAULT partition meanwhile.
-            GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-            RAISE WARNING '%', SQLERRM USING HINT = hint;
-            at := (SELECT s.until_at FROM eventlog._missing_span(at) s);
-        END;
+        PERFORM eventlog._make_partition_within(at, NULL);
+        at := (SELECT p.until_at FROM eventlog._covering_partition(at) p);
     END LOOP;
 END
 $$;

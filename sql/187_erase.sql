@@ -57,6 +57,8 @@ AS $$
         ('tenant', 31, 'rejected_events',  '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)'),
         ('tenant', 32, 'idempotency_keys', 't.tenant_id = $1'),
         ('tenant', 33, 'hygiene_counts',   't.tenant_id = $1'),
+        ('tenant', 10, 'late_events',
+            't.tenant_id = $1 AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
         -- Not of events that came in since: they are to be counted.
         ('tenant', 41, 'late_events',
             't.tenant_id = $1 AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
@@ -256,7 +258,7 @@ DECLARE
     erased bigint;
     former text := eventlog._bound_lock_timeout();
 BEGIN
-    FOR target IN SELECT * FROM eventlog._erasure_targets('tenant') t ORDER BY t.stage LOOP
+    FOR target IN SELECT * FROM eventlog._erasure_targets('tenant') t WHERE NOT t.goes_with_events ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
         GET DIAGNOSTICS erased = ROW_COUNT;
         IF target.counted_as = 'events' THEN

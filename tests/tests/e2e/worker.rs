@@ -150,7 +150,7 @@ fn it_shows_in_pg_stat_activity_and_a_hanging_database_does_not_keep_others_wait
             "log_owner",
             "eventlog maintenance",
             "active",
-            "CALL eventlog.maintain(dry_run => false)"
+            "CALL eventlog.maintain(dry_run => false, trust_clock => false)"
         ]]
     );
     let launcher = "SELECT datname FROM pg_stat_activity WHERE backend_type = 'eventlog launcher'";
