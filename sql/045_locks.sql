@@ -102,8 +102,9 @@ AS $$
                                   to_char(x.prepared AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')), '; ' ORDER BY x.prepared)
            FROM pg_prepared_xacts x
           WHERE x.database = current_database()
-            AND x.transaction::text = ANY (ARRAY(SELECT split_part(v, '/', 2) FROM unnest(virtualtransactions) AS v
-                                                  WHERE v LIKE '-1/%' OR v LIKE '0/%'))),
+            AND x.transaction IN (SELECT l.transactionid FROM pg_locks l
+                                   WHERE l.locktype = 'transactionid' AND l.granted AND l.pid IS NULL
+                                     AND l.virtualtransaction = ANY (virtualtransactions))),
         eventlog._describe_processes(array_remove(pids, NULL))), '')
 $$;
 

@@ -111,7 +111,7 @@ BEGIN
                          OR t.task = 'events' AND s.rolled_until < s.announced_until
                       UNION ALL
                      SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
-                      WHERE s.rolled_until < eventlog._next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
+                      WHERE is_believed AND s.rolled_until < eventlog._next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
                             format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)

@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use eventlog_tests::{Cluster, Db, TENANT_A, assert_refused, db, rows, text, wait_for};
+use eventlog_tests::{Cluster, Db, TENANT_A, assert_refused, db, rows, text};
 use postgres::Client;
 
 /// Every advisory lock that 0.1.0 took, held by a role without rights.
@@ -50,14 +50,15 @@ fn a_role_without_rights_holds_nothing_that_the_log_waits_for() {
     assert_eq!(run(&mut owner)[0], "done");
     assert_eq!(text(&mut owner, EXPIRED), "0");
     // Nor does an erasure, the trigger of a table of tenants, or an event without its partition.
-    db.superuser()
+    let mut superuser = db.superuser();
+    superuser.batch_execute(&format!("CALL eventlog.forget_actor('{TENANT_A}', 'a')")).unwrap();
+    superuser
         .batch_execute(&format!(
             "CREATE TABLE public.tenants (id uuid PRIMARY KEY); INSERT INTO public.tenants VALUES ('{TENANT_A}');
              SELECT eventlog.reference_tenants('public.tenants', 'trigger');
              DO $$ DECLARE p record; BEGIN FOR p IN SELECT partition_name FROM eventlog._partitions LOOP
                 EXECUTE format('DROP TABLE eventlog.%I', p.partition_name); END LOOP; END $$;
              SELECT eventlog.log_event('{TENANT_A}', 'ping');
-             CALL eventlog.forget_actor('{TENANT_A}', 'a');
              DELETE FROM public.tenants"
         ))
         .unwrap();
@@ -321,6 +322,7 @@ fn create_log_beside_an_import_or_an_event_without_partition_waits_and_nobody_di
              INSERT INTO public.old VALUES (1, gen_random_uuid(), 'ping', '{}', now() - interval '2 years')",
         )
         .unwrap();
+    let mut watcher = db.superuser();
     let deadlocks = format!("SELECT deadlocks FROM pg_stat_database WHERE datname = '{}'", db.name);
     for (n, first) in [
         format!("SELECT eventlog.log_event('{TENANT_A}', 'ping')"),
@@ -341,7 +343,10 @@ fn create_log_beside_an_import_or_an_event_without_partition_waits_and_nobody_di
             "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{}' AND query LIKE '%create_log()' AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep')",
             db.name
         );
-        wait_for(&mut owner, &waits, "t");
+        while text(&mut watcher, &waits) != "t" {
+            assert!(!creator.is_finished(), "{:?}", creator.join());
+            thread::sleep(std::time::Duration::from_millis(5));
+        }
         let more =
             format!("SELECT eventlog._make_partition(now() - interval '{} years'); COMMIT", 3 + n);
         client.batch_execute(&more).unwrap();
