@@ -32,7 +32,7 @@ $$;
 
 -- Bounds the waits that follow by eventlog.lock_timeout, unless the session's own lock_timeout is
 -- shorter; returns the latter, to be set again. (After an error PostgreSQL sets it again itself.)
-CREATE FUNCTION eventlog._bound_lock_timeout() RETURNS text
+CREATE FUNCTION eventlog_private.bound_lock_timeout() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

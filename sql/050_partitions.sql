@@ -62,7 +62,7 @@ $$;
 
 -- The span of the partition that `at` belongs to: whole months since the year 0, or whole steps
 -- since a Monday.
-CREATE FUNCTION eventlog._partition_span(at timestamptz, step interval,
+CREATE FUNCTION eventlog_private.partition_span(at timestamptz, step interval,
                                          OUT from_at timestamptz, OUT until_at timestamptz)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -85,16 +85,16 @@ $$;
 
 -- The span of a partition that is to hold `at`, where none does: neighbours of another interval are
 -- not overlapped.
-CREATE FUNCTION eventlog._missing_span(at timestamptz, OUT from_at timestamptz, OUT until_at timestamptz)
+CREATE FUNCTION eventlog_private.missing_span(at timestamptz, OUT from_at timestamptz, OUT until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT greatest(s.from_at, (SELECT max(p.until_at) FROM eventlog._partitions p WHERE p.until_at <= at)),
            least(s.until_at, (SELECT min(p.from_at) FROM eventlog._partitions p WHERE p.from_at > at))
-      FROM eventlog.log_config c, eventlog._partition_span(at, c.partition_interval) s
+      FROM eventlog.log_config c, eventlog_private.partition_span(at, c.partition_interval) s
 $$;
 
-CREATE FUNCTION eventlog._check_partition_interval(step interval) RETURNS void
+CREATE FUNCTION eventlog_private.check_partition_interval(step interval) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -115,7 +115,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    former text := eventlog._bound_lock_timeout();
+    former text := eventlog_private.bound_lock_timeout();
 BEGIN
     PERFORM eventlog._take_lock('partitions', false, true);
     PERFORM set_config('lock_timeout', former, true);
@@ -128,15 +128,15 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    is_open boolean := end_at > eventlog._announced_watermark();
+    is_open boolean := end_at > eventlog_private.announced_watermark();
 BEGIN
     -- A superuser's import makes partitions too, and upkeep is the owner's.
     EXECUTE format('ALTER TABLE %s OWNER TO %s', partition,
         (SELECT relowner::regrole FROM pg_class WHERE oid = 'eventlog.events'::regclass));
-    PERFORM eventlog._close(partition);
-    PERFORM eventlog._ensure_append_only(partition);
-    IF NOT is_open OR eventlog._is_subscriber() THEN
-        PERFORM eventlog._ensure_late_event(partition, is_open);
+    PERFORM eventlog_private.close(partition);
+    PERFORM eventlog_private.ensure_append_only(partition);
+    IF NOT is_open OR eventlog_private.is_subscriber() THEN
+        PERFORM eventlog_private.ensure_late_event(partition, is_open);
     END IF;
     EXECUTE format('COMMENT ON TABLE %s IS %L', partition,
         format('Events created from %s until %s, UTC.', first_at AT TIME ZONE 'UTC', end_at AT TIME ZONE 'UTC'));
@@ -187,10 +187,10 @@ DECLARE
     rest      regclass := eventlog._default_partition();
 BEGIN
     PERFORM eventlog._lock_partitions();
-    former := eventlog._bound_lock_timeout();
+    former := eventlog_private.bound_lock_timeout();
 
     IF NOT eventlog._has_partition(_make_partition_within.at) THEN
-        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog._missing_span(_make_partition_within.at) s;
+        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog_private.missing_span(_make_partition_within.at) s;
         IF rest IS NOT NULL AND pg_relation_size(rest) > most_bytes THEN
             RAISE EXCEPTION 'the DEFAULT partition % may hold events of % until %, and has %, limit %', rest, first_at, end_at,
                     pg_size_pretty(pg_relation_size(rest)), pg_size_pretty(most_bytes)
@@ -241,7 +241,7 @@ SET search_path = pg_catalog, pg_temp
 AS 'SELECT eventlog._make_partition_within(at, 67108864)';
 
 -- Makes all partitions from now until now plus the log's premake.
-CREATE FUNCTION eventlog._make_partitions() RETURNS void
+CREATE FUNCTION eventlog_private.make_partitions() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -21,7 +21,7 @@ AS $$
 DECLARE
     back          timestamptz := eventlog._furthest_watermark();
     earlier_days  integer     := (1 << (date_part('day', back)::integer - 1)) - 1;
-    is_subscriber boolean     := eventlog._is_subscriber();
+    is_subscriber boolean     := eventlog_private.is_subscriber();
     partition     regclass;
 BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > back) THEN
@@ -34,7 +34,7 @@ BEGIN
          WHERE p.until_at > back
     LOOP
         IF is_subscriber THEN
-            PERFORM eventlog._ensure_late_event(partition, true);
+            PERFORM eventlog_private.ensure_late_event(partition, true);
         ELSE
             EXECUTE format('DROP TRIGGER late_event ON %s', partition);
         END IF;

@@ -4,19 +4,19 @@
 -- Begins a transaction of a procedure that commits: as the log's owner, with names that mean what
 -- they say, with text that is read and written alike everywhere, and with bounded waits for locks. All
 -- of it ends with the transaction. No SET clause here: it would undo that on return.
-CREATE FUNCTION eventlog._begin_step() RETURNS void
+CREATE FUNCTION eventlog_private.begin_step() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM eventlog._settle_session();
-    PERFORM eventlog._become_owner();
-    PERFORM eventlog._bound_lock_timeout();
+    PERFORM eventlog_private.become_owner();
+    PERFORM eventlog_private.bound_lock_timeout();
 END
 $$;
 
 -- Waits for the step of maintenance, or of an erasure, that runs now: one at a time.
-CREATE FUNCTION eventlog._lock_maintenance() RETURNS void
+CREATE FUNCTION eventlog_private.lock_maintenance() RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -36,7 +36,7 @@ DECLARE
 BEGIN
     LOOP
         BEGIN
-            PERFORM eventlog._lock_maintenance();
+            PERFORM eventlog_private.lock_maintenance();
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
             IF is_short OR clock_timestamp() >= deadline THEN
@@ -67,7 +67,7 @@ END
 $$;
 
 -- The phases of a run, in their order.
-CREATE FUNCTION eventlog._phases() RETURNS text[]
+CREATE FUNCTION eventlog_private.phases() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -83,7 +83,7 @@ AS $$
 $$;
 
 -- What a phase has to do now: the argument of each task, and a line that says it.
-CREATE FUNCTION eventlog._due(phase text) RETURNS TABLE (task text, description text)
+CREATE FUNCTION eventlog_private.due(phase text) RETURNS TABLE (task text, description text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -98,7 +98,7 @@ BEGIN
     CASE phase
     WHEN 'make partition' THEN
         RETURN QUERY SELECT m.from_at::text, format('make the partition of %s until %s', m.from_at, m.until_at)
-                       FROM eventlog._missing_partitions() m;
+                       FROM eventlog_private.missing_partitions() m;
     WHEN 'roll up' THEN
         RETURN QUERY SELECT 'watermark back', format('take the watermark of the rollups back, which is ahead of the clock at %s', s.announced_until)
                        FROM eventlog.rollup_state s WHERE is_believed AND s.announced_until > eventlog._furthest_watermark()
@@ -107,27 +107,27 @@ BEGIN
                        FROM eventlog.rollup_state s
                       CROSS JOIN (VALUES ('watermark', 'announce the next watermark of the rollups'),
                                          ('events', 'count events in the rollups, which reach until %s')) AS t (task, description)
-                      WHERE is_believed AND s.rolled_until < eventlog._next_watermark()
+                      WHERE is_believed AND s.rolled_until < eventlog_private.next_watermark()
                          OR t.task = 'events' AND s.rolled_until < s.announced_until
                       UNION ALL
                      SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
-                      WHERE is_believed AND s.rolled_until < eventlog._next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
+                      WHERE is_believed AND s.rolled_until < eventlog_private.next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
                             format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
-                       FROM eventlog._expired_partitions() e;
+                       FROM eventlog_private.expired_partitions() e;
     WHEN 'apply retention' THEN
         RETURN QUERY SELECT json_build_array(r.tenant_id, r.name)::text,
                             format('delete events of %s created before %s',
                                    coalesce('tenant ' || r.tenant_id, 'name ' || r.name), r.cutoff)
-                       FROM eventlog._retention_rules() r WHERE r.cutoff > r.thinned_until;
+                       FROM eventlog_private.retention_rules() r WHERE r.cutoff > r.thinned_until;
     WHEN 'rewrite partition' THEN
         RETURN QUERY SELECT w.partition_name::text,
                             format('rewrite partition %I, which lost %s rows', w.partition_name, w.deleted_rows)
-                       FROM eventlog._partitions_to_rewrite() w;
+                       FROM eventlog_private.partitions_to_rewrite() w;
     WHEN 'trim' THEN
         RETURN QUERY SELECT t.table_name, format('delete %s rows of %I', t.due, t.table_name)
-                       FROM eventlog._rows_to_trim() t WHERE t.due > 0
+                       FROM eventlog_private.rows_to_trim() t WHERE t.due > 0
                       UNION ALL
                      SELECT 'hygiene_counts by day', 'add up the hygiene_counts of each day'
                       WHERE EXISTS (SELECT FROM eventlog.hygiene_counts h
@@ -139,7 +139,7 @@ END
 $$;
 
 -- One transaction's worth of a task: what was done, and whether there is more of it to do.
-CREATE FUNCTION eventlog._perform(phase text, task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+CREATE FUNCTION eventlog_private.perform(phase text, task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -162,24 +162,24 @@ BEGIN
         PERFORM eventlog._make_partition(task::timestamptz);
         action := format('made the partition of %s', task);
     WHEN 'roll up' THEN
-        SELECT r.action, r.rows, r.is_more, r.failure INTO action, rows, is_more, failure FROM eventlog._roll_up_step(task) r;
+        SELECT r.action, r.rows, r.is_more, r.failure INTO action, rows, is_more, failure FROM eventlog_private.roll_up_step(task) r;
     WHEN 'drop partition' THEN
-        action := eventlog._drop_partition(task);
+        action := eventlog_private.drop_partition(task);
     WHEN 'apply retention' THEN
         rule_tenant := task::json ->> 0;
         rule_name := task::json ->> 1;
-        rows := eventlog._thin(rule_tenant, rule_name);
+        rows := eventlog_private.thin(rule_tenant, rule_name);
         is_more := rows > 0;
         action := format('deleted %%s events past the retention of %s',
                          coalesce('tenant ' || rule_tenant, 'name ' || rule_name));
     WHEN 'rewrite partition' THEN
-        action := eventlog._rewrite_partition(task);
+        action := eventlog_private.rewrite_partition(task);
     WHEN 'trim' THEN
         IF task = 'hygiene_counts by day' THEN
-            rows := eventlog._compact_hygiene_counts();
+            rows := eventlog_private.compact_hygiene_counts();
             action := 'added up %s rows of hygiene_counts';
         ELSE
-            rows := eventlog._trim(task);
+            rows := eventlog_private.trim(task);
             is_more := rows >= 10000;
             action := format('deleted %%s rows of %I', task);
         END IF;
@@ -188,7 +188,7 @@ END
 $$;
 
 -- What speaks for a step that waited in vain: who holds what it waited for.
-CREATE FUNCTION eventlog._blockers(phase text) RETURNS text
+CREATE FUNCTION eventlog_private.blockers(phase text) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -203,7 +203,7 @@ $$;
 -- long to pause. Its waits for locks are short, since others wait behind them; after some attempts it is
 -- left to the next run. `attempt` goes over to the next task of the phase: what held one up for so long
 -- may hold that up as well, and it gets one attempt.
-CREATE FUNCTION eventlog._attempt(run bigint, phase text, task text, INOUT attempt integer, INOUT total bigint,
+CREATE FUNCTION eventlog_private.attempt(run bigint, phase text, task text, INOUT attempt integer, INOUT total bigint,
                                   OUT is_over boolean, OUT warning text, OUT pause double precision)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -216,19 +216,19 @@ DECLARE
 BEGIN
     pause := 0;
     BEGIN
-        PERFORM eventlog._lock_maintenance();
+        PERFORM eventlog_private.lock_maintenance();
         PERFORM eventlog._keep_waits_short();
-        SELECT * INTO result FROM eventlog._perform(phase, task);
+        SELECT * INTO result FROM eventlog_private.perform(phase, task);
         attempt := 0;
         total := total + coalesce(result.rows, 0);
         is_over := NOT result.is_more OR result.failure IS NOT NULL;
         IF is_over AND (total > 0 OR result.rows IS NULL) AND result.action IS NOT NULL THEN
-            PERFORM eventlog._note_action(run, format(result.action, total), NULL);
+            PERFORM eventlog_private.note_action(run, format(result.action, total), NULL);
         END IF;
         reason := result.failure;
     EXCEPTION
         WHEN lock_not_available OR deadlock_detected OR serialization_failure OR object_in_use THEN
-            reason := 'blocked by ' || eventlog._blockers(phase);
+            reason := 'blocked by ' || eventlog_private.blockers(phase);
             attempt := attempt + 1;
             is_over := attempt >= most_attempts;
             pause := 0.2;
@@ -243,13 +243,13 @@ BEGIN
     END;
     IF is_over AND reason IS NOT NULL THEN
         warning := format('%s %s: %s', phase, task, reason);
-        PERFORM eventlog._note_action(run, NULL, warning);
+        PERFORM eventlog_private.note_action(run, NULL, warning);
     END IF;
 END
 $$;
 
 -- Notes that a run begins, and whether it believes the clock; a warning where it does not.
-CREATE FUNCTION eventlog._start_run(trust_clock boolean, OUT run bigint, OUT warning text)
+CREATE FUNCTION eventlog_private.start_run(trust_clock boolean, OUT run bigint, OUT warning text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -258,12 +258,12 @@ BEGIN
     INSERT INTO eventlog.maintenance_runs (started_at) VALUES (clock_timestamp()) RETURNING id INTO run;
     warning := eventlog._read_clock(trust_clock);
     IF warning IS NOT NULL THEN
-        PERFORM eventlog._note_action(run, NULL, warning);
+        PERFORM eventlog_private.note_action(run, NULL, warning);
     END IF;
 END
 $$;
 
-CREATE FUNCTION eventlog._note_action(run bigint, action text, failure text) RETURNS void
+CREATE FUNCTION eventlog_private.note_action(run bigint, action text, failure text) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -273,7 +273,7 @@ AS $$
      WHERE r.id = run
 $$;
 
-CREATE FUNCTION eventlog._finish_run(run bigint) RETURNS void
+CREATE FUNCTION eventlog_private.finish_run(run bigint) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -314,8 +314,8 @@ BEGIN
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     IF dry_run THEN
-        PERFORM eventlog._begin_step();
-        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog._phases()) AS p, eventlog._due(p) AS d LOOP
+        PERFORM eventlog_private.begin_step();
+        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d LOOP
             RAISE NOTICE 'would %', step.description;
         END LOOP;
         other := eventlog._clock_doubt();
@@ -326,14 +326,14 @@ BEGIN
     END IF;
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
-    PERFORM eventlog._begin_step();
+    PERFORM eventlog_private.begin_step();
     other := eventlog._other_maintenance();
     IF other IS NOT NULL THEN
         RAISE NOTICE 'another maintain() is at work, or an erasure: %', other;
         RETURN;
     END IF;
-    SELECT r.run, r.warning INTO begun FROM eventlog._start_run(trust_clock) AS r;
-    phases := eventlog._phases();
+    SELECT r.run, r.warning INTO begun FROM eventlog_private.start_run(trust_clock) AS r;
+    phases := eventlog_private.phases();
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
     IF begun.warning IS NOT NULL THEN
@@ -343,16 +343,16 @@ BEGIN
     FOREACH phase IN ARRAY phases LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
-        PERFORM eventlog._begin_step();
-        tasks := ARRAY(SELECT d.task FROM eventlog._due(phase) AS d);
+        PERFORM eventlog_private.begin_step();
+        tasks := ARRAY(SELECT d.task FROM eventlog_private.due(phase) AS d);
         SELECT 0 AS attempt INTO step;
         FOREACH task IN ARRAY tasks LOOP
             SELECT step.attempt AS attempt, 0::pg_catalog.int8 AS total INTO step;
             LOOP
                 COMMIT;
                 SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
-                PERFORM eventlog._begin_step();
-                SELECT a.* INTO step FROM eventlog._attempt(begun.run, phase, task, step.attempt, step.total) AS a;
+                PERFORM eventlog_private.begin_step();
+                SELECT a.* INTO step FROM eventlog_private.attempt(begun.run, phase, task, step.attempt, step.total) AS a;
                 COMMIT;
                 SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
                 IF step.warning IS NOT NULL THEN
@@ -367,8 +367,8 @@ BEGIN
 
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
-    PERFORM eventlog._begin_step();
-    PERFORM eventlog._finish_run(begun.run);
+    PERFORM eventlog_private.begin_step();
+    PERFORM eventlog_private.finish_run(begun.run);
     COMMIT;
 END
 $$;

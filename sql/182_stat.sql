@@ -159,12 +159,12 @@ BEGIN
     PERFORM eventlog._require_layout(2);
     RETURN QUERY
     SELECT r.started_at, r.finished_at, r.outcome, r.failures,
-           ARRAY(SELECT d.description FROM unnest(eventlog._phases()) AS p, eventlog._due(p) AS d),
+           ARRAY(SELECT d.description FROM unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d),
            eventlog._covered_until(),
            nullif(concat_ws('; ',
                'the rollups wait for ' || eventlog._awaited_writers(),
                'partitions that are to be dropped or rewritten wait for '
-                   || CASE WHEN EXISTS (SELECT FROM unnest(ARRAY['drop partition', 'rewrite partition']) AS p, eventlog._due(p))
+                   || CASE WHEN EXISTS (SELECT FROM unnest(ARRAY['drop partition', 'rewrite partition']) AS p, eventlog_private.due(p))
                            THEN eventlog._describe_holders(eventlog._modes_against('AccessExclusiveLock')) END,
                'for more than an hour: ' || eventlog._describe_processes(NULL)), ''),
            eventlog._clock_doubt()

@@ -44,7 +44,7 @@ fn patient(mut client: Client) -> Client {
     client
 }
 
-const MAINTENANCE: &str = "eventlog._lock_maintenance()";
+const MAINTENANCE: &str = "eventlog_private.lock_maintenance()";
 
 const WAITS: &str =
     "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event_type = 'Lock'

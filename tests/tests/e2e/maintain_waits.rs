@@ -71,7 +71,7 @@ fn an_owner_who_holds_maintenance_up_is_named() {
     let mut other = db.connect("log_owner");
     other
         .batch_execute(
-            "SET application_name = 'by hand'; BEGIN; SELECT eventlog._lock_maintenance()",
+            "SET application_name = 'by hand'; BEGIN; SELECT eventlog_private.lock_maintenance()",
         )
         .unwrap();
     let pid = text(&mut other, "SELECT pg_backend_pid()");
@@ -236,14 +236,14 @@ fn what_an_idle_holder_logs_after_the_watermark_is_counted() {
              UPDATE eventlog.rollup_state SET announced_until = now() + interval '1 hour', writers = NULL",
         )
         .unwrap();
-    assert_eq!(text(&mut owner, "SELECT eventlog._writers_have_ended()"), "t");
+    assert_eq!(text(&mut owner, "SELECT eventlog_private.writers_have_ended()"), "t");
     writer.batch_execute("EXECUTE p; SELECT eventlog.log_event(NULL, 'ping'); COMMIT").unwrap();
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.late_events"), "2");
-    owner.batch_execute("SELECT eventlog._roll_up()").unwrap();
+    owner.batch_execute("SELECT eventlog_private.roll_up()").unwrap();
     while text(&mut owner, "SELECT rolled_until < announced_until FROM eventlog.rollup_state")
         == "t"
     {
-        owner.batch_execute("SELECT eventlog._roll_up()").unwrap();
+        owner.batch_execute("SELECT eventlog_private.roll_up()").unwrap();
     }
     assert_eq!(text(&mut owner, "SELECT sum(events) FROM eventlog.daily_counts"), "3");
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.late_events"), "0");
