@@ -2,24 +2,24 @@
 
 -- Takes a lock until the transaction ends; whether it was got. `purpose` is partitions, maintenance
 -- or erasure. Not advisory locks, which every role can take.
-CREATE FUNCTION eventlog._take_lock(purpose text, is_shared boolean, may_wait boolean) RETURNS boolean
+CREATE FUNCTION eventlog_private.take_lock(purpose text, is_shared boolean, may_wait boolean) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'take_lock_wrapper';
 
 -- Who processes are; of null, those in a transaction of this database for more than an hour.
-CREATE FUNCTION eventlog._describe_processes(pids integer[]) RETURNS text
+CREATE FUNCTION eventlog_private.describe_processes(pids integer[]) RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'describe_processes_wrapper';
 
 -- Whether a process that holds a lock on events cannot have written, and will see the watermark of
 -- now before it does.
-CREATE FUNCTION eventlog._has_not_written(pid integer) RETURNS boolean
+CREATE FUNCTION eventlog_private.has_not_written(pid integer) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'has_not_written_wrapper';
 
 -- The settings that say how text is read and written, as they are by default, until the transaction
 -- ends: so that what is stored and compared does not depend on the session.
-CREATE FUNCTION eventlog._settle_session() RETURNS void
+CREATE FUNCTION eventlog_private.settle_session() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
@@ -51,26 +51,26 @@ $$;
 -- How long one attempt may wait for a lock that others wait behind, in milliseconds: a strong lock on
 -- events holds every writer up. It is far below PostgreSQL's deadlock_timeout, so that no attempt is
 -- ever part of a deadlock that a writer is made to pay for.
-CREATE FUNCTION eventlog._longest_wait_ms() RETURNS integer
+CREATE FUNCTION eventlog_private.longest_wait_ms() RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'SELECT 50';
 
 -- Bounds the waits that follow by that, unless the session's own lock_timeout is shorter.
-CREATE FUNCTION eventlog._keep_waits_short() RETURNS void
+CREATE FUNCTION eventlog_private.keep_waits_short() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     session_ms integer := (SELECT nullif(setting, '0') FROM pg_settings WHERE name = 'lock_timeout');
 BEGIN
-    PERFORM set_config('lock_timeout', least(session_ms, eventlog._longest_wait_ms())::text, true);
+    PERFORM set_config('lock_timeout', least(session_ms, eventlog_private.longest_wait_ms())::text, true);
 END
 $$;
 
 -- Transactions that hold a lock of the log in one of these modes, prepared ones too: on its relations,
 -- on what their foreign keys refer to, or one that only the owner can take.
-CREATE FUNCTION eventlog._holders(modes text[]) RETURNS TABLE (virtualtransaction text, pid integer)
+CREATE FUNCTION eventlog_private.holders(modes text[]) RETURNS TABLE (virtualtransaction text, pid integer)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,7 +93,7 @@ AS $$
 $$;
 
 -- Says who they are.
-CREATE FUNCTION eventlog._describe_transactions(virtualtransactions text[], pids integer[]) RETURNS text
+CREATE FUNCTION eventlog_private.describe_transactions(virtualtransactions text[], pids integer[]) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -105,18 +105,18 @@ AS $$
             AND x.transaction IN (SELECT l.transactionid FROM pg_locks l
                                    WHERE l.locktype = 'transactionid' AND l.granted AND l.pid IS NULL
                                      AND l.virtualtransaction = ANY (virtualtransactions))),
-        eventlog._describe_processes(array_remove(pids, NULL))), '')
+        eventlog_private.describe_processes(array_remove(pids, NULL))), '')
 $$;
 
-CREATE FUNCTION eventlog._describe_holders(modes text[]) RETURNS text
+CREATE FUNCTION eventlog_private.describe_holders(modes text[]) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT eventlog._describe_transactions(array_agg(h.virtualtransaction), array_agg(h.pid)) FROM eventlog._holders(modes) h
+    SELECT eventlog_private.describe_transactions(array_agg(h.virtualtransaction), array_agg(h.pid)) FROM eventlog_private.holders(modes) h
 $$;
 
 -- The modes of locks with which a wish for one of that mode is in conflict.
-CREATE FUNCTION eventlog._modes_against(wish text) RETURNS text[]
+CREATE FUNCTION eventlog_private.modes_against(wish text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -25,10 +25,9 @@ CREATE VIEW eventlog._partitions AS
 SELECT b.partition_oid, b.partition_name, b.from_at, b.until_at FROM eventlog._partition_bounds() b;
 
 COMMENT ON VIEW eventlog._partitions IS 'Partitions of events and the span of created_at that each holds.';
-GRANT SELECT ON eventlog._partitions TO PUBLIC;
 
 -- A DEFAULT partition of a DBA's; null for none.
-CREATE FUNCTION eventlog._default_partition() RETURNS regclass
+CREATE FUNCTION eventlog_private.default_partition() RETURNS regclass
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -48,12 +47,12 @@ AS $$
      UNION ALL
     SELECT coalesce((SELECT max(p.until_at) FROM p WHERE p.until_at <= at), '-infinity'),
            coalesce((SELECT min(p.from_at) FROM p WHERE p.from_at > at), 'infinity')
-     WHERE eventlog._default_partition() IS NOT NULL
+     WHERE eventlog_private.default_partition() IS NOT NULL
        AND NOT EXISTS (SELECT FROM p WHERE p.from_at <= at AND at < p.until_at)
 $$;
 
 -- Whether there is a partition for `at`, other than a DEFAULT one.
-CREATE FUNCTION eventlog._has_partition(at timestamptz) RETURNS boolean
+CREATE FUNCTION eventlog_private.has_partition(at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -117,13 +116,13 @@ AS $$
 DECLARE
     former text := eventlog_private.bound_lock_timeout();
 BEGIN
-    PERFORM eventlog._take_lock('partitions', false, true);
+    PERFORM eventlog_private.take_lock('partitions', false, true);
     PERFORM set_config('lock_timeout', former, true);
 END
 $$;
 
 -- Closes a new table before it becomes a partition.
-CREATE FUNCTION eventlog._prepare_partition(partition regclass, first_at timestamptz, end_at timestamptz) RETURNS void
+CREATE FUNCTION eventlog_private.prepare_partition(partition regclass, first_at timestamptz, end_at timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -144,7 +143,7 @@ END
 $$;
 
 -- Takes the events of a span out of a DEFAULT partition; how many they were.
-CREATE FUNCTION eventlog._move_out_of_default(rest regclass, partition regclass, first_at timestamptz, end_at timestamptz)
+CREATE FUNCTION eventlog_private.move_out_of_default(rest regclass, partition regclass, first_at timestamptz, end_at timestamptz)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -169,7 +168,7 @@ $$;
 -- those wait who write to it, so one that is larger than most_bytes is left as it is.
 --
 -- An event trigger that logs what is done here finds no partition yet, and makes it (partition.rs).
-CREATE FUNCTION eventlog._make_partition_within(at timestamptz, most_bytes bigint) RETURNS void
+CREATE FUNCTION eventlog_private.make_partition_within(at timestamptz, most_bytes bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -184,13 +183,13 @@ DECLARE
     partition text;
     made      regclass;
     tries     integer := 0;
-    rest      regclass := eventlog._default_partition();
+    rest      regclass := eventlog_private.default_partition();
 BEGIN
     PERFORM eventlog._lock_partitions();
     former := eventlog_private.bound_lock_timeout();
 
-    IF NOT eventlog._has_partition(_make_partition_within.at) THEN
-        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog_private.missing_span(_make_partition_within.at) s;
+    IF NOT eventlog_private.has_partition(make_partition_within.at) THEN
+        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog_private.missing_span(make_partition_within.at) s;
         IF rest IS NOT NULL AND pg_relation_size(rest) > most_bytes THEN
             RAISE EXCEPTION 'the DEFAULT partition % may hold events of % until %, and has %, limit %', rest, first_at, end_at,
                     pg_size_pretty(pg_relation_size(rest)), pg_size_pretty(most_bytes)
@@ -211,21 +210,21 @@ BEGIN
         EXECUTE format('CREATE TABLE IF NOT EXISTS eventlog.%I (LIKE eventlog.events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                        partition);
         made := format('eventlog.%I', partition)::regclass;
-        IF NOT eventlog._has_partition(_make_partition_within.at) THEN
+        IF NOT eventlog_private.has_partition(make_partition_within.at) THEN
             IF rest IS NOT NULL THEN
                 -- Before there is a trigger that would note them as late.
-                PERFORM eventlog._move_out_of_default(rest, made, first_at, end_at);
+                PERFORM eventlog_private.move_out_of_default(rest, made, first_at, end_at);
             END IF;
-            PERFORM eventlog._prepare_partition(made, first_at, end_at);
+            PERFORM eventlog_private.prepare_partition(made, first_at, end_at);
         END IF;
-        IF eventlog._has_partition(_make_partition_within.at) THEN
+        IF eventlog_private.has_partition(make_partition_within.at) THEN
             IF NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = made) THEN
                 EXECUTE format('DROP TABLE %s', made);
             END IF;
         ELSE
             IF rest IS NOT NULL THEN
                 EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', rest);
-                PERFORM eventlog._move_out_of_default(rest, made, first_at, end_at);
+                PERFORM eventlog_private.move_out_of_default(rest, made, first_at, end_at);
             END IF;
             EXECUTE format('ALTER TABLE eventlog.events ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', made, first_at, end_at);
         END IF;
@@ -238,7 +237,7 @@ $$;
 CREATE FUNCTION eventlog._make_partition(at timestamptz) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
-AS 'SELECT eventlog._make_partition_within(at, 67108864)';
+AS 'SELECT eventlog_private.make_partition_within(at, 67108864)';
 
 -- Makes all partitions from now until now plus the log's premake.
 CREATE FUNCTION eventlog_private.make_partitions() RETURNS void
@@ -262,7 +261,7 @@ BEGIN
                   HINT = 'a shorter premake, or a longer partition_interval';
     END IF;
     WHILE at <= until LOOP
-        PERFORM eventlog._make_partition_within(at, NULL);
+        PERFORM eventlog_private.make_partition_within(at, NULL);
         at := (SELECT p.until_at FROM eventlog._covering_partition(at) p);
     END LOOP;
 END

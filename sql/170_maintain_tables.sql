@@ -39,9 +39,11 @@ BEGIN
             CONSTRAINT maintenance_settings_rejected_limit_check CHECK (rejected_limit >= 0)
         );
         PERFORM eventlog_private.close('eventlog.maintenance_settings');
+    END IF;
+    IF NOT EXISTS (SELECT FROM eventlog.maintenance_settings) THEN
         INSERT INTO eventlog.maintenance_settings DEFAULT VALUES;
     END IF;
-    IF eventlog_private.lacks_column('maintenance_settings', 'clock_at') THEN
+    IF eventlog_private.lacks_column('maintenance_settings', 'clock_at', 'timestamptz') THEN
         ALTER TABLE eventlog.maintenance_settings
             ADD COLUMN clock_at       timestamptz,
             ADD COLUMN clock_boot     text,
@@ -50,7 +52,7 @@ BEGIN
             ADD COLUMN doubted_boot   text,
             ADD COLUMN doubted_uptime double precision;
         UPDATE eventlog.maintenance_settings
-           SET clock_at = clock_timestamp(), clock_boot = eventlog._machine_boot(), clock_uptime = eventlog._machine_uptime();
+           SET clock_at = clock_timestamp(), clock_boot = eventlog_private.machine_boot(), clock_uptime = eventlog_private.machine_uptime();
     END IF;
     COMMENT ON TABLE eventlog.maintenance_settings IS
         'What maintain() keeps of the quarantine, and what it knows of the server''s clock, in one row.';

@@ -69,7 +69,7 @@ $$;
 
 -- Whether other tables have foreign keys to events. 23503 where one has a row of the partition, with the command;
 -- 55000 where to look for one takes too long to be done while writers wait.
-CREATE FUNCTION eventlog._check_no_reference(partition_name name) RETURNS boolean
+CREATE FUNCTION eventlog_private.check_no_reference(partition_name name) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -139,7 +139,7 @@ BEGIN
     SELECT p.from_at, p.until_at INTO first_at, end_at FROM eventlog._partitions p
      WHERE p.partition_name = drop_partition.partition_name;
     PERFORM eventlog_private.add_late_events(end_at);
-    has_references := eventlog._check_no_reference(partition_name);
+    has_references := eventlog_private.check_no_reference(partition_name);
     bytes := pg_total_relation_size(format('eventlog.%I', partition_name)::regclass);
     LOCK TABLE ONLY eventlog.events IN ACCESS EXCLUSIVE MODE;
     PERFORM set_config('lock_timeout',

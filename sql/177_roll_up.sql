@@ -83,7 +83,7 @@ AS $$
        AND (l.relation = 'eventlog.events'::regclass
             OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
        -- PREPARE takes the lock too, from everybody who may use the schema.
-       AND (l.pid IS NULL OR NOT eventlog._has_not_written(l.pid))
+       AND (l.pid IS NULL OR NOT eventlog_private.has_not_written(l.pid))
 $$;
 
 -- Whether all that wrote when the watermark was announced have ended. The first look, in a
@@ -106,11 +106,11 @@ END
 $$;
 
 -- Who they are; null where none is waited for.
-CREATE FUNCTION eventlog._awaited_writers() RETURNS text
+CREATE FUNCTION eventlog_private.awaited_writers() RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT eventlog._describe_transactions(s.writers,
+    SELECT eventlog_private.describe_transactions(s.writers,
                ARRAY(SELECT l.pid FROM pg_locks l
                       WHERE l.locktype = 'virtualxid' AND l.granted AND l.virtualtransaction = ANY (s.writers)))
       FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until
@@ -236,7 +236,7 @@ AS $$
 DECLARE
     erased uuid[];
 BEGIN
-    PERFORM eventlog._take_lock('erasure', false, true);
+    PERFORM eventlog_private.take_lock('erasure', false, true);
     erased := ARRAY(SELECT t FROM unnest(tenants) AS t WHERE NOT EXISTS (SELECT FROM eventlog.events e WHERE e.tenant_id = t));
     IF erased <> '{}' THEN
         DELETE FROM eventlog.hourly_counts c WHERE c.tenant_id = ANY (erased) AND c.hour >= date_trunc('hour', since);
@@ -256,7 +256,7 @@ AS $$
 DECLARE
     state     eventlog.rollup_state;
     partition record;
-    rest      regclass := eventlog._default_partition();
+    rest      regclass := eventlog_private.default_partition();
     since     timestamptz;
     until     timestamptz;
     tenants   uuid[];
@@ -338,7 +338,7 @@ BEGIN
     IF step = 'watermark' THEN
         PERFORM eventlog_private.announce_watermark();
     ELSIF step = 'watermark back' THEN
-        action := eventlog._take_watermark_back();
+        action := eventlog_private.take_watermark_back();
         rows := NULL;
     ELSIF step = 'late events' THEN
         rows := eventlog_private.add_late_events();
@@ -349,7 +349,7 @@ BEGIN
         -- Ordinary transactions are over in a moment; a long one is left to the next run.
         WHILE state.writers IS DISTINCT FROM '{}' AND NOT eventlog_private.writers_have_ended() LOOP
             IF clock_timestamp() > deadline THEN
-                failure := 'the rollups wait for ' || coalesce(eventlog._awaited_writers(), 'a transaction that is gone by now');
+                failure := 'the rollups wait for ' || coalesce(eventlog_private.awaited_writers(), 'a transaction that is gone by now');
                 RETURN;
             END IF;
             PERFORM pg_sleep(0.05);

@@ -10,26 +10,26 @@
 
 -- The machine: a name for the time since its start, and the seconds since then. Null where the system
 -- does not tell.
-CREATE FUNCTION eventlog._machine_boot() RETURNS text
+CREATE FUNCTION eventlog_private.machine_boot() RETURNS text
 LANGUAGE c VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'machine_boot_wrapper';
 
-CREATE FUNCTION eventlog._machine_uptime() RETURNS double precision
+CREATE FUNCTION eventlog_private.machine_uptime() RETURNS double precision
 LANGUAGE c VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'machine_uptime_wrapper';
 
 -- What the clock may say now, by what it said at another time. A clock is off by 10 minutes, or goes
 -- wrong by a thousandth.
-CREATE FUNCTION eventlog._clock_bounds(said timestamptz, boot text, uptime double precision,
+CREATE FUNCTION eventlog_private.clock_bounds(said timestamptz, boot text, uptime double precision,
                                        OUT is_same_boot boolean, OUT since timestamptz, OUT until timestamptz)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    elapsed double precision := eventlog._machine_uptime() - uptime;
+    elapsed double precision := eventlog_private.machine_uptime() - uptime;
     slack   interval;
 BEGIN
-    is_same_boot := coalesce(boot = eventlog._machine_boot() AND elapsed >= 0, false);
+    is_same_boot := coalesce(boot = eventlog_private.machine_boot() AND elapsed >= 0, false);
     IF is_same_boot THEN
         slack := interval '10 minutes' + elapsed * interval '1 ms';
         since := said + elapsed * interval '1 second' - slack;
@@ -42,7 +42,7 @@ END
 $$;
 
 -- What speaks against the clock; null where it is believed.
-CREATE FUNCTION eventlog._clock_doubt() RETURNS text
+CREATE FUNCTION eventlog_private.clock_doubt() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -55,7 +55,7 @@ BEGIN
     IF state.clock_at IS NULL THEN
         RETURN NULL;
     END IF;
-    SELECT * INTO bounds FROM eventlog._clock_bounds(state.clock_at, state.clock_boot, state.clock_uptime);
+    SELECT * INTO bounds FROM eventlog_private.clock_bounds(state.clock_at, state.clock_boot, state.clock_uptime);
     -- The transaction may have begun before the clock was set back.
     IF said BETWEEN bounds.since AND bounds.until AND now() <= bounds.until THEN
         RETURN NULL;
@@ -68,33 +68,33 @@ END
 $$;
 
 -- Keeps what the clock says, for the runs to come; what speaks against it, or null.
-CREATE FUNCTION eventlog._read_clock(is_trusted boolean) RETURNS text
+CREATE FUNCTION eventlog_private.read_clock(is_trusted boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    doubt  text := eventlog._clock_doubt();
+    doubt  text := eventlog_private.clock_doubt();
     state  eventlog.maintenance_settings;
     bounds record;
 BEGIN
     SELECT * INTO state FROM eventlog.maintenance_settings;
     IF doubt IS NOT NULL AND NOT is_trusted AND state.doubted_at IS NOT NULL THEN
-        SELECT * INTO bounds FROM eventlog._clock_bounds(state.doubted_at, state.doubted_boot, state.doubted_uptime);
+        SELECT * INTO bounds FROM eventlog_private.clock_bounds(state.doubted_at, state.doubted_boot, state.doubted_uptime);
         IF NOT bounds.is_same_boot OR clock_timestamp() NOT BETWEEN bounds.since AND bounds.until THEN
             state.doubted_at := NULL;
-        ELSIF eventlog._machine_uptime() - state.doubted_uptime >= 86400 THEN
+        ELSIF eventlog_private.machine_uptime() - state.doubted_uptime >= 86400 THEN
             doubt := NULL;
         END IF;
     END IF;
     IF doubt IS NULL OR is_trusted THEN
         UPDATE eventlog.maintenance_settings
-           SET clock_at = clock_timestamp(), clock_boot = eventlog._machine_boot(), clock_uptime = eventlog._machine_uptime(),
+           SET clock_at = clock_timestamp(), clock_boot = eventlog_private.machine_boot(), clock_uptime = eventlog_private.machine_uptime(),
                doubted_at = NULL, doubted_boot = NULL, doubted_uptime = NULL;
         RETURN NULL;
     END IF;
     IF state.doubted_at IS NULL THEN
         UPDATE eventlog.maintenance_settings
-           SET doubted_at = clock_timestamp(), doubted_boot = eventlog._machine_boot(), doubted_uptime = eventlog._machine_uptime();
+           SET doubted_at = clock_timestamp(), doubted_boot = eventlog_private.machine_boot(), doubted_uptime = eventlog_private.machine_uptime();
     END IF;
     RETURN doubt;
 END

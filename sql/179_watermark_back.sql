@@ -3,7 +3,7 @@
 
 -- Where it may be taken back to: the end of today, UTC. Rollups are by days, and what is counted until
 -- then stays counted.
-CREATE FUNCTION eventlog._furthest_watermark() RETURNS timestamptz
+CREATE FUNCTION eventlog_private.furthest_watermark() RETURNS timestamptz
 LANGUAGE sql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -12,14 +12,14 @@ $$;
 
 -- Takes it back. Events from there on are read raw again, so their counts go: none of them is past any
 -- retention. Whoever has not seen it yet notes more events than he need, which does not count.
-CREATE FUNCTION eventlog._take_watermark_back() RETURNS text
+CREATE FUNCTION eventlog_private.take_watermark_back() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
 AS $$
 DECLARE
-    back          timestamptz := eventlog._furthest_watermark();
+    back          timestamptz := eventlog_private.furthest_watermark();
     earlier_days  integer     := (1 << (date_part('day', back)::integer - 1)) - 1;
     is_subscriber boolean     := eventlog_private.is_subscriber();
     partition     regclass;

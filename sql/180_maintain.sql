@@ -9,7 +9,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM eventlog._settle_session();
+    PERFORM eventlog_private.settle_session();
     PERFORM eventlog_private.become_owner();
     PERFORM eventlog_private.bound_lock_timeout();
 END
@@ -20,12 +20,12 @@ CREATE FUNCTION eventlog_private.lock_maintenance() RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT eventlog._take_lock('maintenance', false, true)
+    SELECT eventlog_private.take_lock('maintenance', false, true)
 $$;
 
 -- The same for an erasure, which has to be: a step that counts may take minutes. A session whose own
 -- lock_timeout is shorter than the log's waits for that long.
-CREATE FUNCTION eventlog._wait_for_maintenance() RETURNS void
+CREATE FUNCTION eventlog_private.wait_for_maintenance() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -41,7 +41,7 @@ BEGIN
         EXCEPTION WHEN lock_not_available THEN
             IF is_short OR clock_timestamp() >= deadline THEN
                 RAISE EXCEPTION 'maintenance of the log is at work, or another erasure'
-                    USING ERRCODE = 'lock_not_available', DETAIL = eventlog._describe_holders('{}'),
+                    USING ERRCODE = 'lock_not_available', DETAIL = eventlog_private.describe_holders('{}'),
                           HINT = 'call again: it goes on from where it is';
             END IF;
         END;
@@ -90,7 +90,7 @@ SET timezone = 'UTC'
 SET datestyle = 'ISO'
 AS $$
 DECLARE
-    is_believed boolean := eventlog._clock_doubt() IS NULL;
+    is_believed boolean := eventlog_private.clock_doubt() IS NULL;
 BEGIN
     IF NOT is_believed AND eventlog._needs_clock(phase) THEN
         RETURN;
@@ -101,7 +101,7 @@ BEGIN
                        FROM eventlog_private.missing_partitions() m;
     WHEN 'roll up' THEN
         RETURN QUERY SELECT 'watermark back', format('take the watermark of the rollups back, which is ahead of the clock at %s', s.announced_until)
-                       FROM eventlog.rollup_state s WHERE is_believed AND s.announced_until > eventlog._furthest_watermark()
+                       FROM eventlog.rollup_state s WHERE is_believed AND s.announced_until > eventlog_private.furthest_watermark()
                       UNION ALL
                      SELECT t.task, format(t.description, s.rolled_until)
                        FROM eventlog.rollup_state s
@@ -152,7 +152,7 @@ BEGIN
     is_more := false;
     -- It may have been set since the run began.
     IF eventlog._needs_clock(phase) OR task LIKE 'watermark%' THEN
-        failure := eventlog._clock_doubt();
+        failure := eventlog_private.clock_doubt();
         IF failure IS NOT NULL THEN
             RETURN;
         END IF;
@@ -192,10 +192,10 @@ CREATE FUNCTION eventlog_private.blockers(phase text) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(eventlog._describe_holders(
-               CASE WHEN phase IN ('drop partition', 'rewrite partition') THEN eventlog._modes_against('AccessExclusiveLock')
-                    WHEN phase = 'make partition' THEN eventlog._modes_against('ShareUpdateExclusiveLock')
-                    ELSE eventlog._modes_against('ShareRowExclusiveLock') || ARRAY['RowShareLock'] END),
+    SELECT coalesce(eventlog_private.describe_holders(
+               CASE WHEN phase IN ('drop partition', 'rewrite partition') THEN eventlog_private.modes_against('AccessExclusiveLock')
+                    WHEN phase = 'make partition' THEN eventlog_private.modes_against('ShareUpdateExclusiveLock')
+                    ELSE eventlog_private.modes_against('ShareRowExclusiveLock') || ARRAY['RowShareLock'] END),
                'a transaction that is gone by now')
 $$;
 
@@ -217,7 +217,7 @@ BEGIN
     pause := 0;
     BEGIN
         PERFORM eventlog_private.lock_maintenance();
-        PERFORM eventlog._keep_waits_short();
+        PERFORM eventlog_private.keep_waits_short();
         SELECT * INTO result FROM eventlog_private.perform(phase, task);
         attempt := 0;
         total := total + coalesce(result.rows, 0);
@@ -256,7 +256,7 @@ AS $$
 BEGIN
     UPDATE eventlog.maintenance_runs SET outcome = 'interrupted' WHERE outcome = 'running';
     INSERT INTO eventlog.maintenance_runs (started_at) VALUES (clock_timestamp()) RETURNING id INTO run;
-    warning := eventlog._read_clock(trust_clock);
+    warning := eventlog_private.read_clock(trust_clock);
     IF warning IS NOT NULL THEN
         PERFORM eventlog_private.note_action(run, NULL, warning);
     END IF;
@@ -285,12 +285,12 @@ $$;
 
 -- Who maintains the log now, or erases in it; null, and none but the caller may until the transaction
 -- ends, where nobody does.
-CREATE FUNCTION eventlog._other_maintenance() RETURNS text
+CREATE FUNCTION eventlog_private.other_maintenance() RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN NOT eventlog._take_lock('maintenance', false, false)
-                THEN coalesce(eventlog._describe_holders('{}'), 'a transaction that is gone by now') END
+    SELECT CASE WHEN NOT eventlog_private.take_lock('maintenance', false, false)
+                THEN coalesce(eventlog_private.describe_holders('{}'), 'a transaction that is gone by now') END
 $$;
 
 -- A procedure that commits can have no SET clause, and the settings of _begin_step() end with each
@@ -318,7 +318,7 @@ BEGIN
         FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d LOOP
             RAISE NOTICE 'would %', step.description;
         END LOOP;
-        other := eventlog._clock_doubt();
+        other := eventlog_private.clock_doubt();
         IF other IS NOT NULL THEN
             RAISE WARNING '%', other USING HINT = 'if it is right: CALL eventlog.maintain(trust_clock => true);';
         END IF;
@@ -327,7 +327,7 @@ BEGIN
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
     PERFORM eventlog_private.begin_step();
-    other := eventlog._other_maintenance();
+    other := eventlog_private.other_maintenance();
     IF other IS NOT NULL THEN
         RAISE NOTICE 'another maintain() is at work, or an erasure: %', other;
         RETURN;

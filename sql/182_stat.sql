@@ -162,12 +162,12 @@ BEGIN
            ARRAY(SELECT d.description FROM unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d),
            eventlog._covered_until(),
            nullif(concat_ws('; ',
-               'the rollups wait for ' || eventlog._awaited_writers(),
+               'the rollups wait for ' || eventlog_private.awaited_writers(),
                'partitions that are to be dropped or rewritten wait for '
                    || CASE WHEN EXISTS (SELECT FROM unnest(ARRAY['drop partition', 'rewrite partition']) AS p, eventlog_private.due(p))
-                           THEN eventlog._describe_holders(eventlog._modes_against('AccessExclusiveLock')) END,
-               'for more than an hour: ' || eventlog._describe_processes(NULL)), ''),
-           eventlog._clock_doubt()
+                           THEN eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')) END,
+               'for more than an hour: ' || eventlog_private.describe_processes(NULL)), ''),
+           eventlog_private.clock_doubt()
       FROM (VALUES (1)) AS one
       LEFT JOIN LATERAL (SELECT m.* FROM eventlog.maintenance_runs m ORDER BY m.id DESC LIMIT 1) r ON true;
 END
@@ -192,5 +192,3 @@ COMMENT ON VIEW eventlog.stat_writers IS
 'Writers that number their batches: how many batches, numbers that were skipped, the last one. For the log''s owner.';
 COMMENT ON VIEW eventlog.stat_maintenance IS
 'The last run of maintain(), what is due now, until when partitions reach, who holds maintenance back now, with transactions of more than an hour, and what speaks against the server''s clock. For the log''s owner.';
-GRANT SELECT ON eventlog.stat_log, eventlog.stat_partitions, eventlog.stat_storage, eventlog.stat_taxonomy,
-                eventlog.stat_writers, eventlog.stat_maintenance TO PUBLIC;

@@ -219,7 +219,7 @@ $$;
 -- example, stay; and so they must be counted. Where maintain() counted some meanwhile the counts went
 -- too, a batch at a time: all of them are noted, to be counted once more. Nothing is counted while this
 -- runs, or what is ends after it and has deleted its note already.
-CREATE FUNCTION eventlog._note_survivors(tenant_id uuid) RETURNS void
+CREATE FUNCTION eventlog_private.note_survivors(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -265,11 +265,11 @@ BEGIN
             PERFORM eventlog_private.note_thinned(target.relation::regclass, erased, '-infinity');
         END IF;
     END LOOP;
-    PERFORM eventlog._take_lock('erasure', true, true);
+    PERFORM eventlog_private.take_lock('erasure', true, true);
     FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE t.stage > 40 ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
     END LOOP;
-    PERFORM eventlog._note_survivors(tenant_id);
+    PERFORM eventlog_private.note_survivors(tenant_id);
     PERFORM set_config('lock_timeout', former, true);
 END
 $$;

@@ -37,14 +37,14 @@ $$;
 
 -- What is counted of events that came in since they were looked for, in the last transaction of those
 -- that erase, in which nothing else is counted.
-CREATE FUNCTION eventlog._settle_erasure(kind text, tenant_id uuid, actors text[]) RETURNS void
+CREATE FUNCTION eventlog_private.settle_erasure(kind text, tenant_id uuid, actors text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     IF kind = 'tenant' THEN
-        PERFORM eventlog._note_survivors(tenant_id);
+        PERFORM eventlog_private.note_survivors(tenant_id);
     ELSIF to_regclass('eventlog.monthly_actors') IS NOT NULL THEN
         WITH active AS (
             SELECT e.name, e.actor, date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC' AS month,
@@ -131,25 +131,25 @@ BEGIN
 
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
     PERFORM eventlog_private.begin_step();
-    PERFORM eventlog._wait_for_maintenance();
+    PERFORM eventlog_private.wait_for_maintenance();
     receipt := eventlog_private.open_receipt(kind, tenant_id, actor, caller);
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
         PERFORM eventlog_private.begin_step();
-        PERFORM eventlog._wait_for_maintenance();
+        PERFORM eventlog_private.wait_for_maintenance();
         SELECT b.stage, b.relation, b.is_done, b.since INTO stage, relation, is_done, since
           FROM eventlog_private.erase_batch(receipt, kind, tenant_id, actors, keys_since,
                                      stage, relation, is_done, since) b;
         EXIT WHEN stage IS NULL;
     END LOOP;
-    PERFORM eventlog._settle_erasure(kind, tenant_id, actors);
+    PERFORM eventlog_private.settle_erasure(kind, tenant_id, actors);
     LOOP
         EXIT WHEN eventlog_private.analyze_erased(receipt);
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
         PERFORM eventlog_private.begin_step();
-        PERFORM eventlog._wait_for_maintenance();
+        PERFORM eventlog_private.wait_for_maintenance();
     END LOOP;
     erased := eventlog_private.close_receipt(receipt);
     COMMIT;

@@ -31,7 +31,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
           WHERE pronamespace = 'eventlog'::regnamespace
             AND (prosecdef OR (lanname <> 'c' AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']))
             -- What commits cannot have one, and sets it in each of its transactions by this.
-            AND prokind = 'f' AND proname NOT IN ('_begin_step', '_settle_session')
+            AND prokind = 'f' AND proname <> '_begin_step'
             -- What becomes part of the query that calls it cannot have one either; the callers have.
             AND proname NOT IN ('_measured_events', '_number', '_has_failed', '_days_within', '_day_start', '_active_days')",
     );
@@ -49,19 +49,14 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["_announced_watermark", "vr"],
         ["_become_owner", "vu"],
         ["_check_import", "ss"],
-        ["_describe_processes", "vu"],
-        ["_has_not_written", "vu"],
         ["_hash_actor", "vu"],
         ["_hash_key_id", "vu"],
         ["_histogram_final", "is"],
         ["_histogram_step", "is"],
-        ["_machine_boot", "vs"],
-        ["_machine_uptime", "vs"],
         ["_merge_histograms_step", "is"],
         ["_percentile", "is"],
         ["_replay_event", "vu"],
         ["_retained", "is"],
-        ["_take_lock", "vu"],
         ["current_tenant", "ss"],
         ["erase_tenant", "vu"],
         ["guard", "vu"],

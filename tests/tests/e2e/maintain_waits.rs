@@ -43,9 +43,9 @@ fn a_role_without_rights_holds_nothing_that_the_log_waits_for() {
     let mut outsider = db.connect("outsider");
     rows(&mut outsider, OLD_LOCKS);
     for purpose in ["partitions", "maintenance", "erasure"] {
-        let take = format!("SELECT eventlog._take_lock('{purpose}', true, true)");
+        let take = format!("SELECT eventlog_private.take_lock('{purpose}', true, true)");
         assert_refused(&mut outsider, &take, "42501", "permission denied for schema eventlog");
-        assert_refused(&mut db.connect("member"), &take, "42501", "belongs to another role");
+        assert_refused(&mut db.connect("member"), &take, "42501", "permission denied for schema eventlog");
     }
     assert_eq!(run(&mut owner)[0], "done");
     assert_eq!(text(&mut owner, EXPIRED), "0");
@@ -76,7 +76,7 @@ fn an_owner_who_holds_maintenance_up_is_named() {
         .unwrap();
     let pid = text(&mut other, "SELECT pg_backend_pid()");
     let mut superuser = db.superuser();
-    let notice = "SELECT eventlog._other_maintenance()";
+    let notice = "SELECT eventlog_private.other_maintenance()";
     let told = text(&mut superuser, notice);
     let who = format!(
         "process {pid} of role log_owner, application 'by hand', idle in transaction, in a transaction since 20"
@@ -164,7 +164,7 @@ fn a_reader_in_an_open_transaction_is_named_and_the_partition_goes_once_he_has_e
     assert_eq!(text(&mut owner, "SELECT blocked_by FROM eventlog.stat_maintenance"), "∅");
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.events"), logged.to_string());
     // No attempt waited for longer than it is to: else the server had told.
-    assert_eq!(text(&mut owner, "SELECT eventlog._longest_wait_ms()"), "50");
+    assert_eq!(text(&mut owner, "SELECT eventlog_private.longest_wait_ms()"), "50");
     let log = cluster.log();
     assert!(!log.contains("still waiting for AccessExclusiveLock"), "{log}");
 }
