@@ -240,6 +240,39 @@ fn whatever_isolation_the_session_prefers_what_was_committed_is_found() {
 }
 
 #[test]
+fn what_an_import_brings_while_its_tenant_is_erased_stays_and_is_counted() {
+    let (db, mut client) = ninety_days();
+    make_rollups(&mut client);
+    client
+        .batch_execute(&format!(
+            "INSERT INTO eventlog.rejected_events (tenant_id, sqlstate, reason, role_name) VALUES ('{TENANT_A}', '23514', 'x', 'x');
+             CREATE TABLE public.more AS SELECT 1000000 + n::bigint AS id, '{TENANT_A}'::uuid AS tenant_id, 'ping'::text AS name,
+                '{{}}'::jsonb AS data, '{LAST_DAY}'::timestamptz - n * interval '3 days' AS created_at FROM generate_series(1, 7) n;
+             GRANT SELECT ON public.more TO log_owner"
+        ))
+        .unwrap();
+    // Its events are gone, and what comes after them is held up.
+    let mut holder = db.superuser();
+    holder
+        .batch_execute("BEGIN; SELECT FROM eventlog.rejected_events FOR UPDATE")
+        .unwrap();
+    let caller = thread::spawn({
+        let mut caller = patient(db.superuser());
+        move || caller.batch_execute(&format!("CALL eventlog.forget_tenant('{TENANT_A}')"))
+    });
+    until(&mut client, WAITS);
+    let imported = "SELECT imported FROM eventlog.import_events('public.more')";
+    assert_eq!(text(&mut client, imported), "7");
+    drop(holder);
+    caller.join().unwrap().unwrap();
+    client.batch_execute("CALL eventlog.maintain()").unwrap();
+    let of_a = format!("tenant_id = '{TENANT_A}'");
+    for what in ["count(*) FROM eventlog.events", "sum(events) FROM eventlog.daily_counts", "sum(events) FROM eventlog.hourly_counts"] {
+        assert_eq!(text(&mut client, &format!("SELECT {what} WHERE {of_a}")), "7", "{what}");
+    }
+}
+
+#[test]
 fn a_wrong_call_is_refused_with_nothing_done() {
     let (db, mut client) = ninety_days();
     for (sql, sqlstate, message) in [
@@ -413,6 +446,7 @@ fn partitions_by_any_name_and_owner_are_searched_or_refused() {
     client
         .batch_execute(
             "DROP TABLE eventlog.events_rest; CREATE TABLE public.old (id bigint, tenant_id uuid, name text, data jsonb, created_at timestamptz);
+             GRANT SELECT ON public.old TO log_owner;
              INSERT INTO public.old VALUES (1, gen_random_uuid(), 'ping', '{}', '2001-01-01'); SELECT eventlog.import_events('public.old')",
         )
         .unwrap();

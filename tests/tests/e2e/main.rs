@@ -41,6 +41,7 @@ mod rollups;
 mod sampling;
 mod secrets;
 mod sessions;
+mod settings;
 mod tenant;
 mod upgrade;
 mod upgrade_live;

@@ -319,6 +319,7 @@ fn create_log_beside_an_import_or_an_event_without_partition_waits_and_nobody_di
     db.superuser()
         .batch_execute(
             "CREATE TABLE public.old (id bigint, tenant_id uuid, name text, data jsonb, created_at timestamptz);
+             GRANT SELECT ON public.old TO log_owner;
              INSERT INTO public.old VALUES (1, gen_random_uuid(), 'ping', '{}', now() - interval '2 years')",
         )
         .unwrap();
