@@ -5,6 +5,8 @@ mod call_shapes;
 mod catalog;
 mod clock;
 mod cron;
+mod doors;
+mod doors_catalog;
 mod enrichment;
 mod errors;
 mod event_plan;
