@@ -35,7 +35,12 @@ extension_sql_file!(
     name = "import_events",
     requires = ["reference_tenants"]
 );
-extension_sql_file!("../sql/120_quarantine.sql", name = "quarantine", requires = ["import_events"]);
+extension_sql_file!(
+    "../sql/112_import_rows.sql",
+    name = "import_rows",
+    requires = ["import_events"]
+);
+extension_sql_file!("../sql/120_quarantine.sql", name = "quarantine", requires = ["import_rows"]);
 extension_sql_file!("../sql/130_enrichment.sql", name = "enrichment", requires = ["quarantine"]);
 extension_sql_file!(
     "../sql/140_tenant_settings.sql",
@@ -52,9 +57,15 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/172_retention.sql", name = "retention", requires = ["maintain_tables"]);
 extension_sql_file!("../sql/174_trim.sql", name = "trim", requires = ["retention"]);
-extension_sql_file!("../sql/176_rollup_tables.sql", name = "rollup_tables", requires = ["trim"]);
+extension_sql_file!("../sql/175_measures.sql", name = "measures", requires = ["trim"]);
+extension_sql_file!(
+    "../sql/176_rollup_tables.sql",
+    name = "rollup_tables",
+    requires = ["measures"]
+);
 extension_sql_file!("../sql/177_roll_up.sql", name = "roll_up", requires = ["rollup_tables"]);
-extension_sql_file!("../sql/180_maintain.sql", name = "maintain", requires = ["roll_up"]);
+extension_sql_file!("../sql/178_late_events.sql", name = "late_events", requires = ["roll_up"]);
+extension_sql_file!("../sql/180_maintain.sql", name = "maintain", requires = ["late_events"]);
 extension_sql_file!("../sql/182_stat.sql", name = "stat", requires = ["maintain"]);
 extension_sql_file!("../sql/185_forget_tables.sql", name = "forget_tables", requires = ["stat"]);
 extension_sql_file!("../sql/187_erase.sql", name = "erase", requires = ["forget_tables"]);
@@ -86,4 +97,9 @@ extension_sql_file!(
     "../sql/230_verify_rollups.sql",
     name = "verify_rollups",
     requires = ["report_product"]
+);
+extension_sql_file!(
+    "../sql/232_count_events.sql",
+    name = "count_events",
+    requires = ["verify_rollups"]
 );

@@ -16,6 +16,7 @@ mod guard;
 mod hash_key;
 mod hostile;
 mod import;
+mod import_faults;
 mod maintain;
 mod maintain_load;
 mod majors;
