@@ -55,7 +55,7 @@ BEGIN
         SELECT r.ctid FROM eventlog.rejected_events r, eventlog.maintenance_settings c
          WHERE r.created_at < now() - c.rejected_retention LIMIT most_rows));
     GET DIAGNOSTICS rows = ROW_COUNT;
-    IF rows = 0 THEN
+    IF rows < most_rows THEN
         FOR crowding IN SELECT c.tenant_id, c.excess FROM eventlog._crowded_quarantine() c ORDER BY c.excess DESC LOOP
             DELETE FROM eventlog.rejected_events WHERE ctid = ANY (ARRAY(
                 SELECT r.ctid FROM eventlog.rejected_events r

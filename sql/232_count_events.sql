@@ -49,6 +49,8 @@ BEGIN
                   HINT = 'ALTER TABLE eventlog.events ATTACH PARTITION … attaches it; SELECT partition_name FROM eventlog.stat_partitions; lists them';
     END IF;
     PERFORM eventlog._lock_maintenance();
+    -- A partition that was away when it was closed has no trigger yet that notices late events.
+    PERFORM eventlog._ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
     tenants := eventlog._tenants_in(partition);
     since := span_from;
     -- A day at a time, since what is counted is kept in memory. That the span is not given makes

@@ -35,6 +35,8 @@ mod reports_counts;
 mod reports_flights;
 mod reports_product;
 mod restore;
+mod retention;
+mod rollup_faults;
 mod rollups;
 mod sampling;
 mod secrets;
