@@ -1,7 +1,7 @@
 -- Taking over a table of events that the application has already.
 
 -- An expression for a column of the source, or a null of the type where it has none.
-CREATE FUNCTION eventlog._source_column(source regclass, column_name name, wanted text) RETURNS text
+CREATE FUNCTION eventlog_private.source_column(source regclass, column_name name, wanted text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -89,7 +89,7 @@ AS $$
                format('SELECT %s, NULL::text AS cast_sqlstate, NULL::text AS cast_fault FROM %s s',
                       string_agg(format('%s AS %I', c.expression, c.name), ', ' ORDER BY c.place), source)
            END
-      FROM (SELECT w.place, w.name, w.wanted, eventlog._source_column(source, w.name, w.wanted) AS expression,
+      FROM (SELECT w.place, w.name, w.wanted, eventlog_private.source_column(source, w.name, w.wanted) AS expression,
                    is_careful AND a.atttypid IS NOT NULL AND a.atttypid <> w.wanted::regtype AS is_checked
               FROM (VALUES (1, 'id', 'bigint'), (2, 'tenant_id', 'uuid'), (3, 'name', 'text'), (4, 'data', 'jsonb'),
                            (5, 'created_at', 'timestamptz'), (6, 'occurred_at', 'timestamptz'), (7, 'actor', 'text'),
@@ -128,7 +128,7 @@ BEGIN
                coalesce(t.is_opted_out, false) AS is_opted_out
           FROM (%s) r
           LEFT JOIN eventlog.tenant_settings t ON t.tenant_id = r.tenant_id
-         CROSS JOIN LATERAL eventlog._check_import(
+         CROSS JOIN LATERAL eventlog_private.check_import(
                     r.id, r.tenant_id, r.name, r.data, r.created_at, r.occurred_at, r.actor, r.subject) v
          CROSS JOIN LATERAL (
             SELECT CASE WHEN r.id > %s THEN format('id is %%s, limit %s', r.id)

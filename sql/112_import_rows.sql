@@ -32,7 +32,7 @@ BEGIN
                 RETURNING tenant_id, id, created_at
             ), late AS (
                 INSERT INTO eventlog.late_events (tenant_id, id, created_at)
-                SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog._announced_watermark()
+                SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog_private.announced_watermark()
                 ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING
             )
             SELECT count(*) INTO inserted FROM inserted;
@@ -69,7 +69,7 @@ BEGIN
                       FROM (SELECT DISTINCT date_trunc('hour', i.created_at, 'UTC') AS hour
                               FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL) h,
                            eventlog.log_config c,
-                           eventlog._partition_span(h.hour, c.partition_interval) s
+                           eventlog_private.partition_span(h.hour, c.partition_interval) s
                      ORDER BY 1);
     IF cardinality(starts) > most_partitions THEN
         RAISE EXCEPTION 'the rows of % span % partitions, limit %', source, cardinality(starts), most_partitions

@@ -2,7 +2,7 @@
 
 -- Idempotency keys are kept for the longest window that any role or database has, so that none is
 -- forgotten while it counts.
-CREATE FUNCTION eventlog._longest_idempotency_window() RETURNS interval
+CREATE FUNCTION eventlog_private.longest_idempotency_window() RETURNS interval
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -72,7 +72,7 @@ $$;
 
 -- Deletes up to 10,000 rows of a table that are due to go (of the quarantine up to 50,000); how many
 -- they were.
-CREATE FUNCTION eventlog._trim(table_name text) RETURNS bigint
+CREATE FUNCTION eventlog_private.trim(table_name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -86,7 +86,7 @@ BEGIN
     WHEN 'idempotency_keys' THEN
         DELETE FROM eventlog.idempotency_keys WHERE ctid = ANY (ARRAY(
             SELECT k.ctid FROM eventlog.idempotency_keys k
-             WHERE k.created_at < now() - eventlog._longest_idempotency_window() LIMIT most_rows));
+             WHERE k.created_at < now() - eventlog_private.longest_idempotency_window() LIMIT most_rows));
     WHEN 'producers' THEN
         DELETE FROM eventlog.producers WHERE ctid = ANY (ARRAY(
             SELECT p.ctid FROM eventlog.producers p WHERE p.updated_at < now() - interval '30 days' LIMIT most_rows));
@@ -110,7 +110,7 @@ END
 $$;
 
 -- How many rows of each small table are due to go.
-CREATE FUNCTION eventlog._rows_to_trim() RETURNS TABLE (table_name text, due bigint)
+CREATE FUNCTION eventlog_private.rows_to_trim() RETURNS TABLE (table_name text, due bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -119,7 +119,7 @@ AS $$
              WHERE r.created_at < now() - c.rejected_retention) past
      UNION ALL
     SELECT 'idempotency_keys', count(*) FROM eventlog.idempotency_keys k
-     WHERE k.created_at < now() - eventlog._longest_idempotency_window()
+     WHERE k.created_at < now() - eventlog_private.longest_idempotency_window()
      UNION ALL
     SELECT 'producers', count(*) FROM eventlog.producers p WHERE p.updated_at < now() - interval '30 days'
      UNION ALL
@@ -133,7 +133,7 @@ AS $$
 $$;
 
 -- Adds up the counts of hygiene of each day that is over, since a row comes with each statement.
-CREATE FUNCTION eventlog._compact_hygiene_counts() RETURNS bigint
+CREATE FUNCTION eventlog_private.compact_hygiene_counts() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -2,7 +2,7 @@
 
 -- Adds up to 50,000 late events to the rollups; how many. A note in a span that has no partition waits:
 -- the partition may be detached, and come back.
-CREATE FUNCTION eventlog._add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
+CREATE FUNCTION eventlog_private.add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -15,7 +15,7 @@ DECLARE
 BEGIN
     notes := ARRAY(SELECT n.ctid FROM eventlog.late_events n
                     WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s)
-                      AND n.created_at < _add_late_events.until
+                      AND n.created_at < add_late_events.until
                       AND (n.created_at <@ (SELECT eventlog._partitioned_time())
                            OR EXISTS (SELECT FROM eventlog.events e WHERE e.id = n.id AND e.created_at = n.created_at))
                     LIMIT 50000);
@@ -28,12 +28,12 @@ BEGIN
     PERFORM eventlog._tell_uncountable(
         'SELECT e.* FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
           WHERE l.ctid = ANY ($4)', NULL, NULL, NULL, notes);
-    counted := eventlog._count_events(
+    counted := eventlog_private.count_events(
         'DELETE FROM eventlog.late_events l WHERE l.ctid = ANY ($4) RETURNING l.id, l.created_at',
         'SELECT e.* FROM taken l JOIN eventlog._measured_events() e
              ON e.id = l.id AND e.created_at = l.created_at',
         NULL, NULL, NULL, notes);
-    PERFORM eventlog._drop_counts_of_erased(tenants, since);
+    PERFORM eventlog_private.drop_counts_of_erased(tenants, since);
     PERFORM eventlog._reopen_retention(tenants, names, since);
     RETURN counted;
 END
@@ -72,7 +72,7 @@ BEGIN
         told := format('left out of the rollups: %s%s', array_to_string(ids, ', '),
                        CASE WHEN found > shown THEN format(' and %s more', found - shown) ELSE '' END);
         RAISE WARNING '%', told USING HINT = 'which, and why: SELECT * FROM eventlog.stat_uncounted;';
-        PERFORM eventlog._note_action(r.id, NULL, told)
+        PERFORM eventlog_private.note_action(r.id, NULL, told)
            FROM eventlog.maintenance_runs r WHERE r.outcome = 'running';
     END IF;
 END

@@ -48,10 +48,10 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'ALTER TABLE eventlog.events ATTACH PARTITION … attaches it; SELECT partition_name FROM eventlog.stat_partitions; lists them';
     END IF;
-    PERFORM eventlog._lock_maintenance();
+    PERFORM eventlog_private.lock_maintenance();
     -- A partition that was away when it was closed has no trigger yet that notices late events.
-    PERFORM eventlog._ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
-    tenants := eventlog._tenants_in(partition);
+    PERFORM eventlog_private.ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
+    tenants := eventlog_private.tenants_in(partition);
     since := span_from;
     -- A day at a time, since what is counted is kept in memory. That the span is not given makes
     -- _count_events() add to what is there.
@@ -61,7 +61,7 @@ BEGIN
                        partition) INTO since USING since, tenants;
         EXIT WHEN since IS NULL OR since >= span_until;
         until := least(span_until, since + interval '1 day');
-        counted := counted + eventlog._count_events('SELECT',
+        counted := counted + eventlog_private.count_events('SELECT',
             format('SELECT e.* FROM eventlog._measured_events() e
                      WHERE e.created_at >= %L AND e.created_at < %L AND e.tenant_id = ANY ($3)
                        AND NOT EXISTS (SELECT FROM eventlog.hourly_counts h WHERE h.tenant_id = e.tenant_id AND h.name = e.name
@@ -72,7 +72,7 @@ BEGIN
         since := until;
     END LOOP;
     IF counted > 0 THEN
-        PERFORM eventlog._drop_counts_of_erased(tenants, span_from);
+        PERFORM eventlog_private.drop_counts_of_erased(tenants, span_from);
         PERFORM eventlog._reopen_retention(tenants, ARRAY(SELECT t.name FROM eventlog.event_types t), span_from);
     END IF;
 
