@@ -12,7 +12,7 @@ AS $$
 $$;
 
 -- What is wrong with a table or view as a source, before a row is read.
-CREATE FUNCTION eventlog._check_source(source regclass) RETURNS void
+CREATE FUNCTION eventlog_private.check_source(source regclass) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -46,7 +46,7 @@ END
 $$;
 
 -- The SQLSTATE with which a value cannot be cast as an import casts it; null where it can.
-CREATE FUNCTION eventlog._cast_fault(value anyelement, wanted text) RETURNS text
+CREATE FUNCTION eventlog_private.cast_fault(value anyelement, wanted text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -69,7 +69,7 @@ $$;
 -- A query over the rows of a source: the columns of an event, and cast_sqlstate and cast_fault where a
 -- value of one cannot be cast. It looks for those only if `is_careful`, which takes its time for each
 -- row; else one of them ends the query.
-CREATE FUNCTION eventlog._source_rows(source regclass, is_careful boolean) RETURNS text
+CREATE FUNCTION eventlog_private.source_rows(source regclass, is_careful boolean) RETURNS text
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -79,11 +79,11 @@ AS $$
                                  string_agg(format(''%%s cannot be read as %%s'', v.column_name, v.wanted), ''; '') AS cast_fault
                             FROM (VALUES %s) AS v (column_name, wanted, sqlstate) WHERE v.sqlstate IS NOT NULL) f',
                       string_agg(CASE WHEN c.is_checked
-                                      THEN format('CASE WHEN eventlog._cast_fault(s.%I, %L) IS NULL THEN %s END AS %1$I',
+                                      THEN format('CASE WHEN eventlog_private.cast_fault(s.%I, %L) IS NULL THEN %s END AS %1$I',
                                                   c.name, c.wanted, c.expression)
                                       ELSE format('%s AS %I', c.expression, c.name) END, ', ' ORDER BY c.place),
                       source,
-                      string_agg(format('(%L, %L, eventlog._cast_fault(s.%1$I, %2$L))', c.name, c.wanted), ', ' ORDER BY c.place)
+                      string_agg(format('(%L, %L, eventlog_private.cast_fault(s.%1$I, %2$L))', c.name, c.wanted), ', ' ORDER BY c.place)
                           FILTER (WHERE c.is_checked))
            ELSE
                format('SELECT %s, NULL::text AS cast_sqlstate, NULL::text AS cast_fault FROM %s s',
@@ -97,13 +97,16 @@ AS $$
               LEFT JOIN pg_attribute a ON a.attrelid = source AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped) c
 $$;
 
--- Puts the rows of a source into the temporary table _eventlog_import, numbered, each with what is wrong
+-- Puts the rows of a source into the table _import, numbered, each with what is wrong
 -- with it, and of one that is refused what the quarantine may keep. Rows of tenants that opted out are
 -- left where they are; how many.
 --
+-- The table lives until the end of the import; a temporary one could not be made for a superuser, behind the
+-- door. Another import waits for it.
+--
 -- New events get numbers above the highest that is imported, so half of all numbers is kept for them.
 -- A time that no log has, such as the zero time of a client, would make a partition that nobody wants.
-CREATE FUNCTION eventlog._read_import(source regclass, is_careful boolean) RETURNS bigint
+CREATE FUNCTION eventlog_private.read_import(source regclass, is_careful boolean) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -116,7 +119,7 @@ DECLARE
     opted_out   bigint;
 BEGIN
     EXECUTE format($sql$
-        CREATE TEMPORARY TABLE pg_temp._eventlog_import ON COMMIT DROP AS
+        CREATE UNLOGGED TABLE eventlog._import AS
         SELECT row_number() OVER ()::integer AS place, r.id, r.tenant_id, r.name, v.data, r.created_at,
                r.occurred_at, v.actor, coalesce(v.subject, r.subject) AS subject,
                CASE WHEN r.weight >= 1 AND r.weight < 'infinity' THEN r.weight END AS weight,
@@ -136,11 +139,11 @@ BEGIN
                         WHEN r.created_at > %L THEN 'created_at is later than now and eventlog.max_clock_ahead'
                         WHEN NOT (r.weight >= 1 AND r.weight < 'infinity') THEN 'weight must be finite, and at least 1'
                    END AS fault) f
-    $sql$, format('import of %s: ', source), eventlog._source_rows(source, is_careful), highest_id, highest_id,
+    $sql$, format('import of %s: ', source), eventlog_private.source_rows(source, is_careful), highest_id, highest_id,
            earliest_at, latest_at);
-    DELETE FROM pg_temp._eventlog_import i WHERE i.is_opted_out;
+    DELETE FROM eventlog._import i WHERE i.is_opted_out;
     GET DIAGNOSTICS opted_out = ROW_COUNT;
-    ALTER TABLE pg_temp._eventlog_import ADD PRIMARY KEY (place);
+    ALTER TABLE eventlog._import ADD PRIMARY KEY (place);
     RETURN opted_out;
 END
 $$;

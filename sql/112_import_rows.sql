@@ -1,9 +1,9 @@
 -- The rows of an import go into the log; what refuses one of them takes no other along.
 
--- Inserts the rows of _eventlog_import of these places that are not refused; how many went in. A row that
+-- Inserts the rows of _import of these places that are not refused; how many went in. A row that
 -- something on events refuses (a trigger, a constraint, an index) is found by halving, and marked. What
 -- is no fault of a row, such as a deadlock or a full disk, ends the import.
-CREATE FUNCTION eventlog._insert_import(first integer, last integer, key_prefix text) RETURNS bigint
+CREATE FUNCTION eventlog_private.insert_import(first integer, last integer, key_prefix text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -19,7 +19,7 @@ BEGIN
             INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
             OVERRIDING SYSTEM VALUE
             SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-              FROM pg_temp._eventlog_import i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
+              FROM eventlog._import i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
             ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
             GET DIAGNOSTICS inserted = ROW_COUNT;
         ELSE
@@ -27,7 +27,7 @@ BEGIN
                 INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
                 OVERRIDING SYSTEM VALUE
                 SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-                  FROM pg_temp._eventlog_import i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
+                  FROM eventlog._import i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
                 ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING
                 RETURNING tenant_id, id, created_at
             ), late AS (
@@ -48,15 +48,15 @@ BEGIN
                       ELSE SQLERRM END;
     END;
     IF first < last THEN
-        RETURN eventlog._insert_import(first, middle, key_prefix) + eventlog._insert_import(middle + 1, last, key_prefix);
+        RETURN eventlog_private.insert_import(first, middle, key_prefix) + eventlog_private.insert_import(middle + 1, last, key_prefix);
     END IF;
-    UPDATE pg_temp._eventlog_import i SET sqlstate = state, reason = fault, key = key_prefix || i.id WHERE i.place = first;
+    UPDATE eventlog._import i SET sqlstate = state, reason = fault, key = key_prefix || i.id WHERE i.place = first;
     RETURN 0;
 END
 $$;
 
 -- Makes the partitions that the rows need.
-CREATE FUNCTION eventlog._make_import_partitions(source regclass) RETURNS void
+CREATE FUNCTION eventlog_private.make_import_partitions(source regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -67,7 +67,7 @@ DECLARE
 BEGIN
     starts := ARRAY(SELECT DISTINCT s.from_at
                       FROM (SELECT DISTINCT date_trunc('hour', i.created_at, 'UTC') AS hour
-                              FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL) h,
+                              FROM eventlog._import i WHERE i.sqlstate IS NULL) h,
                            eventlog.log_config c,
                            eventlog_private.partition_span(h.hour, c.partition_interval) s
                      ORDER BY 1);
@@ -83,7 +83,7 @@ END
 $$;
 
 -- Says how many of the rows the next maintain() deletes, and what to type to keep them.
-CREATE FUNCTION eventlog._warn_of_retention() RETURNS void
+CREATE FUNCTION eventlog_private.warn_of_retention() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -102,7 +102,7 @@ BEGIN
       FROM eventlog.log_config c,
            (SELECT i.created_at, i.created_at < date_trunc('day', now() - g.retention, 'UTC') AS is_past,
                    i.created_at < date_trunc('day', now() - least(t.retention, e.retention), 'UTC') AS is_past_own
-              FROM pg_temp._eventlog_import i
+              FROM eventlog._import i
              CROSS JOIN eventlog.log_config g
               LEFT JOIN eventlog.tenant_settings t ON t.tenant_id = i.tenant_id
               LEFT JOIN eventlog.event_types e ON e.name = i.name
@@ -125,7 +125,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog.import_events(source regclass)
+CREATE FUNCTION eventlog_private.import_events(source regclass)
 RETURNS TABLE (imported bigint, rejected bigint, already_there bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -139,21 +139,20 @@ DECLARE
     place     integer;
     rows      integer;
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
-    PERFORM eventlog._check_source(source);
+    PERFORM eventlog_private.check_source(source);
     BEGIN
-        opted_out := eventlog._read_import(source, false);
+        opted_out := eventlog_private.read_import(source, false);
     EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
         -- A value that cannot be cast: once more, with a look at each.
-        opted_out := eventlog._read_import(source, true);
+        opted_out := eventlog_private.read_import(source, true);
     END;
-    PERFORM eventlog._make_import_partitions(source);
+    PERFORM eventlog_private.make_import_partitions(source);
 
-    SELECT coalesce(max(i.place), 0) INTO rows FROM pg_temp._eventlog_import i;
+    SELECT coalesce(max(i.place), 0) INTO rows FROM eventlog._import i;
     imported := 0;
     FOR place IN 1 .. rows BY most_rows LOOP
         imported := imported
-            + eventlog._insert_import(place, least(place + most_rows - 1, rows), format('import of %s: ', source));
+            + eventlog_private.insert_import(place, least(place + most_rows - 1, rows), format('import of %s: ', source));
     END LOOP;
 
     INSERT INTO eventlog.rejected_events (claimed_tenant_id, name, data, occurred_at, actor, subject,
@@ -162,7 +161,7 @@ BEGIN
            CASE WHEN octet_length(i.data::text) <= 65536 THEN i.data::text END,
            coalesce(i.occurred_at, i.created_at), left(i.actor, 200), left(i.subject, 200),
            i.key, i.sqlstate, i.reason, current_user, i.weight
-      FROM pg_temp._eventlog_import i
+      FROM eventlog._import i
      WHERE i.sqlstate IS NOT NULL
        AND NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = i.key);
     GET DIAGNOSTICS rejected = ROW_COUNT;
@@ -170,27 +169,32 @@ BEGIN
     -- What a trigger left out is not there.
     IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = 'eventlog.events'::regclass AND NOT t.tgisinternal
                   AND t.tgtype & 7 = 7) THEN
-        SELECT count(*) INTO skipped FROM pg_temp._eventlog_import i
+        SELECT count(*) INTO skipped FROM eventlog._import i
          WHERE i.sqlstate IS NULL
            AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = i.id AND e.created_at = i.created_at);
     END IF;
-    SELECT count(*) - imported - rejected - skipped INTO already_there FROM pg_temp._eventlog_import;
+    SELECT count(*) - imported - rejected - skipped INTO already_there FROM eventlog._import;
     IF skipped > 0 THEN
         RAISE NOTICE '% rows were left out by a trigger on events', skipped;
     END IF;
     IF opted_out > 0 THEN
         RAISE NOTICE '% rows of tenants that opted out were left out', opted_out;
     END IF;
-    PERFORM eventlog._warn_of_retention();
+    PERFORM eventlog_private.warn_of_retention();
 
     -- New events go on behind the imported ones.
     PERFORM setval('eventlog.events_id_seq', i.id)
-       FROM (SELECT max(m.id) AS id FROM pg_temp._eventlog_import m WHERE m.sqlstate IS NULL) i
+       FROM (SELECT max(m.id) AS id FROM eventlog._import m WHERE m.sqlstate IS NULL) i
       WHERE i.id >= nextval('eventlog.events_id_seq');
-    DROP TABLE pg_temp._eventlog_import;
+    DROP TABLE eventlog._import;
     RETURN NEXT;
 END
 $$;
+
+CREATE FUNCTION eventlog.import_events(source regclass)
+RETURNS TABLE (imported bigint, rejected bigint, already_there bigint)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.import_events(regclass) IS
 'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at, weight where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one, or that something on events refuses, into rejected_events. Can be run again: rows that are there stay as they are.';

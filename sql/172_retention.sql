@@ -184,7 +184,7 @@ $$;
 
 -- Events of these tenants and names came in that are as old as `since`: rules that were applied
 -- beyond are to be applied from there again.
-CREATE FUNCTION eventlog._reopen_retention(tenants uuid[], names text[], since timestamptz) RETURNS void
+CREATE FUNCTION eventlog_private.reopen_retention(tenants uuid[], names text[], since timestamptz) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

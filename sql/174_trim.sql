@@ -19,7 +19,7 @@ $$;
 -- Tenants that have more rows in the quarantine than their share of rejected_limit, and how many more.
 -- A share is as large as it can be while all fit: tenants that need less leave the rest to the others.
 -- Rows of callers without a tenant count for the tenant that they name, or for none.
-CREATE FUNCTION eventlog._crowded_quarantine() RETURNS TABLE (tenant_id uuid, excess bigint)
+CREATE FUNCTION eventlog_private.crowded_quarantine() RETURNS TABLE (tenant_id uuid, excess bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -41,7 +41,7 @@ $$;
 
 -- Deletes up to 50,000 rows of the quarantine: those past their time, then the oldest of each tenant
 -- that has more than its share.
-CREATE FUNCTION eventlog._trim_quarantine() RETURNS bigint
+CREATE FUNCTION eventlog_private.trim_quarantine() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -56,7 +56,7 @@ BEGIN
          WHERE r.created_at < now() - c.rejected_retention LIMIT most_rows));
     GET DIAGNOSTICS rows = ROW_COUNT;
     IF rows < most_rows THEN
-        FOR crowding IN SELECT c.tenant_id, c.excess FROM eventlog._crowded_quarantine() c ORDER BY c.excess DESC LOOP
+        FOR crowding IN SELECT c.tenant_id, c.excess FROM eventlog_private.crowded_quarantine() c ORDER BY c.excess DESC LOOP
             DELETE FROM eventlog.rejected_events WHERE ctid = ANY (ARRAY(
                 SELECT r.ctid FROM eventlog.rejected_events r
                  WHERE coalesce(r.tenant_id, r.claimed_tenant_id) IS NOT DISTINCT FROM crowding.tenant_id
@@ -82,7 +82,7 @@ DECLARE
 BEGIN
     CASE table_name
     WHEN 'rejected_events' THEN
-        RETURN eventlog._trim_quarantine();
+        RETURN eventlog_private.trim_quarantine();
     WHEN 'idempotency_keys' THEN
         DELETE FROM eventlog.idempotency_keys WHERE ctid = ANY (ARRAY(
             SELECT k.ctid FROM eventlog.idempotency_keys k
@@ -98,7 +98,7 @@ BEGIN
         -- Those in partitions are counted, not trimmed.
         DELETE FROM eventlog.late_events WHERE ctid = ANY (ARRAY(
             SELECT l.ctid FROM eventlog.late_events l, eventlog.log_config c
-             WHERE l.created_at < now() - c.retention AND NOT l.created_at <@ (SELECT eventlog._partitioned_time())
+             WHERE l.created_at < now() - c.retention AND NOT l.created_at <@ (SELECT eventlog_private.partitioned_time())
              LIMIT most_rows));
     WHEN 'maintenance_runs' THEN
         DELETE FROM eventlog.maintenance_runs WHERE id <= (
@@ -114,7 +114,7 @@ CREATE FUNCTION eventlog_private.rows_to_trim() RETURNS TABLE (table_name text, 
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'rejected_events', past.rows + greatest((SELECT coalesce(sum(c.excess), 0) FROM eventlog._crowded_quarantine() c) - past.rows, 0)::bigint
+    SELECT 'rejected_events', past.rows + greatest((SELECT coalesce(sum(c.excess), 0) FROM eventlog_private.crowded_quarantine() c) - past.rows, 0)::bigint
       FROM (SELECT count(*) AS rows FROM eventlog.rejected_events r, eventlog.maintenance_settings c
              WHERE r.created_at < now() - c.rejected_retention) past
      UNION ALL
@@ -127,7 +127,7 @@ AS $$
      WHERE h.created_at < now() - c.retention
      UNION ALL
     SELECT 'late_events', count(*) FROM eventlog.late_events l, eventlog.log_config c
-     WHERE l.created_at < now() - c.retention AND NOT l.created_at <@ (SELECT eventlog._partitioned_time())
+     WHERE l.created_at < now() - c.retention AND NOT l.created_at <@ (SELECT eventlog_private.partitioned_time())
      UNION ALL
     SELECT 'maintenance_runs', greatest(count(*) - 100, 0) FROM eventlog.maintenance_runs
 $$;

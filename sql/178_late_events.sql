@@ -16,7 +16,7 @@ BEGIN
     notes := ARRAY(SELECT n.ctid FROM eventlog.late_events n
                     WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s)
                       AND n.created_at < add_late_events.until
-                      AND (n.created_at <@ (SELECT eventlog._partitioned_time())
+                      AND (n.created_at <@ (SELECT eventlog_private.partitioned_time())
                            OR EXISTS (SELECT FROM eventlog.events e WHERE e.id = n.id AND e.created_at = n.created_at))
                     LIMIT 50000);
     IF notes = '{}' THEN
@@ -25,7 +25,7 @@ BEGIN
     SELECT array_agg(DISTINCT e.tenant_id), array_agg(DISTINCT e.name), min(e.created_at) INTO tenants, names, since
       FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
      WHERE l.ctid = ANY (notes);
-    PERFORM eventlog._tell_uncountable(
+    PERFORM eventlog_private.tell_uncountable(
         'SELECT e.* FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
           WHERE l.ctid = ANY ($4)', NULL, NULL, NULL, notes);
     counted := eventlog_private.count_events(
@@ -34,13 +34,13 @@ BEGIN
              ON e.id = l.id AND e.created_at = l.created_at',
         NULL, NULL, NULL, notes);
     PERFORM eventlog_private.drop_counts_of_erased(tenants, since);
-    PERFORM eventlog._reopen_retention(tenants, names, since);
+    PERFORM eventlog_private.reopen_retention(tenants, names, since);
     RETURN counted;
 END
 $$;
 
 -- The time that partitions hold.
-CREATE FUNCTION eventlog._partitioned_time() RETURNS tstzmultirange
+CREATE FUNCTION eventlog_private.partitioned_time() RETURNS tstzmultirange
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -49,7 +49,7 @@ $$;
 
 -- Says which of the events that `source`, a query over events, gives cannot be counted: by id and
 -- column, in a WARNING and in the run that is under way. They stay in the log; stat_uncounted shows them.
-CREATE FUNCTION eventlog._tell_uncountable(source text, since timestamptz, until timestamptz, tenants uuid[], notes tid[])
+CREATE FUNCTION eventlog_private.tell_uncountable(source text, since timestamptz, until timestamptz, tenants uuid[], notes tid[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -62,7 +62,7 @@ BEGIN
                       UNION ALL
                      SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
                       WHERE s.rolled_until < eventlog_private.next_watermark() OR EXISTS (
-                            SELECT FROM eventlog.late_events l WHERE l.created_at <@ (SELECT eventlog._partitioned_time()));
+                            SELECT FROM eventlog.late_events l WHERE l.created_at <@ (SELECT eventlog_private.partitioned_time()));
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
                             format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
@@ -206,7 +206,7 @@ $$;
 
 -- The tasks of a phase. What cannot even be listed, such as over a column that is not the log's, is
 -- noted, and the run goes on with the next phase.
-CREATE FUNCTION eventlog._tasks(run bigint, phase text) RETURNS text[]
+CREATE FUNCTION eventlog_private.tasks(run bigint, phase text) RETURNS text[]
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -274,7 +274,7 @@ BEGIN
     FOREACH phase IN ARRAY eventlog_private.phases() LOOP
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         PERFORM eventlog_private.begin_step();
-        tasks := eventlog._tasks(run, phase);
+        tasks := eventlog_private.tasks(run, phase);
         COMMIT;
         FOREACH task IN ARRAY tasks LOOP
             SELECT 0 AS attempt, 0::pg_catalog.int8 AS total INTO step;

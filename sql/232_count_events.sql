@@ -24,7 +24,7 @@ COMMENT ON VIEW eventlog.stat_uncounted IS
 'Events that the rollups and reports leave out, and the column why: a name, actor or subject that is too long, a weight that is not above 0 and finite, data that is no object. They came past the rules, by COPY as the owner, a restore or replication. Reads all rows.';
 GRANT SELECT ON eventlog.stat_uncounted TO PUBLIC;
 
-CREATE FUNCTION eventlog.count_events(partition regclass) RETURNS bigint
+CREATE FUNCTION eventlog_private.count_events(partition regclass) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -39,7 +39,6 @@ DECLARE
     in_part    bigint;
     counted    bigint := 0;
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     PERFORM eventlog._require_layout(2);
     SELECT p.from_at, least(p.until_at, s.rolled_until) INTO span_from, span_until
       FROM eventlog._partitions p, eventlog.rollup_state s WHERE p.partition_oid = count_events.partition;
@@ -73,7 +72,7 @@ BEGIN
     END LOOP;
     IF counted > 0 THEN
         PERFORM eventlog_private.drop_counts_of_erased(tenants, span_from);
-        PERFORM eventlog._reopen_retention(tenants, ARRAY(SELECT t.name FROM eventlog.event_types t), span_from);
+        PERFORM eventlog_private.reopen_retention(tenants, ARRAY(SELECT t.name FROM eventlog.event_types t), span_from);
     END IF;
 
     SELECT count(*) INTO in_part
@@ -92,6 +91,10 @@ BEGIN
     RETURN counted;
 END
 $$;
+
+CREATE FUNCTION eventlog.count_events(partition regclass) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.count_events(regclass) IS
 'Counts the events of a partition that the rollups lack, and says how many they were: of a partition that was detached while maintain() went on, and is attached again. By tenant, hour and name: where a rollup has any, all are taken for counted.';

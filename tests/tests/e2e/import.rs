@@ -14,7 +14,8 @@ fn classic(n: usize) -> (Db, Client) {
     let mut superuser = db.superuser();
     superuser
         .batch_execute(&format!(
-            "SELECT eventlog.define_event('ping', required_keys => '{{n}}', subject_keys => '{{n}}');
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO log_owner;
+             SELECT eventlog.define_event('ping', required_keys => '{{n}}', subject_keys => '{{n}}');
              CREATE TABLE public.events (id bigserial PRIMARY KEY, tenant_id uuid, name text, data jsonb, created_at timestamptz DEFAULT now());
              INSERT INTO public.events (tenant_id, name, data, created_at)
              SELECT CASE WHEN g % 3 = 0 THEN '{TENANT_A}'::uuid ELSE '{TENANT_B}'::uuid END, 'ping',
@@ -168,7 +169,8 @@ fn weights_are_kept_and_one_that_cannot_be_is_refused() {
     let mut superuser = db.superuser();
     superuser
         .batch_execute(&format!(
-            "SELECT eventlog.define_event('ping');
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO log_owner;
+             SELECT eventlog.define_event('ping');
              CREATE TABLE public.events AS
              SELECT row_number() OVER () AS id, '{TENANT_A}'::uuid AS tenant_id, 'ping' AS name, '{{}}'::jsonb AS data,
                     now() AS created_at, w AS weight

@@ -30,17 +30,17 @@ const TYPED: &str = "id bigint, tenant_id uuid, name text, data jsonb, created_a
 
 #[test]
 fn a_row_that_something_on_events_refuses_is_quarantined_alone_among_all_tenants() {
-    let (db, mut superuser) = source(999, TYPED);
-    db.connect("log_owner")
+    let (_db, mut superuser) = source(999, TYPED);
+    superuser
         .batch_execute(
-            "CREATE FUNCTION eventlog.fussy() RETURNS trigger LANGUAGE plpgsql AS $$
+            "CREATE FUNCTION public.fussy() RETURNS trigger LANGUAGE plpgsql AS $$
              BEGIN
                  IF NEW.actor = 'bad' THEN RAISE EXCEPTION 'this actor is not wanted'; END IF;
                  IF NEW.actor = 'number' THEN PERFORM NEW.data ->> 'secret', (NEW.data ->> 'secret')::integer; END IF;
                  IF NEW.actor = 'skip' THEN RETURN NULL; END IF;
                  RETURN NEW;
              END $$;
-             CREATE TRIGGER fussy BEFORE INSERT ON eventlog.events FOR EACH ROW EXECUTE FUNCTION eventlog.fussy();
+             CREATE TRIGGER fussy BEFORE INSERT ON eventlog.events FOR EACH ROW EXECUTE FUNCTION public.fussy();
              ALTER TABLE eventlog.events ADD CONSTRAINT no_odd_subject CHECK (subject <> 'odd')",
         )
         .unwrap();
