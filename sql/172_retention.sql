@@ -86,6 +86,7 @@ DECLARE
     bytes    bigint;
     first_at timestamptz;
     end_at   timestamptz;
+    events   numeric;
 BEGIN
     IF NOT EXISTS (SELECT FROM eventlog_private.expired_partitions() p WHERE p.partition_name = drop_partition.partition_name) THEN
         RETURN NULL;
@@ -93,6 +94,9 @@ BEGIN
     SELECT p.from_at, p.until_at INTO first_at, end_at FROM eventlog._partitions p
      WHERE p.partition_name = drop_partition.partition_name;
     PERFORM eventlog_private.add_late_events(end_at);
+    -- Before anybody waits. Whole days, but for partitions of hours.
+    SELECT coalesce(sum(d.events), 0) INTO events FROM eventlog.daily_counts d
+     WHERE d.day >= (first_at AT TIME ZONE 'UTC')::date AND d.day < (end_at AT TIME ZONE 'UTC')::date;
     LOCK TABLE ONLY eventlog.events IN ACCESS EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM eventlog.late_events l WHERE l.created_at >= first_at AND l.created_at < end_at) THEN
         RAISE EXCEPTION 'events came in meanwhile' USING ERRCODE = 'object_in_use';
@@ -100,7 +104,7 @@ BEGIN
     bytes := pg_total_relation_size(format('eventlog.%I', partition_name)::regclass);
     EXECUTE format('DROP TABLE eventlog.%I', partition_name);
     DELETE FROM eventlog.thinned_partitions t WHERE t.partition_name = drop_partition.partition_name;
-    RETURN format('dropped partition %I, %s', partition_name, pg_size_pretty(bytes));
+    RETURN format('dropped partition %I, %s, of %s events that were counted there', partition_name, pg_size_pretty(bytes), events);
 END
 $$;
 

@@ -42,6 +42,12 @@ fn the_retention_of_the_log_is_kept_to_the_day() {
         actions.contains(&"deleted 336 events past the retention of the log".to_owned()),
         "{actions:?}"
     );
+    let hours = text(
+        &mut owner,
+        "SELECT count(*) FROM generate_series(date_trunc('month', now()) - interval '2 months', date_trunc('month', now()) - interval '1 month 1 hour', interval '1 hour')",
+    );
+    let said = format!("of {hours} events that were counted there");
+    assert!(actions.iter().any(|line| line.ends_with(&said)), "{actions:?}");
     let oldest = "SELECT min(created_at) = date_trunc('month', now()) - interval '1 month' + interval '14 days',
                          count(*) = extract(epoch FROM date_trunc('hour', max(created_at)) - min(created_at)) / 3600 + 1
                     FROM eventlog.events";

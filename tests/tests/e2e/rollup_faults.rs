@@ -118,11 +118,15 @@ fn a_partition_that_was_away_while_maintain_went_on_is_found_and_counted_once() 
     owner.batch_execute("CALL eventlog.maintain()").unwrap();
     owner.batch_execute(&attach).unwrap();
     assert_ne!(text(&mut owner, DIFFERENCES), "0");
+    let to_count =
+        "SELECT 'eventlog.' || partition_name FROM eventlog_private.partitions_to_count()";
+    assert_eq!(rows(&mut owner, to_count), [[name.clone()]]);
     let count = format!("SELECT eventlog.count_events('{name}')");
     assert_eq!(text(&mut owner, &count), "20");
     assert_eq!(text(&mut owner, COUNTED), "20 20");
     assert_eq!(text(&mut owner, DIFFERENCES), "0");
     assert_eq!(text(&mut owner, &count), "0");
+    assert_eq!(rows(&mut owner, to_count), Vec::<Vec<String>>::new());
 
     // Late events of a partition that is away wait for it.
     owner.batch_execute(&old).unwrap();
