@@ -97,12 +97,12 @@ AS $$
               LEFT JOIN pg_attribute a ON a.attrelid = source AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped) c
 $$;
 
--- Puts the rows of a source into the table _import, numbered, each with what is wrong
+-- Puts the rows of a source into the table import_in_progress, numbered, each with what is wrong
 -- with it, and of one that is refused what the quarantine may keep. Rows of tenants that opted out are
 -- left where they are; how many.
 --
--- The table lives until the end of the import; a temporary one could not be made for a superuser, behind the
--- door. Another import waits for it.
+-- Nobody else ever sees the table: it goes with the transaction, and another import waits for that. Not a
+-- temporary one, which a superuser may not make while the log's owner acts.
 --
 -- New events get numbers above the highest that is imported, so half of all numbers is kept for them.
 -- A time that no log has, such as the zero time of a client, would make a partition that nobody wants.
@@ -119,7 +119,7 @@ DECLARE
     opted_out   bigint;
 BEGIN
     EXECUTE format($sql$
-        CREATE UNLOGGED TABLE eventlog._import AS
+        CREATE UNLOGGED TABLE eventlog.import_in_progress AS
         SELECT row_number() OVER ()::integer AS place, r.id, r.tenant_id, r.name, v.data, r.created_at,
                r.occurred_at, v.actor, coalesce(v.subject, r.subject) AS subject,
                CASE WHEN r.weight >= 1 AND r.weight < 'infinity' THEN r.weight END AS weight,
@@ -141,9 +141,9 @@ BEGIN
                    END AS fault) f
     $sql$, format('import of %s: ', source), eventlog_private.source_rows(source, is_careful), highest_id, highest_id,
            earliest_at, latest_at);
-    DELETE FROM eventlog._import i WHERE i.is_opted_out;
+    DELETE FROM eventlog.import_in_progress i WHERE i.is_opted_out;
     GET DIAGNOSTICS opted_out = ROW_COUNT;
-    ALTER TABLE eventlog._import ADD PRIMARY KEY (place);
+    ALTER TABLE eventlog.import_in_progress ADD PRIMARY KEY (place);
     RETURN opted_out;
 END
 $$;

@@ -1,6 +1,6 @@
 -- The rows of an import go into the log; what refuses one of them takes no other along.
 
--- Inserts the rows of _import of these places that are not refused; how many went in. A row that
+-- Inserts the rows of import_in_progress of these places that are not refused; how many went in. A row that
 -- something on events refuses (a trigger, a constraint, an index) is found by halving, and marked. What
 -- is no fault of a row, such as a deadlock or a full disk, ends the import.
 CREATE FUNCTION eventlog_private.insert_import(first integer, last integer, key_prefix text) RETURNS bigint
@@ -19,7 +19,7 @@ BEGIN
             INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
             OVERRIDING SYSTEM VALUE
             SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-              FROM eventlog._import i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
+              FROM eventlog.import_in_progress i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
             ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
             GET DIAGNOSTICS inserted = ROW_COUNT;
         ELSE
@@ -27,7 +27,7 @@ BEGIN
                 INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
                 OVERRIDING SYSTEM VALUE
                 SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-                  FROM eventlog._import i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
+                  FROM eventlog.import_in_progress i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
                 ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING
                 RETURNING tenant_id, id, created_at
             ), late AS (
@@ -50,7 +50,7 @@ BEGIN
     IF first < last THEN
         RETURN eventlog_private.insert_import(first, middle, key_prefix) + eventlog_private.insert_import(middle + 1, last, key_prefix);
     END IF;
-    UPDATE eventlog._import i SET sqlstate = state, reason = fault, key = key_prefix || i.id WHERE i.place = first;
+    UPDATE eventlog.import_in_progress i SET sqlstate = state, reason = fault, key = key_prefix || i.id WHERE i.place = first;
     RETURN 0;
 END
 $$;
@@ -67,7 +67,7 @@ DECLARE
 BEGIN
     starts := ARRAY(SELECT DISTINCT s.from_at
                       FROM (SELECT DISTINCT date_trunc('hour', i.created_at, 'UTC') AS hour
-                              FROM eventlog._import i WHERE i.sqlstate IS NULL) h,
+                              FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL) h,
                            eventlog.log_config c,
                            eventlog_private.partition_span(h.hour, c.partition_interval) s
                      ORDER BY 1);
@@ -102,7 +102,7 @@ BEGIN
       FROM eventlog.log_config c,
            (SELECT i.created_at, i.created_at < date_trunc('day', now() - g.retention, 'UTC') AS is_past,
                    i.created_at < date_trunc('day', now() - least(t.retention, e.retention), 'UTC') AS is_past_own
-              FROM eventlog._import i
+              FROM eventlog.import_in_progress i
              CROSS JOIN eventlog.log_config g
               LEFT JOIN eventlog.tenant_settings t ON t.tenant_id = i.tenant_id
               LEFT JOIN eventlog.event_types e ON e.name = i.name
@@ -148,7 +148,7 @@ BEGIN
     END;
     PERFORM eventlog_private.make_import_partitions(source);
 
-    SELECT coalesce(max(i.place), 0) INTO rows FROM eventlog._import i;
+    SELECT coalesce(max(i.place), 0) INTO rows FROM eventlog.import_in_progress i;
     imported := 0;
     FOR place IN 1 .. rows BY most_rows LOOP
         imported := imported
@@ -161,7 +161,7 @@ BEGIN
            CASE WHEN octet_length(i.data::text) <= 65536 THEN i.data::text END,
            coalesce(i.occurred_at, i.created_at), left(i.actor, 200), left(i.subject, 200),
            i.key, i.sqlstate, i.reason, current_user, i.weight
-      FROM eventlog._import i
+      FROM eventlog.import_in_progress i
      WHERE i.sqlstate IS NOT NULL
        AND NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = i.key);
     GET DIAGNOSTICS rejected = ROW_COUNT;
@@ -169,11 +169,11 @@ BEGIN
     -- What a trigger left out is not there.
     IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = 'eventlog.events'::regclass AND NOT t.tgisinternal
                   AND t.tgtype & 7 = 7) THEN
-        SELECT count(*) INTO skipped FROM eventlog._import i
+        SELECT count(*) INTO skipped FROM eventlog.import_in_progress i
          WHERE i.sqlstate IS NULL
            AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = i.id AND e.created_at = i.created_at);
     END IF;
-    SELECT count(*) - imported - rejected - skipped INTO already_there FROM eventlog._import;
+    SELECT count(*) - imported - rejected - skipped INTO already_there FROM eventlog.import_in_progress;
     IF skipped > 0 THEN
         RAISE NOTICE '% rows were left out by a trigger on events', skipped;
     END IF;
@@ -184,9 +184,9 @@ BEGIN
 
     -- New events go on behind the imported ones.
     PERFORM setval('eventlog.events_id_seq', i.id)
-       FROM (SELECT max(m.id) AS id FROM eventlog._import m WHERE m.sqlstate IS NULL) i
+       FROM (SELECT max(m.id) AS id FROM eventlog.import_in_progress m WHERE m.sqlstate IS NULL) i
       WHERE i.id >= nextval('eventlog.events_id_seq');
-    DROP TABLE eventlog._import;
+    DROP TABLE eventlog.import_in_progress;
     RETURN NEXT;
 END
 $$;
