@@ -61,7 +61,7 @@ BEGIN
     EXECUTE format($sql$
         CREATE TEMPORARY TABLE pg_temp._eventlog_import ON COMMIT DROP AS
         SELECT r.id, r.tenant_id, r.name, v.data, r.created_at,
-               r.occurred_at, v.actor, coalesce(v.subject, r.subject) AS subject,
+               r.occurred_at, v.actor, CASE WHEN v.sqlstate IS NULL THEN v.subject ELSE r.subject END AS subject,
                CASE WHEN w.is_valid THEN r.weight END AS weight,
                f.sqlstate, concat_ws(': ', v.message, v.detail, f.message) AS reason,
                CASE WHEN f.sqlstate IS NOT NULL THEN
@@ -74,6 +74,8 @@ BEGIN
          CROSS JOIN LATERAL (
             SELECT coalesce(v.sqlstate, CASE WHEN NOT w.is_valid THEN '22023' END) AS sqlstate,
                    CASE WHEN NOT w.is_valid THEN 'weight must be finite, and at least 1' END AS message) f
+         -- Of a tenant that opted out nothing is kept, in the quarantine neither.
+         WHERE NOT EXISTS (SELECT FROM eventlog.tenant_settings o WHERE o.tenant_id = r.tenant_id AND o.is_opted_out)
     $sql$, key_prefix, source_rows);
 
     SELECT c.partition_interval INTO STRICT step FROM eventlog.log_config c;
@@ -143,4 +145,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.import_events(regclass) IS
-'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at, weight where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one into rejected_events. Can be run again: rows that are there stay as they are.';
+'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at, weight where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one into rejected_events; rows of a tenant that opted out are left out. Can be run again: rows that are there stay as they are.';
