@@ -72,6 +72,11 @@ impl Fault {
         )
     }
 
+    /// Whether its SQLSTATE is no standard one.
+    pub(crate) fn has_own_sqlstate(&self) -> bool {
+        self.own_sqlstate.is_some()
+    }
+
     /// The five characters of the SQLSTATE.
     pub(crate) fn sqlstate(&self) -> String {
         let code = self.own_sqlstate.map_or(self.code as isize, |own| own as isize);
@@ -103,8 +108,18 @@ impl Fault {
 
     fn report(self) -> ErrorReport {
         let hint = self.hint_text();
-        let mut report = ErrorReport::new(self.code, self.message, pgrx::function_name!());
-        if let Some(detail) = self.detail {
+        // pgrx cannot raise a SQLSTATE that is no standard one.
+        let (code, own) = match self.own_sqlstate {
+            Some(_) => (PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION, Some(self.sqlstate())),
+            None => (self.code, None),
+        };
+        let detail = match (self.detail, own) {
+            (Some(detail), Some(own)) => Some(format!("{detail} (SQLSTATE {own})")),
+            (None, Some(own)) => Some(format!("SQLSTATE {own}.")),
+            (detail, None) => detail,
+        };
+        let mut report = ErrorReport::new(code, self.message, pgrx::function_name!());
+        if let Some(detail) = detail {
             report = report.set_detail(detail);
         }
         if let Some(hint) = hint {
@@ -146,7 +161,8 @@ pub(crate) fn fault_in(error: &CaughtError, raised: i32) -> Option<Fault> {
     let mut fault = Fault::new(report.sql_error_code(), report.message());
     fault.detail = report.detail().map(str::to_owned);
     fault.hint = report.hint().map(|hint| Hint::Text(hint.to_owned()));
-    if is_postgres && fault.code == PgSqlErrorCode::ERRCODE_INTERNAL_ERROR {
+    let is_internal = fault.code == PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
+    if is_postgres && is_internal && raised != fault.code as i32 {
         fault.own_sqlstate = Some(raised);
     }
     Some(fault)

@@ -265,7 +265,10 @@ pub(crate) fn with_bounded_waits<T>(body: impl FnOnce() -> T, fault: fn() -> Fau
         let _bounded = BoundedWaits::by_setting();
         body()
     }))
-    .catch_when(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, |_| fault().raise())
+    .catch_others(|error| match fault_of_any(&error) {
+        Some(found) if found.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE => fault().raise(),
+        _ => error.rethrow(),
+    })
     .execute()
 }
 
@@ -361,6 +364,17 @@ pub(crate) fn attempt<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, 
         pg_sys::CurrentResourceOwner = owner;
         result
     }
+}
+
+/// Runs `body` in the caller's own subtransaction, if any. What it raises under a SQLSTATE that is no
+/// standard one comes out as `raise_exception` that names it, and not as an internal error.
+pub(crate) fn with_own_sqlstates<T>(body: impl FnOnce() -> T) -> T {
+    PgTryBuilder::new(AssertUnwindSafe(|| with_noted_sqlstate(body)))
+        .catch_others(|error| match fault_of_any(&error) {
+            Some(fault) if fault.has_own_sqlstate() && fault.is_of_the_event() => fault.raise(),
+            _ => error.rethrow(),
+        })
+        .execute()
 }
 
 /// Runs `body` while PostgreSQL tells `note_sqlstate` of what is raised. After an error PostgreSQL has
