@@ -25,7 +25,7 @@ GRANT SELECT ON eventlog.stat_rejected TO PUBLIC;
 -- As log_event, but what was hashed on its way into the quarantine is not hashed again, neither
 -- sampling nor a quota leaves it out, and no lookup is made: the owner may read what the caller may
 -- not. The log owner's.
-CREATE FUNCTION eventlog._replay_event(
+CREATE FUNCTION eventlog_private.replay_event(
     tenant_id       uuid,
     name            text,
     data            jsonb,
@@ -87,7 +87,7 @@ BEGIN
     LOOP
         state := NULL;
         BEGIN
-            IF eventlog._replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
+            IF eventlog_private.replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
                     coalesce(row.occurred_at, row.created_at), row.actor, row.subject, row.idempotency_key,
                     row.weight)
                IS NULL
