@@ -20,7 +20,6 @@ CREATE VIEW eventlog.stat_rejected AS SELECT * FROM eventlog._stat_rejected();
 
 COMMENT ON VIEW eventlog.stat_rejected IS
 'Counts of rejected_events by tenant, name and reason, as far as the caller may read them.';
-GRANT SELECT ON eventlog.stat_rejected TO PUBLIC;
 
 -- As log_event, but what was hashed on its way into the quarantine is not hashed again, neither
 -- sampling nor a quota leaves it out, and no lookup is made: the owner may read what the caller may
@@ -39,7 +38,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'replay_event_wrapper';
 
 -- Whether an error is of the event, as extension/src/error.rs says it.
-CREATE FUNCTION eventlog._is_of_the_event(state text) RETURNS boolean
+CREATE FUNCTION eventlog_private.is_of_the_event(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -51,10 +50,10 @@ $$;
 -- Rows that cannot be replayed say so in can_replay: what was another tenant's (the owner, who
 -- replays, could write what the caller could not), what could not be read or kept whole, and what
 -- import_events() refused, which takes it when it is called again.
-CREATE FUNCTION eventlog.replay_rejected(
-    name      text        DEFAULT NULL,
-    since     timestamptz DEFAULT NULL,
-    row_limit integer     DEFAULT 10000,
+CREATE FUNCTION eventlog_private.replay_rejected(
+    name      text,
+    since     timestamptz,
+    row_limit integer,
     OUT replayed       bigint,
     OUT still_rejected bigint
 )
@@ -68,7 +67,6 @@ DECLARE
     fault   text;
     detail  text;
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     -- Not a setting yet where the library is not loaded yet.
     IF NOT coalesce(current_setting('eventlog.enabled', true)::boolean, true) THEN
         RAISE EXCEPTION 'the log is disabled' USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -97,7 +95,7 @@ BEGIN
             END IF;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, fault = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-            IF NOT eventlog._is_of_the_event(state) THEN
+            IF NOT eventlog_private.is_of_the_event(state) THEN
                 RAISE;
             END IF;
             fault := concat_ws(': ', fault, nullif(detail, ''));
@@ -112,6 +110,16 @@ BEGIN
     END LOOP;
 END
 $$;
+
+CREATE FUNCTION eventlog.replay_rejected(
+    name      text        DEFAULT NULL,
+    since     timestamptz DEFAULT NULL,
+    row_limit integer     DEFAULT 10000,
+    OUT replayed       bigint,
+    OUT still_rejected bigint
+)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.replay_rejected(text, timestamptz, integer) IS
 'Logs quarantined events again after a rule was mended, as the log''s owner, each once: of a name, or all; refused since a time, or ever; at most row_limit, oldest first. Keys that lookups would set stay out. occurred_at is when they were first logged, unless the client said. What is still refused stays, with the reason of now; rows without can_replay stay as they are.';

@@ -129,6 +129,7 @@ impl<'a> Event<'a> {
         let mut ours = Additions::new(occurred_at);
         if event_type.sets_keys {
             let lookups = if is_new { Lookups::Ask } else { Lookups::Miss };
+            let _owner = log.without_superuser(caller);
             ours.collect(event_type, data, lookups);
         }
         let terms = Terms {
