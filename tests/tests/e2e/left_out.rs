@@ -64,7 +64,8 @@ fn nothing_of_a_tenant_that_opted_out_is_kept_whatever_way_it_comes_in() {
              CREATE TABLE public.old_events AS SELECT n AS id, '{TENANT_A}'::uuid AS tenant_id, name, data::jsonb,
                     now() - interval '1 day' AS created_at, '{SECRET}' AS actor
                FROM (VALUES (1, 'tool_used', '{{\"toolName\": \"t\"}}'), (2, 'nonsense', '{{}}'), (3, 'tool_used', '[1]'))
-                    AS old (n, name, data)"
+                    AS old (n, name, data);
+             GRANT SELECT ON public.old_events TO log_owner"
         ))
         .unwrap();
     for on_unknown_name in ["reject", "quarantine", "register"] {
