@@ -170,12 +170,7 @@ fn another_key_is_used_once_the_owner_accepts_it() {
     );
     let mut member = db.connect_as("member", TENANT_A);
     for call in ["eventlog.accept_hash_key()", "eventlog_private.hash_key_id()"] {
-        assert_refused(
-            &mut member,
-            &format!("SELECT {call}"),
-            "42501",
-            "permission denied",
-        );
+        assert_refused(&mut member, &format!("SELECT {call}"), "42501", "permission denied");
     }
     client.batch_execute("SELECT eventlog.accept_hash_key()").unwrap();
     let second = text(&mut client, hash);
