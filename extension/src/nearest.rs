@@ -10,7 +10,7 @@ use crate::error::shown;
 use crate::registry::{self, LONGEST_NAME, Log};
 
 /// Distances that are computed for one hint.
-const MOST_COMPARED: usize = 32;
+const MOST_COMPARED: usize = 8;
 
 /// How often each letter is in a name. Those of the rest of Unicode share places, which only brings
 /// more names near.
@@ -65,18 +65,21 @@ impl Known {
     fn nearest(&self, name: &str) -> Vec<String> {
         let most = (name.chars().count() / 3).clamp(1, 6);
         let wanted = letters(name);
-        // An edit changes at most two of the counts by one.
-        let mut candidates: Vec<(u32, &str)> = self
-            .names
-            .iter()
-            .map(|(letters, known)| (difference(letters, &wanted), &**known))
+        // An edit changes at most two of the counts by one. A place in the order of letters tells names
+        // that come equally near apart, and that is compared faster than they are.
+        let mut candidates: Vec<(u32, u32)> = (0..)
+            .zip(&self.names)
+            .map(|(place, (letters, _))| (difference(letters, &wanted), place))
             .filter(|(difference, _)| *difference as usize <= 2 * most)
             .collect();
-        candidates.sort_unstable();
-        candidates.truncate(MOST_COMPARED);
+        if candidates.len() > MOST_COMPARED {
+            candidates.select_nth_unstable(MOST_COMPARED);
+            candidates.truncate(MOST_COMPARED);
+        }
         let mut near: Vec<(usize, &str)> = candidates
             .into_iter()
-            .map(|(_, known)| (strsim::osa_distance(name, known), known))
+            .map(|(_, place)| &*self.names[place as usize].1)
+            .map(|known| (strsim::osa_distance(name, known), known))
             .filter(|(distance, _)| *distance <= most)
             .collect();
         near.sort_unstable();

@@ -93,7 +93,7 @@ fn nothing_of_a_tenant_that_opted_out_is_kept_whatever_way_it_comes_in() {
     }
     assert_eq!(
         rows(
-            &mut owner,
+            &mut db.connect("log_owner"),
             "SELECT imported, rejected, already_there FROM eventlog.import_events('public.old_events')"
         ),
         [["0", "0", "0"]]
