@@ -25,7 +25,9 @@ fn an_empty_actor_or_subject_is_none_by_every_way_in() {
         member.batch_execute(&format!("SELECT eventlog.{call}")).unwrap();
     }
     owner.batch_execute("GRANT SELECT ON public.old_events TO log_owner").unwrap();
-    db.connect("log_owner").batch_execute("SELECT eventlog.import_events('public.old_events')").unwrap();
+    db.connect("log_owner")
+        .batch_execute("SELECT eventlog.import_events('public.old_events')")
+        .unwrap();
     let labels = "SELECT DISTINCT actor, subject, count(*) OVER () FROM eventlog.events";
     assert_eq!(rows(&mut owner, labels), [["∅", "∅", "7"]]);
     // An empty one does not hide what the payload tells.
@@ -72,7 +74,9 @@ fn the_callers_own_actor_and_subject_win_over_keys_that_could_not_be_one() {
              GRANT SELECT ON public.old_events TO log_owner"
         ))
         .unwrap();
-    db.connect("log_owner").batch_execute("SELECT eventlog.import_events('public.old_events')").unwrap();
+    db.connect("log_owner")
+        .batch_execute("SELECT eventlog.import_events('public.old_events')")
+        .unwrap();
     assert_eq!(
         rows(&mut owner, "SELECT DISTINCT actor, subject, count(*) OVER () FROM eventlog.events"),
         [["a", "s", "5"]]
