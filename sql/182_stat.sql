@@ -85,7 +85,7 @@ BEGIN
          GROUP BY e.tenant_id, e.name
     ), keyed AS (
         SELECT e.tenant_id, e.name, count(DISTINCT k.key) AS keys
-          FROM eventlog.events e CROSS JOIN LATERAL jsonb_object_keys(e.data) AS k (key)
+          FROM eventlog.events e CROSS JOIN LATERAL jsonb_object_keys(CASE jsonb_typeof(e.data) WHEN 'object' THEN e.data ELSE '{}' END) AS k (key)
          GROUP BY e.tenant_id, e.name
     ), grown AS (
         SELECT v.*, coalesce(k.keys, 0) AS keys, round(v.last / nullif(v.previous, 0)::numeric, 2) AS growth
@@ -112,7 +112,7 @@ BEGIN
         SELECT e.name, count(*) AS rows, max(e.created_at) AS last_at FROM eventlog.events e GROUP BY e.name
     ), key AS (
         SELECT e.name, k.key, count(*) AS rows
-          FROM eventlog.events e CROSS JOIN LATERAL jsonb_object_keys(e.data) AS k (key)
+          FROM eventlog.events e CROSS JOIN LATERAL jsonb_object_keys(CASE jsonb_typeof(e.data) WHEN 'object' THEN e.data ELSE '{}' END) AS k (key)
          GROUP BY e.name, k.key
     )
     SELECT coalesce(t.name, s.name),

@@ -7,18 +7,18 @@ use eventlog_tests::{Db, TENANT_A, TENANT_B, assert_refused, rows, text};
 use postgres::Client;
 
 /// A report: a function that reads, of a tenant that can be named.
-struct Report {
-    name: String,
+pub(crate) struct Report {
+    pub(crate) name: String,
     arguments: Vec<String>,
 }
 
 impl Report {
-    fn has(&self, argument: &str) -> bool {
+    pub(crate) fn has(&self, argument: &str) -> bool {
         self.arguments.iter().any(|name| name == argument)
     }
 
     /// A call with arguments by name, and those that have no default.
-    fn call(&self, arguments: &[(&str, &str)]) -> String {
+    pub(crate) fn call(&self, arguments: &[(&str, &str)]) -> String {
         let mut given: Vec<String> =
             arguments.iter().map(|(name, value)| format!("{name} => {value}")).collect();
         if self.has("steps") && !arguments.iter().any(|(name, _)| *name == "steps") {
@@ -28,7 +28,7 @@ impl Report {
     }
 
     /// A call over all events of [`filled`].
-    fn of_all(&self, tenant: Option<&str>) -> String {
+    pub(crate) fn of_all(&self, tenant: Option<&str>) -> String {
         let tenant = tenant.map(|tenant| format!("'{tenant}'"));
         let mut arguments = Vec::new();
         if self.has("since") {
@@ -41,7 +41,7 @@ impl Report {
     }
 }
 
-fn reports(client: &mut Client) -> Vec<Report> {
+pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
     let found: Vec<Report> = rows(
         client,
         "SELECT proname, array_to_string(proargnames[:pronargs], ' ') FROM pg_proc
@@ -59,7 +59,7 @@ fn reports(client: &mut Client) -> Vec<Report> {
 }
 
 /// Events of all the names that reports ask for, of two tenants, in the rollups, late, and raw.
-fn filled() -> Db {
+pub(crate) fn filled() -> Db {
     let db = Db::new();
     db.superuser()
         .batch_execute(
