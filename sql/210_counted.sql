@@ -128,11 +128,11 @@ BEGIN
                             WHERE t.name = n.name OR (right(t.name, 2) = '.*' AND starts_with(n.name, left(t.name, -1))))
     LOOP
         SELECT t.name INTO nearest FROM eventlog.event_types t
-         WHERE t.name = regexp_replace(lower(btrim(unknown)), '[^a-z0-9.]+', '_', 'g') OR starts_with(t.name, nullif(unknown, ''))
-            OR starts_with(unknown, t.name)
+         WHERE t.name = regexp_replace(lower(btrim(unknown)), '[^a-z0-9.]+', '_', 'g')
+            OR length(unknown) >= 3 AND (starts_with(t.name, unknown) OR starts_with(unknown, t.name))
          ORDER BY length(t.name) LIMIT 1;
         RAISE NOTICE 'unknown event name "%"', left(unknown, 200)
-            USING HINT = coalesce(format('perhaps you meant "%s"', nearest), 'SELECT name FROM eventlog.event_types;');
+            USING HINT = CASE WHEN nearest IS NULL THEN 'SELECT name FROM eventlog.event_types;' ELSE format('perhaps "%s"', nearest) END;
     END LOOP;
     RETURN asked;
 END
@@ -146,14 +146,15 @@ AS $$
     SELECT CASE WHEN weights < 9e18 THEN round(weights)::bigint WHEN weights IS NOT NULL THEN 9000000000000000000 END
 $$;
 
--- Where late events of a span lie: from the first until after the last; null where there are none. A
--- report that joins events to their notes bounds created_at by it, else it opens every partition.
+-- Where late events of a span lie: from the first until after the last. A report that joins
+-- events to their notes bounds created_at by it, else it opens every partition; where there are none it is
+-- a span that no partition meets, since a null would not reach them.
 CREATE FUNCTION eventlog._late_span(tenant uuid, since timestamptz, until timestamptz,
                                     OUT late_since timestamptz, OUT late_until timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT min(l.created_at), max(l.created_at) + interval '1 microsecond'
+    SELECT coalesce(min(l.created_at), 'infinity'), coalesce(max(l.created_at) + interval '1 microsecond', '-infinity')
       FROM eventlog.late_events l
      WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND l.created_at >= since AND l.created_at < until
 $$;
