@@ -10,6 +10,8 @@ use postgres::Client;
 pub(crate) struct Report {
     pub(crate) name: String,
     arguments: Vec<String>,
+    /// Those of its arguments that are arrays.
+    pub(crate) arrays: Vec<String>,
 }
 
 impl Report {
@@ -44,7 +46,10 @@ impl Report {
 pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
     let found: Vec<Report> = rows(
         client,
-        "SELECT proname, array_to_string(proargnames[:pronargs], ' ') FROM pg_proc
+        "SELECT proname, array_to_string(proargnames[:pronargs], ' '),
+                array_to_string(ARRAY(SELECT proargnames[n] FROM generate_series(1, pronargs) AS n
+                                       WHERE proargtypes[n - 1] IN ('text[]'::regtype, 'bigint[]'::regtype)), ' ')
+           FROM pg_proc
           WHERE pronamespace = 'eventlog'::regnamespace AND provolatile = 's' AND proname !~ '^_'
             AND 'tenant_id' = ANY (proargnames[:pronargs]) ORDER BY proname",
     )
@@ -52,6 +57,7 @@ pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
     .map(|row| Report {
         name: row[0].clone(),
         arguments: row[1].split(' ').map(str::to_owned).collect(),
+        arrays: row[2].split_whitespace().map(str::to_owned).collect(),
     })
     .collect();
     assert!(found.len() >= 19, "{}", found.len());

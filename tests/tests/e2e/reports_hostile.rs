@@ -91,7 +91,10 @@ fn answers(client: &mut Client, reports: &[Report]) -> Vec<(String, Vec<Vec<Stri
     for report in reports {
         for call in calls(report) {
             // Not the days until now.
-            let call = call.replace("* FROM eventlog.unused", "subject, last_used_at, events FROM eventlog.unused");
+            let call = call.replace(
+                "* FROM eventlog.unused",
+                "subject, last_used_at, events FROM eventlog.unused",
+            );
             let found = rows(client, &call);
             if report.name != "get_events" {
                 answers.push((call, found));
@@ -101,7 +104,11 @@ fn answers(client: &mut Client, reports: &[Report]) -> Vec<(String, Vec<Vec<Stri
     answers
 }
 
-fn assert_same(found: &[(String, Vec<Vec<String>>)], expected: &[(String, Vec<Vec<String>>)], state: &str) {
+fn assert_same(
+    found: &[(String, Vec<Vec<String>>)],
+    expected: &[(String, Vec<Vec<String>>)],
+    state: &str,
+) {
     assert_eq!(found.len(), expected.len());
     for ((call, found), (_, expected)) in found.iter().zip(expected) {
         assert_eq!(found, expected, "{state}: {call}");

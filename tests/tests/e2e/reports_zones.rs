@@ -83,8 +83,15 @@ fn days_on_which_clocks_are_set_back_over_midnight_have_their_own_minutes() {
                         since => eventlog._day_start(date '{day}' - 1 + {first}, '{zone}'),
                         until => eventlog._day_start(date '{day}' + 2, '{zone}'))"
                 );
-                assert_eq!(rows(&mut owner, &report.replace("time_zone", &format!("tenant_id => '{TENANT_A}', time_zone"))),
-                           expected[first..], "{zone}, {day}, {state}, {first}");
+                assert_eq!(
+                    rows(
+                        &mut owner,
+                        &report
+                            .replace("time_zone", &format!("tenant_id => '{TENANT_A}', time_zone"))
+                    ),
+                    expected[first..],
+                    "{zone}, {day}, {state}, {first}"
+                );
             }
             owner.batch_execute("CALL eventlog.maintain()").unwrap();
         }
