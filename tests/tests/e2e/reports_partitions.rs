@@ -107,6 +107,10 @@ fn reports_lock_the_partitions_of_their_span_only() {
         } else if state == "rolled up" {
             owner.batch_execute(&events.replace("(0, 44, 4)", "(19, 19)")).unwrap();
             assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.late_events"), "4");
+            // One of them as a service's plain INSERT notes it.
+            owner
+                .batch_execute("UPDATE eventlog.late_events SET tenant_id = NULL WHERE id = (SELECT min(id) FROM eventlog.late_events)")
+                .unwrap();
         }
     }
 }
