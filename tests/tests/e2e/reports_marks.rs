@@ -173,3 +173,61 @@ fn nulls_in_the_arrays_of_a_report_are_as_if_they_were_not_there() {
     }
     assert!(compared >= 10, "{compared}");
 }
+
+/// Reports of single events measure by the keys of today; the rollups do from the watermark on, say so,
+/// and are measured anew on demand.
+#[test]
+fn keys_defined_after_events_came_count_for_them_once_they_are_recounted() {
+    let db = Db::new();
+    let mut owner = db.connect("log_owner");
+    let events = |from: i32, to: i32| {
+        format!(
+            r#"INSERT INTO eventlog.events (tenant_id, name, data, subject, created_at)
+               SELECT '{TENANT_A}', 'ping', jsonb_build_object('ok', g % 2 = 0, 'ms', g), 's', date_trunc('day', now()) - g * interval '1 hour'
+                 FROM generate_series({from}, {to}) g"#
+        )
+    };
+    owner
+        .batch_execute(&format!(
+            "SELECT eventlog.define_event('ping'); {}; CALL eventlog.maintain()",
+            events(5, 24)
+        ))
+        .unwrap();
+    let differences = "SELECT count(*) FROM eventlog.verify_rollups()";
+    assert_eq!(text(&mut owner, differences), "0");
+    owner
+        .batch_execute(
+            "SELECT eventlog.define_event('ping', success_key => 'ok', duration_key => 'ms')",
+        )
+        .unwrap();
+    let mut reader = db.connect_as("reader", TENANT_A);
+    let counted = "SELECT successes, failures, mean_duration FROM eventlog.summary(until => date_trunc('day', now()))";
+    let subjects = "SELECT successes, failures, mean_duration FROM eventlog.subject_stats()";
+    let errors = "SELECT sum(events) FROM eventlog.recent_errors()";
+    assert_eq!(rows(&mut reader, counted), [["0", "0", "∅"]]);
+    assert_eq!(text(&mut reader, errors), "10");
+    assert_ne!(text(&mut owner, differences), "0");
+    // Events that come late are not counted twice.
+    owner.batch_execute(&events(25, 26)).unwrap();
+    assert_eq!(text(&mut owner, "SELECT eventlog.recount('ping') > 20"), "t");
+    assert_eq!(text(&mut owner, differences), "0");
+    for _ in ["late", "counted"] {
+        assert_eq!(rows(&mut reader, counted), [["11", "11", "15.5"]]);
+        assert_eq!(rows(&mut reader, subjects), [["11", "11", "15.5"]]);
+        assert_eq!(text(&mut reader, errors), "11");
+        owner.batch_execute("CALL eventlog.maintain()").unwrap();
+    }
+    assert_eq!(text(&mut owner, "SELECT eventlog.recount('ping')"), "0");
+    // A day that lost a row to erasure keeps what it has.
+    owner
+        .batch_execute("DELETE FROM eventlog.events WHERE id = (SELECT min(id) FROM eventlog.events); SELECT eventlog.define_event('ping')")
+        .unwrap();
+    owner.batch_execute("SELECT eventlog.recount('ping')").unwrap();
+    let kept =
+        "SELECT failures + successes > 0 FROM eventlog.summary(until => date_trunc('day', now()))";
+    assert_eq!(text(&mut reader, kept), "t");
+    let unknown = eventlog_tests::db::refused(&mut owner, "SELECT eventlog.recount('nothing')");
+    assert_eq!(unknown.code().code(), "42704");
+    let other = eventlog_tests::db::refused(&mut reader, "SELECT eventlog.recount('ping')");
+    assert_eq!(other.code().code(), "42501");
+}
