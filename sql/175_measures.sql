@@ -5,7 +5,8 @@ CREATE FUNCTION eventlog._number(data jsonb, key text) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT CASE WHEN key IS NOT NULL AND jsonb_typeof(data -> key) = 'number'
-                THEN CASE WHEN (data -> key)::numeric BETWEEN 0 AND 1e15 THEN (data -> key)::double precision END END
+                THEN CASE WHEN (data -> key)::numeric BETWEEN 1e-300 AND 1e15 THEN (data -> key)::double precision
+                          WHEN (data -> key)::numeric BETWEEN 0 AND 1e-300 THEN 0 END END
 $$;
 
 -- Whether an event failed, as far as its type tells. Where success_key has values that mean success, a
