@@ -2,6 +2,7 @@
 
 mod analytics;
 mod dashboard;
+mod doctor;
 mod door;
 mod files;
 mod gateway;
