@@ -6,7 +6,8 @@ use std::process::Command;
 use eventlog_tests::{Cluster, Db, TENANT_A, TENANT_B, db, rows, text, wait_for};
 use serde_json::Value;
 
-use crate::server::{eventlog, failed};
+use crate::files::Folder;
+use crate::server::{eventlog, failed, printed};
 
 fn run(cluster: &Cluster, database: &str, role: &str, arguments: &[&str]) -> Command {
     let mut command = eventlog(cluster, database, role);
@@ -94,11 +95,11 @@ fn damage_is_mended(cluster: &Cluster, database: &str, damage: &str, check: &str
     application_works(cluster, database);
 }
 
-/// A log of its own for each damage of a list.
+/// One damage after the other, to the same log.
 #[track_caller]
 fn damages_are_mended(check: &str, damages: &[(&str, &str)]) {
+    let db = Db::new();
     for (damage, state) in damages {
-        let db = Db::new();
         damage_is_mended(db::shared(), &db.name, damage, check, state);
     }
 }
@@ -217,7 +218,7 @@ fn a_trigger_that_is_missing_off_or_another_is_wrong_and_is_made_anew() {
         ("DROP TRIGGER registry_changed ON eventlog.enrichments; CREATE TRIGGER registry_changed AFTER INSERT ON eventlog.enrichments EXECUTE FUNCTION eventlog.registry_changed(); ALTER TABLE eventlog.enrichments ENABLE ALWAYS TRIGGER registry_changed", "wrong"),
         ("DROP TRIGGER events_append_only ON eventlog.events; CREATE TRIGGER events_append_only BEFORE UPDATE OF actor ON eventlog.events EXECUTE FUNCTION eventlog.events_append_only(); ALTER TABLE eventlog.events ENABLE ALWAYS TRIGGER events_append_only", "wrong"),
         ("CREATE TABLE public.tenants (id uuid PRIMARY KEY); SELECT eventlog.reference_tenants('public.tenants'); ALTER TABLE public.tenants DISABLE TRIGGER eventlog_erase_tenant", "wrong"),
-        ("CREATE TABLE public.tenants (id uuid PRIMARY KEY); ALTER TABLE public.tenants OWNER TO log_owner; SELECT eventlog.reference_tenants('public.tenants'); DROP TRIGGER eventlog_erase_tenant ON public.tenants", "wrong"),
+        ("ALTER TABLE public.tenants OWNER TO log_owner; DROP TRIGGER eventlog_erase_tenant ON public.tenants", "wrong"),
     ]);
     damages_are_mended("triggers", &damages);
 }
@@ -350,7 +351,7 @@ fn partitions_that_are_missing_or_in_the_way_are_named() {
     };
     let fallback = "CREATE TABLE eventlog.other PARTITION OF eventlog.events DEFAULT; ALTER TABLE eventlog.other OWNER TO log_owner; ALTER TABLE eventlog.other ENABLE ROW LEVEL SECURITY";
     let with_row = format!(
-        "{}; {fallback}; INSERT INTO eventlog.events (tenant_id, name, data) VALUES ('{TENANT_A}', 'tool_used', '{{\"toolName\": \"t\"}}')",
+        "DROP TABLE public.other; {}; {fallback}; INSERT INTO eventlog.events (tenant_id, name, data) VALUES ('{TENANT_A}', 'tool_used', '{{\"toolName\": \"t\"}}')",
         drop("")
     );
     damages_are_mended(
@@ -438,4 +439,38 @@ fn settings_are_reset_where_they_come_from_and_owners_are_roles_of_their_own() {
         assert_eq!(text(&mut application, logged), "t");
         application_works(&cluster, "app");
     }
+}
+
+#[test]
+fn on_a_standby_doctor_and_lint_say_so() {
+    let cluster = Cluster::start(&[("shared_preload_libraries", "'eventlog'")]);
+    db::create_roles(&cluster);
+    db::create_log(&cluster, "app");
+    let standby = cluster.standby();
+    let (found, code) = findings_in(&standby, "app", "postgres");
+    assert_eq!((wrong(&found), code), (Vec::new(), Some(0)), "{found:#?}");
+    assert_eq!(found.iter().filter(|finding| finding["check"] == "standby").count(), 1);
+    let table = run(&standby, "app", "postgres", &["doctor"]).output().unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("this server is a standby"), "{table}");
+    assert!(!table.contains("restart") && !table.contains("maintain()"), "{table}");
+
+    // What is wrong is typed on the primary.
+    cluster.psql("app", "postgres", "DROP POLICY events_guard ON eventlog.events").unwrap();
+    let policies = "SELECT count(*) FROM pg_policy WHERE polname = 'events_guard'";
+    wait_for(&mut standby.connect("app", "postgres"), policies, "0");
+    let (found, code) = findings_in(&standby, "app", "postgres");
+    let mend = "on the primary: SELECT eventlog.create_log();";
+    assert_eq!((wrong(&found), code), (vec![mend.to_owned()], Some(1)), "{found:#?}");
+
+    let folder = Folder::new("standby");
+    let plan = folder.write("plan.json", br#"{"eventlog_plan": 1, "events": {"order": {}}}"#);
+    let said = failed(&mut run(&standby, "app", "postgres", &["lint", plan.to_str().unwrap()]), 1);
+    assert!(said.contains("standby") && said.contains("primary"), "{said}");
+    // A server that writes only where it is told to is told so.
+    cluster
+        .psql("app", "postgres", "ALTER DATABASE app SET default_transaction_read_only = on")
+        .unwrap();
+    let mut lint = run(&cluster, "app", "postgres", &["lint", plan.to_str().unwrap()]);
+    assert_eq!(printed(&mut lint), "1 names, 0 samples, 0 faults\n");
 }

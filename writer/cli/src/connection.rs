@@ -80,7 +80,7 @@ pub(crate) async fn as_owner<'a>(
     let config = "SELECT pg_catalog.set_config('role', $1, true),
                          pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
     transaction.query_typed(config, &[(&owner, Type::TEXT)]).await.map_err(|error| {
-        let hint = format!("connect as {owner}, or as a member of it");
+        let hint = format!("connect as a superuser, or as a member of {owner}");
         Failure::from(error).hint(hint)
     })?;
     Ok(transaction)
