@@ -6,7 +6,7 @@ WITH log AS (
            c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass) AS is_partition
       FROM pg_class c
      WHERE c.relnamespace = 'eventlog'::regnamespace
-       AND (c.relname IN (SELECT n.table_name FROM eventlog._tables() n)
+       AND (c.relname IN (SELECT n.table_name FROM eventlog_private.tables() n)
             OR c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass)
             OR (c.relkind = 'S' AND EXISTS (SELECT FROM pg_depend d
                                              WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
@@ -30,7 +30,7 @@ WITH log AS (
                    g.attname IN ('tenant_id', 'name', 'data', 'occurred_at', 'actor', 'subject', 'weight')
                WHEN g.relname = 'api_keys' AND g.privilege = 'SELECT' THEN
                    g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at')
-               WHEN g.privilege = 'SELECT' THEN g.relname IN (SELECT t.table_name FROM eventlog._reader_tables() t)
+               WHEN g.privilege = 'SELECT' THEN g.relname IN (SELECT t.table_name FROM eventlog_private.reader_tables() t)
                ELSE false END, false)
 ), grouped AS (
     SELECT e.oid, e.relkind, e.relowner, e.grantor, e.grantee, bool_or(NOT e.is_harmless) AS is_wrong,

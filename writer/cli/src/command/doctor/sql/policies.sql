@@ -9,7 +9,7 @@ WITH service AS (
      WHERE a.attrelid = to_regclass('eventlog.api_keys') AND a.attname = 'secret_hash'
        AND acl.privilege_type = 'SELECT' AND acl.grantee <> 0
 ), own AS (
-    SELECT t::name AS relation, '(tenant_id=eventlog.current_tenant())' AS is_own FROM eventlog._tenants_tables() AS t
+    SELECT t::name AS relation, '(tenant_id=eventlog.current_tenant())' AS is_own FROM eventlog_private.tenants_tables() AS t
 ), wanted (relation, name, command, is_permissive, using_text, check_text, roles) AS (
     SELECT o.relation, o.relation || '_tenant_select', 'r', true,
            CASE o.relation WHEN 'late_events' THEN
@@ -38,7 +38,7 @@ WITH service AS (
 ), relation AS (
     SELECT c.oid, c.relname, c.relrowsecurity FROM pg_class c
      WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p')
-       AND (c.relname IN (SELECT n.table_name FROM eventlog._tables() n)
+       AND (c.relname IN (SELECT n.table_name FROM eventlog_private.tables() n)
             OR c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
 ), found AS (
     SELECT r.oid AS relid, w.name, p.oid IS NOT NULL AS is_there,

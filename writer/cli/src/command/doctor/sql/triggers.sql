@@ -12,7 +12,7 @@ WITH wanted (relation, name, kind, function, enabled, arguments) AS (
     SELECT p.partition_oid::regclass, 'late_event', 5, to_regprocedure('eventlog.late_event()'),
            CASE WHEN p.until_at <= s.announced_until THEN 'A' ELSE 'R' END::"char", ''
       FROM eventlog._partitions p, eventlog.rollup_state s
-     WHERE p.until_at <= s.announced_until OR eventlog._is_subscriber()
+     WHERE p.until_at <= s.announced_until OR eventlog_private.is_subscriber()
      UNION ALL
     SELECT to_regclass(c.tenants_table), 'eventlog_erase_tenant', 9, to_regprocedure('eventlog.erase_tenant()'), 'O',
            c.tenants_key || '\000'
