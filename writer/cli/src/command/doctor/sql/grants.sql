@@ -30,6 +30,8 @@ WITH log AS (
                    g.attname IN ('tenant_id', 'name', 'data', 'occurred_at', 'actor', 'subject', 'weight')
                WHEN g.relname = 'api_keys' AND g.privilege = 'SELECT' THEN
                    g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at')
+               -- The mark of a service.
+               WHEN g.relname = 'log_config' AND g.privilege = 'REFERENCES' THEN g.attname = 'service_roles'
                WHEN g.privilege = 'SELECT' THEN g.relname IN (SELECT t.table_name FROM eventlog_private.reader_tables() t)
                ELSE false END, false)
 ), grouped AS (
@@ -67,14 +69,16 @@ WITH log AS (
  ORDER BY r.grantor = r.relowner, r.name, r.oid::regclass::text)
  UNION ALL
 SELECT true,
-       format('%s may create objects in the schema %s, beside those of the log', CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(acl.grantee) END, n.nspname),
+       format('%s may %s the schema %s, which only the log''s owner needs', CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(acl.grantee) END,
+              CASE acl.privilege_type WHEN 'CREATE' THEN 'create objects in' ELSE 'use' END, n.nspname),
        concat_ws(' ',
            CASE WHEN acl.grantor <> n.nspowner THEN format('SET ROLE %I;', pg_get_userbyid(acl.grantor)) END,
-           format('REVOKE CREATE ON SCHEMA %I FROM %s;', n.nspname,
+           format('REVOKE %s ON SCHEMA %I FROM %s;', acl.privilege_type, n.nspname,
                   CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END),
            CASE WHEN acl.grantor <> n.nspowner THEN 'RESET ROLE;' END), 'superuser'
   FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) acl
- WHERE n.nspname IN ('eventlog', 'eventlog_private') AND acl.privilege_type = 'CREATE'
+ WHERE n.nspname IN ('eventlog', 'eventlog_private') 
+   AND (acl.privilege_type = 'CREATE' OR n.nspname = 'eventlog_private')
    AND acl.grantee NOT IN (n.nspowner, (SELECT l.owner FROM log l))
  UNION ALL
 -- Who may log, and lacks a part of what it takes.

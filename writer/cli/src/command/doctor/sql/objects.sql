@@ -24,7 +24,8 @@ SELECT false, format('the type %s is not the extension''s', t.oid::regtype),
  WHERE t.typrelid = 0 AND t.typelem = 0 AND t.typtype <> 'm'
    AND t.oid NOT IN (SELECT w.objid FROM own w WHERE w.classid = 'pg_type'::regclass)
  UNION ALL
-SELECT false,
+-- create_log() is refused where one is not the owner's.
+SELECT c.relowner <> (SELECT l.relowner FROM pg_class l WHERE l.oid = 'eventlog.events'::regclass),
        CASE WHEN c.relkind = 'r' AND c.relname ~ '^events_p[0-9]{8}'
                  AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'events_append_only')
             THEN format('%s is a partition that was detached: its events are in no report', c.oid::regclass)

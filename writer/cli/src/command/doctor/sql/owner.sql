@@ -16,8 +16,8 @@ SELECT l.rolsuper OR l.is_used,
                    ELSE 'the log belongs to %s, which may log in: the policies do not bind an owner' END, l.rolname),
        format('CREATE ROLE %I; SELECT eventlog.create_log(owner => %L);', l.other, quote_ident(l.other))
        || CASE WHEN l.rolsuper THEN ''
-               ELSE format(' SELECT eventlog.grant_service(%L); REVOKE CREATE ON SCHEMA eventlog FROM %I;',
-                           quote_ident(l.rolname), l.rolname) END,
+               ELSE format(' SELECT eventlog.grant_service(quote_ident(%1$L)::regrole); REVOKE CREATE ON SCHEMA eventlog FROM %1$I; REVOKE USAGE ON SCHEMA eventlog_private FROM %1$I;',
+                           l.rolname) END,
        'superuser'
   FROM log l
  WHERE l.rolsuper OR l.rolcanlogin
@@ -51,8 +51,9 @@ SELECT true,
    AND NOT (SELECT o.rolsuper FROM pg_roles o WHERE o.oid = n.nspowner)
  UNION ALL
 SELECT true,
-       format('%s owns the log, and may not grant its schema to others', l.rolname),
-       format('GRANT USAGE, CREATE ON SCHEMA eventlog TO %I WITH GRANT OPTION;', l.rolname), 'superuser'
+       format('%s owns the log, and lacks rights on its schemas', l.rolname),
+       format('SELECT eventlog.create_log(owner => %L);', quote_ident(l.rolname)), 'superuser'
   FROM log l
  WHERE NOT has_schema_privilege(l.oid, 'eventlog', 'USAGE WITH GRANT OPTION')
     OR NOT has_schema_privilege(l.oid, 'eventlog', 'CREATE WITH GRANT OPTION')
+    OR NOT has_schema_privilege(l.oid, 'eventlog_private', 'USAGE')

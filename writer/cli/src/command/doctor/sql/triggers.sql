@@ -1,9 +1,11 @@
 -- The triggers that create_log() and maintain() make: 60 is AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE for
--- each statement, 18 BEFORE UPDATE for each statement, 5 AFTER INSERT for each row, 9 AFTER DELETE for each row.
+-- each statement, 18 BEFORE UPDATE for each statement, 23 BEFORE INSERT OR UPDATE for each row, 5 AFTER INSERT for each row, 9 AFTER DELETE for each row.
 WITH wanted (relation, name, kind, function, enabled, arguments) AS (
     SELECT to_regclass(format('eventlog.%I', t)), 'registry_changed'::name, 60, to_regprocedure('eventlog.registry_changed()'),
            'A'::"char", ''::text
       FROM unnest(ARRAY['event_types', 'tenant_roles', 'tenant_settings', 'enrichments', 'log_config', 'rollup_state']) AS t
+     UNION ALL
+    SELECT to_regclass('eventlog.tenant_roles'), 'tenant_role_named', 23, to_regprocedure('eventlog.tenant_role_named()'), 'A', ''
      UNION ALL
     SELECT r, 'events_append_only', 18, to_regprocedure('eventlog.events_append_only()'), 'A', ''
       FROM (SELECT 'eventlog.events'::regclass UNION ALL SELECT p.partition_oid::regclass FROM eventlog._partitions p) AS r (r)
@@ -30,7 +32,7 @@ SELECT true,
        format(CASE WHEN NOT f.is_there THEN 'the trigger %s is missing on %s'
                    WHEN NOT f.is_right THEN 'the trigger %s on %s is not the one that the log makes'
                    ELSE 'the trigger %s on %s is off, or not always on' END, f.name, f.relation),
-       CASE WHEN NOT f.is_there THEN 'SELECT eventlog.create_log();'
+       CASE WHEN NOT f.is_there OR (NOT f.is_right AND f.name <> 'eventlog_erase_tenant') THEN 'SELECT eventlog.create_log();'
             WHEN NOT f.is_right THEN format('DROP TRIGGER %I ON %s; SELECT eventlog.create_log();', f.name, f.relation)
             ELSE format('ALTER TABLE %s ENABLE %s TRIGGER %I;', f.relation,
                         CASE f.enabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' ELSE '' END, f.name) END,
