@@ -329,7 +329,10 @@ fn what_is_neither_the_extensions_nor_the_logs_is_named_and_moved_away() {
                 "wrong",
             ),
             ("CREATE TABLE eventlog.stray (id serial PRIMARY KEY)", "wrong"),
-            ("CREATE VIEW eventlog.stat_mine AS SELECT 1 AS one; ALTER VIEW eventlog.stat_mine OWNER TO log_owner", "advice"),
+            (
+                "CREATE VIEW eventlog.stat_mine AS SELECT 1 AS one; ALTER VIEW eventlog.stat_mine OWNER TO log_owner",
+                "advice",
+            ),
             (
                 "CREATE TYPE eventlog.mine AS ENUM ('a'); CREATE TYPE eventlog.pair AS (a int, b int)",
                 "advice",

@@ -16,8 +16,8 @@ SELECT l.rolsuper OR l.is_used,
                    ELSE 'the log belongs to %s, which may log in: the policies do not bind an owner' END, l.rolname),
        format('CREATE ROLE %I; SELECT eventlog.create_log(owner => %L);', l.other, quote_ident(l.other))
        || CASE WHEN l.rolsuper THEN ''
-               ELSE format(' SELECT eventlog.grant_service(quote_ident(%1$L)::regrole); REVOKE CREATE ON SCHEMA eventlog FROM %1$I; REVOKE USAGE ON SCHEMA eventlog_private FROM %1$I;',
-                           l.rolname) END,
+               ELSE format(' SELECT eventlog.grant_service(%2$L); REVOKE CREATE ON SCHEMA eventlog FROM %1$I; REVOKE USAGE ON SCHEMA eventlog_private FROM %1$I;',
+                           l.rolname, quote_ident(l.rolname)) END,
        'superuser'
   FROM log l
  WHERE l.rolsuper OR l.rolcanlogin
