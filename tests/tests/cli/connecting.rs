@@ -27,12 +27,23 @@ fn a_connection_string_adds_to_the_variables_and_options_to_both() {
     let report = ["report", "--json"];
     let works = |command: &mut Command| assert!(printed(command.args(report)).contains("summary"));
     works(eventlog(&["--dsn", &format!("dbname={} user=reader", db.name)]).env("PGHOST", &folder));
-    works(eventlog(&["--dsn", &format!("postgres:///{}", db.name)]).env("PGHOST", &folder).env("PGUSER", "reader"));
+    works(
+        eventlog(&["--dsn", &format!("postgres:///{}", db.name)])
+            .env("PGHOST", &folder)
+            .env("PGUSER", "reader"),
+    );
     works(&mut eventlog(&["--host", &folder, "-p", "5432", "-U", "reader", "-d", &db.name]));
     works(eventlog(&["-d", &format!("host={folder} dbname={}", db.name)]).env("PGUSER", "reader"));
     // Options come first, and the string before variables.
-    works(eventlog(&["-d", &db.name, "--dsn", "dbname=nowhere user=reader"]).env("PGHOST", &folder).env("PGUSER", "nobody"));
-    works(eventlog(&["-U", "reader"]).env("EVENTLOG_DSN", format!("host={folder} dbname={}", db.name)));
+    works(
+        eventlog(&["-d", &db.name, "--dsn", "dbname=nowhere user=reader"])
+            .env("PGHOST", &folder)
+            .env("PGUSER", "nobody"),
+    );
+    works(
+        eventlog(&["-U", "reader"])
+            .env("EVENTLOG_DSN", format!("host={folder} dbname={}", db.name)),
+    );
 
     let files = Folder::new("service");
     let text = format!("[other]\nhost=nowhere\n[log]\nhost={folder}\ndbname={}\n", db.name);
@@ -57,7 +68,8 @@ fn a_connection_string_adds_to_the_variables_and_options_to_both() {
         let said = failed(eventlog(&["--dsn", dsn]).env("PGUSER", "reader").args(report), 1);
         assert!(said.contains(what) && !said.contains("SECRET"), "{said}");
     }
-    let said = failed(eventlog(&["report"]).env("PGUSER", "reader").env("PGREQUIREPEER", "postgres"), 1);
+    let said =
+        failed(eventlog(&["report"]).env("PGUSER", "reader").env("PGREQUIREPEER", "postgres"), 1);
     assert!(said.contains("PGREQUIREPEER"), "{said}");
 }
 
@@ -67,7 +79,10 @@ fn a_connection_that_fails_says_where_it_looked() {
         failed(eventlog(&["report", "-U", "reader", "-d", "x"]).args(arguments), 1)
     };
     let said = report(&["--host", "/nowhere", "-p", "7"]);
-    assert!(said.contains("no connection to the socket /nowhere/.s.PGSQL.7") && said.contains("hint: "), "{said}");
+    assert!(
+        said.contains("no connection to the socket /nowhere/.s.PGSQL.7") && said.contains("hint: "),
+        "{said}"
+    );
     let said = report(&["--host", "127.0.0.1", "-p", "1"]);
     assert!(said.contains("no connection to 127.0.0.1, port 1: "), "{said}");
     let said = report(&["--host", "/nowhere,127.0.0.1", "-p", "1"]);
@@ -93,7 +108,9 @@ fn sslmode_is_heeded_wherever_it_is_said_and_passwords_come_from_files() {
     let server = Cluster::start(&[]);
     db::create_roles(&server);
     db::create_log(&server, "app");
-    let made = cluster::as_server(Command::new("sh").args(["-ec", CERTIFICATES, "sh"]).arg(server.folder()));
+    let mut made = Command::new("sh");
+    made.args(["-ec", CERTIFICATES, "sh"]).arg(server.folder());
+    let made = cluster::as_server(&mut made);
     assert!(made.output().expect("openssl").status.success());
     let of = |name: &str| server.folder().join(name).display().to_string();
     let settings = format!(
@@ -110,7 +127,8 @@ fn sslmode_is_heeded_wherever_it_is_said_and_passwords_come_from_files() {
 
     let port = port.to_string();
     let command = |role: &str, host: &str, mode: &str, root: &str| {
-        let mut command = eventlog(&["--dsn", "dbname=app", "tail", "-n", "0", "--tenant", TENANT_A]);
+        let mut command =
+            eventlog(&["--dsn", "dbname=app", "tail", "-n", "0", "--tenant", TENANT_A]);
         command.env("PGHOST", host).env("PGPORT", &port).env("PGUSER", role).env("PGSSLMODE", mode);
         if !root.is_empty() {
             command.env("PGSSLROOTCERT", of(root));
@@ -142,12 +160,16 @@ fn sslmode_is_heeded_wherever_it_is_said_and_passwords_come_from_files() {
     ] {
         let output = command(role, host, mode, root).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let is_connected = output.status.success() || !said.contains("no connection") && !said.contains("sslrootcert:");
+        let is_connected = output.status.success()
+            || !said.contains("no connection") && !said.contains("sslrootcert:");
         assert_eq!(is_connected, is_taken, "{role} {host} {mode} {root}: {said}");
     }
     // In the string, it is the string's; sockets have no TLS, whatever is asked.
     let mut url = eventlog(&["tail", "-n", "0", "--tenant", TENANT_A, "--dsn"]);
-    url.arg(format!("postgres://reader@127.0.0.1:{port}/app?sslmode=verify-full&sslrootcert={}", of("ca.crt")));
+    url.arg(format!(
+        "postgres://reader@127.0.0.1:{port}/app?sslmode=verify-full&sslrootcert={}",
+        of("ca.crt")
+    ));
     assert!(failed(&mut url, 1).contains("no connection"));
     printed(&mut command("reader", &server.folder().display().to_string(), "verify-full", ""));
 
@@ -160,7 +182,10 @@ fn sslmode_is_heeded_wherever_it_is_said_and_passwords_come_from_files() {
     let file = pgpass("localhost:1:*:*:wrong\nlocalhost:*:app:member:right\n", 0o600);
     printed(command("member", name, "", "").env("PGPASSFILE", &file));
     printed(command("member", name, "", "").env("PGPASSWORD", "right"));
-    let said = failed(command("member", name, "", "").env("PGPASSWORD", "wrong").env("PGPASSFILE", &file), 1);
+    let said = failed(
+        command("member", name, "", "").env("PGPASSWORD", "wrong").env("PGPASSFILE", &file),
+        1,
+    );
     assert!(said.contains("password authentication failed"), "{said}");
     let file = pgpass("*:*:*:*:right\n", 0o644);
     let said = failed(command("member", name, "", "").env("PGPASSFILE", &file), 1);
@@ -172,7 +197,8 @@ fn sslmode_is_heeded_wherever_it_is_said_and_passwords_come_from_files() {
 
 /// As the manuals print it.
 fn printed_commands(what: &str) -> Vec<&'static str> {
-    let manuals = [include_str!("../../../README.md"), include_str!("../../../writer/cli/README.md")];
+    let manuals =
+        [include_str!("../../../README.md"), include_str!("../../../writer/cli/README.md")];
     manuals.iter().flat_map(|text| text.lines()).filter(|line| line.contains(what)).collect()
 }
 
@@ -188,7 +214,11 @@ fn the_manuals_commands_work_where_the_owner_cannot_log_in() {
     let path = format!("{programs}:{bin}:{}", std::env::var("PATH").unwrap());
     let shell = |line: &str| {
         let mut command = Command::new("sh");
-        command.args(["-c", line]).env("PATH", &path).env("PGHOST", server.folder()).env("PGPORT", "5432");
+        command
+            .args(["-c", line])
+            .env("PATH", &path)
+            .env("PGHOST", server.folder())
+            .env("PGPORT", "5432");
         command.env("PGDATABASE", "mydb").env_remove("EVENTLOG_DSN").env_remove("PGUSER");
         command
     };

@@ -73,7 +73,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     let mut client = server.connect().await?;
     let mut transaction = client.build_transaction().read_only(true).start().await?;
     let settings = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL DateStyle = 'ISO, YMD';
-                    SET LOCAL quote_all_identifiers = off";
+                    SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off";
     transaction.batch_execute(settings).await?;
     let findings = look(&mut transaction).await?;
     if arguments.json {
