@@ -228,7 +228,9 @@ const CLOSED: &str = "
     CREATE TABLE public.old AS SELECT 1::bigint AS id, 'bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb'::uuid AS tenant_id, 'tool_used'::text AS name,
            '{\"toolName\": \"t\"}'::jsonb AS data, now() - interval '2 months' AS created_at;
     GRANT SELECT ON public.old TO log_owner;
+    SET ROLE log_owner;
     SELECT * FROM eventlog.import_events('public.old');
+    RESET ROLE;
     CALL eventlog.maintain();
     CALL eventlog.maintain();
 ";

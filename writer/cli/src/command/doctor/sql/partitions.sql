@@ -26,7 +26,7 @@ SELECT true,
             ELSE format('the DEFAULT partition %s is locked whenever a partition is made or dropped, and writers with it', f.relation) END,
        format('ALTER TABLE eventlog.events DETACH PARTITION %s; ALTER TABLE %s SET SCHEMA public;', f.relation, f.relation)
        || CASE WHEN pg_relation_size(f.oid) > 0
-               THEN format(' GRANT SELECT ON public.%1$I TO %2$I; SELECT * FROM eventlog.import_events(%3$L);', f.relname,
+               THEN format(' GRANT SELECT ON public.%1$I TO %2$I; SET ROLE %2$I; SELECT * FROM eventlog.import_events(%3$L); RESET ROLE;', f.relname,
                            (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = 'eventlog.events'::regclass),
                            format('public.%I', f.relname)) ELSE '' END
        || ' SELECT eventlog.create_log();',
