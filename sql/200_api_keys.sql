@@ -21,11 +21,16 @@ BEGIN
             created_at  timestamptz NOT NULL DEFAULT now(),
             expires_at  timestamptz,
             revoked_at  timestamptz,
+            actor       text,
+            no_actor    boolean     NOT NULL DEFAULT false,
             CONSTRAINT api_keys_id_check CHECK (id ~ '^[0-9a-f]{16}$'),
             CONSTRAINT api_keys_kind_check CHECK (kind IN ('write', 'read')),
             CONSTRAINT api_keys_event_names_check CHECK (event_names IS NULL OR kind = 'write'),
             CONSTRAINT api_keys_secret_hash_check CHECK (octet_length(secret_hash) = 32),
-            CONSTRAINT api_keys_rate_limit_check CHECK (rate_limit > 0)
+            CONSTRAINT api_keys_rate_limit_check CHECK (rate_limit > 0),
+            CONSTRAINT api_keys_actor_check CHECK (
+                (actor IS NULL OR kind = 'write' AND NOT no_actor AND octet_length(actor) BETWEEN 1 AND 512)
+                AND (NOT no_actor OR kind = 'write'))
         );
         PERFORM eventlog._close('eventlog.api_keys');
     END IF;
@@ -42,6 +47,9 @@ BEGIN
     COMMENT ON COLUMN eventlog.api_keys.created_at IS 'When it was made.';
     COMMENT ON COLUMN eventlog.api_keys.expires_at IS 'From when on it is refused; null for never.';
     COMMENT ON COLUMN eventlog.api_keys.revoked_at IS 'When it was revoked; null for a key that is not.';
+    COMMENT ON COLUMN eventlog.api_keys.actor IS
+        'The actor of every event of the key, which may name no other; null for whom the events name.';
+    COMMENT ON COLUMN eventlog.api_keys.no_actor IS 'Whether the events of the key may name no actor at all.';
     -- Whoever was granted SELECT may look a key up; that is the gateway alone. The condition goes
     -- with the extension, and leaves the table closed.
     PERFORM eventlog._ensure_policy('eventlog.api_keys', 'api_keys_select',
@@ -52,6 +60,10 @@ $$;
 -- A gateway logs for every tenant, but reads as the tenant of a request's key: a policy on each table
 -- of tenants' rows says so, beside and against that of the service that it is too. What it put into the
 -- quarantine has no caller's tenant, only the key's, which it names.
+--
+-- The tenant is eventlog.tenant_id, whatever eventlog.tenant_source is for others: a gateway has no
+-- row in tenant_roles and no token, and a role that may read every tenant forges nothing by saying
+-- which one it means. Where it says none, current_tenant() answers, most often with an error.
 --
 -- Its roles are those that may look keys up. DROP EXTENSION … CASCADE takes these policies together
 -- with those of services.
@@ -64,14 +76,16 @@ DECLARE
                       WHERE a.attrelid = to_regclass('eventlog.api_keys') AND a.attname = 'secret_hash'
                         AND acl.privilege_type = 'SELECT' AND acl.grantee <> 0);
     roles  text  := (SELECT string_agg(w.r::regrole::text, ', ' ORDER BY w.r) FROM unnest(wanted) AS w (r));
+    tenant text  := 'CASE WHEN coalesce(current_setting(''eventlog.tenant_id'', true), '''') = '''' THEN eventlog.current_tenant()
+                          ELSE current_setting(''eventlog.tenant_id'')::uuid END';
     policy record;
 BEGIN
     FOR policy IN
         SELECT p.*, (SELECT polroles FROM pg_policy WHERE polrelid = p.relation AND polname = p.name) AS has
           FROM (SELECT format('eventlog.%I', t)::regclass, t || '_gateway_select',
-                       CASE t WHEN 'late_events' THEN 'tenant_id IS NULL OR tenant_id = eventlog.current_tenant()'
-                              WHEN 'rejected_events' THEN 'coalesce(tenant_id, claimed_tenant_id) = eventlog.current_tenant()'
-                              ELSE 'tenant_id = eventlog.current_tenant()' END
+                       CASE t WHEN 'late_events' THEN 'tenant_id IS NULL OR tenant_id = ' || tenant
+                              WHEN 'rejected_events' THEN 'coalesce(tenant_id, claimed_tenant_id) = ' || tenant
+                              ELSE 'tenant_id = ' || tenant END
                   FROM eventlog._tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
         ) AS p (relation, name, condition)
     LOOP
@@ -98,7 +112,8 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
     END IF;
     -- What judging a key needs. Not when it was last used: that would take a right to write here.
-    EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at)
+    EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at,
+                                  actor, no_actor)
                         ON TABLE eventlog.api_keys TO %s', role);
     PERFORM eventlog.grant_service(role);
 END

@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use eventlog_writer::Stats;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 /// Upper bounds of the times, in seconds.
@@ -16,6 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) requests: IntCounterVec,
     pub(crate) seconds: HistogramVec,
     pub(crate) connections: IntGauge,
+    pub(crate) crowded_out: IntCounter,
     pending: IntGauge,
     events: IntCounterVec,
     /// What of the writer's counts is in `events`.
@@ -35,6 +37,10 @@ impl Metrics {
             &["route"],
         );
         let connections = IntGauge::new("eventlog_http_connections", "Connections of clients.");
+        let crowded_out = IntCounter::new(
+            "eventlog_http_connections_crowded_out_total",
+            "Connections that were closed for others, having done nothing for longest.",
+        );
         let pending =
             IntGauge::new("eventlog_events_pending", "Events that wait for the database.");
         let events = IntCounterVec::new(
@@ -46,6 +52,7 @@ impl Metrics {
             requests: requests.expect(VALID),
             seconds: seconds.expect(VALID),
             connections: connections.expect(VALID),
+            crowded_out: crowded_out.expect(VALID),
             pending: pending.expect(VALID),
             events: events.expect(VALID),
             counted: Mutex::default(),
@@ -55,6 +62,7 @@ impl Metrics {
         registry.register(Box::new(metrics.requests.clone())).expect(VALID);
         registry.register(Box::new(metrics.seconds.clone())).expect(VALID);
         registry.register(Box::new(metrics.connections.clone())).expect(VALID);
+        registry.register(Box::new(metrics.crowded_out.clone())).expect(VALID);
         registry.register(Box::new(metrics.pending.clone())).expect(VALID);
         registry.register(Box::new(metrics.events.clone())).expect(VALID);
         metrics

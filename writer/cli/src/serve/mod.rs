@@ -3,17 +3,22 @@
 
 mod analytics;
 mod body;
+mod connections;
 mod dashboard;
 mod event;
 mod fields;
 mod health;
 mod key_store;
 mod listener;
+mod look_ups;
 mod metrics;
 mod observe;
+mod patient;
 mod problem;
 mod routes;
+mod shares;
 mod track;
+mod turns;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -22,14 +27,18 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use clap::Args;
 use eventlog_writer::asynchronous::Writer;
 use eventlog_writer::{Options, WhenFull};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format;
 
+use self::connections::Connection;
+use self::key_store::Key;
+use self::problem::Problem;
+use crate::api_key::Kind;
 use crate::connection::{Pool, Server, pool};
 use crate::output::Failure;
 
@@ -41,7 +50,7 @@ pub(crate) struct Arguments {
     /// Address and port
     #[arg(long, env = "EVENTLOG_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Connections of clients at a time; more wait
+    /// Connections of clients at a time; for more, those are closed that do nothing
     #[arg(long, env = "EVENTLOG_MAX_CONNECTIONS", default_value_t = 512)]
     max_connections: u32,
     /// Largest body of a request in bytes, as it is sent and unpacked
@@ -74,6 +83,9 @@ pub(crate) struct Arguments {
     /// How long a client may take for the body of a request
     #[arg(long, env = "EVENTLOG_BODY_TIMEOUT", default_value = "10s", value_parser = duration)]
     body_timeout: Duration,
+    /// How long a client may take to read an answer; a long one may take longer, at 16 KiB a second
+    #[arg(long, env = "EVENTLOG_ANSWER_TIMEOUT", default_value = "10s", value_parser = duration)]
+    answer_timeout: Duration,
     /// How long ?wait=true waits for the database
     #[arg(long, env = "EVENTLOG_WAIT_TIMEOUT", default_value = "10s", value_parser = duration)]
     wait_timeout: Duration,
@@ -122,9 +134,29 @@ pub(crate) struct Gateway {
     reports: Pool,
     live: analytics::live::Live,
     metrics: metrics::Metrics,
-    /// Bytes that bodies may still take.
-    bodies: Arc<Semaphore>,
+    /// Whose turn it is with them.
+    turns: Arc<turns::Turns>,
+    connections: connections::Connections,
+    /// Bytes of bodies.
+    bodies: Arc<shares::Shares>,
     health: health::Health,
+}
+
+impl Gateway {
+    /// The key of a request, which must be valid and of this kind. From now until the answer is with
+    /// the client the request is one of those that its tenant may have at a time.
+    async fn authorize(
+        &self,
+        connection: &Connection,
+        headers: &HeaderMap,
+        kind: Kind,
+    ) -> Result<Arc<Key>, Problem> {
+        let key = self.keys.authorize(headers, kind).await?;
+        self.connections.begin(connection, &key)?;
+        // Whatever comes counts as one, so that bad requests have a limit too.
+        key.count(1)?;
+        Ok(key)
+    }
 }
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
@@ -174,7 +206,10 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         // Most places are for those who log.
         live: analytics::live::Live::new(arguments.max_connections as usize / 4),
         metrics: metrics::Metrics::new(),
-        bodies: Arc::new(Semaphore::new(arguments.max_bodies as usize)),
+        turns: turns::Turns::new(arguments.query_connections),
+        connections: connections::Connections::new(arguments.max_connections as usize),
+        // A body as it is sent, and unpacked.
+        bodies: shares::Shares::new(arguments.max_bodies as usize, 2 * arguments.max_body),
         health: health::Health::default(),
         arguments,
     });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use eventlog_writer::{Error, Event};
@@ -12,8 +12,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::connections::Connection;
 use super::key_store::Key;
-use super::problem::Problem;
+use super::problem::{Problem, shown};
 use super::{Gateway, body, event};
 use crate::api_key::Kind;
 
@@ -23,16 +24,15 @@ pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 /// All events of a request are taken, or none: so whoever is refused may send the same again.
 pub(crate) async fn track(
     State(gateway): State<Arc<Gateway>>,
+    Extension(connection): Extension<Arc<Connection>>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let key = gateway.keys.authorize(&headers, Kind::Write).await?;
-    // Whatever comes counts as one, so that bad requests have a limit too.
-    key.count(1)?;
+    let key = gateway.authorize(&connection, &headers, Kind::Write).await?;
     let waits = waits(&uri)?;
     let user = user(&headers)?;
-    let body = body::read(&gateway, &headers, body).await?;
+    let body = body::read(&gateway, &key, &headers, body).await?;
     let events = events(&gateway, &key, user.as_deref(), &body)?;
     drop(body);
     let count = events.len();
@@ -64,7 +64,11 @@ fn waits(uri: &Uri) -> Result<bool, Problem> {
             _ if pair == "wait" || pair.starts_with("wait=") => {
                 return Err(Problem::bad_request("wait must be true or false"));
             }
-            _ => return Err(Problem::bad_request("unknown parameter; known is wait")),
+            _ => {
+                let name = pair.split('=').next().unwrap_or_default();
+                let message = format!("unknown parameter {}; known is wait", shown(name));
+                return Err(Problem::bad_request(message));
+            }
         };
     }
     Ok(waits)
@@ -110,9 +114,16 @@ fn events(
         if !key.may_log(incoming.event.name().as_str()) {
             return Err(at(Problem::forbidden("the key may not log events of this name")));
         }
-        let mut event = incoming.event.tenant(key.tenant);
-        if let (false, Some(user)) = (incoming.has_user, user) {
-            event = event.actor(user);
+        let event = incoming.event;
+        let user = incoming.user.or_else(|| user.map(str::to_owned));
+        let actor = key.actor(event.name().as_str(), user, event.payload());
+        let actor = actor.map_err(|fault| at(Problem::forbidden(fault)))?;
+        let mut event = event.tenant(key.tenant);
+        if let Some(actor) = actor {
+            event = event.actor(actor);
+        }
+        if let Some(given) = incoming.idempotency_key {
+            event = event.idempotency_key(key.idempotency_key(given));
         }
         events.push(event);
     }
@@ -122,7 +133,7 @@ fn events(
 /// What became of each event.
 fn verdicts(ends: &[Result<Option<i64>, Error>]) -> Value {
     let verdict = |end: &Result<Option<i64>, Error>| match end {
-        Ok(Some(id)) => json!({ "status": "written", "id": id }),
+        Ok(Some(id)) => json!({ "status": "written", "id": id.to_string() }),
         // Sampled out, opted out, or known already without its id.
         Ok(None) => json!({ "status": "left_out" }),
         Err(error) => json!({
