@@ -179,8 +179,17 @@ async fn list(
         };
         return print_json(&rows.iter().map(object).collect::<Vec<_>>());
     }
-    let line = |row: &Row| (0..COLUMNS.len()).map(|n| value(row, n).unwrap_or_default()).collect();
-    print_table(&COLUMNS, &rows.iter().map(line).collect::<Vec<_>>())
+    // In a table one column is enough for both.
+    let columns: Vec<&str> = COLUMNS.into_iter().filter(|name| *name != "no_actor").collect();
+    let line = |row: &Row| {
+        let cell = |(column, name): (usize, &str)| match name {
+            "no_actor" => None,
+            "actor" if value(row, column + 1).as_deref() == Some("true") => Some("(none)".into()),
+            _ => Some(value(row, column).unwrap_or_default()),
+        };
+        COLUMNS.into_iter().enumerate().filter_map(cell).collect()
+    };
+    print_table(&columns, &rows.iter().map(line).collect::<Vec<_>>())
 }
 
 async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Result<(), Failure> {

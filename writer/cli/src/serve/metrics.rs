@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     pub(crate) seconds: HistogramVec,
     pub(crate) connections: IntGauge,
     pub(crate) crowded_out: IntCounter,
+    pub(crate) is_ready: IntGauge,
     pending: IntGauge,
     events: IntCounterVec,
     /// What of the writer's counts is in `events`.
@@ -41,6 +42,10 @@ impl Metrics {
             "eventlog_http_connections_crowded_out_total",
             "Connections that were closed for others, having done nothing for longest.",
         );
+        let is_ready = IntGauge::new(
+            "eventlog_ready",
+            "Whether events reach the log: 1, or 0 as /readyz says why.",
+        );
         let pending =
             IntGauge::new("eventlog_events_pending", "Events that wait for the database.");
         let events = IntCounterVec::new(
@@ -53,6 +58,7 @@ impl Metrics {
             seconds: seconds.expect(VALID),
             connections: connections.expect(VALID),
             crowded_out: crowded_out.expect(VALID),
+            is_ready: is_ready.expect(VALID),
             pending: pending.expect(VALID),
             events: events.expect(VALID),
             counted: Mutex::default(),
@@ -63,6 +69,7 @@ impl Metrics {
         registry.register(Box::new(metrics.seconds.clone())).expect(VALID);
         registry.register(Box::new(metrics.connections.clone())).expect(VALID);
         registry.register(Box::new(metrics.crowded_out.clone())).expect(VALID);
+        registry.register(Box::new(metrics.is_ready.clone())).expect(VALID);
         registry.register(Box::new(metrics.pending.clone())).expect(VALID);
         registry.register(Box::new(metrics.events.clone())).expect(VALID);
         metrics

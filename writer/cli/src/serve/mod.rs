@@ -45,6 +45,9 @@ use crate::output::Failure;
 /// Connections besides the writer's: for keys, and for the question whether all is well.
 const POOL: usize = 4;
 
+/// How often the way to the log is looked at, whether somebody asks or not.
+const WATCH: Duration = Duration::from_secs(10);
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Address and port
@@ -127,9 +130,10 @@ fn field(
 /// What every request sees.
 pub(crate) struct Gateway {
     arguments: Arguments,
+    /// Where the log is.
+    config: tokio_postgres::Config,
     writer: Writer,
     keys: key_store::KeyStore,
-    pool: Pool,
     /// Connections for reports, which may be slow.
     reports: Pool,
     live: analytics::live::Live,
@@ -142,7 +146,20 @@ pub(crate) struct Gateway {
     health: health::Health,
 }
 
+/// Says at the start whether events reach the log, and whenever that changes.
+async fn watch(gateway: Arc<Gateway>) {
+    loop {
+        gateway.health.verdict(&gateway).await;
+        tokio::time::sleep(WATCH).await;
+    }
+}
+
 impl Gateway {
+    /// Whether the writer cannot send.
+    fn is_failing(&self) -> bool {
+        false
+    }
+
     /// The key of a request, which must be valid and of this kind. From now until the answer is with
     /// the client the request is one of those that its tenant may have at a time.
     async fn authorize(
@@ -195,13 +212,13 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     let reports = pool(config.clone(), arguments.query_connections)?;
     let pool = pool(config.clone(), POOL)?;
     let gateway = Arc::new(Gateway {
-        writer: Writer::connect(config, options),
+        writer: Writer::connect(config.clone(), options),
+        config,
         keys: key_store::KeyStore::new(
-            pool.clone(),
+            pool,
             arguments.key_cache,
             NonZeroU32::new(arguments.rate_limit),
         ),
-        pool,
         reports,
         // Most places are for those who log.
         live: analytics::live::Live::new(arguments.max_connections as usize / 4),
@@ -219,7 +236,9 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .await
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", arguments.listen)))?;
     eprintln!("eventlog: listening on http://{}", listener.local_addr()?);
+    let watching = tokio::spawn(watch(Arc::clone(&gateway)));
     listener::serve(listener, routes, &gateway).await?;
+    watching.abort();
 
     let report = gateway.writer.close(arguments.shutdown_timeout).await;
     eprintln!("eventlog: stopped; events: {}", report.stats);

@@ -17,6 +17,7 @@ use super::Gateway;
 use super::connections::Connection;
 use super::problem::Problem;
 use crate::api_key::Kind;
+pub(crate) use query::IS_BOUND;
 use reports::Report;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
