@@ -6,6 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::EventName;
+use crate::check::{MOST_DEPTH, nests_too_deep};
 use crate::payload::without_null_keys;
 
 /// Bytes that an event takes besides its texts, roughly: for the bounds of queue and batch.
@@ -73,6 +74,11 @@ impl Event {
     /// is counted as rejected when the event is logged.
     pub fn data(mut self, data: &(impl Serialize + ?Sized)) -> Self {
         match serde_json::to_string(data) {
+            // A raw value nests as deep as it likes, and the stack does not.
+            Ok(json) if nests_too_deep(&json) => {
+                let fault = format!("the payload nests too deep: limit {MOST_DEPTH} levels");
+                self.fault = Some(fault);
+            }
             Ok(json) => self.data = without_null_keys(json),
             Err(error) => self.fault = Some(format!("the payload does not serialize: {error}")),
         }
@@ -137,11 +143,9 @@ impl Event {
     }
 
     /// The event as one statement takes it.
-    pub(crate) fn prepared(mut self) -> Result<Prepared, crate::Error> {
-        match self.fault.take() {
-            Some(fault) => Err(crate::Error::rejected(None, fault)),
-            None => Ok(Prepared { own_name: self.name.as_str().to_owned(), event: self }),
-        }
+    pub(crate) fn prepared(self) -> Result<Prepared, crate::Error> {
+        self.check()?;
+        Ok(Prepared { own_name: self.name.as_str().to_owned(), event: self })
     }
 
     /// What it counts against the bounds of queue and batch, in bytes.

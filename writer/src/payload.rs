@@ -18,7 +18,7 @@ pub(crate) fn without_null_keys(json: String) -> String {
 
 /// Copies the value at `at`; where it ends.
 ///
-/// Recurses as deep as the value nests, as the serializer that wrote it did.
+/// Recurses as deep as the value nests, which was bounded before.
 fn value(json: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
     let start = space(json, at);
     match json[start] {

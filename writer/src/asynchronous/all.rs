@@ -1,19 +1,23 @@
 //! Several events at once: all of them are taken, or none.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{Tasks, Waiter, Writer};
+use crate::admission::Admission;
 use crate::engine::Submitted;
 use crate::shared::{Shared, tell};
 use crate::{Error, Event};
 
 impl Writer {
     /// Puts events into the queue, all of them or none, and returns at once. None, and nothing is
-    /// counted, where there is no room for all, where one of them is too large or does not
-    /// serialize, and once the writer is closed: they are given back then.
+    /// counted, where there is no room for all, and once the writer is closed: they are given back
+    /// then. One that is too large, does not serialize or cannot be carried ([`Event::check`]) is
+    /// rejected by itself, and the others are taken.
     ///
     /// # Errors
     /// The events, where they were not taken.
@@ -64,38 +68,48 @@ impl Shared<Tasks> {
         mut events: Vec<Event>,
         mut waiter: impl FnMut(&Event) -> Option<Waiter>,
     ) -> Result<(), Vec<Event>> {
-        let most = self.options.max_payload;
-        let is_sound = |event: &Event| event.fault.is_none() && event.data.len() <= most;
-        if !self.is_own_process() || !events.iter().all(is_sound) {
+        if !self.is_own_process() {
             return Err(events);
         }
-        let bytes = events.iter().map(Event::size).sum();
         let wall = SystemTime::now();
         let mut admissions = Vec::with_capacity(events.len());
         admissions.extend(events.iter_mut().map(|event| event.admit(&self.options, wall)));
+        let mut by_tenant: HashMap<Option<Uuid>, (usize, usize)> = HashMap::new();
+        for (event, admission) in events.iter().zip(&admissions) {
+            if let Admission::Taken(size) = admission {
+                let (count, bytes) = by_tenant.entry(event.tenant_id).or_default();
+                (*count, *bytes) = (*count + 1, bytes.saturating_add(*size));
+            }
+        }
         let mut engine = self.lock();
-        if !engine.may_take_all(events.len(), bytes) {
+        if !engine.may_take_all(&by_tenant) {
             return Err(events);
         }
         let mut wakes_sender = false;
         let mut told = Vec::new();
         for (event, admission) in events.into_iter().zip(admissions) {
             let waiter = waiter(&event);
-            match engine.submit(event, admission, waiter, || self.now(), wall) {
+            let submitted = match admission {
+                // There is room for all of them: none is asked for its tenant's share again.
+                Admission::Taken(size) => engine.enqueue(event, size, waiter, || self.now()),
+                other => engine.submit(event, other, waiter, || self.now(), wall),
+            };
+            match submitted {
                 Submitted::Queued { wakes } => wakes_sender |= wakes,
                 Submitted::LeftOut(waiter) => told.extend(waiter.map(|waiter| (waiter, Ok(None)))),
-                // What would be refused was looked for above, under the same lock.
                 Submitted::Refused(error, waiter) => {
                     told.extend(waiter.map(|waiter| (waiter, Err(error))));
                 }
                 Submitted::Full(_, waiter) => drop(waiter),
             }
         }
+        let notices = engine.take_notices();
         drop(engine);
         if wakes_sender {
             self.signals.news.notify_one();
         }
         tell::<Tasks>(told);
+        self.say(notices);
         Ok(())
     }
 }
