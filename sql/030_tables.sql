@@ -2,7 +2,7 @@
 
 -- Closes a new relation: row-level security on, nothing granted to anybody. ALTER DEFAULT
 -- PRIVILEGES may have granted, and TRUNCATE is beyond what policies refuse.
-CREATE FUNCTION eventlog._close(relation regclass) RETURNS void
+CREATE FUNCTION eventlog_private.close(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -25,7 +25,7 @@ END
 $$;
 
 -- Whether a table of the log has to be made; says 42501 with the remedy where that is not allowed.
-CREATE FUNCTION eventlog._is_missing(table_name text) RETURNS boolean
+CREATE FUNCTION eventlog_private.is_missing(table_name text) RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -44,7 +44,7 @@ $$;
 
 -- Whether a table is there, and is of an older layout than this column. New columns are added at the
 -- end of the tables, in fresh logs as in old ones, so that both are alike.
-CREATE FUNCTION eventlog._lacks_column(table_name text, column_name name) RETURNS boolean
+CREATE FUNCTION eventlog_private.lacks_column(table_name text, column_name name) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -54,12 +54,12 @@ AS $$
                           AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped)
 $$;
 
-CREATE FUNCTION eventlog._create_events() RETURNS void
+CREATE FUNCTION eventlog_private.create_events() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('events') THEN
+    IF eventlog_private.is_missing('events') THEN
         CREATE TABLE eventlog.events (
             id          bigint      GENERATED ALWAYS AS IDENTITY,
             tenant_id   uuid        NOT NULL,
@@ -72,8 +72,8 @@ BEGIN
             weight      real,
             CONSTRAINT events_pkey PRIMARY KEY (id, created_at)
         ) PARTITION BY RANGE (created_at);
-        PERFORM eventlog._close('eventlog.events');
-        PERFORM eventlog._close('eventlog.events_id_seq');
+        PERFORM eventlog_private.close('eventlog.events');
+        PERFORM eventlog_private.close('eventlog.events_id_seq');
     END IF;
 
     -- CREATE INDEX IF NOT EXISTS would keep writers out even where there is nothing to do.
@@ -99,12 +99,12 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog._create_event_types() RETURNS void
+CREATE FUNCTION eventlog_private.create_event_types() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('event_types') THEN
+    IF eventlog_private.is_missing('event_types') THEN
         CREATE TABLE eventlog.event_types (
             name             text        CONSTRAINT event_types_pkey PRIMARY KEY,
             domain           text        NOT NULL DEFAULT 'application',
@@ -151,10 +151,10 @@ BEGIN
             CONSTRAINT event_types_max_bytes_check CHECK (max_bytes BETWEEN 8 AND 16777216),
             CONSTRAINT event_types_status_check CHECK (status IN ('active', 'deprecated', 'retired'))
         );
-        PERFORM eventlog._close('eventlog.event_types');
+        PERFORM eventlog_private.close('eventlog.event_types');
     END IF;
     -- Since layout 2.
-    IF eventlog._lacks_column('event_types', 'retention') THEN
+    IF eventlog_private.lacks_column('event_types', 'retention') THEN
         ALTER TABLE eventlog.event_types
             ADD COLUMN retention interval
                 CONSTRAINT event_types_retention_check CHECK (retention > '0'::interval),
@@ -193,12 +193,12 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog._create_other_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_other_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('rejected_events') THEN
+    IF eventlog_private.is_missing('rejected_events') THEN
         CREATE TABLE eventlog.rejected_events (
             id                bigint      GENERATED ALWAYS AS IDENTITY
                                           CONSTRAINT rejected_events_pkey PRIMARY KEY,
@@ -217,8 +217,8 @@ BEGIN
             can_replay        boolean     NOT NULL DEFAULT false,
             weight            real
         );
-        PERFORM eventlog._close('eventlog.rejected_events');
-        PERFORM eventlog._close('eventlog.rejected_events_id_seq');
+        PERFORM eventlog_private.close('eventlog.rejected_events');
+        PERFORM eventlog_private.close('eventlog.rejected_events_id_seq');
     END IF;
     IF to_regclass('eventlog.rejected_events_tenant_id_created_at_idx') IS NULL THEN
         CREATE INDEX rejected_events_tenant_id_created_at_idx
@@ -245,7 +245,7 @@ BEGIN
 
     COMMENT ON COLUMN eventlog.rejected_events.weight IS 'How many events it stands for, where it survived sampling; null for 1.';
 
-    IF eventlog._is_missing('idempotency_keys') THEN
+    IF eventlog_private.is_missing('idempotency_keys') THEN
         CREATE TABLE eventlog.idempotency_keys (
             tenant_id  uuid        NOT NULL,
             key        text        NOT NULL COLLATE "C",
@@ -253,7 +253,7 @@ BEGIN
             created_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant_id, key)
         );
-        PERFORM eventlog._close('eventlog.idempotency_keys');
+        PERFORM eventlog_private.close('eventlog.idempotency_keys');
     END IF;
     COMMENT ON TABLE eventlog.idempotency_keys IS
         'Idempotency keys that were seen, and the event of each. A key older than eventlog.idempotency_window counts as new.';
@@ -262,7 +262,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.idempotency_keys.event_id IS 'The id of the first event of the key.';
     COMMENT ON COLUMN eventlog.idempotency_keys.created_at IS 'When it was seen.';
 
-    IF eventlog._is_missing('producers') THEN
+    IF eventlog_private.is_missing('producers') THEN
         CREATE TABLE eventlog.producers (
             role_name    name        NOT NULL,
             producer     uuid        NOT NULL,
@@ -277,7 +277,7 @@ BEGIN
             updated_at   timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT producers_pkey PRIMARY KEY (role_name, producer)
         );
-        PERFORM eventlog._close('eventlog.producers');
+        PERFORM eventlog_private.close('eventlog.producers');
     END IF;
     COMMENT ON TABLE eventlog.producers IS
         'Writers that number their batches, so that one that is sent again is written once.';
@@ -293,19 +293,19 @@ BEGIN
     COMMENT ON COLUMN eventlog.producers.created_at IS 'When the first batch came.';
     COMMENT ON COLUMN eventlog.producers.updated_at IS 'When the last batch came.';
 
-    IF eventlog._is_missing('tenant_roles') THEN
+    IF eventlog_private.is_missing('tenant_roles') THEN
         CREATE TABLE eventlog.tenant_roles (
             role_name name CONSTRAINT tenant_roles_pkey PRIMARY KEY,
             tenant_id uuid NOT NULL
         );
-        PERFORM eventlog._close('eventlog.tenant_roles');
+        PERFORM eventlog_private.close('eventlog.tenant_roles');
     END IF;
     COMMENT ON TABLE eventlog.tenant_roles IS
         'The tenant of each database role, where eventlog.tenant_source is role. The owner''s to change.';
     COMMENT ON COLUMN eventlog.tenant_roles.role_name IS 'The role that is current when the log is used.';
     COMMENT ON COLUMN eventlog.tenant_roles.tenant_id IS 'Its tenant.';
 
-    IF eventlog._is_missing('log_config') THEN
+    IF eventlog_private.is_missing('log_config') THEN
         CREATE TABLE eventlog.log_config (
             only_row           boolean     CONSTRAINT log_config_pkey PRIMARY KEY DEFAULT true,
             -- A row that does not say counts as the oldest, which migrate_log() makes good.
@@ -323,7 +323,7 @@ BEGIN
             CONSTRAINT log_config_retention_check CHECK (retention > '0'::interval),
             CONSTRAINT log_config_premake_check CHECK (premake >= '0'::interval)
         );
-        PERFORM eventlog._close('eventlog.log_config');
+        PERFORM eventlog_private.close('eventlog.log_config');
         INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
     END IF;
     COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';

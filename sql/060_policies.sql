@@ -17,7 +17,7 @@ COMMENT ON FUNCTION eventlog.events_append_only() IS
 'Trigger that refuses UPDATE of events and of its partitions for everybody, the owner included.';
 
 -- ENABLE ALWAYS, so that session_replication_role does not switch it off.
-CREATE FUNCTION eventlog._ensure_append_only(relation regclass) RETURNS void
+CREATE FUNCTION eventlog_private.ensure_append_only(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -32,7 +32,7 @@ $$;
 
 -- On a partition that lies below the watermark of the rollups. ENABLE ALWAYS, for what replication
 -- brings.
-CREATE FUNCTION eventlog._ensure_late_event(relation regclass, is_open boolean) RETURNS void
+CREATE FUNCTION eventlog_private.ensure_late_event(relation regclass, is_open boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -52,7 +52,7 @@ $$;
 -- What logical replication brings comes late where the publisher is ahead of it, and its apply worker
 -- calls no function of ours: on a subscriber open partitions have the trigger too, for that worker
 -- only. Nowhere else, because even a trigger that does not fire costs an INSERT 7 %.
-CREATE FUNCTION eventlog._is_subscriber() RETURNS boolean
+CREATE FUNCTION eventlog_private.is_subscriber() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -62,25 +62,25 @@ AS $$
 $$;
 
 -- The trigger on all partitions that need it, where those that end by `watermark` are closed.
-CREATE FUNCTION eventlog._ensure_late_events(watermark timestamptz) RETURNS void
+CREATE FUNCTION eventlog_private.ensure_late_events(watermark timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    is_subscriber boolean := eventlog._is_subscriber();
+    is_subscriber boolean := eventlog_private.is_subscriber();
     partition     record;
 BEGIN
     FOR partition IN
         SELECT p.partition_oid, p.until_at > watermark AS is_open FROM eventlog._partitions p
          WHERE p.until_at <= watermark OR is_subscriber
     LOOP
-        PERFORM eventlog._ensure_late_event(partition.partition_oid, partition.is_open);
+        PERFORM eventlog_private.ensure_late_event(partition.partition_oid, partition.is_open);
     END LOOP;
 END
 $$;
 
 -- Tells every backend of a change of a table that the library caches.
-CREATE FUNCTION eventlog._ensure_registry_trigger(relation regclass) RETURNS void
+CREATE FUNCTION eventlog_private.ensure_registry_trigger(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,7 +93,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog._ensure_policy(relation regclass, policy name, definition text) RETURNS void
+CREATE FUNCTION eventlog_private.ensure_policy(relation regclass, policy name, definition text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -105,7 +105,7 @@ END
 $$;
 
 -- The tables with rows of tenants that a tenant's role may read, its own.
-CREATE FUNCTION eventlog._tenants_tables() RETURNS SETOF name
+CREATE FUNCTION eventlog_private.tenants_tables() RETURNS SETOF name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -113,7 +113,7 @@ AS $$
                         'daily_subjects', 'monthly_actors']::name[])
 $$;
 
-CREATE FUNCTION eventlog._apply_policies() RETURNS void
+CREATE FUNCTION eventlog_private.apply_policies() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -122,8 +122,8 @@ DECLARE
     partition regclass;
 BEGIN
     -- A tenant's role reads and inserts its own rows; nobody has a policy to update or delete.
-    FOREACH relation IN ARRAY ARRAY(SELECT eventlog._tenants_tables()) LOOP
-        PERFORM eventlog._ensure_policy(format('eventlog.%I', relation)::regclass, relation || '_tenant_select',
+    FOREACH relation IN ARRAY ARRAY(SELECT eventlog_private.tenants_tables()) LOOP
+        PERFORM eventlog_private.ensure_policy(format('eventlog.%I', relation)::regclass, relation || '_tenant_select',
             -- The tenant of a service's plain INSERT is not noted; the event itself tells, to those who may see it.
             CASE relation WHEN 'late_events' THEN
                 'FOR SELECT USING (tenant_id = eventlog.current_tenant()
@@ -131,24 +131,24 @@ BEGIN
                                                        WHERE e.id = late_events.id AND e.created_at = late_events.created_at))'
                           ELSE 'FOR SELECT USING (tenant_id = eventlog.current_tenant())' END);
     END LOOP;
-    PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_insert',
+    PERFORM eventlog_private.ensure_policy('eventlog.events', 'events_tenant_insert',
         'FOR INSERT WITH CHECK (tenant_id = eventlog.current_tenant())');
-    PERFORM eventlog._ensure_policy('eventlog.events', 'events_guard',
+    PERFORM eventlog_private.ensure_policy('eventlog.events', 'events_guard',
         'AS RESTRICTIVE FOR INSERT WITH CHECK (eventlog.guard(id, name, data, actor, subject, weight))');
     -- No tenant's data: whoever was granted SELECT may read.
-    PERFORM eventlog._ensure_policy('eventlog.event_types', 'event_types_select', 'FOR SELECT USING (true)');
-    PERFORM eventlog._ensure_policy('eventlog.log_config', 'log_config_select', 'FOR SELECT USING (true)');
-    PERFORM eventlog._ensure_policy('eventlog.rollup_state', 'rollup_state_select', 'FOR SELECT USING (true)');
+    PERFORM eventlog_private.ensure_policy('eventlog.event_types', 'event_types_select', 'FOR SELECT USING (true)');
+    PERFORM eventlog_private.ensure_policy('eventlog.log_config', 'log_config_select', 'FOR SELECT USING (true)');
+    PERFORM eventlog_private.ensure_policy('eventlog.rollup_state', 'rollup_state_select', 'FOR SELECT USING (true)');
 
-    PERFORM eventlog._ensure_registry_trigger('eventlog.event_types');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_roles');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_settings');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.enrichments');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.log_config');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.rollup_state');
-    PERFORM eventlog._ensure_append_only('eventlog.events');
+    PERFORM eventlog_private.ensure_registry_trigger('eventlog.event_types');
+    PERFORM eventlog_private.ensure_registry_trigger('eventlog.tenant_roles');
+    PERFORM eventlog_private.ensure_registry_trigger('eventlog.tenant_settings');
+    PERFORM eventlog_private.ensure_registry_trigger('eventlog.enrichments');
+    PERFORM eventlog_private.ensure_registry_trigger('eventlog.log_config');
+    PERFORM eventlog_private.ensure_registry_trigger('eventlog.rollup_state');
+    PERFORM eventlog_private.ensure_append_only('eventlog.events');
     FOR partition IN SELECT p.partition_oid FROM eventlog._partitions p LOOP
-        PERFORM eventlog._ensure_append_only(partition);
+        PERFORM eventlog_private.ensure_append_only(partition);
     END LOOP;
 END
 $$;

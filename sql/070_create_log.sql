@@ -10,7 +10,7 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
 AS $$
 DECLARE
-    is_new    boolean := eventlog._is_missing('event_types');
+    is_new    boolean := eventlog_private.is_missing('event_types');
     new_owner oid     := coalesce(create_log.owner::oid,
                                   (SELECT relowner FROM pg_class WHERE oid = to_regclass('eventlog.events')),
                                   current_user::regrole::oid);
@@ -19,7 +19,7 @@ BEGIN
     IF NOT is_new THEN
         PERFORM eventlog._require_owner(current_user::regrole);
     END IF;
-    PERFORM eventlog._check_partition_interval(create_log.partition_interval);
+    PERFORM eventlog_private.check_partition_interval(create_log.partition_interval);
     IF create_log.retention <= '0'::interval OR create_log.premake < '0'::interval THEN
         RAISE EXCEPTION 'retention is %, premake is %: the one must be positive, the other not negative',
                 coalesce(create_log.retention::text, 'not given'), coalesce(create_log.premake::text, 'not given')
@@ -33,8 +33,8 @@ BEGIN
         END IF;
     END IF;
 
-    PERFORM eventlog._migrate_if_older();
-    PERFORM eventlog._create_tables();
+    PERFORM eventlog_private.migrate_if_older();
+    PERFORM eventlog_private.create_tables();
     UPDATE eventlog.log_config c
        SET partition_interval = coalesce(create_log.partition_interval, c.partition_interval),
            retention          = coalesce(create_log.retention, c.retention),
@@ -42,20 +42,20 @@ BEGIN
      WHERE create_log.partition_interval IS NOT NULL OR create_log.retention IS NOT NULL
         OR create_log.premake IS NOT NULL;
     IF is_new OR create_log.taxonomies IS NOT NULL THEN
-        PERFORM eventlog._load_taxonomy(create_log.taxonomies);
+        PERFORM eventlog_private.load_taxonomy(create_log.taxonomies);
     END IF;
-    PERFORM eventlog._make_partitions();
-    PERFORM eventlog._ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
-    PERFORM eventlog._apply_policies();
-    PERFORM eventlog._ensure_services();
-    PERFORM eventlog._ensure_tenants();
+    PERFORM eventlog_private.make_partitions();
+    PERFORM eventlog_private.ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
+    PERFORM eventlog_private.apply_policies();
+    PERFORM eventlog_private.ensure_services();
+    PERFORM eventlog_private.ensure_tenants();
 
     IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN
         FOR relation IN
             SELECT c.oid FROM pg_class c
              WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p')
                AND c.relowner <> new_owner
-               AND (c.relname IN (SELECT table_name FROM eventlog._tables())
+               AND (c.relname IN (SELECT table_name FROM eventlog_private.tables())
                     OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
         LOOP
             EXECUTE format('ALTER TABLE %s OWNER TO %s', relation, new_owner::regrole);
@@ -73,24 +73,24 @@ COMMENT ON FUNCTION eventlog.create_log(regrole, interval, interval, interval, t
 'Makes the log in this database, or whatever of it is missing: tables, indexes, policies, partitions for premake (default a year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; null keeps what the log has. The owner (default: the caller) bypasses the policies, so must not be a role that an application logs in as.';
 
 -- Every table, index and comment that is missing, and every column that an older log lacks.
-CREATE FUNCTION eventlog._create_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM eventlog._create_events();
-    PERFORM eventlog._create_event_types();
-    PERFORM eventlog._create_other_tables();
-    PERFORM eventlog._create_hygiene_tables();
-    PERFORM eventlog._create_maintenance_tables();
-    PERFORM eventlog._create_rollup_tables();
-    PERFORM eventlog._create_erasure_tables();
-    PERFORM eventlog._create_api_key_tables();
+    PERFORM eventlog_private.create_events();
+    PERFORM eventlog_private.create_event_types();
+    PERFORM eventlog_private.create_other_tables();
+    PERFORM eventlog_private.create_hygiene_tables();
+    PERFORM eventlog_private.create_maintenance_tables();
+    PERFORM eventlog_private.create_rollup_tables();
+    PERFORM eventlog_private.create_erasure_tables();
+    PERFORM eventlog_private.create_api_key_tables();
 END
 $$;
 
 -- The tables of the log, partitions left out.
-CREATE FUNCTION eventlog._tables() RETURNS TABLE (table_name name)
+CREATE FUNCTION eventlog_private.tables() RETURNS TABLE (table_name name)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

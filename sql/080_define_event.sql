@@ -1,7 +1,7 @@
 -- Upkeep of the enum, under the caller's own rights: event_types is the log owner's to change.
 
 -- Says in words what the CHECKs of event_types would say in a row of values.
-CREATE FUNCTION eventlog._check_definition(
+CREATE FUNCTION eventlog_private.check_definition(
     name text, status text, max_bytes integer, allowed_values jsonb, default_values jsonb,
     sample_rate double precision, retention interval, subject_keys text[], keys text[]
 ) RETURNS void
@@ -48,7 +48,7 @@ END
 $$;
 
 -- Refuses rules that no payload could keep: a value is compared as it is stored.
-CREATE FUNCTION eventlog._check_rules(name text) RETURNS void
+CREATE FUNCTION eventlog_private.check_rules(name text) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -113,7 +113,7 @@ BEGIN
     IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL THEN
         PERFORM eventlog._require_layout(2);
     END IF;
-    PERFORM eventlog._check_definition(define_event.name, define_event.status, define_event.max_bytes,
+    PERFORM eventlog_private.check_definition(define_event.name, define_event.status, define_event.max_bytes,
         define_event.allowed_values, define_event.default_values, define_event.sample_rate,
         define_event.retention, define_event.subject_keys,
         coalesce(define_event.required_keys, '{}') || coalesce(define_event.optional_keys, '{}')
@@ -179,9 +179,9 @@ BEGIN
                count_subjects = coalesce(define_event.count_subjects, t.count_subjects)
          WHERE t.name = define_event.name;
     END IF;
-    PERFORM eventlog._check_rules(define_event.name);
+    PERFORM eventlog_private.check_rules(define_event.name);
     IF cardinality(define_event.hash_keys) > 0 OR define_event.hash_actor THEN
-        PERFORM eventlog._accept_first_hash_key();
+        PERFORM eventlog_private.accept_first_hash_key();
     END IF;
 END
 $$;

@@ -48,7 +48,7 @@ COMMENT ON FUNCTION eventlog.grant_writer(regrole) IS
 'Lets a role log events of its own tenant, and read none.';
 
 -- The tables that a reader may read, under their policies, with the layout that each came with.
-CREATE FUNCTION eventlog._reader_tables() RETURNS TABLE (table_name name, layout integer)
+CREATE FUNCTION eventlog_private.reader_tables() RETURNS TABLE (table_name name, layout integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -65,7 +65,7 @@ BEGIN
     PERFORM eventlog._require_owner(role);
     EXECUTE format('GRANT USAGE ON SCHEMA eventlog TO %s', role);
     EXECUTE (SELECT format('GRANT SELECT ON TABLE %s TO %s', string_agg(format('eventlog.%I', t.table_name), ', '), role)
-               FROM eventlog._reader_tables() t WHERE t.layout <= coalesce(eventlog._log_layout(), 1));
+               FROM eventlog_private.reader_tables() t WHERE t.layout <= coalesce(eventlog._log_layout(), 1));
 END
 $$;
 
@@ -81,7 +81,7 @@ BEGIN
     PERFORM eventlog.grant_reader(role);
     UPDATE eventlog.log_config SET service_roles = service_roles || role::text
      WHERE role::text <> ALL (service_roles);
-    PERFORM eventlog._ensure_services();
+    PERFORM eventlog_private.ensure_services();
 END
 $$;
 
@@ -90,7 +90,7 @@ COMMENT ON FUNCTION eventlog.grant_service(regrole) IS
 
 -- Makes the policies of service roles as log_config lists the roles; create_log() calls it too,
 -- since DROP EXTENSION … CASCADE takes them. A role that was dropped is left out.
-CREATE FUNCTION eventlog._ensure_services() RETURNS void
+CREATE FUNCTION eventlog_private.ensure_services() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -104,7 +104,7 @@ BEGIN
     FOR policy IN
         SELECT p.*, (SELECT polroles FROM pg_policy WHERE polrelid = p.relation AND polname = p.name) AS has
           FROM (SELECT format('eventlog.%I', t)::regclass, t || '_service_select', 'FOR SELECT', 'USING (eventlog.any_tenant())'
-                  FROM eventlog._tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
+                  FROM eventlog_private.tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
                  UNION ALL
                 VALUES ('eventlog.events'::regclass, 'events_service_insert', 'FOR INSERT', 'WITH CHECK (eventlog.any_tenant())')
         ) AS p (relation, name, command, condition)
@@ -118,7 +118,7 @@ BEGIN
                            roles, policy.condition);
         END IF;
     END LOOP;
-    PERFORM eventlog._ensure_gateways();
+    PERFORM eventlog_private.ensure_gateways();
 END
 $$;
 
@@ -134,13 +134,13 @@ BEGIN
     PERFORM eventlog._require_owner(role);
     UPDATE eventlog.log_config SET service_roles = array_remove(service_roles, role::text)
      WHERE role::text = ANY (service_roles);
-    PERFORM eventlog._ensure_services();
+    PERFORM eventlog_private.ensure_services();
     FOR table_name IN
-        SELECT t.table_name FROM eventlog._tables() t WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL
+        SELECT t.table_name FROM eventlog_private.tables() t WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL
     LOOP
         EXECUTE format('REVOKE ALL ON TABLE eventlog.%I FROM %s', table_name, role);
     END LOOP;
-    PERFORM eventlog._ensure_gateways();
+    PERFORM eventlog_private.ensure_gateways();
     -- USAGE of the schema may have been granted by its owner and by the log's: a REVOKE takes back
     -- only what its own role granted.
     FOR grantor IN

@@ -7,7 +7,7 @@ AS 'MODULE_PATHNAME', 'erase_tenant_wrapper';
 COMMENT ON FUNCTION eventlog.erase_tenant() IS
 'Trigger on a table of tenants: erases a tenant that is deleted, as forget_tenant() does but in one transaction and without a receipt, as the log''s owner. Its argument is the tenant''s key column.';
 
-CREATE FUNCTION eventlog._make_erase_trigger(tenants regclass, tenant_key name) RETURNS void
+CREATE FUNCTION eventlog_private.make_erase_trigger(tenants regclass, tenant_key name) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -65,7 +65,7 @@ BEGIN
     END IF;
     -- With the foreign key too, which takes the events only.
     IF method <> 'none' THEN
-        PERFORM eventlog._make_erase_trigger(tenants, tenant_key);
+        PERFORM eventlog_private.make_erase_trigger(tenants, tenant_key);
     END IF;
     UPDATE eventlog.log_config c SET
         tenants_table  = CASE WHEN method <> 'none' THEN (
@@ -80,7 +80,7 @@ COMMENT ON FUNCTION eventlog.reference_tenants(regclass, text, name) IS
 'Ties the log to a table of tenants, so that deleting a tenant erases it: foreign_key (a tenant must exist; each insert pays for the check), trigger (inserts pay nothing), or none (unties).';
 
 -- After DROP EXTENSION … CASCADE the trigger is gone, and create_log() puts it back.
-CREATE FUNCTION eventlog._ensure_tenants() RETURNS void
+CREATE FUNCTION eventlog_private.ensure_tenants() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,7 +93,7 @@ BEGIN
     IF config.tenants_method IS NOT NULL AND tenants IS NOT NULL AND NOT EXISTS (
         SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant')
     THEN
-        PERFORM eventlog._make_erase_trigger(tenants, config.tenants_key);
+        PERFORM eventlog_private.make_erase_trigger(tenants, config.tenants_key);
     END IF;
 END
 $$;

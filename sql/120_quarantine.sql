@@ -24,7 +24,7 @@ GRANT SELECT ON eventlog.stat_rejected TO PUBLIC;
 
 -- As log_event, but what was hashed on its way into the quarantine is not hashed again, and neither
 -- sampling nor a quota leaves it out. The log owner's.
-CREATE FUNCTION eventlog._replay_event(
+CREATE FUNCTION eventlog_private.replay_event(
     tenant_id       uuid,
     name            text,
     data            jsonb,
@@ -80,7 +80,7 @@ BEGIN
         fault := verdict.reason;
         IF verdict.is_valid THEN
             BEGIN
-                IF eventlog._replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
+                IF eventlog_private.replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
                         coalesce(row.occurred_at, row.created_at), row.actor, row.subject, row.idempotency_key,
                         row.weight)
                    IS NULL

@@ -45,7 +45,7 @@ $$;
 -- back and tries again, so that a writer waits a moment at most and never dies of a deadlock: each try
 -- is shorter than PostgreSQL's deadlock_timeout. The order is that in which the library reads. All
 -- tries together last for the session's lock_timeout, or if it has none for eventlog.lock_timeout.
-CREATE FUNCTION eventlog._lock_for_migration() RETURNS void
+CREATE FUNCTION eventlog_private.lock_for_migration() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -85,20 +85,20 @@ END
 $$;
 
 -- What is new in layout 2 of rows that are there.
-CREATE FUNCTION eventlog._migrate_to_2() RETURNS void
+CREATE FUNCTION eventlog_private.migrate_to_2() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- Names of the starter taxonomy that are still what it made them.
     UPDATE eventlog.event_types t SET count_subjects = false
-      FROM eventlog._starter_taxonomy() s
+      FROM eventlog_private.starter_taxonomy() s
      WHERE s.name = t.name AND s.subject_keys = t.subject_keys AND NOT s.count_subjects AND t.count_subjects;
 END
 $$;
 
 -- Whoever may read what came with older layouts may read what came with newer ones.
-CREATE FUNCTION eventlog._grant_to_readers(former_layout integer) RETURNS void
+CREATE FUNCTION eventlog_private.grant_to_readers(former_layout integer) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -108,13 +108,13 @@ DECLARE
 BEGIN
     FOR reader IN
         SELECT acl.grantee
-          FROM eventlog._reader_tables() t
+          FROM eventlog_private.reader_tables() t
           JOIN pg_class c ON c.oid = to_regclass(format('eventlog.%I', t.table_name)), aclexplode(c.relacl) acl
          WHERE t.layout <= former_layout AND acl.privilege_type = 'SELECT' AND acl.grantee NOT IN (0, c.relowner)
          GROUP BY acl.grantee
-        HAVING count(DISTINCT t.table_name) = (SELECT count(*) FROM eventlog._reader_tables() r WHERE r.layout <= former_layout)
+        HAVING count(DISTINCT t.table_name) = (SELECT count(*) FROM eventlog_private.reader_tables() r WHERE r.layout <= former_layout)
     LOOP
-        FOR new_table IN SELECT t.table_name FROM eventlog._reader_tables() t WHERE t.layout > former_layout LOOP
+        FOR new_table IN SELECT t.table_name FROM eventlog_private.reader_tables() t WHERE t.layout > former_layout LOOP
             EXECUTE format('GRANT SELECT ON TABLE eventlog.%I TO %s', new_table, reader);
         END LOOP;
     END LOOP;
@@ -144,18 +144,18 @@ BEGIN
         EXECUTE format('SET LOCAL ROLE %s', owner);
     END IF;
 
-    PERFORM eventlog._lock_for_migration();
-    former := eventlog._bound_lock_timeout();
+    PERFORM eventlog_private.lock_for_migration();
+    former := eventlog_private.bound_lock_timeout();
     -- Another connection may have been first.
     has := eventlog._log_layout();
     IF has < newest THEN
-        PERFORM eventlog._create_tables();
-        PERFORM eventlog._apply_policies();
-        PERFORM eventlog._ensure_services();
-        PERFORM eventlog._ensure_tenants();
-        PERFORM eventlog._grant_to_readers(has);
+        PERFORM eventlog_private.create_tables();
+        PERFORM eventlog_private.apply_policies();
+        PERFORM eventlog_private.ensure_services();
+        PERFORM eventlog_private.ensure_tenants();
+        PERFORM eventlog_private.grant_to_readers(has);
         IF has < 2 THEN
-            PERFORM eventlog._migrate_to_2();
+            PERFORM eventlog_private.migrate_to_2();
         END IF;
         UPDATE eventlog.log_config SET layout_version = newest;
     END IF;
@@ -172,7 +172,7 @@ COMMENT ON FUNCTION eventlog.migrate_log() IS
 'Brings the tables of a log that an older version made to the layout of this one, as the log''s owner, and returns its number; nothing to do where they have it. To be called after ALTER EXTENSION eventlog UPDATE. Writers wait for it a moment; where a long transaction is in the way it gives up after lock_timeout, or eventlog.lock_timeout, and nothing has changed (55P03).';
 
 -- For create_log(), which completes whatever log is there.
-CREATE FUNCTION eventlog._migrate_if_older() RETURNS void
+CREATE FUNCTION eventlog_private.migrate_if_older() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -159,7 +159,7 @@ BEGIN
     PERFORM eventlog._require_layout(2);
     RETURN QUERY
     SELECT r.started_at, r.finished_at, r.outcome, r.failures,
-           ARRAY(SELECT d.description FROM unnest(eventlog._phases()) AS p, eventlog._due(p) AS d),
+           ARRAY(SELECT d.description FROM unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d),
            eventlog._covered_until(),
            (SELECT string_agg(format('process %s, %s, in a transaction since %s', a.pid, a.state, a.xact_start), '; ')
               FROM pg_stat_activity a

@@ -4,12 +4,12 @@
 -- A key's text is el_w_<id>_<secret>, el_r_… for reading, with 32 random bytes as its secret. Only
 -- the SHA-256 of the secret is kept. That is enough, and a slow hash with a salt would add nothing:
 -- those are for passwords, which can be guessed; 256 random bits cannot, however fast the guessing.
-CREATE FUNCTION eventlog._create_api_key_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_api_key_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('api_keys') THEN
+    IF eventlog_private.is_missing('api_keys') THEN
         CREATE TABLE eventlog.api_keys (
             id          text        CONSTRAINT api_keys_pkey PRIMARY KEY,
             tenant_id   uuid        NOT NULL,
@@ -32,7 +32,7 @@ BEGIN
                 (actor IS NULL OR kind = 'write' AND NOT no_actor AND octet_length(actor) BETWEEN 1 AND 512)
                 AND (NOT no_actor OR kind = 'write'))
         );
-        PERFORM eventlog._close('eventlog.api_keys');
+        PERFORM eventlog_private.close('eventlog.api_keys');
     END IF;
     COMMENT ON TABLE eventlog.api_keys IS
         'Keys of the gateway. Change them with the command eventlog key.';
@@ -52,7 +52,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.api_keys.no_actor IS 'Whether the events of the key may name no actor at all.';
     -- Whoever was granted SELECT may look a key up; that is the gateway alone. The condition goes
     -- with the extension, and leaves the table closed.
-    PERFORM eventlog._ensure_policy('eventlog.api_keys', 'api_keys_select',
+    PERFORM eventlog_private.ensure_policy('eventlog.api_keys', 'api_keys_select',
         'FOR SELECT USING (eventlog.any_tenant())');
 END
 $$;
@@ -67,7 +67,7 @@ $$;
 --
 -- Its roles are those that may look keys up. DROP EXTENSION … CASCADE takes these policies together
 -- with those of services.
-CREATE FUNCTION eventlog._ensure_gateways() RETURNS void
+CREATE FUNCTION eventlog_private.ensure_gateways() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -86,7 +86,7 @@ BEGIN
                        CASE t WHEN 'late_events' THEN 'tenant_id IS NULL OR tenant_id = ' || tenant
                               WHEN 'rejected_events' THEN 'coalesce(tenant_id, claimed_tenant_id) = ' || tenant
                               ELSE 'tenant_id = ' || tenant END
-                  FROM eventlog._tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
+                  FROM eventlog_private.tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
         ) AS p (relation, name, condition)
     LOOP
         IF policy.has IS NOT NULL AND wanted IS NULL THEN

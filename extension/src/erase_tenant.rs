@@ -11,12 +11,12 @@ use crate::spi::{As, Kept, Mode, Params, Rows, Session};
 
 thread_local! {
     static ERASE: Kept = const { Kept::new(
-        c"SELECT eventlog._erase_tenant_rows($1)",
+        c"SELECT eventlog_private.erase_tenant_rows($1)",
         &[pg_sys::UUIDOID],
     ) };
     /// While ALTER EXTENSION … UPDATE is still to be typed, the functions are those of 0.1.0.
     static HAS_ERASE: Kept = const { Kept::new(
-        c"SELECT pg_catalog.to_regprocedure('eventlog._erase_tenant_rows(uuid)') IS NOT NULL",
+        c"SELECT pg_catalog.to_regprocedure('eventlog_private.erase_tenant_rows(uuid)') IS NOT NULL",
         &[],
     ) };
     static ERASE_OF_0_1_0: Kept = const { Kept::new(
