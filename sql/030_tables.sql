@@ -44,14 +44,23 @@ $$;
 
 -- Whether a table is there, and is of an older layout than this column. New columns are added at the
 -- end of the tables, in fresh logs as in old ones, so that both are alike.
-CREATE FUNCTION eventlog_private.lacks_column(table_name text, column_name name) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
+CREATE FUNCTION eventlog_private.lacks_column(table_name text, column_name name, wanted regtype) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT to_regclass(format('eventlog.%I', table_name)) IS NOT NULL
-       AND NOT EXISTS (SELECT FROM pg_attribute a
-                        WHERE a.attrelid = to_regclass(format('eventlog.%I', table_name))
-                          AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped)
+DECLARE
+    relation regclass := to_regclass(format('eventlog.%I', table_name));
+    has      regtype  := (SELECT a.atttypid FROM pg_attribute a
+                           WHERE a.attrelid = relation AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped);
+BEGIN
+    IF has <> wanted THEN
+        RAISE EXCEPTION 'column % of eventlog.% is %, the log needs %', column_name, table_name, has, wanted
+            USING ERRCODE = 'datatype_mismatch',
+                  DETAIL = 'It is not the log''s own, which has this name in the layout of this version.',
+                  HINT = format('ALTER TABLE eventlog.%I RENAME COLUMN %I TO %I;', table_name, column_name, column_name || '_former');
+    END IF;
+    RETURN relation IS NOT NULL AND has IS NULL;
+END
 $$;
 
 CREATE FUNCTION eventlog_private.create_events() RETURNS void
@@ -154,7 +163,7 @@ BEGIN
         PERFORM eventlog_private.close('eventlog.event_types');
     END IF;
     -- Since layout 2.
-    IF eventlog_private.lacks_column('event_types', 'retention') THEN
+    IF eventlog_private.lacks_column('event_types', 'retention', 'interval') THEN
         ALTER TABLE eventlog.event_types
             ADD COLUMN retention interval
                 CONSTRAINT event_types_retention_check CHECK (retention > '0'::interval),
@@ -300,10 +309,16 @@ BEGIN
         );
         PERFORM eventlog_private.close('eventlog.tenant_roles');
     END IF;
+    -- Since layout 2.
+    IF eventlog_private.lacks_column('tenant_roles', 'role_oid', 'oid') THEN
+        ALTER TABLE eventlog.tenant_roles ADD COLUMN role_oid oid, ADD COLUMN cluster bigint;
+    END IF;
     COMMENT ON TABLE eventlog.tenant_roles IS
         'The tenant of each database role, where eventlog.tenant_source is role. The owner''s to change.';
-    COMMENT ON COLUMN eventlog.tenant_roles.role_name IS 'The role that is current when the log is used.';
+    COMMENT ON COLUMN eventlog.tenant_roles.role_name IS 'The role that is current when the log is used, by its name when the row was made.';
     COMMENT ON COLUMN eventlog.tenant_roles.tenant_id IS 'Its tenant.';
+    COMMENT ON COLUMN eventlog.tenant_roles.role_oid IS 'The role itself, which a trigger sets: a role that is made later under the same name is another.';
+    COMMENT ON COLUMN eventlog.tenant_roles.cluster IS 'System identifier of the server that role_oid is of; on another one the name counts, of a role that was there when the dump was made.';
 
     IF eventlog_private.is_missing('log_config') THEN
         CREATE TABLE eventlog.log_config (
@@ -324,7 +339,13 @@ BEGIN
             CONSTRAINT log_config_premake_check CHECK (premake >= '0'::interval)
         );
         PERFORM eventlog_private.close('eventlog.log_config');
+    END IF;
+    IF NOT EXISTS (SELECT FROM eventlog.log_config) THEN
         INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
+    END IF;
+    -- Since layout 2.
+    IF eventlog_private.lacks_column('log_config', 'tenants_oid', 'oid') THEN
+        ALTER TABLE eventlog.log_config ADD COLUMN tenants_oid oid, ADD COLUMN tenants_database text;
     END IF;
     COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';
     COMMENT ON COLUMN eventlog.log_config.only_row IS 'True: there is one row.';
@@ -335,8 +356,10 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.tenants_table IS 'The table that reference_tenants() tied the log to.';
     COMMENT ON COLUMN eventlog.log_config.tenants_method IS 'How it is tied: foreign_key or trigger.';
     COMMENT ON COLUMN eventlog.log_config.tenants_key IS 'Its key column.';
-    COMMENT ON COLUMN eventlog.log_config.service_roles IS 'The roles that grant_service() was given.';
+    COMMENT ON COLUMN eventlog.log_config.service_roles IS 'Empty since layout 2: a grant of REFERENCES on this column marks a service.';
     COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'What tells the key that the log hashes with from others; accept_hash_key() sets it.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_oid IS 'That table itself: one that is made later under the same name is another.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_database IS 'Server and database that tenants_oid is of; in another one the name counts.';
 END
 $$;

@@ -45,7 +45,7 @@ BEGIN
         PERFORM eventlog_private.close('eventlog.tenant_settings');
     END IF;
     -- Since layout 2.
-    IF eventlog_private.lacks_column('tenant_settings', 'retention') THEN
+    IF eventlog_private.lacks_column('tenant_settings', 'retention', 'interval') THEN
         ALTER TABLE eventlog.tenant_settings
             ADD COLUMN retention interval
                 CONSTRAINT tenant_settings_retention_check CHECK (retention > '0'::interval);

@@ -13,7 +13,6 @@ SELECT c.oid                                   AS partition_oid,
    AND b.bound OPERATOR(pg_catalog.<>) 'DEFAULT';
 
 COMMENT ON VIEW eventlog._partitions IS 'Partitions of events and the span of created_at that each holds.';
-GRANT SELECT ON eventlog._partitions TO PUBLIC;
 
 CREATE FUNCTION eventlog._covering_partition(at timestamptz)
 RETURNS TABLE (from_at timestamptz, until_at timestamptz)

@@ -76,40 +76,39 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog.define_event(
+CREATE FUNCTION eventlog_private.define_event(
     name             text,
-    domain           text    DEFAULT NULL,
-    description      text    DEFAULT NULL,
-    required_keys    text[]  DEFAULT NULL,
-    optional_keys    text[]  DEFAULT NULL,
-    allow_other_keys boolean DEFAULT NULL,
-    allowed_values   jsonb   DEFAULT NULL,
-    max_bytes        integer DEFAULT NULL,
-    actor_key        text    DEFAULT NULL,
-    subject_keys     text[]  DEFAULT NULL,
-    duration_key     text    DEFAULT NULL,
-    success_key      text    DEFAULT NULL,
-    error_key        text    DEFAULT NULL,
-    occurred_at_key  text    DEFAULT NULL,
-    default_values   jsonb   DEFAULT NULL,
-    default_when_key text    DEFAULT NULL,
-    sample_rate      double precision DEFAULT NULL,
-    sample_key       text    DEFAULT NULL,
-    redact_keys      text[]  DEFAULT NULL,
-    hash_keys        text[]  DEFAULT NULL,
-    hash_actor       boolean DEFAULT NULL,
-    path_keys        text[]  DEFAULT NULL,
-    status           text    DEFAULT NULL,
-    successor        text    DEFAULT NULL,
-    retention        interval DEFAULT NULL,
-    count_subjects   boolean DEFAULT NULL
+    domain           text,
+    description      text,
+    required_keys    text[],
+    optional_keys    text[],
+    allow_other_keys boolean,
+    allowed_values   jsonb,
+    max_bytes        integer,
+    actor_key        text,
+    subject_keys     text[],
+    duration_key     text,
+    success_key      text,
+    error_key        text,
+    occurred_at_key  text,
+    default_values   jsonb,
+    default_when_key text,
+    sample_rate      double precision,
+    sample_key       text,
+    redact_keys      text[],
+    hash_keys        text[],
+    hash_actor       boolean,
+    path_keys        text[],
+    status           text,
+    successor        text,
+    retention        interval,
+    count_subjects   boolean
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM eventlog._require_log();
     IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL THEN
         PERFORM eventlog._require_layout(2);
     END IF;
@@ -186,16 +185,46 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION eventlog.define_event(
+    name             text,
+    domain           text    DEFAULT NULL,
+    description      text    DEFAULT NULL,
+    required_keys    text[]  DEFAULT NULL,
+    optional_keys    text[]  DEFAULT NULL,
+    allow_other_keys boolean DEFAULT NULL,
+    allowed_values   jsonb   DEFAULT NULL,
+    max_bytes        integer DEFAULT NULL,
+    actor_key        text    DEFAULT NULL,
+    subject_keys     text[]  DEFAULT NULL,
+    duration_key     text    DEFAULT NULL,
+    success_key      text    DEFAULT NULL,
+    error_key        text    DEFAULT NULL,
+    occurred_at_key  text    DEFAULT NULL,
+    default_values   jsonb   DEFAULT NULL,
+    default_when_key text    DEFAULT NULL,
+    sample_rate      double precision DEFAULT NULL,
+    sample_key       text    DEFAULT NULL,
+    redact_keys      text[]  DEFAULT NULL,
+    hash_keys        text[]  DEFAULT NULL,
+    hash_actor       boolean DEFAULT NULL,
+    path_keys        text[]  DEFAULT NULL,
+    status           text    DEFAULT NULL,
+    successor        text    DEFAULT NULL,
+    retention        interval DEFAULT NULL,
+    count_subjects   boolean DEFAULT NULL
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+
 COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, text, double precision, text, text[], text[], boolean, text[], text, text, interval, boolean) IS
 'Adds a name to the enum, or changes what is given of one that is there; null keeps what it has. Counts for every connection from the commit on.';
 
-CREATE FUNCTION eventlog.retire_event(name text, successor text DEFAULT NULL) RETURNS void
+CREATE FUNCTION eventlog_private.retire_event(name text, successor text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM eventlog._require_log();
     IF retire_event.name IS NULL THEN
         RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
@@ -208,6 +237,10 @@ BEGIN
     END IF;
 END
 $$;
+
+CREATE FUNCTION eventlog.retire_event(name text, successor text DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.retire_event(text, text) IS
 'Retires a name: new events of it are refused, with its successor as the hint; those that are logged stay.';

@@ -39,6 +39,8 @@ BEGIN
             CONSTRAINT maintenance_settings_rejected_limit_check CHECK (rejected_limit >= 0)
         );
         PERFORM eventlog_private.close('eventlog.maintenance_settings');
+    END IF;
+    IF NOT EXISTS (SELECT FROM eventlog.maintenance_settings) THEN
         INSERT INTO eventlog.maintenance_settings DEFAULT VALUES;
     END IF;
     COMMENT ON TABLE eventlog.maintenance_settings IS 'What maintain() keeps of the quarantine, in one row.';

@@ -188,5 +188,3 @@ COMMENT ON VIEW eventlog.stat_writers IS
 'Writers that number their batches: how many batches, numbers that were skipped, the last one. For the log''s owner.';
 COMMENT ON VIEW eventlog.stat_maintenance IS
 'The last run of maintain(), what is due now, until when partitions reach, and transactions of more than an hour, which hold maintenance back. For the log''s owner.';
-GRANT SELECT ON eventlog.stat_log, eventlog.stat_partitions, eventlog.stat_storage, eventlog.stat_taxonomy,
-                eventlog.stat_writers, eventlog.stat_maintenance TO PUBLIC;
