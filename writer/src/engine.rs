@@ -149,6 +149,17 @@ pub(crate) struct Engine<W> {
     /// Whom to tell what, until it is taken.
     told: Vec<Told<W>>,
     stats: Stats,
+    /// For the simulation's account of them.
+    #[cfg(test)]
+    pub(crate) note_ends: NoteEnds,
+}
+
+/// How many notes came back to what is to be told, and how many were refused or may not have arrived.
+#[cfg(test)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct NoteEnds {
+    pub(crate) dropped: u64,
+    pub(crate) gone: u64,
 }
 
 impl<W> Engine<W> {
@@ -179,6 +190,8 @@ impl<W> Engine<W> {
             chance: 1.0,
             told: Vec::new(),
             stats: Stats::default(),
+            #[cfg(test)]
+            note_ends: NoteEnds::default(),
         }
     }
 

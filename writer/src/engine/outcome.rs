@@ -184,6 +184,8 @@ impl<W> Engine<W> {
             Some(event) => error.clone().about(event),
             None => error.clone(),
         };
+        #[cfg(test)]
+        self.count_notes(&under_way, &error);
         if under_way.is_in_doubt {
             self.stats.unconfirmed += all;
             self.notices.lost(&about, all, now);
@@ -202,6 +204,16 @@ impl<W> Engine<W> {
         }
         let waiters = under_way.items.into_iter().filter_map(|(_, waiter)| waiter);
         self.told.extend(waiters.map(|waiter| (waiter, Err(error.clone()))));
+    }
+
+    #[cfg(test)]
+    fn count_notes(&mut self, under_way: &UnderWay<W>, error: &Error) {
+        let is_gone = under_way.is_in_doubt || !(error.is_transient() || error.is_lost());
+        let notes = under_way.notes.len() as u64;
+        match is_gone {
+            true => self.note_ends.gone += notes,
+            false => self.note_ends.dropped += notes,
+        }
     }
 
     /// Ends at once: what is queued is dropped, and so is what is under way, unless it may have been

@@ -113,6 +113,10 @@ impl<W> Engine<W> {
     fn give_notes_back(&mut self, under_way: &mut UnderWay<W>) {
         let notes = std::mem::take(&mut under_way.notes);
         self.stats.dropped += notes.len() as u64;
+        #[cfg(test)]
+        {
+            self.note_ends.dropped += notes.len() as u64;
+        }
         self.losses.put_back(notes);
     }
 }
