@@ -26,7 +26,7 @@ use crate::shared::{self, Sending, Signals};
 use crate::stats::Health;
 use crate::track::Tracked;
 use crate::wire;
-use crate::{Error, Event, Options, Report, Stats};
+use crate::{Error, Event, Logged, Options, Report, Stats};
 
 pub use connect::{config_from_env, connect};
 
@@ -39,7 +39,7 @@ pub type Connecting =
 
 type Connector = Box<dyn FnMut() -> Connecting + Send>;
 type Shared = shared::Shared<Tasks>;
-type Waiter = oneshot::Sender<Result<Option<i64>, Error>>;
+type Waiter = oneshot::Sender<Result<Logged, Error>>;
 
 /// Logs events from any task or thread; a clone is the same writer.
 ///
@@ -86,7 +86,7 @@ impl Signals for Tasks {
         self.progress.notify_waiters();
     }
 
-    fn tell(waiter: Waiter, end: Result<Option<i64>, Error>) {
+    fn tell(waiter: Waiter, end: Result<Logged, Error>) {
         let _ = waiter.send(end);
     }
 }
@@ -173,7 +173,10 @@ impl Writer {
         match submitted {
             Submitted::Refused(error, _) => Err(error),
             Submitted::LeftOut(_) => Ok(None),
-            _ => told.await.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))),
+            _ => {
+                let end = told.await;
+                end.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))).map(Logged::id)
+            }
         }
     }
 

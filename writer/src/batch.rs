@@ -49,6 +49,8 @@ impl Answer {
 pub(crate) enum Verdict {
     /// Its id, or that of the first event of its key, where it is known.
     Stored(Option<i64>),
+    /// The same of one whose idempotency key was seen.
+    Duplicate(Option<i64>),
     LeftOut,
     Rejected(Error),
 }

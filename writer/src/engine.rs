@@ -26,7 +26,7 @@ use crate::loss::{Losses, Note};
 use crate::notice::{Notice, Notices};
 use crate::options::Options;
 use crate::stats::{Health, Stats};
-use crate::{Error, Event};
+use crate::{Error, Event, Logged};
 
 /// Time since the writer began.
 pub(crate) type Instant = Duration;
@@ -46,7 +46,7 @@ pub(crate) enum Action {
 }
 
 /// Whoever waits for an event, and what became of it.
-pub(crate) type Told<W> = (W, Result<Option<i64>, Error>);
+pub(crate) type Told<W> = (W, Result<Logged, Error>);
 
 /// A batch under way.
 struct UnderWay<W> {

@@ -156,6 +156,28 @@ impl Event {
     }
 }
 
+/// What the log did with an event that it did not refuse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Logged {
+    /// It is stored, under this id, where that is known.
+    Written(Option<i64>),
+    /// An event of its idempotency key was stored before, under this id, where that is known; this
+    /// one is not.
+    Duplicate(Option<i64>),
+    /// It was sampled out, or its tenant opted out; or the log does not tell.
+    LeftOut,
+}
+
+impl Logged {
+    /// The id of the event, or of the one before with its key.
+    pub fn id(self) -> Option<i64> {
+        match self {
+            Logged::Written(id) | Logged::Duplicate(id) => id,
+            Logged::LeftOut => None,
+        }
+    }
+}
+
 /// An event whose payload serialized.
 pub(crate) struct Prepared {
     pub(crate) own_name: String,

@@ -34,7 +34,7 @@ mod track;
 mod wire;
 
 pub use error::Error;
-pub use event::Event;
+pub use event::{Event, Logged};
 pub use eventlog_rules::shorten_path as redact_path;
 #[cfg(feature = "tracing-layer")]
 pub use layer::EventLayer;

@@ -14,7 +14,7 @@ use crate::batch::Answer;
 use crate::engine::{self, Engine, Submitted, Told};
 use crate::notice::Notice;
 use crate::stats::Health;
-use crate::{Error, Event, Options, Report, Stats};
+use crate::{Error, Event, Logged, Options, Report, Stats};
 
 /// How a writer wakes what waits for it.
 pub(crate) trait Signals: Default {
@@ -28,7 +28,7 @@ pub(crate) trait Signals: Default {
     fn wake_waiting(&self);
 
     /// Tells what became of an event; whoever waited may have gone.
-    fn tell(waiter: Self::Waiter, end: Result<Option<i64>, Error>);
+    fn tell(waiter: Self::Waiter, end: Result<Logged, Error>);
 }
 
 /// See the module.

@@ -316,7 +316,8 @@ impl World {
         for (tenant, stored) in &self.server.stored {
             let in_order = stored.windows(2).all(|pair| pair[0] < pair[1]);
             assert!(in_order, "{tenant:?}: {stored:?}");
-            let is_sound = |n: &&u64| self.told.get(n) == Some(&false) || self.server.is_poison(**n);
+            let is_sound =
+                |n: &&u64| self.told.get(n) == Some(&false) || self.server.is_poison(**n);
             assert_eq!(stored.iter().find(is_sound), None, "it was said not to be stored");
         }
         self.check_losses(stats.dropped, is_over);

@@ -19,7 +19,7 @@ use crate::shared::{self, Signals};
 use crate::stats::Health;
 use crate::track::Tracked;
 use crate::wire;
-use crate::{Error, Event, Options, Report, Stats};
+use crate::{Error, Event, Logged, Options, Report, Stats};
 use crew::Crew;
 
 /// A connection as the writer uses it: a client of its own, or one of the application's pool.
@@ -27,7 +27,7 @@ pub type Connection = Box<dyn DerefMut<Target = Client> + Send>;
 
 type Connector = Box<dyn FnMut() -> Result<Connection, Box<dyn StdError + Send + Sync>> + Send>;
 type Shared = shared::Shared<Threads>;
-type Waiter = SyncSender<Result<Option<i64>, Error>>;
+type Waiter = SyncSender<Result<Logged, Error>>;
 
 /// Logs events from any thread; a clone is the same writer. The last one that is dropped closes it.
 ///
@@ -73,7 +73,7 @@ impl Signals for Threads {
         self.progress.notify_all();
     }
 
-    fn tell(waiter: Waiter, end: Result<Option<i64>, Error>) {
+    fn tell(waiter: Waiter, end: Result<Logged, Error>) {
         let _ = waiter.try_send(end);
     }
 }
@@ -148,7 +148,7 @@ impl Writer {
         match handle.submit(event, Some(waiter)) {
             Submitted::Queued { .. } => {
                 let lost = || Err(Error::lost("the writer's thread ended"));
-                told.recv().unwrap_or_else(|_| lost())
+                told.recv().unwrap_or_else(|_| lost()).map(Logged::id)
             }
             Submitted::LeftOut(_) => Ok(None),
             Submitted::Refused(error, _) => Err(error),

@@ -166,6 +166,8 @@ struct Written {
     message: Option<String>,
     #[serde(default)]
     is_sampled: bool,
+    #[serde(default)]
+    is_duplicate: bool,
 }
 
 fn read_verdicts(json: &str) -> Result<Vec<Verdict>, serde_json::Error> {
@@ -177,6 +179,7 @@ fn read_verdicts(json: &str) -> Result<Vec<Verdict>, serde_json::Error> {
             Written { sqlstate: Some(sqlstate), message, .. } => {
                 Verdict::Rejected(Error::rejected(Some(sqlstate), message.unwrap_or_default()))
             }
+            Written { id, is_duplicate: true, .. } => Verdict::Duplicate(id),
             Written { id, .. } => Verdict::Stored(id),
         })
         .collect())

@@ -11,7 +11,7 @@ use super::{Tasks, Waiter, Writer};
 use crate::admission::Admission;
 use crate::engine::Submitted;
 use crate::shared::{Shared, tell};
-use crate::{Error, Event};
+use crate::{Error, Event, Logged};
 
 impl Writer {
     /// Puts events into the queue, all of them or none, and returns at once. None, and nothing is
@@ -26,6 +26,14 @@ impl Writer {
         handle.shared.submit_all(events, |_| None)
     }
 
+    /// Whether the queue has room for these, whatever the share of their tenants is.
+    pub fn has_room(&self, events: &[Event]) -> bool {
+        let bytes = events.iter().map(Event::size).sum();
+        let handle = self.handle.as_ref();
+        handle
+            .is_none_or(|handle| handle.shared.lock().has_room_whatever_share(events.len(), bytes))
+    }
+
     /// As [`Writer::log_all`], and the future that it gives waits for what becomes of each event: as
     /// [`Writer::log_and_wait`] says. The events are on their way whether it is awaited or not.
     ///
@@ -34,8 +42,7 @@ impl Writer {
     pub fn log_all_and_wait(
         &self,
         events: Vec<Event>,
-    ) -> Result<impl Future<Output = Vec<Result<Option<i64>, Error>>> + Send + use<>, Vec<Event>>
-    {
+    ) -> Result<impl Future<Output = Vec<Result<Logged, Error>>> + Send + use<>, Vec<Event>> {
         let mut all_told = Vec::with_capacity(events.len());
         let mut are_left_out = 0;
         match &self.handle {
@@ -51,7 +58,7 @@ impl Writer {
         }
         Ok(async move {
             let mut ends = Vec::with_capacity(all_told.len() + are_left_out);
-            ends.extend((0..are_left_out).map(|_| Ok(None)));
+            ends.extend((0..are_left_out).map(|_| Ok(Logged::LeftOut)));
             for told in all_told {
                 let end = told.await;
                 ends.push(end.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))));
@@ -96,7 +103,9 @@ impl Shared<Tasks> {
             };
             match submitted {
                 Submitted::Queued { wakes } => wakes_sender |= wakes,
-                Submitted::LeftOut(waiter) => told.extend(waiter.map(|waiter| (waiter, Ok(None)))),
+                Submitted::LeftOut(waiter) => {
+                    told.extend(waiter.map(|waiter| (waiter, Ok(Logged::LeftOut))))
+                }
                 Submitted::Refused(error, waiter) => {
                     told.extend(waiter.map(|waiter| (waiter, Err(error))));
                 }

@@ -181,6 +181,15 @@ impl<W> Engine<W> {
             })
     }
 
+    /// Whether so many events would be taken now, if no tenant had a share.
+    #[cfg(feature = "asynchronous")]
+    pub(crate) fn has_room_whatever_share(&self, events: usize, bytes: usize) -> bool {
+        let (held, held_bytes) = self.held();
+        self.phase == Phase::Open
+            && held + events <= self.options.queue_events
+            && held_bytes.saturating_add(bytes) <= self.options.queue_bytes
+    }
+
     /// Gives an event up for which there was no room.
     pub(crate) fn drop_newest(
         &mut self,

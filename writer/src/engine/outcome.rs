@@ -6,7 +6,7 @@ use super::{Engine, Instant, Phase, State, UnderWay};
 use crate::batch::{Answer, Verdict};
 use crate::error::Cure;
 use crate::stats::Report;
-use crate::{Error, Event};
+use crate::{Error, Event, Logged};
 
 impl<W> Engine<W> {
     /// The batch is not on the wire yet: whoever sends connects first.
@@ -49,11 +49,12 @@ impl<W> Engine<W> {
         for (place, (_, waiter)) in under_way.items.into_iter().enumerate() {
             let Some(waiter) = waiter else { continue };
             let told = match answer.verdicts.get(place) {
-                Some(Verdict::Stored(id)) => Ok(*id),
+                Some(Verdict::Stored(id)) => Ok(Logged::Written(*id)),
+                Some(Verdict::Duplicate(id)) => Ok(Logged::Duplicate(*id)),
                 Some(Verdict::Rejected(error)) => Err(error.clone()),
                 // Left out; or the answer to a batch that the server had seen, which says how
                 // many were written and not which ids they got.
-                Some(Verdict::LeftOut) | None => Ok(None),
+                Some(Verdict::LeftOut) | None => Ok(Logged::LeftOut),
             };
             self.told.push((waiter, told));
         }

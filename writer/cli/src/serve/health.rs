@@ -177,7 +177,7 @@ pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
 
 /// `/metrics`: counts for Prometheus, of no tenant.
 pub(crate) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
-    match gateway.metrics.text(&gateway.writer.stats()) {
+    match gateway.metrics.text(&gateway.writer.stats(), &gateway.writer.health()) {
         Ok(text) => {
             let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
             (kind, text).into_response()

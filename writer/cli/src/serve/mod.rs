@@ -45,6 +45,9 @@ use crate::output::Failure;
 /// Connections besides the writer's: for keys, and for the question whether all is well.
 const POOL: usize = 4;
 
+/// Batches that are sent at a time, each of other tenants than the others.
+const IN_FLIGHT: usize = 4;
+
 /// How often the way to the log is looked at, whether somebody asks or not.
 const WATCH: Duration = Duration::from_secs(10);
 
@@ -157,7 +160,7 @@ async fn watch(gateway: Arc<Gateway>) {
 impl Gateway {
     /// Whether the writer cannot send.
     fn is_failing(&self) -> bool {
-        false
+        self.writer.health().failing_for.is_some()
     }
 
     /// The key of a request, which must be valid and of this kind. From now until the answer is with
@@ -208,7 +211,8 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .linger(arguments.linger)
         .max_payload(arguments.max_body)
         .queue(arguments.queue_events, arguments.queue_bytes)
-        .when_full(WhenFull::DropNewest);
+        .when_full(WhenFull::DropNewest)
+        .in_flight(IN_FLIGHT);
     let reports = pool(config.clone(), arguments.query_connections)?;
     let pool = pool(config.clone(), POOL)?;
     let gateway = Arc::new(Gateway {

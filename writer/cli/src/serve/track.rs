@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use eventlog_writer::{Error, Event};
+use eventlog_writer::{Error, Event, Logged};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -40,9 +40,13 @@ pub(crate) async fn track(
     key.count(count - 1)?;
     let accepted = || (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response();
     if !waits {
-        return gateway.writer.log_all(events).map(|()| accepted()).map_err(|_| is_full());
+        return gateway
+            .writer
+            .log_all(events)
+            .map(|()| accepted())
+            .map_err(|events| full(&gateway, &events));
     }
-    let ends = gateway.writer.log_all_and_wait(events).map_err(|_| is_full())?;
+    let ends = gateway.writer.log_all_and_wait(events).map_err(|events| full(&gateway, &events))?;
     match timeout(gateway.arguments.wait_timeout, ends).await {
         Ok(ends) => Ok(without_markup(&verdicts(&ends))),
         // They are in the queue, and will be written.
@@ -50,8 +54,12 @@ pub(crate) async fn track(
     }
 }
 
-fn is_full() -> Problem {
-    Problem::unavailable("too many events wait for the database", 5)
+/// Why the queue takes none of these.
+fn full(gateway: &Gateway, events: &[Event]) -> Problem {
+    match gateway.writer.has_room(events) {
+        true => Problem::too_many("too many events of the tenant wait for the database", 5),
+        false => Problem::unavailable("too many events wait for the database", 5),
+    }
 }
 
 /// Whether `?wait=true` was asked for.
@@ -131,21 +139,26 @@ fn events(
 }
 
 /// What became of each event.
-fn verdicts(ends: &[Result<Option<i64>, Error>]) -> Value {
-    let verdict = |end: &Result<Option<i64>, Error>| match end {
-        Ok(Some(id)) => json!({ "status": "written", "id": id.to_string() }),
-        // Sampled out, opted out, or known already without its id.
-        Ok(None) => json!({ "status": "left_out" }),
+fn verdicts(ends: &[Result<Logged, Error>]) -> Value {
+    // An id as text: a number of JavaScript has 53 bits.
+    let with_id = |status: &str, id: Option<i64>| match id {
+        Some(id) => json!({ "status": status, "id": id.to_string() }),
+        None => json!({ "status": status }),
+    };
+    let verdict = |end: &Result<Logged, Error>| match end {
+        Ok(Logged::Written(id)) => with_id("written", *id),
+        Ok(Logged::Duplicate(id)) => with_id("duplicate", *id),
+        Ok(Logged::LeftOut) => json!({ "status": "left_out" }),
         Err(error) => json!({
             "status": "rejected", "sqlstate": error.sqlstate(), "message": message(error),
         }),
     };
-    let count =
-        |is: fn(&Result<Option<i64>, Error>) -> bool| ends.iter().filter(|end| is(end)).count();
+    let count = |is: fn(&Result<Logged, Error>) -> bool| ends.iter().filter(|end| is(end)).count();
     json!({
         "accepted": ends.len(),
-        "written": count(|end| matches!(end, Ok(Some(_)))),
-        "leftOut": count(|end| matches!(end, Ok(None))),
+        "written": count(|end| matches!(end, Ok(Logged::Written(_)))),
+        "duplicate": count(|end| matches!(end, Ok(Logged::Duplicate(_)))),
+        "leftOut": count(|end| matches!(end, Ok(Logged::LeftOut))),
         "rejected": count(|end| end.is_err()),
         "verdicts": ends.iter().map(verdict).collect::<Vec<_>>(),
     })
