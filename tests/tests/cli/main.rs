@@ -17,5 +17,6 @@ mod proof;
 mod reports;
 mod seed;
 mod server;
+mod shares;
 mod track;
 mod upkeep;
