@@ -14,6 +14,7 @@ mod http;
 mod keys;
 mod outage;
 mod proof;
+mod public_keys;
 mod reports;
 mod seed;
 mod server;
