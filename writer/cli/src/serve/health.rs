@@ -27,9 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What this role may do here, first of all whether the database is one that takes events.
 const STATE: &str = "SELECT pg_catalog.pg_is_in_recovery(),
         pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool,
-        pg_catalog.to_regclass('eventlog.events') IS NOT NULL,
-        pg_catalog.to_regclass('eventlog.api_keys') IS NOT NULL,
-        pg_catalog.current_user()::pg_catalog.text";
+        current_user::pg_catalog.text";
+
+const TABLES: &str = "SELECT pg_catalog.to_regclass('eventlog.events') IS NOT NULL,
+        pg_catalog.to_regclass('eventlog.api_keys') IS NOT NULL";
 
 const RIGHTS: &str = "SELECT pg_catalog.has_any_column_privilege('eventlog.events', 'INSERT'),
         pg_catalog.has_column_privilege('eventlog.api_keys', 'secret_hash', 'SELECT'),
@@ -122,23 +123,25 @@ async fn ask(gateway: &Gateway) -> Result<Verdict, Failed> {
     if is(1)? {
         return not_ready("the connection is read-only: default_transaction_read_only is on");
     }
-    let role: String = row.try_get(4)?;
-    if !is(2)? {
-        return not_ready("the database has no log: SELECT eventlog.create_log();");
-    }
-    if !is(3)? {
-        return not_ready("the log is of an older version: SELECT eventlog.migrate_log();");
-    }
+    let role: String = row.try_get(2)?;
     let lacks = |what: &str| {
         let grant = format!("SELECT eventlog.grant_gateway('{}');", role.replace('\'', "''"));
         Ok(Verdict::NotReady(format!("the role {role} may not {what}: {grant}")))
     };
-    let rows = match client.query_typed(RIGHTS, &[]).await {
+    let rows = match client.query_typed(TABLES, &[]).await {
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             return lacks("use the log");
         }
         rows => rows?,
     };
+    let row = rows.first().ok_or("no row")?;
+    if !row.try_get::<_, bool>(0)? {
+        return not_ready("the database has no log: SELECT eventlog.create_log();");
+    }
+    if !row.try_get::<_, bool>(1)? {
+        return not_ready("the log is of an older version: SELECT eventlog.migrate_log();");
+    }
+    let rows = client.query_typed(RIGHTS, &[]).await?;
     let row = rows.first().ok_or("no row")?;
     if !row.try_get::<_, bool>(0)? {
         return lacks("log events");
