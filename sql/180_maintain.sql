@@ -40,8 +40,9 @@ AS $$
     SELECT ARRAY['make partition', 'roll up', 'drop partition', 'apply retention', 'rewrite partition', 'trim']
 $$;
 
--- What a phase has to do now: the argument of each task, and a line that says it.
-CREATE FUNCTION eventlog_private.due(phase text) RETURNS TABLE (task text, description text)
+-- What a phase has to do now: the argument of each task, and a line that says it. With `counted_until`
+-- what it will have to do in a run whose rollups reach until there.
+CREATE FUNCTION eventlog_private.due(phase text, counted_until timestamptz DEFAULT NULL) RETURNS TABLE (task text, description text)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -60,16 +61,17 @@ BEGIN
                       WHERE s.rolled_until < eventlog_private.next_watermark()
                       UNION ALL
                      SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
-                      WHERE s.rolled_until < eventlog_private.next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
+                      WHERE s.rolled_until < eventlog_private.next_watermark() OR EXISTS (
+                            SELECT FROM eventlog.late_events l WHERE l.created_at <@ (SELECT eventlog_private.partitioned_time()));
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
                             format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
-                       FROM eventlog_private.expired_partitions() e;
+                       FROM eventlog_private.expired_partitions(counted_until) e;
     WHEN 'apply retention' THEN
         RETURN QUERY SELECT json_build_array(r.tenant_id, r.name)::text,
                             format('delete events of %s created before %s',
-                                   coalesce('tenant ' || r.tenant_id, 'name ' || r.name), r.cutoff)
-                       FROM eventlog_private.retention_rules() r WHERE r.cutoff > r.thinned_until;
+                                   coalesce('tenant ' || r.tenant_id, 'name ' || r.name, 'all tenants'), r.cutoff)
+                       FROM eventlog_private.retention_rules(counted_until) r WHERE r.cutoff > r.thinned_until;
     WHEN 'rewrite partition' THEN
         RETURN QUERY SELECT w.partition_name::text,
                             format('rewrite partition %I, which lost %s rows', w.partition_name, w.deleted_rows)
@@ -113,7 +115,7 @@ BEGIN
         rows := eventlog_private.thin(rule_tenant, rule_name);
         is_more := rows > 0;
         action := format('deleted %%s events past the retention of %s',
-                         coalesce('tenant ' || rule_tenant, 'name ' || rule_name));
+                         coalesce('tenant ' || rule_tenant, 'name ' || rule_name, 'the log'));
     WHEN 'rewrite partition' THEN
         action := eventlog_private.rewrite_partition(task);
     WHEN 'trim' THEN
@@ -202,6 +204,24 @@ AS $$
      WHERE r.id = run
 $$;
 
+-- The tasks of a phase. What cannot even be listed, such as over a column that is not the log's, is
+-- noted, and the run goes on with the next phase.
+CREATE FUNCTION eventlog_private.tasks(run bigint, phase text) RETURNS text[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    failure text;
+BEGIN
+    RETURN ARRAY(SELECT d.task FROM eventlog_private.due(phase) d);
+EXCEPTION WHEN OTHERS THEN
+    failure := format('%s: %s', phase, SQLERRM);
+    PERFORM eventlog_private.note_action(run, NULL, failure);
+    RAISE WARNING '%', failure USING HINT = 'the next run tries again: SELECT * FROM eventlog.stat_maintenance;';
+    RETURN '{}';
+END
+$$;
+
 CREATE FUNCTION eventlog_private.finish_run(run bigint) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -242,7 +262,8 @@ BEGIN
     END IF;
     PERFORM eventlog_private.begin_step();
     IF dry_run THEN
-        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d LOOP
+        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p,
+                                              eventlog_private.due(p, eventlog_private.next_watermark()) AS d LOOP
             RAISE NOTICE 'would %', step.description;
         END LOOP;
         RETURN;
@@ -253,7 +274,7 @@ BEGIN
     FOREACH phase IN ARRAY eventlog_private.phases() LOOP
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         PERFORM eventlog_private.begin_step();
-        tasks := ARRAY(SELECT d.task FROM eventlog_private.due(phase) AS d);
+        tasks := eventlog_private.tasks(run, phase);
         COMMIT;
         FOREACH task IN ARRAY tasks LOOP
             SELECT 0 AS attempt, 0::pg_catalog.int8 AS total INTO step;
