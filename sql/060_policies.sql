@@ -206,12 +206,15 @@ AS $$
         UNION ALL
         -- A gateway logs for every tenant, but reads as the tenant of a request's key: these stand
         -- beside and against those of the service that it is too. What it put into the quarantine has
-        -- no caller's tenant, only the key's, which it names.
+        -- no caller's tenant, only the key's, which it names. The tenant is eventlog.tenant_id, whatever
+        -- eventlog.tenant_source is for others: a gateway has no row in tenant_roles and no token, and
+        -- a role that may read every tenant forges nothing by saying which one it means.
         SELECT t.table_name, '_gateway_select', false, 'r',
-               CASE t.table_name
-                    WHEN 'late_events' THEN '((tenant_id IS NULL) OR (tenant_id = eventlog.current_tenant()))'
-                    WHEN 'rejected_events' THEN '(COALESCE(tenant_id, claimed_tenant_id) = eventlog.current_tenant())'
-                    ELSE '(tenant_id = eventlog.current_tenant())' END,
+               format(CASE t.table_name
+                      WHEN 'late_events' THEN '((tenant_id IS NULL) OR (tenant_id = %s))'
+                      WHEN 'rejected_events' THEN '(COALESCE(tenant_id, claimed_tenant_id) = %s)'
+                      ELSE '(tenant_id = %s)' END,
+                      'COALESCE((NULLIF(current_setting(''eventlog.tenant_id''::text, true), ''''::text))::uuid, eventlog.current_tenant())'),
                NULL, eventlog_private.marked_roles('api_keys', 'secret_hash', 'SELECT')
           FROM eventlog_private.tenants_tables() t (table_name)
       ) AS w

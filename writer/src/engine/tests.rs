@@ -46,7 +46,7 @@ impl Steps {
 
     fn answer(&mut self, batch: &Batch) {
         let written = batch.events.len() as u64;
-        self.engine.answered(Answer { written, ..Answer::default() });
+        self.engine.answered(batch.place, Answer { written, ..Answer::default() }, self.now);
     }
 
     /// Events and notes of the batch that is sent and answered.

@@ -11,6 +11,7 @@ mod batches;
 mod contender;
 mod flood;
 mod gateway;
+mod head_of_line;
 mod memory;
 mod months;
 mod partitions;
@@ -64,6 +65,7 @@ const SUBJECTS: &[Subject] = &[
     ("rules", rules::run),
     ("flood", flood::run),
     ("gateway", gateway::run),
+    ("gateway head of line", head_of_line::run),
     ("writer", writer::run),
     ("months", months::run),
     ("partitions", partitions::run),
