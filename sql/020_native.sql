@@ -103,7 +103,7 @@ AS 'MODULE_PATHNAME', 'validate_event_wrapper';
 COMMENT ON FUNCTION eventlog.validate_event(text, jsonb) IS
 'A dry run of log_event: whether name and payload are valid, the error if not, and the payload as it would be stored.';
 
-CREATE FUNCTION eventlog._check_import(
+CREATE FUNCTION eventlog_private.check_import(
     id          bigint,
     tenant_id   uuid,
     name        text,
@@ -141,7 +141,7 @@ COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
 'The check of the policy events_guard: applies the rules of event_types to a plain INSERT.';
 
 -- The rest of the transaction as the log's owner, for a caller with its rights.
-CREATE FUNCTION eventlog._become_owner() RETURNS void
+CREATE FUNCTION eventlog_private.become_owner() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'become_owner_wrapper';
 
@@ -152,36 +152,36 @@ AS 'MODULE_PATHNAME', 'late_event_wrapper';
 COMMENT ON FUNCTION eventlog.late_event() IS
 'Trigger on closed partitions: notes events that come too late for the rollups.';
 
-CREATE FUNCTION eventlog._announced_watermark() RETURNS timestamptz
+CREATE FUNCTION eventlog_private.announced_watermark() RETURNS timestamptz
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'announced_watermark_wrapper';
 
-CREATE FUNCTION eventlog._histogram_step(state internal, value double precision, weight double precision) RETURNS internal
+CREATE FUNCTION eventlog_private.histogram_step(state internal, value double precision, weight double precision) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'histogram_step_wrapper';
 
-CREATE FUNCTION eventlog._merge_histograms_step(state internal, histogram double precision[]) RETURNS internal
+CREATE FUNCTION eventlog_private.merge_histograms_step(state internal, histogram double precision[]) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'merge_histograms_step_wrapper';
 
-CREATE FUNCTION eventlog._histogram_final(state internal) RETURNS double precision[]
+CREATE FUNCTION eventlog_private.histogram_final(state internal) RETURNS double precision[]
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'histogram_final_wrapper';
 
 -- A histogram of values: pairs of a bucket and its weight.
 CREATE AGGREGATE eventlog._histogram(value double precision, weight double precision) (
-    SFUNC = eventlog._histogram_step,
+    SFUNC = eventlog_private.histogram_step,
     STYPE = internal,
-    FINALFUNC = eventlog._histogram_final
+    FINALFUNC = eventlog_private.histogram_final
 );
 
 CREATE AGGREGATE eventlog._merge_histograms(histogram double precision[]) (
-    SFUNC = eventlog._merge_histograms_step,
+    SFUNC = eventlog_private.merge_histograms_step,
     STYPE = internal,
-    FINALFUNC = eventlog._histogram_final
+    FINALFUNC = eventlog_private.histogram_final
 );
 
-CREATE FUNCTION eventlog._add_histograms(a double precision[], b double precision[]) RETURNS double precision[]
+CREATE FUNCTION eventlog_private.add_histograms(a double precision[], b double precision[]) RETURNS double precision[]
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'add_histograms_wrapper';
 
@@ -191,20 +191,20 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'percentile_wrapper';
 
 -- Who was active on which day; extension/src/activity.rs says how it is kept.
-CREATE FUNCTION eventlog._activity_step(state internal, actor text, day_offset integer, first_days integer,
+CREATE FUNCTION eventlog_private.activity_step(state internal, actor text, day_offset integer, first_days integer,
                                         returning_days integer, days integer) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'activity_step_wrapper';
 
-CREATE FUNCTION eventlog._activity_final(state internal) RETURNS bytea
+CREATE FUNCTION eventlog_private.activity_final(state internal) RETURNS bytea
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'activity_final_wrapper';
 
 CREATE AGGREGATE eventlog._activity(actor text, day_offset integer, first_days integer, returning_days integer,
                                     days integer) (
-    SFUNC = eventlog._activity_step,
+    SFUNC = eventlog_private.activity_step,
     STYPE = internal,
-    FINALFUNC = eventlog._activity_final
+    FINALFUNC = eventlog_private.activity_final
 );
 
 CREATE FUNCTION eventlog._active_within(activity bytea, days_back integer, days integer) RETURNS integer[]

@@ -2,7 +2,7 @@
 
 -- Closes a new relation: row-level security on, nothing granted to anybody. ALTER DEFAULT
 -- PRIVILEGES may have granted, and TRUNCATE is beyond what policies refuse.
-CREATE FUNCTION eventlog._close(relation regclass) RETURNS void
+CREATE FUNCTION eventlog_private.close(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -25,7 +25,7 @@ END
 $$;
 
 -- Whether a table of the log has to be made; says 42501 with the remedy where that is not allowed.
-CREATE FUNCTION eventlog._is_missing(table_name text) RETURNS boolean
+CREATE FUNCTION eventlog_private.is_missing(table_name text) RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -44,22 +44,31 @@ $$;
 
 -- Whether a table is there, and is of an older layout than this column. New columns are added at the
 -- end of the tables, in fresh logs as in old ones, so that both are alike.
-CREATE FUNCTION eventlog._lacks_column(table_name text, column_name name) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
+CREATE FUNCTION eventlog_private.lacks_column(table_name text, column_name name, wanted regtype) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT to_regclass(format('eventlog.%I', table_name)) IS NOT NULL
-       AND NOT EXISTS (SELECT FROM pg_attribute a
-                        WHERE a.attrelid = to_regclass(format('eventlog.%I', table_name))
-                          AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped)
+DECLARE
+    relation regclass := to_regclass(format('eventlog.%I', table_name));
+    has      regtype  := (SELECT a.atttypid FROM pg_attribute a
+                           WHERE a.attrelid = relation AND a.attname = column_name AND a.attnum > 0 AND NOT a.attisdropped);
+BEGIN
+    IF has <> wanted THEN
+        RAISE EXCEPTION 'column % of eventlog.% is %, the log needs %', column_name, table_name, has, wanted
+            USING ERRCODE = 'datatype_mismatch',
+                  DETAIL = 'It is not the log''s own, which has this name in the layout of this version.',
+                  HINT = format('ALTER TABLE eventlog.%I RENAME COLUMN %I TO %I;', table_name, column_name, column_name || '_former');
+    END IF;
+    RETURN relation IS NOT NULL AND has IS NULL;
+END
 $$;
 
-CREATE FUNCTION eventlog._create_events() RETURNS void
+CREATE FUNCTION eventlog_private.create_events() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('events') THEN
+    IF eventlog_private.is_missing('events') THEN
         CREATE TABLE eventlog.events (
             id          bigint      GENERATED ALWAYS AS IDENTITY,
             tenant_id   uuid        NOT NULL,
@@ -72,8 +81,8 @@ BEGIN
             weight      real,
             CONSTRAINT events_pkey PRIMARY KEY (id, created_at)
         ) PARTITION BY RANGE (created_at);
-        PERFORM eventlog._close('eventlog.events');
-        PERFORM eventlog._close('eventlog.events_id_seq');
+        PERFORM eventlog_private.close('eventlog.events');
+        PERFORM eventlog_private.close('eventlog.events_id_seq');
     END IF;
 
     -- CREATE INDEX IF NOT EXISTS would keep writers out even where there is nothing to do.
@@ -99,12 +108,12 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog._create_event_types() RETURNS void
+CREATE FUNCTION eventlog_private.create_event_types() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('event_types') THEN
+    IF eventlog_private.is_missing('event_types') THEN
         CREATE TABLE eventlog.event_types (
             name             text        CONSTRAINT event_types_pkey PRIMARY KEY,
             domain           text        NOT NULL DEFAULT 'application',
@@ -151,10 +160,10 @@ BEGIN
             CONSTRAINT event_types_max_bytes_check CHECK (max_bytes BETWEEN 8 AND 16777216),
             CONSTRAINT event_types_status_check CHECK (status IN ('active', 'deprecated', 'retired'))
         );
-        PERFORM eventlog._close('eventlog.event_types');
+        PERFORM eventlog_private.close('eventlog.event_types');
     END IF;
     -- Since layout 2.
-    IF eventlog._lacks_column('event_types', 'retention') THEN
+    IF eventlog_private.lacks_column('event_types', 'retention', 'interval') THEN
         ALTER TABLE eventlog.event_types
             ADD COLUMN retention interval
                 CONSTRAINT event_types_retention_check CHECK (retention > '0'::interval),
@@ -193,12 +202,12 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog._create_other_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_other_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('rejected_events') THEN
+    IF eventlog_private.is_missing('rejected_events') THEN
         CREATE TABLE eventlog.rejected_events (
             id                bigint      GENERATED ALWAYS AS IDENTITY
                                           CONSTRAINT rejected_events_pkey PRIMARY KEY,
@@ -217,8 +226,8 @@ BEGIN
             can_replay        boolean     NOT NULL DEFAULT false,
             weight            real
         );
-        PERFORM eventlog._close('eventlog.rejected_events');
-        PERFORM eventlog._close('eventlog.rejected_events_id_seq');
+        PERFORM eventlog_private.close('eventlog.rejected_events');
+        PERFORM eventlog_private.close('eventlog.rejected_events_id_seq');
     END IF;
     IF to_regclass('eventlog.rejected_events_tenant_id_created_at_idx') IS NULL THEN
         CREATE INDEX rejected_events_tenant_id_created_at_idx
@@ -245,7 +254,7 @@ BEGIN
 
     COMMENT ON COLUMN eventlog.rejected_events.weight IS 'How many events it stands for, where it survived sampling; null for 1.';
 
-    IF eventlog._is_missing('idempotency_keys') THEN
+    IF eventlog_private.is_missing('idempotency_keys') THEN
         CREATE TABLE eventlog.idempotency_keys (
             tenant_id  uuid        NOT NULL,
             key        text        NOT NULL COLLATE "C",
@@ -253,7 +262,7 @@ BEGIN
             created_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant_id, key)
         );
-        PERFORM eventlog._close('eventlog.idempotency_keys');
+        PERFORM eventlog_private.close('eventlog.idempotency_keys');
     END IF;
     COMMENT ON TABLE eventlog.idempotency_keys IS
         'Idempotency keys that were seen, and the event of each. A key older than eventlog.idempotency_window counts as new.';
@@ -262,7 +271,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.idempotency_keys.event_id IS 'The id of the first event of the key.';
     COMMENT ON COLUMN eventlog.idempotency_keys.created_at IS 'When it was seen.';
 
-    IF eventlog._is_missing('producers') THEN
+    IF eventlog_private.is_missing('producers') THEN
         CREATE TABLE eventlog.producers (
             role_name    name        NOT NULL,
             producer     uuid        NOT NULL,
@@ -277,7 +286,7 @@ BEGIN
             updated_at   timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT producers_pkey PRIMARY KEY (role_name, producer)
         );
-        PERFORM eventlog._close('eventlog.producers');
+        PERFORM eventlog_private.close('eventlog.producers');
     END IF;
     COMMENT ON TABLE eventlog.producers IS
         'Writers that number their batches, so that one that is sent again is written once.';
@@ -293,19 +302,25 @@ BEGIN
     COMMENT ON COLUMN eventlog.producers.created_at IS 'When the first batch came.';
     COMMENT ON COLUMN eventlog.producers.updated_at IS 'When the last batch came.';
 
-    IF eventlog._is_missing('tenant_roles') THEN
+    IF eventlog_private.is_missing('tenant_roles') THEN
         CREATE TABLE eventlog.tenant_roles (
             role_name name CONSTRAINT tenant_roles_pkey PRIMARY KEY,
             tenant_id uuid NOT NULL
         );
-        PERFORM eventlog._close('eventlog.tenant_roles');
+        PERFORM eventlog_private.close('eventlog.tenant_roles');
+    END IF;
+    -- Since layout 2.
+    IF eventlog_private.lacks_column('tenant_roles', 'role_oid', 'oid') THEN
+        ALTER TABLE eventlog.tenant_roles ADD COLUMN role_oid oid, ADD COLUMN cluster bigint;
     END IF;
     COMMENT ON TABLE eventlog.tenant_roles IS
         'The tenant of each database role, where eventlog.tenant_source is role. The owner''s to change.';
-    COMMENT ON COLUMN eventlog.tenant_roles.role_name IS 'The role that is current when the log is used.';
+    COMMENT ON COLUMN eventlog.tenant_roles.role_name IS 'The role that is current when the log is used, by its name when the row was made.';
     COMMENT ON COLUMN eventlog.tenant_roles.tenant_id IS 'Its tenant.';
+    COMMENT ON COLUMN eventlog.tenant_roles.role_oid IS 'The role itself, which a trigger sets: a role that is made later under the same name is another.';
+    COMMENT ON COLUMN eventlog.tenant_roles.cluster IS 'System identifier of the server that role_oid is of; on another one the name counts, of a role that was there when the dump was made.';
 
-    IF eventlog._is_missing('log_config') THEN
+    IF eventlog_private.is_missing('log_config') THEN
         CREATE TABLE eventlog.log_config (
             only_row           boolean     CONSTRAINT log_config_pkey PRIMARY KEY DEFAULT true,
             -- A row that does not say counts as the oldest, which migrate_log() makes good.
@@ -323,8 +338,14 @@ BEGIN
             CONSTRAINT log_config_retention_check CHECK (retention > '0'::interval),
             CONSTRAINT log_config_premake_check CHECK (premake >= '0'::interval)
         );
-        PERFORM eventlog._close('eventlog.log_config');
+        PERFORM eventlog_private.close('eventlog.log_config');
+    END IF;
+    IF NOT EXISTS (SELECT FROM eventlog.log_config) THEN
         INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
+    END IF;
+    -- Since layout 2.
+    IF eventlog_private.lacks_column('log_config', 'tenants_oid', 'oid') THEN
+        ALTER TABLE eventlog.log_config ADD COLUMN tenants_oid oid, ADD COLUMN tenants_database text;
     END IF;
     COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';
     COMMENT ON COLUMN eventlog.log_config.only_row IS 'True: there is one row.';
@@ -335,8 +356,10 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.tenants_table IS 'The table that reference_tenants() tied the log to.';
     COMMENT ON COLUMN eventlog.log_config.tenants_method IS 'How it is tied: foreign_key or trigger.';
     COMMENT ON COLUMN eventlog.log_config.tenants_key IS 'Its key column.';
-    COMMENT ON COLUMN eventlog.log_config.service_roles IS 'The roles that grant_service() was given.';
+    COMMENT ON COLUMN eventlog.log_config.service_roles IS 'Empty since layout 2: a grant of REFERENCES on this column marks a service.';
     COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'What tells the key that the log hashes with from others; accept_hash_key() sets it.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_oid IS 'That table itself: one that is made later under the same name is another.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_database IS 'Server and database that tenants_oid is of; in another one the name counts.';
 END
 $$;

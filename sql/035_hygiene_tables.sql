@@ -1,11 +1,11 @@
 -- The tables of payload hygiene: lookups, settings of tenants, and what the rules did.
 
-CREATE FUNCTION eventlog._create_hygiene_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_hygiene_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('enrichments') THEN
+    IF eventlog_private.is_missing('enrichments') THEN
         CREATE TABLE eventlog.enrichments (
             name         text        NOT NULL,
             target_key   text        NOT NULL,
@@ -17,7 +17,7 @@ BEGIN
             created_at   timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT enrichments_pkey PRIMARY KEY (name, target_key)
         );
-        PERFORM eventlog._close('eventlog.enrichments');
+        PERFORM eventlog_private.close('eventlog.enrichments');
     END IF;
     COMMENT ON TABLE eventlog.enrichments IS
         'Keys that the log sets by looking them up. Change it with eventlog.add_enrichment().';
@@ -30,7 +30,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.enrichments.value_column IS 'Its column that the payload gets.';
     COMMENT ON COLUMN eventlog.enrichments.created_at IS 'When it was added.';
 
-    IF eventlog._is_missing('tenant_settings') THEN
+    IF eventlog_private.is_missing('tenant_settings') THEN
         CREATE TABLE eventlog.tenant_settings (
             tenant_id         uuid        CONSTRAINT tenant_settings_pkey PRIMARY KEY,
             is_opted_out      boolean     NOT NULL DEFAULT false,
@@ -42,10 +42,10 @@ BEGIN
             CONSTRAINT tenant_settings_events_per_minute_check CHECK (events_per_minute >= 0),
             CONSTRAINT tenant_settings_over_quota_check CHECK (over_quota IN ('reject', 'sample', 'quarantine'))
         );
-        PERFORM eventlog._close('eventlog.tenant_settings');
+        PERFORM eventlog_private.close('eventlog.tenant_settings');
     END IF;
     -- Since layout 2.
-    IF eventlog._lacks_column('tenant_settings', 'retention') THEN
+    IF eventlog_private.lacks_column('tenant_settings', 'retention', 'interval') THEN
         ALTER TABLE eventlog.tenant_settings
             ADD COLUMN retention interval
                 CONSTRAINT tenant_settings_retention_check CHECK (retention > '0'::interval);
@@ -60,7 +60,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.tenant_settings.updated_at IS 'When it was set.';
     COMMENT ON COLUMN eventlog.tenant_settings.retention IS 'How long its events are kept, where that is shorter than the log''s and the type''s; null for as long as those.';
 
-    IF eventlog._is_missing('hygiene_counts') THEN
+    IF eventlog_private.is_missing('hygiene_counts') THEN
         CREATE TABLE eventlog.hygiene_counts (
             created_at timestamptz NOT NULL DEFAULT now(),
             tenant_id  uuid        NOT NULL,
@@ -71,7 +71,7 @@ BEGIN
             CONSTRAINT hygiene_counts_kind_check CHECK (
                 kind IN ('enrichment_missed', 'clock_clamped', 'over_quota'))
         );
-        PERFORM eventlog._close('eventlog.hygiene_counts');
+        PERFORM eventlog_private.close('eventlog.hygiene_counts');
     END IF;
     IF to_regclass('eventlog.hygiene_counts_tenant_id_created_at_idx') IS NULL THEN
         CREATE INDEX hygiene_counts_tenant_id_created_at_idx

@@ -1,7 +1,7 @@
 -- The starter taxonomy: names that a SaaS product logs sooner or later. create_log() loads it, all
 -- of it or the domains it is told; afterwards the rows are the log's own, to change and to retire.
 
-CREATE FUNCTION eventlog._starter_taxonomy() RETURNS TABLE (
+CREATE FUNCTION eventlog_private.starter_taxonomy() RETURNS TABLE (
     name             text,
     domain           text,
     description      text,
@@ -83,20 +83,20 @@ AS $$
 $$;
 
 -- Loads the domains given, all of them for null; rows that are there stay as they are.
-CREATE FUNCTION eventlog._load_taxonomy(taxonomies text[]) RETURNS void
+CREATE FUNCTION eventlog_private.load_taxonomy(taxonomies text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     unknown text := (SELECT string_agg(format('"%s"', t), ', ')
                        FROM unnest(taxonomies) AS t
-                      WHERE t IS NULL OR t NOT IN (SELECT domain FROM eventlog._starter_taxonomy()));
+                      WHERE t IS NULL OR t NOT IN (SELECT domain FROM eventlog_private.starter_taxonomy()));
 BEGIN
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'unknown taxonomy %', unknown
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = format('there are: %s', (SELECT string_agg(DISTINCT domain, ', ' ORDER BY domain)
-                                                    FROM eventlog._starter_taxonomy()));
+                                                    FROM eventlog_private.starter_taxonomy()));
     END IF;
     INSERT INTO eventlog.event_types (name, domain, description, required_keys, optional_keys,
             allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
@@ -104,7 +104,7 @@ BEGIN
     SELECT name, domain, description, required_keys, optional_keys,
            allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
            default_when_key, sample_key, count_subjects
-      FROM eventlog._starter_taxonomy()
+      FROM eventlog_private.starter_taxonomy()
      WHERE taxonomies IS NULL OR domain = ANY (taxonomies)
     ON CONFLICT ON CONSTRAINT event_types_pkey DO NOTHING;
 END

@@ -13,7 +13,6 @@ SELECT c.oid                                   AS partition_oid,
    AND b.bound OPERATOR(pg_catalog.<>) 'DEFAULT';
 
 COMMENT ON VIEW eventlog._partitions IS 'Partitions of events and the span of created_at that each holds.';
-GRANT SELECT ON eventlog._partitions TO PUBLIC;
 
 CREATE FUNCTION eventlog._covering_partition(at timestamptz)
 RETURNS TABLE (from_at timestamptz, until_at timestamptz)
@@ -25,7 +24,7 @@ $$;
 
 -- The span of the partition that `at` belongs to: whole months since the year 0, or whole steps
 -- since a Monday.
-CREATE FUNCTION eventlog._partition_span(at timestamptz, step interval,
+CREATE FUNCTION eventlog_private.partition_span(at timestamptz, step interval,
                                          OUT from_at timestamptz, OUT until_at timestamptz)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -48,16 +47,16 @@ $$;
 
 -- The span of a partition that is to hold `at`, where none does: neighbours of another interval are
 -- not overlapped.
-CREATE FUNCTION eventlog._missing_span(at timestamptz, OUT from_at timestamptz, OUT until_at timestamptz)
+CREATE FUNCTION eventlog_private.missing_span(at timestamptz, OUT from_at timestamptz, OUT until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT greatest(s.from_at, (SELECT max(p.until_at) FROM eventlog._partitions p WHERE p.until_at <= at)),
            least(s.until_at, (SELECT min(p.from_at) FROM eventlog._partitions p WHERE p.from_at > at))
-      FROM eventlog.log_config c, eventlog._partition_span(at, c.partition_interval) s
+      FROM eventlog.log_config c, eventlog_private.partition_span(at, c.partition_interval) s
 $$;
 
-CREATE FUNCTION eventlog._check_partition_interval(step interval) RETURNS void
+CREATE FUNCTION eventlog_private.check_partition_interval(step interval) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -73,7 +72,7 @@ $$;
 
 -- Bounds the waits that follow by eventlog.lock_timeout, unless the session's own lock_timeout is
 -- shorter; returns the latter, to be set again. (After an error PostgreSQL sets it again itself.)
-CREATE FUNCTION eventlog._bound_lock_timeout() RETURNS text
+CREATE FUNCTION eventlog_private.bound_lock_timeout() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -96,7 +95,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    former text := eventlog._bound_lock_timeout();
+    former text := eventlog_private.bound_lock_timeout();
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('eventlog partitions', 0));
     PERFORM set_config('lock_timeout', former, true);
@@ -120,10 +119,10 @@ DECLARE
     is_open   boolean;
 BEGIN
     PERFORM eventlog._lock_partitions();
-    former := eventlog._bound_lock_timeout();
+    former := eventlog_private.bound_lock_timeout();
 
     IF NOT EXISTS (SELECT FROM eventlog._covering_partition(_make_partition.at)) THEN
-        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog._missing_span(_make_partition.at) s;
+        SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog_private.missing_span(_make_partition.at) s;
 
         wanted := 'events_p' || to_char(first_at AT TIME ZONE 'UTC',
             CASE WHEN date_trunc('day', first_at, 'UTC') = first_at THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
@@ -139,11 +138,11 @@ BEGIN
         -- A superuser's import makes partitions too, and upkeep is the owner's.
         EXECUTE format('ALTER TABLE eventlog.%I OWNER TO %s', partition,
             (SELECT relowner::regrole FROM pg_class WHERE oid = 'eventlog.events'::regclass));
-        PERFORM eventlog._close(format('eventlog.%I', partition)::regclass);
-        PERFORM eventlog._ensure_append_only(format('eventlog.%I', partition)::regclass);
-        is_open := end_at > eventlog._announced_watermark();
-        IF NOT is_open OR eventlog._is_subscriber() THEN
-            PERFORM eventlog._ensure_late_event(format('eventlog.%I', partition)::regclass, is_open);
+        PERFORM eventlog_private.close(format('eventlog.%I', partition)::regclass);
+        PERFORM eventlog_private.ensure_append_only(format('eventlog.%I', partition)::regclass);
+        is_open := end_at > eventlog_private.announced_watermark();
+        IF NOT is_open OR eventlog_private.is_subscriber() THEN
+            PERFORM eventlog_private.ensure_late_event(format('eventlog.%I', partition)::regclass, is_open);
         END IF;
         EXECUTE format('COMMENT ON TABLE eventlog.%I IS %L', partition,
             format('Events created from %s until %s, UTC.', first_at AT TIME ZONE 'UTC', end_at AT TIME ZONE 'UTC'));
@@ -156,7 +155,7 @@ END
 $$;
 
 -- Makes all partitions from now until now plus the log's premake.
-CREATE FUNCTION eventlog._make_partitions() RETURNS void
+CREATE FUNCTION eventlog_private.make_partitions() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

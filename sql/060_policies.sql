@@ -16,43 +16,56 @@ $$;
 COMMENT ON FUNCTION eventlog.events_append_only() IS
 'Trigger that refuses UPDATE of events and of its partitions for everybody, the owner included.';
 
--- ENABLE ALWAYS, so that session_replication_role does not switch it off.
-CREATE FUNCTION eventlog._ensure_append_only(relation regclass) RETURNS void
+-- Makes a trigger, or makes it anew where it is not what it is to be: another function, another
+-- time, a condition, or switched off. `kind` is pg_trigger.tgtype. ENABLE ALWAYS ('A'), so that
+-- session_replication_role does not switch it off; ENABLE REPLICA ('R') is for replication only.
+CREATE FUNCTION eventlog_private.ensure_trigger(relation regclass, trigger_name name, function regproc, kind smallint,
+                                                event text, enabled "char") RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    found record;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = 'events_append_only') THEN
-        EXECUTE format('CREATE TRIGGER events_append_only BEFORE UPDATE ON %s
-                            FOR EACH STATEMENT EXECUTE FUNCTION eventlog.events_append_only()', relation);
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER events_append_only', relation);
+    SELECT t.tgfoid = function AND t.tgtype = kind AND t.tgqual IS NULL AND t.tgattr = '' AND t.tgnargs = 0
+           AND NOT t.tgdeferrable AS is_right, t.tgenabled INTO found
+      FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = trigger_name;
+    IF found.is_right IS FALSE THEN
+        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, relation);
+    END IF;
+    IF found.is_right IS NOT TRUE THEN
+        EXECUTE format('CREATE TRIGGER %I %s ON %s FOR EACH %s EXECUTE FUNCTION %s()', trigger_name, event, relation,
+                       CASE kind & 1 WHEN 1 THEN 'ROW' ELSE 'STATEMENT' END, function);
+    END IF;
+    IF found.is_right IS NOT TRUE OR found.tgenabled <> enabled THEN
+        EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER %I', relation,
+                       CASE enabled WHEN 'R' THEN 'REPLICA' ELSE 'ALWAYS' END, trigger_name);
     END IF;
 END
 $$;
 
--- On a partition that lies below the watermark of the rollups. ENABLE ALWAYS, for what replication
--- brings.
-CREATE FUNCTION eventlog._ensure_late_event(relation regclass, is_open boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+CREATE FUNCTION eventlog_private.ensure_append_only(relation regclass) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = 'late_event') THEN
-        EXECUTE format('CREATE TRIGGER late_event AFTER INSERT ON %s
-                            FOR EACH ROW EXECUTE FUNCTION eventlog.late_event()', relation);
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_trigger
-                    WHERE tgrelid = relation AND tgname = 'late_event' AND tgenabled = CASE WHEN is_open THEN 'R' ELSE 'A' END::"char")
-    THEN
-        EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER late_event', relation, CASE WHEN is_open THEN 'REPLICA' ELSE 'ALWAYS' END);
-    END IF;
-END
+    SELECT eventlog_private.ensure_trigger(relation, 'events_append_only', 'eventlog.events_append_only', 18::smallint,
+                                           'BEFORE UPDATE', 'A')
+$$;
+
+-- On a partition that lies below the watermark of the rollups; on an open one of a subscriber it fires
+-- for what replication brings only.
+CREATE FUNCTION eventlog_private.ensure_late_event(relation regclass, is_open boolean) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.ensure_trigger(relation, 'late_event', 'eventlog.late_event', 5::smallint, 'AFTER INSERT',
+                                           CASE WHEN is_open THEN 'R' ELSE 'A' END::"char")
 $$;
 
 -- What logical replication brings comes late where the publisher is ahead of it, and its apply worker
 -- calls no function of ours: on a subscriber open partitions have the trigger too, for that worker
 -- only. Nowhere else, because even a trigger that does not fire costs an INSERT 7 %.
-CREATE FUNCTION eventlog._is_subscriber() RETURNS boolean
+CREATE FUNCTION eventlog_private.is_subscriber() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -62,50 +75,86 @@ AS $$
 $$;
 
 -- The trigger on all partitions that need it, where those that end by `watermark` are closed.
-CREATE FUNCTION eventlog._ensure_late_events(watermark timestamptz) RETURNS void
+CREATE FUNCTION eventlog_private.ensure_late_events(watermark timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    is_subscriber boolean := eventlog._is_subscriber();
+    is_subscriber boolean := eventlog_private.is_subscriber();
     partition     record;
 BEGIN
     FOR partition IN
         SELECT p.partition_oid, p.until_at > watermark AS is_open FROM eventlog._partitions p
          WHERE p.until_at <= watermark OR is_subscriber
     LOOP
-        PERFORM eventlog._ensure_late_event(partition.partition_oid, partition.is_open);
+        PERFORM eventlog_private.ensure_late_event(partition.partition_oid, partition.is_open);
     END LOOP;
 END
 $$;
 
 -- Tells every backend of a change of a table that the library caches.
-CREATE FUNCTION eventlog._ensure_registry_trigger(relation regclass) RETURNS void
+CREATE FUNCTION eventlog_private.ensure_registry_trigger(relation regclass) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.ensure_trigger(relation, 'registry_changed', 'eventlog.registry_changed', 60::smallint,
+                                           'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'A')
+$$;
+
+-- Makes a policy, or makes it anew where it is not what it is to be. The conditions are written as
+-- PostgreSQL prints them, so that they can be compared. Where `roles` is null the policy goes.
+CREATE FUNCTION eventlog_private.ensure_policy(relation regclass, policy name, is_permissive boolean, command "char",
+                                               using_text text, check_text text, roles oid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    is_right boolean;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = 'registry_changed') THEN
-        EXECUTE format('CREATE TRIGGER registry_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s
-                            FOR EACH STATEMENT EXECUTE FUNCTION eventlog.registry_changed()', relation);
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER registry_changed', relation);
+    SELECT p.polpermissive = is_permissive AND p.polcmd = command
+           AND pg_get_expr(p.polqual, p.polrelid) IS NOT DISTINCT FROM using_text
+           AND pg_get_expr(p.polwithcheck, p.polrelid) IS NOT DISTINCT FROM check_text
+           AND p.polroles @> roles AND roles @> p.polroles INTO is_right
+      FROM pg_policy p WHERE p.polrelid = relation AND p.polname = policy;
+    IF FOUND AND is_right IS NOT TRUE THEN
+        EXECUTE format('DROP POLICY %I ON %s', policy, relation);
+    END IF;
+    IF is_right IS NOT TRUE AND roles IS NOT NULL THEN
+        EXECUTE format('CREATE POLICY %I ON %s AS %s FOR %s TO %s %s %s', policy, relation,
+            CASE WHEN is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+            CASE command WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' END,
+            (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE r::regrole::text END, ', ' ORDER BY r) FROM unnest(roles) AS r),
+            'USING (' || using_text || ')', 'WITH CHECK (' || check_text || ')');
     END IF;
 END
 $$;
 
-CREATE FUNCTION eventlog._ensure_policy(relation regclass, policy name, definition text) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+-- Whether the caller may see an event: for the policy of late_events, whose own rows may not tell.
+CREATE FUNCTION eventlog.is_visible_event(id bigint, created_at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = relation AND polname = policy) THEN
-        EXECUTE format('CREATE POLICY %I ON %s %s', policy, relation, definition);
-    END IF;
-END
+    SELECT EXISTS (SELECT FROM eventlog.events e
+                    WHERE e.id = is_visible_event.id AND e.created_at = is_visible_event.created_at)
+$$;
+
+COMMENT ON FUNCTION eventlog.is_visible_event(bigint, timestamptz) IS
+'Part of the policy of late_events: whether the caller may see the event.';
+
+-- The roles that grant_service() made services, and those that may look API keys up. A grant on a
+-- column says so, not a list of names: it goes with the role, follows a rename, and comes back in a
+-- restore for a role that was there when the dump was made.
+CREATE FUNCTION eventlog_private.marked_roles(table_name text, column_name name, privilege text) RETURNS oid[]
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_agg(DISTINCT acl.grantee) FROM pg_attribute a, aclexplode(a.attacl) acl
+     WHERE a.attrelid = to_regclass(format('eventlog.%I', table_name)) AND a.attname = column_name
+       AND acl.privilege_type = privilege AND acl.grantee <> 0
 $$;
 
 -- The tables with rows of tenants that a tenant's role may read, its own.
-CREATE FUNCTION eventlog._tenants_tables() RETURNS SETOF name
+CREATE FUNCTION eventlog_private.tenants_tables() RETURNS SETOF name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -113,42 +162,89 @@ AS $$
                         'daily_subjects', 'monthly_actors']::name[])
 $$;
 
-CREATE FUNCTION eventlog._apply_policies() RETURNS void
+-- Every policy of the log as it has to be; a relation that has none is its owner's alone. No roles:
+-- there must be no such policy.
+CREATE FUNCTION eventlog_private.wanted_policies()
+RETURNS TABLE (relation regclass, policy name, is_permissive boolean, command "char", using_text text, check_text text, roles oid[])
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT to_regclass(format('eventlog.%I', w.table_name)), w.table_name || w.suffix, w.is_permissive, w.command::"char",
+           w.using_text, w.check_text, w.roles
+      FROM (
+        -- A tenant's role reads and inserts its own rows; nobody may update or delete.
+        SELECT t.table_name, '_tenant_select' AS suffix, true AS is_permissive, 'r' AS command,
+               -- The tenant of a plain INSERT of a service is not noted; the event itself tells.
+               CASE t.table_name WHEN 'late_events'
+                    THEN '((tenant_id = eventlog.current_tenant()) OR ((tenant_id IS NULL) AND eventlog.is_visible_event(id, created_at)))'
+                    ELSE '(tenant_id = eventlog.current_tenant())' END AS using_text,
+               NULL AS check_text, ARRAY[0]::oid[] AS roles
+          FROM eventlog_private.tenants_tables() t (table_name)
+        UNION ALL
+        SELECT 'events', '_tenant_insert', true, 'a', NULL, '(tenant_id = eventlog.current_tenant())', ARRAY[0]::oid[]
+        UNION ALL
+        SELECT 'events', '_guard', false, 'a', NULL, 'eventlog.guard(id, name, data, actor, subject, weight)', ARRAY[0]::oid[]
+        UNION ALL
+        -- No tenant's data: everybody who was granted SELECT may read.
+        SELECT o.table_name, '_select', true, 'r', 'true', NULL, ARRAY[0]::oid[]
+          FROM (VALUES ('event_types'::name), ('log_config'), ('rollup_state')) AS o (table_name)
+        UNION ALL
+        -- Who was granted SELECT may look a key up, which is the gateway alone. The condition goes with
+        -- the extension, and leaves the table closed; so do those of services.
+        SELECT 'api_keys', '_select', true, 'r', 'eventlog.any_tenant()', NULL, ARRAY[0]::oid[]
+        UNION ALL
+        SELECT t.table_name, '_service_select', true, 'r', 'eventlog.any_tenant()', NULL,
+               eventlog_private.marked_roles('log_config', 'service_roles', 'REFERENCES')
+          FROM eventlog_private.tenants_tables() t (table_name)
+        UNION ALL
+        SELECT 'events', '_service_insert', true, 'a', NULL, 'eventlog.any_tenant()',
+               eventlog_private.marked_roles('log_config', 'service_roles', 'REFERENCES')
+        UNION ALL
+        -- A gateway logs for every tenant, but reads as the tenant of a request's key: these stand
+        -- beside and against those of the service that it is too. What it put into the quarantine has
+        -- no caller's tenant, only the key's, which it names.
+        SELECT t.table_name, '_gateway_select', false, 'r',
+               CASE t.table_name
+                    WHEN 'late_events' THEN '((tenant_id IS NULL) OR (tenant_id = eventlog.current_tenant()))'
+                    WHEN 'rejected_events' THEN '(COALESCE(tenant_id, claimed_tenant_id) = eventlog.current_tenant())'
+                    ELSE '(tenant_id = eventlog.current_tenant())' END,
+               NULL, eventlog_private.marked_roles('api_keys', 'secret_hash', 'SELECT')
+          FROM eventlog_private.tenants_tables() t (table_name)
+      ) AS w
+     WHERE to_regclass(format('eventlog.%I', w.table_name)) IS NOT NULL
+$$;
+
+-- Makes all policies what they have to be: missing ones, altered ones, and those whose roles changed.
+CREATE FUNCTION eventlog_private.apply_policies() RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.ensure_policy(w.relation, w.policy, w.is_permissive, w.command, w.using_text, w.check_text, w.roles)
+      FROM eventlog_private.wanted_policies() w
+$$;
+
+-- Row-level security of every table, and every trigger.
+CREATE FUNCTION eventlog_private.apply_triggers() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    relation  name;
-    partition regclass;
+    relation regclass;
 BEGIN
-    -- A tenant's role reads and inserts its own rows; nobody has a policy to update or delete.
-    FOREACH relation IN ARRAY ARRAY(SELECT eventlog._tenants_tables()) LOOP
-        PERFORM eventlog._ensure_policy(format('eventlog.%I', relation)::regclass, relation || '_tenant_select',
-            -- The tenant of a service's plain INSERT is not noted; the event itself tells, to those who may see it.
-            CASE relation WHEN 'late_events' THEN
-                'FOR SELECT USING (tenant_id = eventlog.current_tenant()
-                     OR tenant_id IS NULL AND EXISTS (SELECT FROM eventlog.events e
-                                                       WHERE e.id = late_events.id AND e.created_at = late_events.created_at))'
-                          ELSE 'FOR SELECT USING (tenant_id = eventlog.current_tenant())' END);
+    FOR relation IN
+        SELECT c.oid FROM pg_class c
+         WHERE NOT c.relrowsecurity AND c.relkind IN ('r', 'p')
+           AND (c.oid IN (SELECT to_regclass(format('eventlog.%I', t.table_name)) FROM eventlog_private.tables() t)
+                OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
     END LOOP;
-    PERFORM eventlog._ensure_policy('eventlog.events', 'events_tenant_insert',
-        'FOR INSERT WITH CHECK (tenant_id = eventlog.current_tenant())');
-    PERFORM eventlog._ensure_policy('eventlog.events', 'events_guard',
-        'AS RESTRICTIVE FOR INSERT WITH CHECK (eventlog.guard(id, name, data, actor, subject, weight))');
-    -- No tenant's data: whoever was granted SELECT may read.
-    PERFORM eventlog._ensure_policy('eventlog.event_types', 'event_types_select', 'FOR SELECT USING (true)');
-    PERFORM eventlog._ensure_policy('eventlog.log_config', 'log_config_select', 'FOR SELECT USING (true)');
-    PERFORM eventlog._ensure_policy('eventlog.rollup_state', 'rollup_state_select', 'FOR SELECT USING (true)');
-
-    PERFORM eventlog._ensure_registry_trigger('eventlog.event_types');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_roles');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.tenant_settings');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.enrichments');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.log_config');
-    PERFORM eventlog._ensure_registry_trigger('eventlog.rollup_state');
-    PERFORM eventlog._ensure_append_only('eventlog.events');
-    FOR partition IN SELECT p.partition_oid FROM eventlog._partitions p LOOP
-        PERFORM eventlog._ensure_append_only(partition);
-    END LOOP;
+    PERFORM eventlog_private.ensure_registry_trigger(format('eventlog.%I', t)::regclass)
+       FROM unnest(ARRAY['event_types', 'tenant_roles', 'tenant_settings', 'enrichments', 'log_config', 'rollup_state']) AS t
+      WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL;
+    PERFORM eventlog_private.ensure_append_only('eventlog.events');
+    PERFORM eventlog_private.ensure_append_only(p.partition_oid) FROM eventlog._partitions p;
+    PERFORM eventlog_private.ensure_trigger('eventlog.tenant_roles', 'tenant_role_named', 'eventlog.tenant_role_named',
+                                            23::smallint, 'BEFORE INSERT OR UPDATE', 'A');
 END
 $$;

@@ -1,3 +1,37 @@
+-- What stands in schema eventlog must belong to the log's owner (or, where create_log() changes the
+-- owner, to the former one): a table that somebody else made would be taken for the log's.
+CREATE FUNCTION eventlog._check_objects(owner oid, former_owner oid) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    strange record;
+BEGIN
+    SELECT c.oid::regclass AS relation, c.relowner::regrole AS role,
+           CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END AS kind
+      INTO strange
+      FROM pg_class c
+     WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+       AND c.relowner <> owner AND c.relowner IS DISTINCT FROM former_owner
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+     ORDER BY c.relkind <> 'p', 1 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% belongs to %, not to the log''s owner %', strange.relation, strange.role, owner::regrole
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'Everything in schema eventlog must be the log owner''s.',
+                  HINT = format('if it is the log''s, a superuser types: ALTER %s %s OWNER TO %s;', strange.kind,
+                                strange.relation, owner::regrole);
+    END IF;
+    IF EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+                WHERE n.nspname = 'eventlog' AND NOT r.rolsuper AND r.oid <> owner) THEN
+        RAISE EXCEPTION 'schema eventlog belongs to %, not to the log''s owner %',
+                (SELECT n.nspowner::regrole FROM pg_namespace n WHERE n.nspname = 'eventlog'), owner::regrole
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('a superuser types: ALTER SCHEMA eventlog OWNER TO %s;', owner::regrole);
+    END IF;
+END
+$$;
+
 CREATE FUNCTION eventlog.create_log(
     owner              regrole  DEFAULT NULL,
     partition_interval interval DEFAULT NULL,
@@ -10,61 +44,52 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
 AS $$
 DECLARE
-    is_new    boolean := eventlog._is_missing('event_types');
-    new_owner oid     := coalesce(create_log.owner::oid,
-                                  (SELECT relowner FROM pg_class WHERE oid = to_regclass('eventlog.events')),
-                                  current_user::regrole::oid);
-    relation  regclass;
+    former_owner oid := (SELECT relowner FROM pg_class WHERE oid = to_regclass('eventlog.events'));
+    new_owner    oid := coalesce(create_log.owner::oid, former_owner, current_user::regrole::oid);
+    relation     regclass;
 BEGIN
-    IF NOT is_new THEN
+    IF former_owner IS NOT NULL THEN
         PERFORM eventlog._require_owner(current_user::regrole);
     END IF;
-    PERFORM eventlog._check_partition_interval(create_log.partition_interval);
-    IF create_log.retention <= '0'::interval OR create_log.premake < '0'::interval THEN
-        RAISE EXCEPTION 'retention is %, premake is %: the one must be positive, the other not negative',
-                coalesce(create_log.retention::text, 'not given'), coalesce(create_log.premake::text, 'not given')
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''90 days'' and ''1 year''';
-    END IF;
+    PERFORM eventlog._check_objects(new_owner, former_owner);
 
-    IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN
-        IF NOT has_schema_privilege(new_owner, 'eventlog', 'CREATE WITH GRANT OPTION')
-           OR NOT has_schema_privilege(new_owner, 'eventlog', 'USAGE WITH GRANT OPTION') THEN
-            EXECUTE format('GRANT USAGE, CREATE ON SCHEMA eventlog TO %s WITH GRANT OPTION', new_owner::regrole);
+    -- What the owner needs, also after REASSIGN OWNED, or where the extension was made anew. The
+    -- statements that follow until the call of the door touch no row of the log: they run as the caller.
+    IF NOT has_schema_privilege(new_owner, 'eventlog_private', 'USAGE')
+       OR NOT has_schema_privilege(new_owner, 'eventlog', 'CREATE') THEN
+        IF NOT pg_has_role(current_user, (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'eventlog_private'), 'USAGE') THEN
+            RAISE EXCEPTION 'permission denied to create the log in schema eventlog'
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = format('a superuser types: SELECT eventlog.create_log(owner => %L);', new_owner::regrole);
         END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA eventlog_private TO %s', new_owner::regrole);
     END IF;
-
-    PERFORM eventlog._migrate_if_older();
-    PERFORM eventlog._create_tables();
-    UPDATE eventlog.log_config c
-       SET partition_interval = coalesce(create_log.partition_interval, c.partition_interval),
-           retention          = coalesce(create_log.retention, c.retention),
-           premake            = coalesce(create_log.premake, c.premake)
-     WHERE create_log.partition_interval IS NOT NULL OR create_log.retention IS NOT NULL
-        OR create_log.premake IS NOT NULL;
-    IF is_new OR create_log.taxonomies IS NOT NULL THEN
-        PERFORM eventlog._load_taxonomy(create_log.taxonomies);
+    IF NOT has_schema_privilege(new_owner, 'eventlog', 'CREATE WITH GRANT OPTION')
+       OR NOT has_schema_privilege(new_owner, 'eventlog', 'USAGE WITH GRANT OPTION') THEN
+        EXECUTE format('GRANT USAGE, CREATE ON SCHEMA eventlog TO %s WITH GRANT OPTION', new_owner::regrole);
     END IF;
-    PERFORM eventlog._make_partitions();
-    PERFORM eventlog._ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
-    PERFORM eventlog._apply_policies();
-    PERFORM eventlog._ensure_services();
-    PERFORM eventlog._ensure_tenants();
-
-    IF new_owner <> current_user::regrole::oid OR create_log.owner IS NOT NULL THEN
+    IF former_owner <> new_owner THEN
         FOR relation IN
             SELECT c.oid FROM pg_class c
-             WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p')
-               AND c.relowner <> new_owner
-               AND (c.relname IN (SELECT table_name FROM eventlog._tables())
+             WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p') AND c.relowner = former_owner
+               AND (c.relname IN (SELECT t.table_name FROM eventlog_private.tables() t)
                     OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
         LOOP
             EXECUTE format('ALTER TABLE %s OWNER TO %s', relation, new_owner::regrole);
         END LOOP;
     END IF;
 
+    PERFORM eventlog._create_log(new_owner::regrole, create_log.partition_interval, create_log.retention,
+                                 create_log.premake, create_log.taxonomies);
+
     IF (SELECT rolsuper FROM pg_roles WHERE oid = new_owner) THEN
         RAISE WARNING 'the log belongs to superuser %', new_owner::regrole
             USING HINT = 'SELECT eventlog.create_log(owner => ''<role that no application logs in as>'');';
+    ELSIF (SELECT rolcanlogin FROM pg_roles WHERE oid = new_owner) THEN
+        RAISE WARNING 'the log belongs to %, a role that can log in', new_owner::regrole
+            USING DETAIL = 'The owner bypasses the policies of the log.',
+                  HINT = format('if an application connects as it: SELECT eventlog.create_log(owner => ''<another role>''); else: ALTER ROLE %s NOLOGIN;',
+                                new_owner::regrole);
     END IF;
 END
 $$;
@@ -72,25 +97,66 @@ $$;
 COMMENT ON FUNCTION eventlog.create_log(regrole, interval, interval, interval, text[]) IS
 'Makes the log in this database, or whatever of it is missing: tables, indexes, policies, partitions for premake (default a year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; null keeps what the log has. The owner (default: the caller) bypasses the policies, so must not be a role that an application logs in as.';
 
+-- The log, or what of it is missing, as its owner.
+CREATE FUNCTION eventlog_private.create_log(role regrole, partition_interval interval, retention interval,
+                                            premake interval, taxonomies text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    is_new boolean := eventlog_private.is_missing('event_types');
+BEGIN
+    PERFORM eventlog_private.check_partition_interval(create_log.partition_interval);
+    IF create_log.retention <= '0'::interval OR create_log.premake < '0'::interval THEN
+        RAISE EXCEPTION 'retention is %, premake is %: the one must be positive, the other not negative',
+                coalesce(create_log.retention::text, 'not given'), coalesce(create_log.premake::text, 'not given')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''90 days'' and ''1 year''';
+    END IF;
+
+    PERFORM eventlog_private.migrate_if_older();
+    PERFORM eventlog_private.create_tables();
+    UPDATE eventlog.log_config c
+       SET partition_interval = coalesce(create_log.partition_interval, c.partition_interval),
+           retention          = coalesce(create_log.retention, c.retention),
+           premake            = coalesce(create_log.premake, c.premake)
+     WHERE create_log.partition_interval IS NOT NULL OR create_log.retention IS NOT NULL
+        OR create_log.premake IS NOT NULL;
+    IF is_new OR create_log.taxonomies IS NOT NULL THEN
+        PERFORM eventlog_private.load_taxonomy(create_log.taxonomies);
+    END IF;
+    PERFORM eventlog_private.make_partitions();
+    PERFORM eventlog_private.ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
+    PERFORM eventlog_private.apply_triggers();
+    PERFORM eventlog_private.apply_policies();
+    PERFORM eventlog_private.ensure_tenants();
+END
+$$;
+
+-- The door to it: as the role that is its first argument.
+CREATE FUNCTION eventlog._create_log(role regrole, partition_interval interval, retention interval,
+                                     premake interval, taxonomies text[]) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_role_wrapper';
+
 -- Every table, index and comment that is missing, and every column that an older log lacks.
-CREATE FUNCTION eventlog._create_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM eventlog._create_events();
-    PERFORM eventlog._create_event_types();
-    PERFORM eventlog._create_other_tables();
-    PERFORM eventlog._create_hygiene_tables();
-    PERFORM eventlog._create_maintenance_tables();
-    PERFORM eventlog._create_rollup_tables();
-    PERFORM eventlog._create_erasure_tables();
-    PERFORM eventlog._create_api_key_tables();
+    PERFORM eventlog_private.create_events();
+    PERFORM eventlog_private.create_event_types();
+    PERFORM eventlog_private.create_other_tables();
+    PERFORM eventlog_private.create_hygiene_tables();
+    PERFORM eventlog_private.create_maintenance_tables();
+    PERFORM eventlog_private.create_rollup_tables();
+    PERFORM eventlog_private.create_erasure_tables();
+    PERFORM eventlog_private.create_api_key_tables();
 END
 $$;
 
 -- The tables of the log, partitions left out.
-CREATE FUNCTION eventlog._tables() RETURNS TABLE (table_name name)
+CREATE FUNCTION eventlog_private.tables() RETURNS TABLE (table_name name)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -1,7 +1,7 @@
 -- Upkeep of the enum, under the caller's own rights: event_types is the log owner's to change.
 
 -- Says in words what the CHECKs of event_types would say in a row of values.
-CREATE FUNCTION eventlog._check_definition(
+CREATE FUNCTION eventlog_private.check_definition(
     name text, status text, max_bytes integer, allowed_values jsonb, default_values jsonb,
     sample_rate double precision, retention interval, subject_keys text[], keys text[]
 ) RETURNS void
@@ -48,7 +48,7 @@ END
 $$;
 
 -- Refuses rules that no payload could keep: a value is compared as it is stored.
-CREATE FUNCTION eventlog._check_rules(name text) RETURNS void
+CREATE FUNCTION eventlog_private.check_rules(name text) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -76,44 +76,43 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog.define_event(
+CREATE FUNCTION eventlog_private.define_event(
     name             text,
-    domain           text    DEFAULT NULL,
-    description      text    DEFAULT NULL,
-    required_keys    text[]  DEFAULT NULL,
-    optional_keys    text[]  DEFAULT NULL,
-    allow_other_keys boolean DEFAULT NULL,
-    allowed_values   jsonb   DEFAULT NULL,
-    max_bytes        integer DEFAULT NULL,
-    actor_key        text    DEFAULT NULL,
-    subject_keys     text[]  DEFAULT NULL,
-    duration_key     text    DEFAULT NULL,
-    success_key      text    DEFAULT NULL,
-    error_key        text    DEFAULT NULL,
-    occurred_at_key  text    DEFAULT NULL,
-    default_values   jsonb   DEFAULT NULL,
-    default_when_key text    DEFAULT NULL,
-    sample_rate      double precision DEFAULT NULL,
-    sample_key       text    DEFAULT NULL,
-    redact_keys      text[]  DEFAULT NULL,
-    hash_keys        text[]  DEFAULT NULL,
-    hash_actor       boolean DEFAULT NULL,
-    path_keys        text[]  DEFAULT NULL,
-    status           text    DEFAULT NULL,
-    successor        text    DEFAULT NULL,
-    retention        interval DEFAULT NULL,
-    count_subjects   boolean DEFAULT NULL
+    domain           text,
+    description      text,
+    required_keys    text[],
+    optional_keys    text[],
+    allow_other_keys boolean,
+    allowed_values   jsonb,
+    max_bytes        integer,
+    actor_key        text,
+    subject_keys     text[],
+    duration_key     text,
+    success_key      text,
+    error_key        text,
+    occurred_at_key  text,
+    default_values   jsonb,
+    default_when_key text,
+    sample_rate      double precision,
+    sample_key       text,
+    redact_keys      text[],
+    hash_keys        text[],
+    hash_actor       boolean,
+    path_keys        text[],
+    status           text,
+    successor        text,
+    retention        interval,
+    count_subjects   boolean
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM eventlog._require_log();
     IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL THEN
         PERFORM eventlog._require_layout(2);
     END IF;
-    PERFORM eventlog._check_definition(define_event.name, define_event.status, define_event.max_bytes,
+    PERFORM eventlog_private.check_definition(define_event.name, define_event.status, define_event.max_bytes,
         define_event.allowed_values, define_event.default_values, define_event.sample_rate,
         define_event.retention, define_event.subject_keys,
         coalesce(define_event.required_keys, '{}') || coalesce(define_event.optional_keys, '{}')
@@ -179,23 +178,53 @@ BEGIN
                count_subjects = coalesce(define_event.count_subjects, t.count_subjects)
          WHERE t.name = define_event.name;
     END IF;
-    PERFORM eventlog._check_rules(define_event.name);
+    PERFORM eventlog_private.check_rules(define_event.name);
     IF cardinality(define_event.hash_keys) > 0 OR define_event.hash_actor THEN
-        PERFORM eventlog._accept_first_hash_key();
+        PERFORM eventlog_private.accept_first_hash_key();
     END IF;
 END
 $$;
 
+CREATE FUNCTION eventlog.define_event(
+    name             text,
+    domain           text    DEFAULT NULL,
+    description      text    DEFAULT NULL,
+    required_keys    text[]  DEFAULT NULL,
+    optional_keys    text[]  DEFAULT NULL,
+    allow_other_keys boolean DEFAULT NULL,
+    allowed_values   jsonb   DEFAULT NULL,
+    max_bytes        integer DEFAULT NULL,
+    actor_key        text    DEFAULT NULL,
+    subject_keys     text[]  DEFAULT NULL,
+    duration_key     text    DEFAULT NULL,
+    success_key      text    DEFAULT NULL,
+    error_key        text    DEFAULT NULL,
+    occurred_at_key  text    DEFAULT NULL,
+    default_values   jsonb   DEFAULT NULL,
+    default_when_key text    DEFAULT NULL,
+    sample_rate      double precision DEFAULT NULL,
+    sample_key       text    DEFAULT NULL,
+    redact_keys      text[]  DEFAULT NULL,
+    hash_keys        text[]  DEFAULT NULL,
+    hash_actor       boolean DEFAULT NULL,
+    path_keys        text[]  DEFAULT NULL,
+    status           text    DEFAULT NULL,
+    successor        text    DEFAULT NULL,
+    retention        interval DEFAULT NULL,
+    count_subjects   boolean DEFAULT NULL
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+
 COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, text, double precision, text, text[], text[], boolean, text[], text, text, interval, boolean) IS
 'Adds a name to the enum, or changes what is given of one that is there; null keeps what it has. Counts for every connection from the commit on.';
 
-CREATE FUNCTION eventlog.retire_event(name text, successor text DEFAULT NULL) RETURNS void
+CREATE FUNCTION eventlog_private.retire_event(name text, successor text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM eventlog._require_log();
     IF retire_event.name IS NULL THEN
         RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
@@ -208,6 +237,10 @@ BEGIN
     END IF;
 END
 $$;
+
+CREATE FUNCTION eventlog.retire_event(name text, successor text DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.retire_event(text, text) IS
 'Retires a name: new events of it are refused, with its successor as the hint; those that are logged stay.';

@@ -30,25 +30,8 @@ AS 'SELECT true';
 COMMENT ON FUNCTION eventlog.any_tenant() IS
 'The condition of the policies of service roles: true for every row.';
 
-CREATE FUNCTION eventlog.grant_writer(role regrole) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM eventlog._require_owner(role);
-    EXECUTE format('GRANT USAGE ON SCHEMA eventlog TO %s', role);
-    -- id and created_at are left out: they are the server's.
-    EXECUTE format('GRANT INSERT (tenant_id, name, data, occurred_at, actor, subject, weight)
-                        ON TABLE eventlog.events TO %s', role);
-    EXECUTE format('GRANT SELECT ON TABLE eventlog.event_types TO %s', role);
-END
-$$;
-
-COMMENT ON FUNCTION eventlog.grant_writer(regrole) IS
-'Lets a role log events of its own tenant, and read none.';
-
 -- The tables that a reader may read, under their policies, with the layout that each came with.
-CREATE FUNCTION eventlog._reader_tables() RETURNS TABLE (table_name name, layout integer)
+CREATE FUNCTION eventlog_private.reader_tables() RETURNS TABLE (table_name name, layout integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -57,100 +40,171 @@ AS $$
            ('monthly_actors', 2)
 $$;
 
-CREATE FUNCTION eventlog.grant_reader(role regrole) RETURNS void
+-- What a kind of role may do with the tables, as the log's owner.
+CREATE FUNCTION eventlog_private.grant_tables(kind text, role regrole) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF kind IN ('writer', 'service', 'gateway') THEN
+        -- id and created_at are left out: they are the server's.
+        EXECUTE format('GRANT INSERT (tenant_id, name, data, occurred_at, actor, subject, weight)
+                            ON TABLE eventlog.events TO %s', role);
+        EXECUTE format('GRANT SELECT ON TABLE eventlog.event_types TO %s', role);
+    END IF;
+    IF kind IN ('reader', 'service', 'gateway') THEN
+        EXECUTE (SELECT format('GRANT SELECT ON TABLE %s TO %s', string_agg(format('eventlog.%I', t.table_name), ', '), role)
+                   FROM eventlog_private.reader_tables() t WHERE t.layout <= coalesce(eventlog._log_layout(), 1));
+    END IF;
+    IF kind = 'gateway' THEN
+        IF to_regclass('eventlog.api_keys') IS NULL THEN
+            RAISE EXCEPTION 'the log has no api_keys'
+                USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
+        END IF;
+        -- What judging a key needs. Not when it was last used: that would take a right to write here.
+        EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at)
+                            ON TABLE eventlog.api_keys TO %s', role);
+    END IF;
+    IF kind IN ('service', 'gateway') THEN
+        -- The mark of a service, which lets it do nothing by itself (marked_roles).
+        EXECUTE format('GRANT REFERENCES (service_roles) ON TABLE eventlog.log_config TO %s', role);
+        PERFORM eventlog_private.apply_policies();
+    END IF;
+END
+$$;
+
+CREATE FUNCTION eventlog._grant_tables(kind text, role regrole) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+
+-- USAGE of the schema is granted as the caller, who may be a superuser where the log's owner has no
+-- right to pass it on.
+CREATE FUNCTION eventlog._grant(kind text, role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM eventlog._require_owner(role);
     EXECUTE format('GRANT USAGE ON SCHEMA eventlog TO %s', role);
-    EXECUTE (SELECT format('GRANT SELECT ON TABLE %s TO %s', string_agg(format('eventlog.%I', t.table_name), ', '), role)
-               FROM eventlog._reader_tables() t WHERE t.layout <= coalesce(eventlog._log_layout(), 1));
+    PERFORM eventlog._grant_tables(kind, role);
 END
 $$;
+
+-- The role that a row of tenant_roles names, as it is when the row is made. Its grant, which lets it do
+-- nothing, is what a role has that was there: it goes with the role, so that one that is made later
+-- under the same name gets no tenant, in a restore neither.
+CREATE FUNCTION eventlog.tenant_role_named() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_RELID <> to_regclass('eventlog.tenant_roles') THEN
+        RAISE EXCEPTION 'tenant_role_named() is for eventlog.tenant_roles only'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF TG_OP = 'UPDATE' AND NEW.role_name = OLD.role_name AND NEW.role_oid IS NOT DISTINCT FROM OLD.role_oid
+       AND OLD.role_oid IS NOT NULL THEN
+        RETURN NEW;
+    END IF;
+    -- A row of a dump brings both along.
+    IF TG_OP = 'UPDATE' OR NEW.role_oid IS NULL OR NEW.cluster IS NULL THEN
+        -- The row that has the name: of a role that has another name by now, or is gone.
+        UPDATE eventlog.tenant_roles t SET role_name = r.rolname FROM pg_roles r
+         WHERE TG_OP = 'INSERT' AND t.role_name = NEW.role_name AND t.role_oid = r.oid AND r.rolname <> t.role_name
+           AND t.cluster = (SELECT system_identifier FROM pg_control_system());
+        DELETE FROM eventlog.tenant_roles t
+         WHERE TG_OP = 'INSERT' AND t.role_name = NEW.role_name AND t.role_oid IS NOT NULL
+           AND t.cluster = (SELECT system_identifier FROM pg_control_system())
+           AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = t.role_oid);
+        NEW.role_oid := to_regrole(quote_ident(NEW.role_name));
+        NEW.cluster := (SELECT system_identifier FROM pg_control_system());
+        IF NEW.role_oid IS NULL THEN
+            RAISE WARNING 'role "%" does not exist: its row counts for nobody', NEW.role_name
+                USING HINT = format('CREATE ROLE %I; then UPDATE eventlog.tenant_roles SET role_name = role_name WHERE role_name = %L;',
+                                    NEW.role_name, NEW.role_name);
+        ELSE
+            EXECUTE format('GRANT REFERENCES (tenant_id) ON TABLE eventlog.tenant_roles TO %I', NEW.role_name);
+        END IF;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION eventlog.tenant_role_named() IS
+'Trigger of tenant_roles: notes which role the name is of.';
+
+CREATE FUNCTION eventlog.grant_writer(role regrole) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT eventlog._grant('writer', role) $$;
+
+COMMENT ON FUNCTION eventlog.grant_writer(regrole) IS
+'Lets a role log events of its own tenant, and read none.';
+
+CREATE FUNCTION eventlog.grant_reader(role regrole) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT eventlog._grant('reader', role) $$;
 
 COMMENT ON FUNCTION eventlog.grant_reader(regrole) IS
 'Lets a role read the events and the quarantine of its own tenant.';
 
 CREATE FUNCTION eventlog.grant_service(role regrole) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM eventlog.grant_writer(role);
-    PERFORM eventlog.grant_reader(role);
-    UPDATE eventlog.log_config SET service_roles = service_roles || role::text
-     WHERE role::text <> ALL (service_roles);
-    PERFORM eventlog._ensure_services();
-END
-$$;
+AS $$ SELECT eventlog._grant('service', role) $$;
 
 COMMENT ON FUNCTION eventlog.grant_service(regrole) IS
 'Lets a role log and read the events of every tenant.';
 
--- Makes the policies of service roles as log_config lists the roles; create_log() calls it too,
--- since DROP EXTENSION … CASCADE takes them. A role that was dropped is left out.
-CREATE FUNCTION eventlog._ensure_services() RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+CREATE FUNCTION eventlog.grant_gateway(role regrole) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    wanted oid[] := (SELECT array_agg(to_regrole(s.r)::oid ORDER BY s.n) FROM eventlog.log_config c,
-                            unnest(c.service_roles) WITH ORDINALITY AS s (r, n) WHERE to_regrole(s.r) IS NOT NULL);
-    roles  text  := (SELECT string_agg(w.r::regrole::text, ', ' ORDER BY w.n)
-                       FROM unnest(wanted) WITH ORDINALITY AS w (r, n));
-    policy record;
-BEGIN
-    FOR policy IN
-        SELECT p.*, (SELECT polroles FROM pg_policy WHERE polrelid = p.relation AND polname = p.name) AS has
-          FROM (SELECT format('eventlog.%I', t)::regclass, t || '_service_select', 'FOR SELECT', 'USING (eventlog.any_tenant())'
-                  FROM eventlog._tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
-                 UNION ALL
-                VALUES ('eventlog.events'::regclass, 'events_service_insert', 'FOR INSERT', 'WITH CHECK (eventlog.any_tenant())')
-        ) AS p (relation, name, command, condition)
-    LOOP
-        IF policy.has IS NOT NULL AND wanted IS NULL THEN
-            EXECUTE format('DROP POLICY %I ON %s', policy.name, policy.relation);
-        ELSIF policy.has IS NOT NULL AND NOT (policy.has @> wanted AND wanted @> policy.has) THEN
-            EXECUTE format('ALTER POLICY %I ON %s TO %s', policy.name, policy.relation, roles);
-        ELSIF policy.has IS NULL AND wanted IS NOT NULL THEN
-            EXECUTE format('CREATE POLICY %I ON %s %s TO %s %s', policy.name, policy.relation, policy.command,
-                           roles, policy.condition);
-        END IF;
-    END LOOP;
-    PERFORM eventlog._ensure_gateways();
-END
-$$;
+AS $$ SELECT eventlog._grant('gateway', role) $$;
 
-CREATE FUNCTION eventlog.revoke_role(role regrole) RETURNS void
+COMMENT ON FUNCTION eventlog.grant_gateway(regrole) IS
+'For the role of eventlog serve: lets it log events of every tenant, read what its connection''s tenant may read, and look up API keys, of which only hashes are kept.';
+
+-- As the log's owner.
+CREATE FUNCTION eventlog_private.revoke_tables(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     table_name name;
-    grantor    regrole;
-    caller     text := current_setting('role');
 BEGIN
-    PERFORM eventlog._require_owner(role);
-    UPDATE eventlog.log_config SET service_roles = array_remove(service_roles, role::text)
-     WHERE role::text = ANY (service_roles);
-    PERFORM eventlog._ensure_services();
+    -- REVOKE of a table takes the grants on its columns, and so the marks of services and gateways.
     FOR table_name IN
-        SELECT t.table_name FROM eventlog._tables() t WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL
+        SELECT t.table_name FROM eventlog_private.tables() t WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL
     LOOP
         EXECUTE format('REVOKE ALL ON TABLE eventlog.%I FROM %s', table_name, role);
     END LOOP;
-    PERFORM eventlog._ensure_gateways();
-    -- USAGE of the schema may have been granted by its owner and by the log's: a REVOKE takes back
-    -- only what its own role granted.
-    FOR grantor IN
-        SELECT DISTINCT acl.grantor FROM pg_namespace n, aclexplode(n.nspacl) acl
-         WHERE n.nspname = 'eventlog' AND acl.grantee = role::oid AND pg_has_role(acl.grantor, 'MEMBER')
-    LOOP
-        EXECUTE format('SET LOCAL ROLE %s', grantor);
+    PERFORM eventlog_private.apply_policies();
+    IF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) acl
+                WHERE n.nspname = 'eventlog' AND acl.grantee = role::oid AND acl.grantor = current_user::regrole::oid) THEN
         EXECUTE format('REVOKE ALL ON SCHEMA eventlog FROM %s', role);
-        EXECUTE format('SET LOCAL ROLE %s', CASE caller WHEN 'none' THEN 'none' ELSE quote_ident(caller) END);
-    END LOOP;
+    END IF;
+END
+$$;
+
+CREATE FUNCTION eventlog._revoke_tables(role regrole) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+
+CREATE FUNCTION eventlog.revoke_role(role regrole) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventlog._require_owner(role);
+    PERFORM eventlog._revoke_tables(role);
+    -- USAGE of the schema may have been granted by its owner and by the log's: a REVOKE takes back only
+    -- what its own role granted.
+    IF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) acl
+                WHERE n.nspname = 'eventlog' AND acl.grantee = role::oid AND acl.grantor = n.nspowner
+                  AND pg_has_role(n.nspowner, 'USAGE')) THEN
+        EXECUTE format('REVOKE ALL ON SCHEMA eventlog FROM %s', role);
+    END IF;
 END
 $$;
 

@@ -1,7 +1,7 @@
 -- Taking over a table of events that the application has already.
 
 -- An expression for a column of the source, or a null of the type where it has none.
-CREATE FUNCTION eventlog._source_column(source regclass, column_name name, wanted text) RETURNS text
+CREATE FUNCTION eventlog_private.source_column(source regclass, column_name name, wanted text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -11,7 +11,7 @@ AS $$
                 ELSE format('NULL::%s', wanted) END
 $$;
 
-CREATE FUNCTION eventlog.import_events(source regclass)
+CREATE FUNCTION eventlog_private.import_events(source regclass)
 RETURNS TABLE (imported bigint, rejected bigint, already_there bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -27,7 +27,6 @@ DECLARE
     valid      bigint;
     key_prefix text := format('import of %s: ', source);
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     IF source IS NULL THEN
         RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
@@ -46,15 +45,15 @@ BEGIN
     source_rows := format(
         'SELECT %s AS id, %s AS tenant_id, %s AS name, %s AS data, %s AS created_at,
                 %s AS occurred_at, %s AS actor, %s AS subject, %s AS weight FROM %s s',
-        eventlog._source_column(source, 'id', 'bigint'),
-        eventlog._source_column(source, 'tenant_id', 'uuid'),
-        eventlog._source_column(source, 'name', 'text'),
-        eventlog._source_column(source, 'data', 'jsonb'),
-        eventlog._source_column(source, 'created_at', 'timestamptz'),
-        eventlog._source_column(source, 'occurred_at', 'timestamptz'),
-        eventlog._source_column(source, 'actor', 'text'),
-        eventlog._source_column(source, 'subject', 'text'),
-        eventlog._source_column(source, 'weight', 'real'),
+        eventlog_private.source_column(source, 'id', 'bigint'),
+        eventlog_private.source_column(source, 'tenant_id', 'uuid'),
+        eventlog_private.source_column(source, 'name', 'text'),
+        eventlog_private.source_column(source, 'data', 'jsonb'),
+        eventlog_private.source_column(source, 'created_at', 'timestamptz'),
+        eventlog_private.source_column(source, 'occurred_at', 'timestamptz'),
+        eventlog_private.source_column(source, 'actor', 'text'),
+        eventlog_private.source_column(source, 'subject', 'text'),
+        eventlog_private.source_column(source, 'weight', 'real'),
         source);
 
     -- What the rules say of each row, once; of one that is refused, what the quarantine may keep.
@@ -67,7 +66,7 @@ BEGIN
                CASE WHEN f.sqlstate IS NOT NULL THEN
                    %L || coalesce(r.id::text, 'row ' || md5(r::text)) END AS key
           FROM (%s) r
-         CROSS JOIN LATERAL eventlog._check_import(
+         CROSS JOIN LATERAL eventlog_private.check_import(
                     r.id, r.tenant_id, r.name, r.data, r.created_at, r.occurred_at, r.actor, r.subject) v
          CROSS JOIN LATERAL (
             SELECT r.weight IS NULL OR r.weight >= 1 AND r.weight < 'infinity' AS is_valid) w
@@ -80,7 +79,7 @@ BEGIN
     SELECT count(DISTINCT s.from_at) INTO partitions
       FROM (SELECT DISTINCT date_trunc('hour', i.created_at) AS hour
               FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL) h,
-           eventlog._partition_span(h.hour, step) s;
+           eventlog_private.partition_span(h.hour, step) s;
     IF partitions > most_partitions THEN
         RAISE EXCEPTION 'the rows of % span % partitions, limit %', source, partitions, most_partitions
             USING ERRCODE = 'program_limit_exceeded',
@@ -90,7 +89,7 @@ BEGIN
         SELECT DISTINCT s.from_at
           FROM (SELECT DISTINCT date_trunc('hour', i.created_at) AS hour
                   FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL) h,
-               eventlog._partition_span(h.hour, step) s
+               eventlog_private.partition_span(h.hour, step) s
          ORDER BY 1
     LOOP
         PERFORM eventlog._make_partition(at);
@@ -114,7 +113,7 @@ BEGIN
             RETURNING tenant_id, id, created_at
         ), late AS (
             INSERT INTO eventlog.late_events (tenant_id, id, created_at)
-            SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog._announced_watermark()
+            SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog_private.announced_watermark()
             ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING
         )
         SELECT count(*) INTO imported FROM inserted;
@@ -141,6 +140,11 @@ BEGIN
     RETURN NEXT;
 END
 $$;
+
+CREATE FUNCTION eventlog.import_events(source regclass)
+RETURNS TABLE (imported bigint, rejected bigint, already_there bigint)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.import_events(regclass) IS
 'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at, weight where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one into rejected_events. Can be run again: rows that are there stay as they are.';

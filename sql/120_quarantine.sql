@@ -20,11 +20,10 @@ CREATE VIEW eventlog.stat_rejected AS SELECT * FROM eventlog._stat_rejected();
 
 COMMENT ON VIEW eventlog.stat_rejected IS
 'Counts of rejected_events by tenant, name and reason, as far as the caller may read them.';
-GRANT SELECT ON eventlog.stat_rejected TO PUBLIC;
 
 -- As log_event, but what was hashed on its way into the quarantine is not hashed again, and neither
 -- sampling nor a quota leaves it out. The log owner's.
-CREATE FUNCTION eventlog._replay_event(
+CREATE FUNCTION eventlog_private.replay_event(
     tenant_id       uuid,
     name            text,
     data            jsonb,
@@ -40,10 +39,10 @@ AS 'MODULE_PATHNAME', 'replay_event_wrapper';
 -- Rows that cannot be replayed say so in can_replay: what was another tenant's (the owner, who
 -- replays, could write what the caller could not), what could not be read or kept whole, and what
 -- import_events() refused, which takes it when it is called again.
-CREATE FUNCTION eventlog.replay_rejected(
-    name      text        DEFAULT NULL,
-    since     timestamptz DEFAULT NULL,
-    row_limit integer     DEFAULT 10000,
+CREATE FUNCTION eventlog_private.replay_rejected(
+    name      text,
+    since     timestamptz,
+    row_limit integer,
     OUT replayed       bigint,
     OUT still_rejected bigint
 )
@@ -57,7 +56,6 @@ DECLARE
     state   text;
     fault   text;
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     -- Not a setting yet where the library is not loaded yet.
     IF NOT coalesce(current_setting('eventlog.enabled', true)::boolean, true) THEN
         RAISE EXCEPTION 'the log is disabled' USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -80,7 +78,7 @@ BEGIN
         fault := verdict.reason;
         IF verdict.is_valid THEN
             BEGIN
-                IF eventlog._replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
+                IF eventlog_private.replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
                         coalesce(row.occurred_at, row.created_at), row.actor, row.subject, row.idempotency_key,
                         row.weight)
                    IS NULL
@@ -105,6 +103,16 @@ BEGIN
     END LOOP;
 END
 $$;
+
+CREATE FUNCTION eventlog.replay_rejected(
+    name      text        DEFAULT NULL,
+    since     timestamptz DEFAULT NULL,
+    row_limit integer     DEFAULT 10000,
+    OUT replayed       bigint,
+    OUT still_rejected bigint
+)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.replay_rejected(text, timestamptz, integer) IS
 'Logs quarantined events again after a rule was mended, as the log''s owner, each once: of a name, or all; refused since a time, or ever; at most row_limit, oldest first. occurred_at is when they were first logged, unless the client said. What is still refused stays, with the reason of now; rows without can_replay stay as they are.';

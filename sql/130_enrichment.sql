@@ -1,6 +1,6 @@
 -- Lookups that explain an event as it is stored: an id gets its name.
 
-CREATE FUNCTION eventlog.add_enrichment(
+CREATE FUNCTION eventlog_private.add_enrichment(
     name         text,
     target_key   text,
     source_key   text,
@@ -20,7 +20,6 @@ DECLARE
                         WHERE a.attrelid = add_enrichment.lookup AND a.attname = add_enrichment.match_column
                           AND a.attnum > 0 AND NOT a.attisdropped);
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     IF add_enrichment.name IS NULL OR target_key IS NULL OR source_key IS NULL OR lookup IS NULL
        OR match_column IS NULL OR value_column IS NULL THEN
         RAISE EXCEPTION 'no argument of add_enrichment() may be null' USING ERRCODE = 'null_value_not_allowed';
@@ -56,16 +55,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION eventlog.add_enrichment(
+    name         text,
+    target_key   text,
+    source_key   text,
+    lookup       regclass,
+    match_column name,
+    value_column name
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+
 COMMENT ON FUNCTION eventlog.add_enrichment(text, text, text, regclass, name, name) IS
 'Sets target_key of an event to value_column of the row of lookup whose match_column equals source_key, with the caller''s rights. A caller''s own value of target_key is replaced; where the lookup fails the event goes in without the key, and stat_hygiene counts it.';
 
-CREATE FUNCTION eventlog.drop_enrichment(name text, target_key text) RETURNS void
+CREATE FUNCTION eventlog_private.drop_enrichment(name text, target_key text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     DELETE FROM eventlog.enrichments e
      WHERE e.name = drop_enrichment.name AND e.target_key = drop_enrichment.target_key;
     IF NOT FOUND THEN
@@ -74,6 +83,10 @@ BEGIN
     END IF;
 END
 $$;
+
+CREATE FUNCTION eventlog.drop_enrichment(name text, target_key text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.drop_enrichment(text, text) IS
 'Ends the enrichment of a key; what was logged keeps its value.';

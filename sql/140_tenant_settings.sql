@@ -1,19 +1,18 @@
 -- Limits of single tenants, and what the rules of hygiene did.
 
-CREATE FUNCTION eventlog.set_tenant(
+CREATE FUNCTION eventlog_private.set_tenant(
     tenant_id         uuid,
-    is_opted_out      boolean DEFAULT NULL,
-    max_bytes         integer DEFAULT NULL,
-    events_per_minute integer DEFAULT NULL,
-    over_quota        text    DEFAULT NULL,
-    retention         interval DEFAULT NULL
+    is_opted_out      boolean,
+    max_bytes         integer,
+    events_per_minute integer,
+    over_quota        text,
+    retention         interval
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     IF set_tenant.tenant_id IS NULL THEN
         RAISE EXCEPTION 'tenant_id must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF set_tenant.max_bytes NOT BETWEEN 8 AND 16777216 THEN
@@ -48,19 +47,33 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION eventlog.set_tenant(
+    tenant_id         uuid,
+    is_opted_out      boolean DEFAULT NULL,
+    max_bytes         integer DEFAULT NULL,
+    events_per_minute integer DEFAULT NULL,
+    over_quota        text    DEFAULT NULL,
+    retention         interval DEFAULT NULL
+) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+
 COMMENT ON FUNCTION eventlog.set_tenant(uuid, boolean, integer, integer, text, interval) IS
 'Gives a tenant limits of its own: opted out, a stricter max_bytes, events_per_minute, what happens over_quota: reject (default), sample or quarantine, and a shorter retention. Null keeps what it has.';
 
-CREATE FUNCTION eventlog.reset_tenant(tenant_id uuid) RETURNS void
+CREATE FUNCTION eventlog_private.reset_tenant(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     DELETE FROM eventlog.tenant_settings t WHERE t.tenant_id = reset_tenant.tenant_id;
 END
 $$;
+
+CREATE FUNCTION eventlog.reset_tenant(tenant_id uuid) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.reset_tenant(uuid) IS
 'Takes back what set_tenant() gave a tenant.';
@@ -85,4 +98,3 @@ CREATE VIEW eventlog.stat_hygiene AS SELECT * FROM eventlog._stat_hygiene();
 
 COMMENT ON VIEW eventlog.stat_hygiene IS
 'Lookups that gave nothing, clocks that were ahead, and events over quota, by tenant and name, as far as the caller may read them.';
-GRANT SELECT ON eventlog.stat_hygiene TO PUBLIC;

@@ -1,25 +1,28 @@
 -- The key of keyed hashes. The file is the server's; the log keeps only what tells keys apart, so
 -- that another file (a restore, a standby, a hand that slipped) is an error and not other hashes.
 
-CREATE FUNCTION eventlog._hash_key_id() RETURNS text
+CREATE FUNCTION eventlog_private.hash_key_id() RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hash_key_id_wrapper';
 
-CREATE FUNCTION eventlog.accept_hash_key() RETURNS void
+CREATE FUNCTION eventlog_private.accept_hash_key() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
-    UPDATE eventlog.log_config SET hash_key_id = eventlog._hash_key_id();
+    UPDATE eventlog.log_config SET hash_key_id = eventlog_private.hash_key_id();
 END
 $$;
+
+CREATE FUNCTION eventlog.accept_hash_key() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.accept_hash_key() IS
 'Makes the key in the file of eventlog.hash_key_file the one that the log hashes with. Hashes under another key differ from then on: what was logged stays as it is.';
 
 -- The first key needs no ceremony.
-CREATE FUNCTION eventlog._accept_first_hash_key() RETURNS void
+CREATE FUNCTION eventlog_private.accept_first_hash_key() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

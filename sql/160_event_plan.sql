@@ -26,7 +26,7 @@ AS $$
 $$;
 
 -- How an interval is written in a plan, '30d' as '30 days'; null where it is none that is positive.
-CREATE FUNCTION eventlog._plan_interval(value text) RETURNS text
+CREATE FUNCTION eventlog_private.plan_interval(value text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET intervalstyle = 'postgres'
@@ -55,7 +55,7 @@ COMMENT ON FUNCTION eventlog.taxonomy_export() IS
 'The event plan as JSON: {"eventlog_plan": 1, "events": {name: {rules that are not the default}}}. For a file in git: psql -Atc "SELECT jsonb_pretty(eventlog.taxonomy_export())" > events.json';
 
 -- Every fault of a plan, in words.
-CREATE FUNCTION eventlog._plan_faults(plan jsonb) RETURNS SETOF text
+CREATE FUNCTION eventlog_private.plan_faults(plan jsonb) RETURNS SETOF text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,7 +93,7 @@ BEGIN
             ELSIF rule.key = 'max_bytes' AND rule.value::text !~ '^[0-9]{1,9}$' THEN
                 RETURN NEXT format('"%s": max_bytes must be a whole number', left(event.name, 80));
             ELSIF rule.key = 'retention' AND jsonb_typeof(rule.value) = 'string'
-                  AND eventlog._plan_interval(rule.value #>> '{}') IS NULL THEN
+                  AND eventlog_private.plan_interval(rule.value #>> '{}') IS NULL THEN
                 RETURN NEXT format('"%s": retention must be a positive interval, such as "30 days"', left(event.name, 80));
             END IF;
         END LOOP;
@@ -101,7 +101,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog.taxonomy_import(plan jsonb, apply boolean DEFAULT false)
+CREATE FUNCTION eventlog_private.taxonomy_import(plan jsonb, apply boolean)
 RETURNS TABLE (action text, name text, detail text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -120,10 +120,9 @@ DECLARE
                       string_agg(k, ', '), string_agg(format('%1$s = excluded.%1$s', k), ', '))
           FROM jsonb_object_keys(eventlog._default_rules()) k);
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     PERFORM eventlog._require_layout(2);
     SELECT string_agg(f, '; ') INTO faults FROM (
-        SELECT f FROM eventlog._plan_faults(taxonomy_import.plan) f LIMIT 20) AS first;
+        SELECT f FROM eventlog_private.plan_faults(taxonomy_import.plan) f LIMIT 20) AS first;
     IF faults IS NOT NULL THEN
         RAISE EXCEPTION 'this is not an event plan'
             USING ERRCODE = 'invalid_parameter_value', DETAIL = faults,
@@ -136,7 +135,7 @@ BEGIN
     FOR step IN
         WITH wanted AS (
             SELECT e.key AS name, eventlog._default_rules() || e.value
-                       || jsonb_build_object('retention', eventlog._plan_interval(e.value ->> 'retention')) AS rules
+                       || jsonb_build_object('retention', eventlog_private.plan_interval(e.value ->> 'retention')) AS rules
               FROM jsonb_each(taxonomy_import.plan -> 'events') e
         ), present AS (
             SELECT t.name, to_jsonb(t) - '{name,created_at}'::text[] AS rules FROM eventlog.event_types t
@@ -162,12 +161,12 @@ BEGIN
             UPDATE eventlog.event_types t SET status = 'retired' WHERE t.name = step.name;
         ELSIF taxonomy_import.apply THEN
             wanted := jsonb_populate_record(NULL::eventlog.event_types, step.rules);
-            PERFORM eventlog._check_definition(step.name, wanted.status, wanted.max_bytes, wanted.allowed_values,
+            PERFORM eventlog_private.check_definition(step.name, wanted.status, wanted.max_bytes, wanted.allowed_values,
                 wanted.default_values, wanted.sample_rate, wanted.retention, wanted.subject_keys, '{}');
             EXECUTE write_rules USING step.name, step.rules;
-            PERFORM eventlog._check_rules(step.name);
+            PERFORM eventlog_private.check_rules(step.name);
             IF cardinality(wanted.hash_keys) > 0 OR wanted.hash_actor THEN
-                PERFORM eventlog._accept_first_hash_key();
+                PERFORM eventlog_private.accept_first_hash_key();
             END IF;
         END IF;
         action := step.action;
@@ -177,6 +176,11 @@ BEGIN
     END LOOP;
 END
 $$;
+
+CREATE FUNCTION eventlog.taxonomy_import(plan jsonb, apply boolean DEFAULT false)
+RETURNS TABLE (action text, name text, detail text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.taxonomy_import(jsonb, boolean) IS
 'Compares an event plan with the enum: what it would add, change and retire (names that it leaves out), a row each; with apply => true it does so, all of it or nothing.';

@@ -45,7 +45,7 @@ $$;
 -- back and tries again, so that a writer waits a moment at most and never dies of a deadlock: each try
 -- is shorter than PostgreSQL's deadlock_timeout. The order is that in which the library reads. All
 -- tries together last for the session's lock_timeout, or if it has none for eventlog.lock_timeout.
-CREATE FUNCTION eventlog._lock_for_migration() RETURNS void
+CREATE FUNCTION eventlog_private.lock_for_migration() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -85,20 +85,33 @@ END
 $$;
 
 -- What is new in layout 2 of rows that are there.
-CREATE FUNCTION eventlog._migrate_to_2() RETURNS void
+CREATE FUNCTION eventlog_private.migrate_to_2() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    service regrole;
 BEGIN
+    -- Services were listed by name. Those that the policies know are marked; a name that they do not know
+    -- is of a role that is gone, or was dropped and made again.
+    FOR service IN
+        SELECT DISTINCT r.role::regrole FROM pg_policy p, unnest(p.polroles) AS r (role)
+         WHERE p.polrelid = 'eventlog.events'::regclass AND p.polname = 'events_service_insert'
+    LOOP
+        EXECUTE format('GRANT REFERENCES (service_roles) ON TABLE eventlog.log_config TO %s', service);
+    END LOOP;
+    UPDATE eventlog.log_config SET service_roles = '{}' WHERE service_roles <> '{}';
+    -- Their roles are noted by a trigger from now on.
+    UPDATE eventlog.tenant_roles r SET role_name = r.role_name;
     -- Names of the starter taxonomy that are still what it made them.
     UPDATE eventlog.event_types t SET count_subjects = false
-      FROM eventlog._starter_taxonomy() s
+      FROM eventlog_private.starter_taxonomy() s
      WHERE s.name = t.name AND s.subject_keys = t.subject_keys AND NOT s.count_subjects AND t.count_subjects;
 END
 $$;
 
 -- Whoever may read what came with older layouts may read what came with newer ones.
-CREATE FUNCTION eventlog._grant_to_readers(former_layout integer) RETURNS void
+CREATE FUNCTION eventlog_private.grant_to_readers(former_layout integer) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -108,71 +121,64 @@ DECLARE
 BEGIN
     FOR reader IN
         SELECT acl.grantee
-          FROM eventlog._reader_tables() t
+          FROM eventlog_private.reader_tables() t
           JOIN pg_class c ON c.oid = to_regclass(format('eventlog.%I', t.table_name)), aclexplode(c.relacl) acl
          WHERE t.layout <= former_layout AND acl.privilege_type = 'SELECT' AND acl.grantee NOT IN (0, c.relowner)
          GROUP BY acl.grantee
-        HAVING count(DISTINCT t.table_name) = (SELECT count(*) FROM eventlog._reader_tables() r WHERE r.layout <= former_layout)
+        HAVING count(DISTINCT t.table_name) = (SELECT count(*) FROM eventlog_private.reader_tables() r WHERE r.layout <= former_layout)
     LOOP
-        FOR new_table IN SELECT t.table_name FROM eventlog._reader_tables() t WHERE t.layout > former_layout LOOP
+        FOR new_table IN SELECT t.table_name FROM eventlog_private.reader_tables() t WHERE t.layout > former_layout LOOP
             EXECUTE format('GRANT SELECT ON TABLE eventlog.%I TO %s', new_table, reader);
         END LOOP;
     END LOOP;
 END
 $$;
 
-CREATE FUNCTION eventlog.migrate_log() RETURNS integer
+CREATE FUNCTION eventlog_private.migrate_log() RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
 AS $$
 DECLARE
     newest constant integer := eventlog._layout_version();
-    owner  regrole;
     has    integer;
-    caller text := current_setting('role');
     former text;
 BEGIN
-    PERFORM eventlog._require_owner(current_user::regrole);
     PERFORM eventlog._require_layout(0);
     IF eventlog._log_layout() = newest THEN
         RETURN newest;
     END IF;
-    -- As the owner, whose triggers may stand on the tables, and who is to own what is new.
-    owner := (SELECT relowner FROM pg_class WHERE oid = 'eventlog.events'::regclass);
-    IF owner <> current_user::regrole THEN
-        EXECUTE format('SET LOCAL ROLE %s', owner);
-    END IF;
+    PERFORM eventlog._check_objects(current_user::regrole, NULL);
 
-    PERFORM eventlog._lock_for_migration();
-    former := eventlog._bound_lock_timeout();
+    PERFORM eventlog_private.lock_for_migration();
+    former := eventlog_private.bound_lock_timeout();
     -- Another connection may have been first.
     has := eventlog._log_layout();
     IF has < newest THEN
-        PERFORM eventlog._create_tables();
-        PERFORM eventlog._apply_policies();
-        PERFORM eventlog._ensure_services();
-        PERFORM eventlog._ensure_tenants();
-        PERFORM eventlog._grant_to_readers(has);
+        PERFORM eventlog_private.create_tables();
         IF has < 2 THEN
-            PERFORM eventlog._migrate_to_2();
+            PERFORM eventlog_private.migrate_to_2();
         END IF;
+        PERFORM eventlog_private.apply_triggers();
+        PERFORM eventlog_private.apply_policies();
+        PERFORM eventlog_private.ensure_tenants();
+        PERFORM eventlog_private.grant_to_readers(has);
         UPDATE eventlog.log_config SET layout_version = newest;
     END IF;
     PERFORM set_config('lock_timeout', former, true);
-
-    IF current_setting('role') <> caller THEN
-        EXECUTE format('SET LOCAL ROLE %s', CASE caller WHEN 'none' THEN 'none' ELSE quote_ident(caller) END);
-    END IF;
     RETURN newest;
 END
 $$;
+
+CREATE FUNCTION eventlog.migrate_log() RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.migrate_log() IS
 'Brings the tables of a log that an older version made to the layout of this one, as the log''s owner, and returns its number; nothing to do where they have it. To be called after ALTER EXTENSION eventlog UPDATE. Writers wait for it a moment; where a long transaction is in the way it gives up after lock_timeout, or eventlog.lock_timeout, and nothing has changed (55P03).';
 
 -- For create_log(), which completes whatever log is there.
-CREATE FUNCTION eventlog._migrate_if_older() RETURNS void
+CREATE FUNCTION eventlog_private.migrate_if_older() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -1,11 +1,11 @@
 -- The tables of maintenance: its run log, and what it has yet to give back to the disk.
 
-CREATE FUNCTION eventlog._create_maintenance_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_maintenance_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('maintenance_runs') THEN
+    IF eventlog_private.is_missing('maintenance_runs') THEN
         CREATE TABLE eventlog.maintenance_runs (
             id          bigint      GENERATED ALWAYS AS IDENTITY
                                     CONSTRAINT maintenance_runs_pkey PRIMARY KEY,
@@ -17,8 +17,8 @@ BEGIN
             CONSTRAINT maintenance_runs_outcome_check CHECK (
                 outcome IN ('running', 'done', 'incomplete', 'interrupted'))
         );
-        PERFORM eventlog._close('eventlog.maintenance_runs');
-        PERFORM eventlog._close('eventlog.maintenance_runs_id_seq');
+        PERFORM eventlog_private.close('eventlog.maintenance_runs');
+        PERFORM eventlog_private.close('eventlog.maintenance_runs_id_seq');
     END IF;
     COMMENT ON TABLE eventlog.maintenance_runs IS 'The last 100 runs of maintain().';
     COMMENT ON COLUMN eventlog.maintenance_runs.id IS 'Number of the run.';
@@ -29,7 +29,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.maintenance_runs.actions IS 'What it did, a line each.';
     COMMENT ON COLUMN eventlog.maintenance_runs.failures IS 'What it could not do, a line each, and why.';
 
-    IF eventlog._is_missing('maintenance_settings') THEN
+    IF eventlog_private.is_missing('maintenance_settings') THEN
         CREATE TABLE eventlog.maintenance_settings (
             only_row           boolean  CONSTRAINT maintenance_settings_pkey PRIMARY KEY DEFAULT true,
             rejected_retention interval NOT NULL DEFAULT '30 days',
@@ -38,7 +38,9 @@ BEGIN
             CONSTRAINT maintenance_settings_rejected_retention_check CHECK (rejected_retention > '0'::interval),
             CONSTRAINT maintenance_settings_rejected_limit_check CHECK (rejected_limit >= 0)
         );
-        PERFORM eventlog._close('eventlog.maintenance_settings');
+        PERFORM eventlog_private.close('eventlog.maintenance_settings');
+    END IF;
+    IF NOT EXISTS (SELECT FROM eventlog.maintenance_settings) THEN
         INSERT INTO eventlog.maintenance_settings DEFAULT VALUES;
     END IF;
     COMMENT ON TABLE eventlog.maintenance_settings IS 'What maintain() keeps of the quarantine, in one row.';
@@ -46,14 +48,14 @@ BEGIN
     COMMENT ON COLUMN eventlog.maintenance_settings.rejected_retention IS 'How long the quarantine keeps a row.';
     COMMENT ON COLUMN eventlog.maintenance_settings.rejected_limit IS 'How many rows the quarantine keeps at most.';
 
-    IF eventlog._is_missing('thinned_partitions') THEN
+    IF eventlog_private.is_missing('thinned_partitions') THEN
         CREATE TABLE eventlog.thinned_partitions (
             partition_name name        CONSTRAINT thinned_partitions_pkey PRIMARY KEY,
             deleted_rows   bigint      NOT NULL DEFAULT 0,
             sealed_until   timestamptz NOT NULL DEFAULT '-infinity',
             rewritten_at   timestamptz
         );
-        PERFORM eventlog._close('eventlog.thinned_partitions');
+        PERFORM eventlog_private.close('eventlog.thinned_partitions');
     END IF;
     COMMENT ON TABLE eventlog.thinned_partitions IS
         'Partitions that lost rows to a retention of a tenant or a name, or to erasure.';
@@ -63,7 +65,7 @@ BEGIN
         'Rows created before this moment may be gone, though the rollups count them.';
     COMMENT ON COLUMN eventlog.thinned_partitions.rewritten_at IS 'When maintain() last rewrote it, which gives its space back.';
 
-    IF eventlog._is_missing('retention_progress') THEN
+    IF eventlog_private.is_missing('retention_progress') THEN
         CREATE TABLE eventlog.retention_progress (
             tenant_id     uuid,
             name          text,
@@ -71,7 +73,7 @@ BEGIN
             CONSTRAINT retention_progress_key UNIQUE (tenant_id, name),
             CONSTRAINT retention_progress_check CHECK (num_nonnulls(tenant_id, name) = 1)
         );
-        PERFORM eventlog._close('eventlog.retention_progress');
+        PERFORM eventlog_private.close('eventlog.retention_progress');
     END IF;
     COMMENT ON TABLE eventlog.retention_progress IS
         'How far the retention of a tenant, or of a name, has been applied.';

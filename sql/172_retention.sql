@@ -2,7 +2,7 @@
 -- name with a shorter retention by DELETE, and then a rewrite of the partition.
 
 -- Partitions that are missing from now until premake.
-CREATE FUNCTION eventlog._missing_partitions() RETURNS TABLE (from_at timestamptz, until_at timestamptz)
+CREATE FUNCTION eventlog_private.missing_partitions() RETURNS TABLE (from_at timestamptz, until_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -24,7 +24,7 @@ BEGIN
         next_at := is_there.from_at;
         WHILE reached < next_at AND reached <= horizon LOOP
             SELECT greatest(s.from_at, floor_at), least(s.until_at, next_at) INTO from_at, until_at
-              FROM eventlog._partition_span(reached, step) s;
+              FROM eventlog_private.partition_span(reached, step) s;
             RETURN NEXT;
             floor_at := until_at;
             reached := until_at;
@@ -36,7 +36,7 @@ END
 $$;
 
 -- Partitions whose events are all past the log's retention.
-CREATE FUNCTION eventlog._expired_partitions() RETURNS TABLE (partition_name name, from_at timestamptz, until_at timestamptz)
+CREATE FUNCTION eventlog_private.expired_partitions() RETURNS TABLE (partition_name name, from_at timestamptz, until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -50,7 +50,7 @@ $$;
 
 -- Retention of single tenants and names, as far as it is shorter than the log's, and the moment
 -- that it has to be applied until: the start of a day in UTC, so that a rule is applied once a day.
-CREATE FUNCTION eventlog._retention_rules()
+CREATE FUNCTION eventlog_private.retention_rules()
 RETURNS TABLE (tenant_id uuid, name text, cutoff timestamptz, thinned_until timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -69,7 +69,7 @@ $$;
 
 -- Drops a partition, once. Waits for events first, then for the partition, as every query locks
 -- them: the other way round would deadlock.
-CREATE FUNCTION eventlog._drop_partition(partition_name name) RETURNS text
+CREATE FUNCTION eventlog_private.drop_partition(partition_name name) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,26 +78,26 @@ DECLARE
     first_at timestamptz;
     end_at   timestamptz;
 BEGIN
-    IF NOT EXISTS (SELECT FROM eventlog._expired_partitions() p WHERE p.partition_name = _drop_partition.partition_name) THEN
+    IF NOT EXISTS (SELECT FROM eventlog_private.expired_partitions() p WHERE p.partition_name = drop_partition.partition_name) THEN
         RETURN NULL;
     END IF;
     SELECT p.from_at, p.until_at INTO first_at, end_at FROM eventlog._partitions p
-     WHERE p.partition_name = _drop_partition.partition_name;
-    PERFORM eventlog._add_late_events(end_at);
+     WHERE p.partition_name = drop_partition.partition_name;
+    PERFORM eventlog_private.add_late_events(end_at);
     LOCK TABLE ONLY eventlog.events IN ACCESS EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM eventlog.late_events l WHERE l.created_at >= first_at AND l.created_at < end_at) THEN
         RAISE EXCEPTION 'events came in meanwhile' USING ERRCODE = 'object_in_use';
     END IF;
     bytes := pg_total_relation_size(format('eventlog.%I', partition_name)::regclass);
     EXECUTE format('DROP TABLE eventlog.%I', partition_name);
-    DELETE FROM eventlog.thinned_partitions t WHERE t.partition_name = _drop_partition.partition_name;
+    DELETE FROM eventlog.thinned_partitions t WHERE t.partition_name = drop_partition.partition_name;
     RETURN format('dropped partition %I, %s', partition_name, pg_size_pretty(bytes));
 END
 $$;
 
 -- Notes that a partition lost rows that were created before `until`: maintain() rewrites it once it is
 -- closed, until then their bytes stay. A log of layout 1 has no place for the note.
-CREATE FUNCTION eventlog._note_thinned(partition regclass, rows bigint, until timestamptz) RETURNS void
+CREATE FUNCTION eventlog_private.note_thinned(partition regclass, rows bigint, until timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -114,7 +114,7 @@ $$;
 
 -- Deletes up to 50,000 events that are past the retention of a tenant or of a name, of one
 -- partition; how many they were. Once none is left the rule counts as applied.
-CREATE FUNCTION eventlog._thin(rule_tenant uuid, rule_name text) RETURNS bigint
+CREATE FUNCTION eventlog_private.thin(rule_tenant uuid, rule_name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -125,7 +125,7 @@ DECLARE
     until     timestamptz;
     deleted   bigint;
 BEGIN
-    SELECT * INTO rule FROM eventlog._retention_rules() r
+    SELECT * INTO rule FROM eventlog_private.retention_rules() r
      WHERE r.tenant_id IS NOT DISTINCT FROM rule_tenant AND r.name IS NOT DISTINCT FROM rule_name;
     IF NOT FOUND OR rule.cutoff <= rule.thinned_until THEN
         RETURN 0;
@@ -145,18 +145,18 @@ BEGIN
           USING until, most_rows;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         IF deleted > 0 THEN
-            PERFORM eventlog._note_thinned(partition.partition_oid::regclass, deleted, until);
+            PERFORM eventlog_private.note_thinned(partition.partition_oid::regclass, deleted, until);
             RETURN deleted;
         END IF;
         -- This partition is done, should the next ones be interrupted.
-        PERFORM eventlog._set_retention_progress(rule_tenant, rule_name, until);
+        PERFORM eventlog_private.set_retention_progress(rule_tenant, rule_name, until);
     END LOOP;
-    PERFORM eventlog._set_retention_progress(rule_tenant, rule_name, rule.cutoff);
+    PERFORM eventlog_private.set_retention_progress(rule_tenant, rule_name, rule.cutoff);
     RETURN 0;
 END
 $$;
 
-CREATE FUNCTION eventlog._set_retention_progress(rule_tenant uuid, rule_name text, until timestamptz) RETURNS void
+CREATE FUNCTION eventlog_private.set_retention_progress(rule_tenant uuid, rule_name text, until timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -171,7 +171,7 @@ $$;
 
 -- Closed partitions that lost a fifth of their rows, or a twentieth and no rule is at work in them
 -- any more: worth the rewrite.
-CREATE FUNCTION eventlog._partitions_to_rewrite() RETURNS TABLE (partition_name name, deleted_rows bigint)
+CREATE FUNCTION eventlog_private.partitions_to_rewrite() RETURNS TABLE (partition_name name, deleted_rows bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -182,7 +182,7 @@ AS $$
      WHERE p.until_at <= now()
        AND t.deleted_rows > 0
        -- Rows that are left; where nobody counted them yet, 200 bytes each.
-       AND t.deleted_rows * CASE WHEN EXISTS (SELECT FROM eventlog._retention_rules() r
+       AND t.deleted_rows * CASE WHEN EXISTS (SELECT FROM eventlog_private.retention_rules() r
                                                WHERE r.cutoff > p.from_at AND r.cutoff < p.until_at)
                                  THEN 5 ELSE 20 END
            >= CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE pg_relation_size(c.oid) / 200.0 END
@@ -191,7 +191,7 @@ $$;
 
 -- Rewrites a partition, which gives the space of deleted rows back. Locks that partition only, for
 -- as long as it takes; its events then lie in the order of tenant and time.
-CREATE FUNCTION eventlog._rewrite_partition(partition_name name) RETURNS text
+CREATE FUNCTION eventlog_private.rewrite_partition(partition_name name) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -212,7 +212,7 @@ BEGIN
     EXECUTE format('ALTER TABLE eventlog.%I SET WITHOUT CLUSTER', partition_name);
     EXECUTE format('ANALYZE eventlog.%I', partition_name);
     UPDATE eventlog.thinned_partitions t SET deleted_rows = 0, rewritten_at = clock_timestamp()
-     WHERE t.partition_name = _rewrite_partition.partition_name;
+     WHERE t.partition_name = rewrite_partition.partition_name;
     RETURN format('rewrote partition %I, %s became %s', partition_name, pg_size_pretty(before),
                   pg_size_pretty(pg_total_relation_size(relation)));
 END

@@ -2,7 +2,7 @@
 
 -- Idempotency keys are kept for the longest window that any role or database has, so that none is
 -- forgotten while it counts.
-CREATE FUNCTION eventlog._longest_idempotency_window() RETURNS interval
+CREATE FUNCTION eventlog_private.longest_idempotency_window() RETURNS interval
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -17,7 +17,7 @@ AS $$
 $$;
 
 -- Deletes up to 10,000 rows of a table that are due to go; how many they were.
-CREATE FUNCTION eventlog._trim(table_name text) RETURNS bigint
+CREATE FUNCTION eventlog_private.trim(table_name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -39,7 +39,7 @@ BEGIN
     WHEN 'idempotency_keys' THEN
         DELETE FROM eventlog.idempotency_keys WHERE ctid = ANY (ARRAY(
             SELECT k.ctid FROM eventlog.idempotency_keys k
-             WHERE k.created_at < now() - eventlog._longest_idempotency_window() LIMIT most_rows));
+             WHERE k.created_at < now() - eventlog_private.longest_idempotency_window() LIMIT most_rows));
     WHEN 'producers' THEN
         DELETE FROM eventlog.producers WHERE ctid = ANY (ARRAY(
             SELECT p.ctid FROM eventlog.producers p WHERE p.updated_at < now() - interval '30 days' LIMIT most_rows));
@@ -56,7 +56,7 @@ END
 $$;
 
 -- How many rows of each small table are due to go, at most 10,000 as far as one batch sees.
-CREATE FUNCTION eventlog._rows_to_trim() RETURNS TABLE (table_name text, due bigint)
+CREATE FUNCTION eventlog_private.rows_to_trim() RETURNS TABLE (table_name text, due bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -65,7 +65,7 @@ AS $$
         OR r.id <= (SELECT n.id FROM eventlog.rejected_events n ORDER BY n.id DESC OFFSET c.rejected_limit LIMIT 1)
      UNION ALL
     SELECT 'idempotency_keys', count(*) FROM eventlog.idempotency_keys k
-     WHERE k.created_at < now() - eventlog._longest_idempotency_window()
+     WHERE k.created_at < now() - eventlog_private.longest_idempotency_window()
      UNION ALL
     SELECT 'producers', count(*) FROM eventlog.producers p WHERE p.updated_at < now() - interval '30 days'
      UNION ALL
@@ -76,7 +76,7 @@ AS $$
 $$;
 
 -- Adds up the counts of hygiene of each day that is over, since a row comes with each statement.
-CREATE FUNCTION eventlog._compact_hygiene_counts() RETURNS bigint
+CREATE FUNCTION eventlog_private.compact_hygiene_counts() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

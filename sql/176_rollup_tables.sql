@@ -1,14 +1,14 @@
 -- The tables of the rollups: events counted by hour and by day, and who was active on which day.
 -- Exact: what the rollups say, and the rows that they do not hold yet, are all events there were.
 
-CREATE FUNCTION eventlog._create_rollup_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_rollup_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     counts text;
 BEGIN
-    IF eventlog._is_missing('rollup_state') THEN
+    IF eventlog_private.is_missing('rollup_state') THEN
         CREATE TABLE eventlog.rollup_state (
             only_row        boolean     CONSTRAINT rollup_state_pkey PRIMARY KEY DEFAULT true,
             rolled_until    timestamptz NOT NULL DEFAULT '-infinity',
@@ -16,7 +16,7 @@ BEGIN
             writers         text[],
             CONSTRAINT rollup_state_only_row_check CHECK (only_row)
         );
-        PERFORM eventlog._close('eventlog.rollup_state');
+        PERFORM eventlog_private.close('eventlog.rollup_state');
     END IF;
     -- A dump may leave the counts out, and this row with them.
     INSERT INTO eventlog.rollup_state DEFAULT VALUES ON CONFLICT DO NOTHING;
@@ -29,14 +29,14 @@ BEGIN
     COMMENT ON COLUMN eventlog.rollup_state.writers IS
         'Transactions that were writing when it was announced, as pg_locks names them: they have to end first. Null where they were not looked for yet.';
 
-    IF eventlog._is_missing('late_events') THEN
+    IF eventlog_private.is_missing('late_events') THEN
         CREATE TABLE eventlog.late_events (
             tenant_id  uuid,
             id         bigint,
             created_at timestamptz,
             CONSTRAINT late_events_pkey PRIMARY KEY (id, created_at)
         );
-        PERFORM eventlog._close('eventlog.late_events');
+        PERFORM eventlog_private.close('eventlog.late_events');
     END IF;
     COMMENT ON TABLE eventlog.late_events IS
         'Events that came below the watermark, in a transaction that took long or by an import, until maintain() adds them to the rollups.';
@@ -52,29 +52,29 @@ BEGIN
             duration_count     double precision NOT NULL,
             duration_sum       double precision NOT NULL,
             duration_histogram double precision[],';
-    IF eventlog._is_missing('hourly_counts') THEN
+    IF eventlog_private.is_missing('hourly_counts') THEN
         EXECUTE 'CREATE TABLE eventlog.hourly_counts (
             tenant_id          uuid,
             hour               timestamptz,
             name               text,' || counts || '
             CONSTRAINT hourly_counts_pkey PRIMARY KEY (tenant_id, hour, name))';
-        PERFORM eventlog._close('eventlog.hourly_counts');
+        PERFORM eventlog_private.close('eventlog.hourly_counts');
     END IF;
     COMMENT ON TABLE eventlog.hourly_counts IS 'Rollup: events by tenant, hour and name.';
     COMMENT ON COLUMN eventlog.hourly_counts.hour IS 'The hour of created_at.';
 
-    IF eventlog._is_missing('daily_counts') THEN
+    IF eventlog_private.is_missing('daily_counts') THEN
         EXECUTE 'CREATE TABLE eventlog.daily_counts (
             tenant_id          uuid,
             day                date,
             name               text,' || counts || '
             CONSTRAINT daily_counts_pkey PRIMARY KEY (tenant_id, day, name))';
-        PERFORM eventlog._close('eventlog.daily_counts');
+        PERFORM eventlog_private.close('eventlog.daily_counts');
     END IF;
     COMMENT ON TABLE eventlog.daily_counts IS 'Rollup: events by tenant, day and name.';
     COMMENT ON COLUMN eventlog.daily_counts.day IS 'The day of created_at in UTC.';
 
-    IF eventlog._is_missing('daily_subjects') THEN
+    IF eventlog_private.is_missing('daily_subjects') THEN
         EXECUTE 'CREATE TABLE eventlog.daily_subjects (
             tenant_id          uuid,
             day                date,
@@ -83,7 +83,7 @@ BEGIN
             first_at           timestamptz      NOT NULL,
             last_at            timestamptz      NOT NULL,
             CONSTRAINT daily_subjects_pkey PRIMARY KEY (tenant_id, day, name, subject))';
-        PERFORM eventlog._close('eventlog.daily_subjects');
+        PERFORM eventlog_private.close('eventlog.daily_subjects');
     END IF;
     COMMENT ON TABLE eventlog.daily_subjects IS
         'Rollup: events by tenant, day, name and subject, of the names whose type says count_subjects.';
@@ -92,7 +92,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.daily_subjects.first_at IS 'created_at of the first.';
     COMMENT ON COLUMN eventlog.daily_subjects.last_at IS 'created_at of the last.';
 
-    IF eventlog._is_missing('monthly_actors') THEN
+    IF eventlog_private.is_missing('monthly_actors') THEN
         CREATE TABLE eventlog.monthly_actors (
             tenant_id uuid,
             month     date,
@@ -101,7 +101,7 @@ BEGIN
             days      integer NOT NULL,
             CONSTRAINT monthly_actors_pkey PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)
         );
-        PERFORM eventlog._close('eventlog.monthly_actors');
+        PERFORM eventlog_private.close('eventlog.monthly_actors');
     END IF;
     COMMENT ON TABLE eventlog.monthly_actors IS
         'Rollup: on which days an actor was active, by tenant, month and name.';
@@ -110,12 +110,12 @@ BEGIN
     COMMENT ON COLUMN eventlog.monthly_actors.days IS 'A bit for each day of the month, the lowest for the first.';
     COMMENT ON COLUMN eventlog.monthly_actors.name IS 'Name of the events; empty for events of any name.';
 
-    PERFORM eventlog._comment_counts();
+    PERFORM eventlog_private.comment_counts();
 END
 $$;
 
 -- The columns that several rollups have.
-CREATE FUNCTION eventlog._comment_counts() RETURNS void
+CREATE FUNCTION eventlog_private.comment_counts() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

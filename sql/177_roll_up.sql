@@ -45,7 +45,7 @@ AS $$
 $$;
 
 -- The end of the last whole hour, but for the last five minutes.
-CREATE FUNCTION eventlog._next_watermark() RETURNS timestamptz
+CREATE FUNCTION eventlog_private.next_watermark() RETURNS timestamptz
 LANGUAGE sql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -54,24 +54,24 @@ $$;
 
 -- Announces the next watermark, if it is time. A partition that will lie below it gets its trigger
 -- first; that waits for those who write to it.
-CREATE FUNCTION eventlog._announce_watermark() RETURNS boolean
+CREATE FUNCTION eventlog_private.announce_watermark() RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    watermark timestamptz := eventlog._next_watermark();
+    watermark timestamptz := eventlog_private.next_watermark();
 BEGIN
     IF EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until OR s.announced_until >= watermark) THEN
         RETURN false;
     END IF;
-    PERFORM eventlog._ensure_late_events(watermark);
+    PERFORM eventlog_private.ensure_late_events(watermark);
     UPDATE eventlog.rollup_state SET announced_until = watermark, writers = NULL;
     RETURN true;
 END
 $$;
 
 -- The transactions that are writing to the log, prepared ones too.
-CREATE FUNCTION eventlog._writing_transactions() RETURNS text[]
+CREATE FUNCTION eventlog_private.writing_transactions() RETURNS text[]
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -87,12 +87,12 @@ $$;
 -- Whether all that wrote when the watermark was announced have ended. The first look, in a
 -- transaction of its own after the announcement, remembers who they are. A transaction that was
 -- prepared, and lived through a restart of the server, has another name since: those are waited for.
-CREATE FUNCTION eventlog._writers_have_ended() RETURNS boolean
+CREATE FUNCTION eventlog_private.writers_have_ended() RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    writing    text[] := eventlog._writing_transactions();
+    writing    text[] := eventlog_private.writing_transactions();
     remembered text[] := (SELECT s.writers FROM eventlog.rollup_state s);
     remaining  text[];
 BEGIN
@@ -110,7 +110,7 @@ $$;
 -- Rows go in by the order of the index, and without asking for rows to add to where there can be none:
 -- of an hour, a day or a month that begins with the span nothing was counted yet. Of 380,000 rows the
 -- one takes a quarter of the time away, the other a third; and a tenant's rows lie side by side.
-CREATE FUNCTION eventlog._count_events(taken text, source text, since timestamptz, until timestamptz, tenants uuid[])
+CREATE FUNCTION eventlog_private.count_events(taken text, source text, since timestamptz, until timestamptz, tenants uuid[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -139,7 +139,7 @@ DECLARE
                       successes = r.successes + EXCLUDED.successes,
                       duration_count = r.duration_count + EXCLUDED.duration_count,
                       duration_sum = r.duration_sum + EXCLUDED.duration_sum,
-                      duration_histogram = eventlog._add_histograms(r.duration_histogram, EXCLUDED.duration_histogram)';
+                      duration_histogram = eventlog_private.add_histograms(r.duration_histogram, EXCLUDED.duration_histogram)';
     counted    bigint;
     add_hours  text := CASE WHEN since = date_trunc('hour', since) THEN '' ELSE format(add, 'hourly_counts_pkey') END;
     add_days   text := CASE WHEN since = date_trunc('day', since) THEN '' ELSE format(add, 'daily_counts_pkey') END;
@@ -196,7 +196,7 @@ END
 $$;
 
 -- The tenants of a partition, each found by its own step through the index.
-CREATE FUNCTION eventlog._tenants_in(partition regclass) RETURNS uuid[]
+CREATE FUNCTION eventlog_private.tenants_in(partition regclass) RETURNS uuid[]
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -215,7 +215,7 @@ $$;
 
 -- After counting: a tenant that is erased by the trigger meanwhile keeps no counts. Its trigger either
 -- ended, and its events are gone now, or it comes to this lock, and deletes once more after us.
-CREATE FUNCTION eventlog._drop_counts_of_erased(tenants uuid[], since timestamptz) RETURNS void
+CREATE FUNCTION eventlog_private.drop_counts_of_erased(tenants uuid[], since timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -236,7 +236,7 @@ $$;
 
 -- Counts the next stretch below the announced watermark, up to the end of its partition; of a large
 -- one a day, since what is counted is kept in memory. How many events.
-CREATE FUNCTION eventlog._roll_up() RETURNS bigint
+CREATE FUNCTION eventlog_private.roll_up() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -259,8 +259,8 @@ BEGIN
     until := least(state.announced_until, partition.until_at,
                    CASE WHEN (SELECT c.reltuples FROM pg_class c WHERE c.oid = partition.partition_oid) > 10000000
                         THEN date_trunc('day', since + interval '1 day', 'UTC') END);
-    tenants := eventlog._tenants_in(partition.partition_oid);
-    counted := eventlog._count_events(
+    tenants := eventlog_private.tenants_in(partition.partition_oid);
+    counted := eventlog_private.count_events(
         -- The note of a tenant whose first event came in since they were looked for stays: its event is
         -- not counted here.
         'DELETE FROM eventlog.late_events l WHERE l.created_at >= $1 AND l.created_at < $2
@@ -270,14 +270,14 @@ BEGIN
             -- The indexes lead with the tenant.
             || ' AND e.tenant_id = ANY ($3)',
         since, until, tenants);
-    PERFORM eventlog._drop_counts_of_erased(tenants, since);
+    PERFORM eventlog_private.drop_counts_of_erased(tenants, since);
     UPDATE eventlog.rollup_state SET rolled_until = until;
     RETURN counted;
 END
 $$;
 
 -- Adds up to 50,000 late events to the rollups; how many.
-CREATE FUNCTION eventlog._add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
+CREATE FUNCTION eventlog_private.add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -291,7 +291,7 @@ BEGIN
     END IF;
     SELECT array_agg(DISTINCT e.tenant_id), min(e.created_at) INTO tenants, since
       FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at;
-    counted := eventlog._count_events(
+    counted := eventlog_private.count_events(
         'DELETE FROM eventlog.late_events l WHERE l.ctid = ANY (ARRAY(
              SELECT n.ctid FROM eventlog.late_events n
               WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s) AND n.created_at < $2 LIMIT 50000))
@@ -299,14 +299,14 @@ BEGIN
         'SELECT e.* FROM taken l JOIN eventlog._measured_events() e
              ON e.id = l.id AND e.created_at = l.created_at',
         NULL, until, NULL);
-    PERFORM eventlog._drop_counts_of_erased(tenants, since);
+    PERFORM eventlog_private.drop_counts_of_erased(tenants, since);
     RETURN counted;
 END
 $$;
 
 -- One transaction of one of the steps: watermark, events, or late events. A watermark is announced
 -- once in a run.
-CREATE FUNCTION eventlog._roll_up_step(step text, OUT action text, OUT rows bigint, OUT is_more boolean)
+CREATE FUNCTION eventlog_private.roll_up_step(step text, OUT action text, OUT rows bigint, OUT is_more boolean)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -318,24 +318,24 @@ BEGIN
     rows := 0;
     is_more := false;
     IF step = 'watermark' THEN
-        PERFORM eventlog._announce_watermark();
+        PERFORM eventlog_private.announce_watermark();
     ELSIF step = 'late events' THEN
-        rows := eventlog._add_late_events();
+        rows := eventlog_private.add_late_events();
         is_more := rows >= 50000;
         action := 'counted %s late events in the rollups';
     ELSIF state.announced_until > state.rolled_until THEN
         action := 'counted %s events in the rollups';
         -- Ordinary transactions are over in a moment; a long one is left to the next run.
-        WHILE state.writers IS DISTINCT FROM '{}' AND NOT eventlog._writers_have_ended() LOOP
+        WHILE state.writers IS DISTINCT FROM '{}' AND NOT eventlog_private.writers_have_ended() LOOP
             IF clock_timestamp() > deadline THEN
-                action := format('waits with the rollups for %s', eventlog._blockers());
+                action := format('waits with the rollups for %s', eventlog_private.blockers());
                 rows := NULL;
                 RETURN;
             END IF;
             PERFORM pg_sleep(0.05);
         END LOOP;
         IF state.writers IS NOT DISTINCT FROM '{}' THEN
-            rows := eventlog._roll_up();
+            rows := eventlog_private.roll_up();
         END IF;
         is_more := EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until);
     END IF;

@@ -4,18 +4,18 @@
 -- Begins a transaction of a procedure that commits: as the log's owner, with names that mean what
 -- they say, and with bounded waits for locks. All of it ends with the transaction. No SET clause here:
 -- it would undo that on return.
-CREATE FUNCTION eventlog._begin_step() RETURNS void
+CREATE FUNCTION eventlog_private.begin_step() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM eventlog._become_owner();
-    PERFORM eventlog._bound_lock_timeout();
+    PERFORM eventlog_private.become_owner();
+    PERFORM eventlog_private.bound_lock_timeout();
 END
 $$;
 
 -- Waits for the step of maintenance, or of an erasure, that runs now: one at a time.
-CREATE FUNCTION eventlog._lock_maintenance() RETURNS void
+CREATE FUNCTION eventlog_private.lock_maintenance() RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -33,7 +33,7 @@ END
 $$;
 
 -- The phases of a run, in their order.
-CREATE FUNCTION eventlog._phases() RETURNS text[]
+CREATE FUNCTION eventlog_private.phases() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -41,7 +41,7 @@ AS $$
 $$;
 
 -- What a phase has to do now: the argument of each task, and a line that says it.
-CREATE FUNCTION eventlog._due(phase text) RETURNS TABLE (task text, description text)
+CREATE FUNCTION eventlog_private.due(phase text) RETURNS TABLE (task text, description text)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -51,32 +51,32 @@ BEGIN
     CASE phase
     WHEN 'make partition' THEN
         RETURN QUERY SELECT m.from_at::text, format('make the partition of %s until %s', m.from_at, m.until_at)
-                       FROM eventlog._missing_partitions() m;
+                       FROM eventlog_private.missing_partitions() m;
     WHEN 'roll up' THEN
         RETURN QUERY SELECT t.task, format(t.description, s.rolled_until)
                        FROM eventlog.rollup_state s
                       CROSS JOIN (VALUES ('watermark', 'announce the next watermark of the rollups'),
                                          ('events', 'count events in the rollups, which reach until %s')) AS t (task, description)
-                      WHERE s.rolled_until < eventlog._next_watermark()
+                      WHERE s.rolled_until < eventlog_private.next_watermark()
                       UNION ALL
                      SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
-                      WHERE s.rolled_until < eventlog._next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
+                      WHERE s.rolled_until < eventlog_private.next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
                             format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
-                       FROM eventlog._expired_partitions() e;
+                       FROM eventlog_private.expired_partitions() e;
     WHEN 'apply retention' THEN
         RETURN QUERY SELECT json_build_array(r.tenant_id, r.name)::text,
                             format('delete events of %s created before %s',
                                    coalesce('tenant ' || r.tenant_id, 'name ' || r.name), r.cutoff)
-                       FROM eventlog._retention_rules() r WHERE r.cutoff > r.thinned_until;
+                       FROM eventlog_private.retention_rules() r WHERE r.cutoff > r.thinned_until;
     WHEN 'rewrite partition' THEN
         RETURN QUERY SELECT w.partition_name::text,
                             format('rewrite partition %I, which lost %s rows', w.partition_name, w.deleted_rows)
-                       FROM eventlog._partitions_to_rewrite() w;
+                       FROM eventlog_private.partitions_to_rewrite() w;
     WHEN 'trim' THEN
         RETURN QUERY SELECT t.table_name, format('delete %s rows of %I', t.due, t.table_name)
-                       FROM eventlog._rows_to_trim() t WHERE t.due > 0
+                       FROM eventlog_private.rows_to_trim() t WHERE t.due > 0
                       UNION ALL
                      SELECT 'hygiene_counts by day', 'add up the hygiene_counts of each day'
                       WHERE EXISTS (SELECT FROM eventlog.hygiene_counts h
@@ -88,7 +88,7 @@ END
 $$;
 
 -- One transaction's worth of a task: what was done, and whether there is more of it to do.
-CREATE FUNCTION eventlog._perform(phase text, task text, OUT action text, OUT rows bigint, OUT is_more boolean)
+CREATE FUNCTION eventlog_private.perform(phase text, task text, OUT action text, OUT rows bigint, OUT is_more boolean)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -104,24 +104,24 @@ BEGIN
         PERFORM eventlog._make_partition(task::timestamptz);
         action := format('made the partition of %s', task);
     WHEN 'roll up' THEN
-        SELECT r.action, r.rows, r.is_more INTO action, rows, is_more FROM eventlog._roll_up_step(task) r;
+        SELECT r.action, r.rows, r.is_more INTO action, rows, is_more FROM eventlog_private.roll_up_step(task) r;
     WHEN 'drop partition' THEN
-        action := eventlog._drop_partition(task);
+        action := eventlog_private.drop_partition(task);
     WHEN 'apply retention' THEN
         rule_tenant := task::json ->> 0;
         rule_name := task::json ->> 1;
-        rows := eventlog._thin(rule_tenant, rule_name);
+        rows := eventlog_private.thin(rule_tenant, rule_name);
         is_more := rows > 0;
         action := format('deleted %%s events past the retention of %s',
                          coalesce('tenant ' || rule_tenant, 'name ' || rule_name));
     WHEN 'rewrite partition' THEN
-        action := eventlog._rewrite_partition(task);
+        action := eventlog_private.rewrite_partition(task);
     WHEN 'trim' THEN
         IF task = 'hygiene_counts by day' THEN
-            rows := eventlog._compact_hygiene_counts();
+            rows := eventlog_private.compact_hygiene_counts();
             action := 'added up %s rows of hygiene_counts';
         ELSE
-            rows := eventlog._trim(task);
+            rows := eventlog_private.trim(task);
             is_more := rows >= 10000;
             action := format('deleted %%s rows of %I', task);
         END IF;
@@ -130,7 +130,7 @@ END
 $$;
 
 -- Who holds the log back, for the message of a step that waited in vain.
-CREATE FUNCTION eventlog._blockers() RETURNS text
+CREATE FUNCTION eventlog_private.blockers() RETURNS text
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -146,7 +146,7 @@ $$;
 -- One attempt at a task, and what comes of it: whether the task is over, the warning to give, how
 -- long to pause. It waits for locks a little longer each time: whoever waits for a lock on events
 -- lets others wait behind, so first attempts are short.
-CREATE FUNCTION eventlog._attempt(run bigint, phase text, task text, INOUT attempt integer, INOUT total bigint,
+CREATE FUNCTION eventlog_private.attempt(run bigint, phase text, task text, INOUT attempt integer, INOUT total bigint,
                                   OUT is_over boolean, OUT warning text, OUT pause double precision)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -160,16 +160,16 @@ BEGIN
     pause := 0;
     PERFORM set_config('lock_timeout', least(longest_ms, 50 * 2 ^ attempt)::integer::text, true);
     BEGIN
-        SELECT * INTO result FROM eventlog._perform(phase, task);
+        SELECT * INTO result FROM eventlog_private.perform(phase, task);
         total := total + coalesce(result.rows, 0);
         is_over := NOT result.is_more;
         IF is_over AND (total > 0 OR result.rows IS NULL) AND result.action IS NOT NULL THEN
-            PERFORM eventlog._note_action(run, format(result.action, total), NULL);
+            PERFORM eventlog_private.note_action(run, format(result.action, total), NULL);
         END IF;
         RETURN;
     EXCEPTION
         WHEN lock_not_available OR deadlock_detected OR serialization_failure OR object_in_use THEN
-            reason := 'blocked by ' || eventlog._blockers();
+            reason := 'blocked by ' || eventlog_private.blockers();
             attempt := attempt + 1;
             is_over := attempt >= most_attempts;
             pause := 0.1;
@@ -179,12 +179,12 @@ BEGIN
     END;
     IF is_over THEN
         warning := format('%s %s: %s', phase, task, reason);
-        PERFORM eventlog._note_action(run, NULL, warning);
+        PERFORM eventlog_private.note_action(run, NULL, warning);
     END IF;
 END
 $$;
 
-CREATE FUNCTION eventlog._start_run() RETURNS bigint
+CREATE FUNCTION eventlog_private.start_run() RETURNS bigint
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -192,7 +192,7 @@ AS $$
     INSERT INTO eventlog.maintenance_runs (started_at) VALUES (clock_timestamp()) RETURNING id
 $$;
 
-CREATE FUNCTION eventlog._note_action(run bigint, action text, failure text) RETURNS void
+CREATE FUNCTION eventlog_private.note_action(run bigint, action text, failure text) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -202,7 +202,7 @@ AS $$
      WHERE r.id = run
 $$;
 
-CREATE FUNCTION eventlog._finish_run(run bigint) RETURNS void
+CREATE FUNCTION eventlog_private.finish_run(run bigint) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -212,7 +212,7 @@ AS $$
      WHERE r.id = run
 $$;
 
-CREATE FUNCTION eventlog._is_maintained_by_another() RETURNS boolean
+CREATE FUNCTION eventlog_private.is_maintained_by_another() RETURNS boolean
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -236,33 +236,33 @@ BEGIN
     -- be seen whatever isolation the session prefers.
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    IF eventlog._is_maintained_by_another() THEN
+    IF eventlog_private.is_maintained_by_another() THEN
         RAISE NOTICE 'another maintain() is at work, or an erasure';
         RETURN;
     END IF;
-    PERFORM eventlog._begin_step();
+    PERFORM eventlog_private.begin_step();
     IF dry_run THEN
-        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog._phases()) AS p, eventlog._due(p) AS d LOOP
+        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d LOOP
             RAISE NOTICE 'would %', step.description;
         END LOOP;
         RETURN;
     END IF;
-    run := eventlog._start_run();
+    run := eventlog_private.start_run();
     COMMIT;
 
-    FOREACH phase IN ARRAY eventlog._phases() LOOP
+    FOREACH phase IN ARRAY eventlog_private.phases() LOOP
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM eventlog._begin_step();
-        tasks := ARRAY(SELECT d.task FROM eventlog._due(phase) AS d);
+        PERFORM eventlog_private.begin_step();
+        tasks := ARRAY(SELECT d.task FROM eventlog_private.due(phase) AS d);
         COMMIT;
         FOREACH task IN ARRAY tasks LOOP
             SELECT 0 AS attempt, 0::pg_catalog.int8 AS total INTO step;
             LOOP
                 COMMIT;
                 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-                PERFORM eventlog._begin_step();
-                PERFORM eventlog._lock_maintenance();
-                SELECT a.* INTO step FROM eventlog._attempt(run, phase, task, step.attempt, step.total) AS a;
+                PERFORM eventlog_private.begin_step();
+                PERFORM eventlog_private.lock_maintenance();
+                SELECT a.* INTO step FROM eventlog_private.attempt(run, phase, task, step.attempt, step.total) AS a;
                 COMMIT;
                 IF step.warning IS NOT NULL THEN
                     RAISE WARNING '%', step.warning
@@ -276,8 +276,8 @@ BEGIN
     END LOOP;
 
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM eventlog._begin_step();
-    PERFORM eventlog._finish_run(run);
+    PERFORM eventlog_private.begin_step();
+    PERFORM eventlog_private.finish_run(run);
     COMMIT;
 END
 $$;

@@ -159,7 +159,7 @@ BEGIN
     PERFORM eventlog._require_layout(2);
     RETURN QUERY
     SELECT r.started_at, r.finished_at, r.outcome, r.failures,
-           ARRAY(SELECT d.description FROM unnest(eventlog._phases()) AS p, eventlog._due(p) AS d),
+           ARRAY(SELECT d.description FROM unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d),
            eventlog._covered_until(),
            (SELECT string_agg(format('process %s, %s, in a transaction since %s', a.pid, a.state, a.xact_start), '; ')
               FROM pg_stat_activity a
@@ -188,5 +188,3 @@ COMMENT ON VIEW eventlog.stat_writers IS
 'Writers that number their batches: how many batches, numbers that were skipped, the last one. For the log''s owner.';
 COMMENT ON VIEW eventlog.stat_maintenance IS
 'The last run of maintain(), what is due now, until when partitions reach, and transactions of more than an hour, which hold maintenance back. For the log''s owner.';
-GRANT SELECT ON eventlog.stat_log, eventlog.stat_partitions, eventlog.stat_storage, eventlog.stat_taxonomy,
-                eventlog.stat_writers, eventlog.stat_maintenance TO PUBLIC;

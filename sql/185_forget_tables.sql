@@ -1,11 +1,11 @@
 -- Receipts of what forget_actor() and forget_tenant() erased.
 
-CREATE FUNCTION eventlog._create_erasure_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_erasure_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('erasures') THEN
+    IF eventlog_private.is_missing('erasures') THEN
         CREATE TABLE eventlog.erasures (
             id           uuid        CONSTRAINT erasures_pkey PRIMARY KEY DEFAULT gen_random_uuid(),
             kind         text        NOT NULL,
@@ -21,7 +21,7 @@ BEGIN
             CONSTRAINT erasures_kind_check CHECK (kind IN ('actor', 'tenant')),
             CONSTRAINT erasures_erased_check CHECK (jsonb_typeof(erased) = 'object')
         );
-        PERFORM eventlog._close('eventlog.erasures');
+        PERFORM eventlog_private.close('eventlog.erasures');
     END IF;
     COMMENT ON TABLE eventlog.erasures IS
         'Receipts of forget_actor() and forget_tenant(), kept until the owner deletes them. None says which actor it was.';
@@ -40,7 +40,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog._add_count(counts jsonb, name text, rows bigint) RETURNS jsonb
+CREATE FUNCTION eventlog_private.add_count(counts jsonb, name text, rows bigint) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -48,7 +48,7 @@ AS $$
 $$;
 
 -- The receipt of the same erasure that was cut short, or a new one.
-CREATE FUNCTION eventlog._open_receipt(kind text, tenant_id uuid, actor text, role_name name) RETURNS uuid
+CREATE FUNCTION eventlog_private.open_receipt(kind text, tenant_id uuid, actor text, role_name name) RETURNS uuid
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -58,9 +58,9 @@ DECLARE
     number  uuid;
     nothing jsonb;
 BEGIN
-    SELECT coalesce(jsonb_object_agg(t.counted_as, 0), '{}') INTO nothing FROM eventlog._erasure_targets(kind) t;
+    SELECT coalesce(jsonb_object_agg(t.counted_as, 0), '{}') INTO nothing FROM eventlog_private.erasure_targets(kind) t;
     SELECT e.id INTO number FROM eventlog.erasures e
-     WHERE e.finished_at IS NULL AND e.kind = _open_receipt.kind AND e.tenant_id = _open_receipt.tenant_id
+     WHERE e.finished_at IS NULL AND e.kind = open_receipt.kind AND e.tenant_id = open_receipt.tenant_id
        AND e.actor_digest IS NOT DISTINCT FROM sha256(uuid_send(e.id) || person)
      ORDER BY e.started_at LIMIT 1;
     IF number IS NOT NULL THEN
@@ -68,7 +68,7 @@ BEGIN
     ELSE
         number := gen_random_uuid();
         INSERT INTO eventlog.erasures (id, kind, tenant_id, role_name, erased, actor_digest)
-        VALUES (number, _open_receipt.kind, _open_receipt.tenant_id, _open_receipt.role_name, nothing,
+        VALUES (number, open_receipt.kind, open_receipt.tenant_id, open_receipt.role_name, nothing,
                 sha256(uuid_send(number) || person));
     END IF;
     RETURN number;
@@ -76,13 +76,13 @@ END
 $$;
 
 -- Adds to the receipt, in the transaction that erased: it counts what is gone, whenever the call ends.
-CREATE FUNCTION eventlog._add_to_receipt(receipt uuid, counted_as text, rows bigint, relation text) RETURNS void
+CREATE FUNCTION eventlog_private.add_to_receipt(receipt uuid, counted_as text, rows bigint, relation text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     UPDATE eventlog.erasures e
-       SET erased     = eventlog._add_count(e.erased, counted_as, rows),
+       SET erased     = eventlog_private.add_count(e.erased, counted_as, rows),
            to_analyze = CASE WHEN rows = 0 OR relation = ANY (e.to_analyze) THEN e.to_analyze
                              ELSE e.to_analyze || relation END
      WHERE e.id = receipt;
@@ -90,7 +90,7 @@ END
 $$;
 
 -- Finished: from here on nothing in the receipt tells whom it was about.
-CREATE FUNCTION eventlog._close_receipt(receipt uuid) RETURNS jsonb
+CREATE FUNCTION eventlog_private.close_receipt(receipt uuid) RETURNS jsonb
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

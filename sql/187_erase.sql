@@ -2,13 +2,13 @@
 
 -- The keyed hash that the log stores instead of an actor; null where no key was ever accepted.
 -- 55000 where the file does not hold the key that was: what cannot be looked for is not passed over.
-CREATE FUNCTION eventlog._hash_actor(actor text) RETURNS text
+CREATE FUNCTION eventlog_private.hash_actor(actor text) RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hash_actor_wrapper';
 
 -- The actor that a quarantined payload names under the actor_key of its name; null where there is
 -- none, or where the payload cannot be read.
-CREATE FUNCTION eventlog._quarantined_actor(name text, data text) RETURNS text
+CREATE FUNCTION eventlog_private.quarantined_actor(name text, data text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -16,9 +16,9 @@ AS $$
 DECLARE
     key text := (
         SELECT t.actor_key FROM eventlog.event_types t
-         WHERE t.name = _quarantined_actor.name
-            OR (t.name LIKE '%.*' AND starts_with(_quarantined_actor.name, left(t.name, -1)))
-         ORDER BY t.name = _quarantined_actor.name DESC, length(t.name) DESC
+         WHERE t.name = quarantined_actor.name
+            OR (t.name LIKE '%.*' AND starts_with(quarantined_actor.name, left(t.name, -1)))
+         ORDER BY t.name = quarantined_actor.name DESC, length(t.name) DESC
          LIMIT 1);
 BEGIN
     IF key IS NULL OR data IS NULL THEN
@@ -33,7 +33,7 @@ $$;
 
 -- Where to look, in this order: the rows t to erase, of tenant $1 and actors $2. Of counts that name
 -- no actor only a tenant's go. What goes along with its event is counted by itself in a dry run only.
-CREATE FUNCTION eventlog._erasure_targets(kind text)
+CREATE FUNCTION eventlog_private.erasure_targets(kind text)
 RETURNS TABLE (stage integer, relation text, counted_as text, condition text, goes_with_events boolean)
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -72,14 +72,14 @@ AS $$
         ('actor',  31, 'rejected_events',
             '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)
              AND (t.actor = ANY (ARRAY(SELECT left(a, 200) FROM unnest($2) a))
-                  OR (t.actor IS NULL AND eventlog._quarantined_actor(t.name, t.data) = ANY ($2)))'),
+                  OR (t.actor IS NULL AND eventlog_private.quarantined_actor(t.name, t.data) = ANY ($2)))'),
         ('actor',  45, 'monthly_actors',   't.tenant_id = $1 AND t.actor = ANY ($2)')
       ) AS o (kind, stage, table_name, condition)
-     WHERE o.kind = _erasure_targets.kind AND to_regclass(format('eventlog.%I', o.table_name)) IS NOT NULL
+     WHERE o.kind = erasure_targets.kind AND to_regclass(format('eventlog.%I', o.table_name)) IS NOT NULL
 $$;
 
 -- A dry run: how many rows there are to erase.
-CREATE FUNCTION eventlog._count_erasable(kind text, tenant_id uuid, actors text[]) RETURNS jsonb
+CREATE FUNCTION eventlog_private.count_erasable(kind text, tenant_id uuid, actors text[]) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -88,10 +88,10 @@ DECLARE
     found  bigint;
     counts jsonb := '{}';
 BEGIN
-    FOR target IN SELECT * FROM eventlog._erasure_targets(kind) LOOP
+    FOR target IN SELECT * FROM eventlog_private.erasure_targets(kind) LOOP
         EXECUTE format('SELECT count(*) FROM %s t WHERE %s', target.relation, target.condition)
            INTO found USING tenant_id, actors;
-        counts := eventlog._add_count(counts, target.counted_as, found);
+        counts := eventlog_private.add_count(counts, target.counted_as, found);
     END LOOP;
     RETURN counts;
 END
@@ -100,16 +100,16 @@ $$;
 -- Events that are older have no idempotency key, so that the keys, which have no index by event, are
 -- not searched for each batch. A key is claimed in its event's transaction, and has its time; one of
 -- a transaction that is still open may be older than those that are seen.
-CREATE FUNCTION eventlog._oldest_key(tenant_id uuid) RETURNS timestamptz
+CREATE FUNCTION eventlog_private.oldest_key(tenant_id uuid) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT least(min(k.created_at), now() - interval '1 day')
-      FROM eventlog.idempotency_keys k WHERE k.tenant_id = _oldest_key.tenant_id
+      FROM eventlog.idempotency_keys k WHERE k.tenant_id = oldest_key.tenant_id
 $$;
 
 -- What goes along with events of an actor that went.
-CREATE FUNCTION eventlog._erase_with_events(receipt uuid, tenant_id uuid, ids bigint[], last_at timestamptz,
+CREATE FUNCTION eventlog_private.erase_with_events(receipt uuid, tenant_id uuid, ids bigint[], last_at timestamptz,
                                             keys_since timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -120,15 +120,15 @@ DECLARE
 BEGIN
     IF last_at >= keys_since THEN
         DELETE FROM eventlog.idempotency_keys k USING unnest(ids) AS gone (id)
-         WHERE k.tenant_id = _erase_with_events.tenant_id AND k.event_id = gone.id;
+         WHERE k.tenant_id = erase_with_events.tenant_id AND k.event_id = gone.id;
         GET DIAGNOSTICS erased = ROW_COUNT;
-        PERFORM eventlog._add_to_receipt(receipt, 'idempotency_keys', erased, 'eventlog.idempotency_keys');
+        PERFORM eventlog_private.add_to_receipt(receipt, 'idempotency_keys', erased, 'eventlog.idempotency_keys');
     END IF;
     IF to_regclass('eventlog.late_events') IS NOT NULL THEN
         DELETE FROM eventlog.late_events l USING unnest(ids) AS gone (id)
-         WHERE (l.tenant_id = _erase_with_events.tenant_id OR l.tenant_id IS NULL) AND l.id = gone.id;
+         WHERE (l.tenant_id = erase_with_events.tenant_id OR l.tenant_id IS NULL) AND l.id = gone.id;
         GET DIAGNOSTICS erased = ROW_COUNT;
-        PERFORM eventlog._add_to_receipt(receipt, 'late_events', erased, 'eventlog.late_events');
+        PERFORM eventlog_private.add_to_receipt(receipt, 'late_events', erased, 'eventlog.late_events');
     END IF;
 END
 $$;
@@ -136,7 +136,7 @@ $$;
 -- One batch of the table at (stage, relation), or of the next one where that is done or gone; stage
 -- is null after the last. Events are walked by created_at, from where the last batch ended, along
 -- the tenant's index; rows of one time are found again until they are gone.
-CREATE FUNCTION eventlog._erase_batch(
+CREATE FUNCTION eventlog_private.erase_batch(
     receipt uuid, kind text, tenant_id uuid, actors text[], keys_since timestamptz,
     INOUT stage integer, INOUT relation text, INOUT is_done boolean, INOUT since timestamptz)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -158,7 +158,7 @@ DECLARE
 BEGIN
     SELECT s.* INTO target FROM (
         SELECT t.*, row_number() OVER in_order AS place, count(*) OVER () AS places
-          FROM eventlog._erasure_targets(kind) t WHERE NOT t.goes_with_events
+          FROM eventlog_private.erasure_targets(kind) t WHERE NOT t.goes_with_events
         WINDOW in_order AS (ORDER BY t.stage, t.relation COLLATE "C")
     ) s
      WHERE (s.stage, s.relation COLLATE "C") > (stage, relation)
@@ -199,11 +199,11 @@ BEGIN
         END IF;
     END IF;
 
-    PERFORM eventlog._add_to_receipt(receipt, target.counted_as, erased, relation);
+    PERFORM eventlog_private.add_to_receipt(receipt, target.counted_as, erased, relation);
     IF is_events THEN
-        PERFORM eventlog._note_thinned(relation::regclass, erased, since + interval '1 microsecond');
+        PERFORM eventlog_private.note_thinned(relation::regclass, erased, since + interval '1 microsecond');
         IF kind = 'actor' AND erased > 0 THEN
-            PERFORM eventlog._erase_with_events(receipt, tenant_id, ids, since, keys_since);
+            PERFORM eventlog_private.erase_with_events(receipt, tenant_id, ids, since, keys_since);
         END IF;
     END IF;
     UPDATE eventlog.erasures e SET progress = format('%s, %s of %s', relation, target.place, target.places)
@@ -213,8 +213,8 @@ $$;
 
 -- What the trigger on a table of tenants does, in one transaction that is not ours to end. It does
 -- not wait for maintenance either, which would hold up the application, but for the moment in which
--- one that counts commits (eventlog._drop_counts_of_erased); what it counted then goes as well.
-CREATE FUNCTION eventlog._erase_tenant_rows(tenant_id uuid) RETURNS void
+-- one that counts commits (eventlog_private.drop_counts_of_erased); what it counted then goes as well.
+CREATE FUNCTION eventlog_private.erase_tenant_rows(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -222,15 +222,15 @@ DECLARE
     target record;
     erased bigint;
 BEGIN
-    FOR target IN SELECT * FROM eventlog._erasure_targets('tenant') t ORDER BY t.stage LOOP
+    FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
         GET DIAGNOSTICS erased = ROW_COUNT;
         IF target.counted_as = 'events' THEN
-            PERFORM eventlog._note_thinned(target.relation::regclass, erased, '-infinity');
+            PERFORM eventlog_private.note_thinned(target.relation::regclass, erased, '-infinity');
         END IF;
     END LOOP;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('eventlog erase', 0));
-    FOR target IN SELECT * FROM eventlog._erasure_targets('tenant') t WHERE t.stage > 40 ORDER BY t.stage LOOP
+    FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE t.stage > 40 ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
     END LOOP;
 END

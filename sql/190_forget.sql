@@ -38,7 +38,7 @@ $$;
 -- Takes the statistics of one table again that lost rows: the planner's samples of a column are its
 -- values. True once there is none left. Those of events as a whole exist where somebody typed
 -- ANALYZE; taking them again takes every partition's.
-CREATE FUNCTION eventlog._analyze_erased(receipt uuid) RETURNS boolean
+CREATE FUNCTION eventlog_private.analyze_erased(receipt uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -70,7 +70,7 @@ END
 $$;
 
 -- The search path is the caller's until the first step has begun: all is qualified.
-CREATE PROCEDURE eventlog._forget(kind text, tenant_id uuid, actor text, dry_run boolean,
+CREATE PROCEDURE eventlog_private.forget(kind text, tenant_id uuid, actor text, dry_run boolean,
                                   INOUT receipt uuid, INOUT erased jsonb)
 LANGUAGE plpgsql
 AS $$
@@ -90,38 +90,38 @@ BEGIN
     -- must be seen whatever isolation the session prefers.
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM eventlog._begin_step();
-    actors := pg_catalog.array_remove(ARRAY[actor, eventlog._hash_actor(actor)], NULL);
+    PERFORM eventlog_private.begin_step();
+    actors := pg_catalog.array_remove(ARRAY[actor, eventlog_private.hash_actor(actor)], NULL);
     IF dry_run THEN
-        erased := eventlog._count_erasable(kind, tenant_id, actors);
+        erased := eventlog_private.count_erasable(kind, tenant_id, actors);
         COMMIT;
         RETURN;
     END IF;
-    keys_since := eventlog._oldest_key(tenant_id);
+    keys_since := eventlog_private.oldest_key(tenant_id);
     COMMIT;
 
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM eventlog._lock_maintenance();
-    PERFORM eventlog._begin_step();
-    receipt := eventlog._open_receipt(kind, tenant_id, actor, caller);
+    PERFORM eventlog_private.lock_maintenance();
+    PERFORM eventlog_private.begin_step();
+    receipt := eventlog_private.open_receipt(kind, tenant_id, actor, caller);
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM eventlog._lock_maintenance();
-        PERFORM eventlog._begin_step();
+        PERFORM eventlog_private.lock_maintenance();
+        PERFORM eventlog_private.begin_step();
         SELECT b.stage, b.relation, b.is_done, b.since INTO stage, relation, is_done, since
-          FROM eventlog._erase_batch(receipt, kind, tenant_id, actors, keys_since,
+          FROM eventlog_private.erase_batch(receipt, kind, tenant_id, actors, keys_since,
                                      stage, relation, is_done, since) b;
         EXIT WHEN stage IS NULL;
     END LOOP;
     LOOP
-        EXIT WHEN eventlog._analyze_erased(receipt);
+        EXIT WHEN eventlog_private.analyze_erased(receipt);
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM eventlog._lock_maintenance();
-        PERFORM eventlog._begin_step();
+        PERFORM eventlog_private.lock_maintenance();
+        PERFORM eventlog_private.begin_step();
     END LOOP;
-    erased := eventlog._close_receipt(receipt);
+    erased := eventlog_private.close_receipt(receipt);
     COMMIT;
 END
 $$;
@@ -136,7 +136,7 @@ CREATE PROCEDURE eventlog.forget_actor(
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    CALL eventlog._forget('actor', tenant_id, actor, dry_run, receipt, erased);
+    CALL eventlog_private.forget('actor', tenant_id, actor, dry_run, receipt, erased);
 END
 $$;
 
@@ -152,7 +152,7 @@ CREATE PROCEDURE eventlog.forget_tenant(
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    CALL eventlog._forget('tenant', tenant_id, NULL, dry_run, receipt, erased);
+    CALL eventlog_private.forget('tenant', tenant_id, NULL, dry_run, receipt, erased);
 END
 $$;
 

@@ -4,12 +4,12 @@
 -- A key's text is el_w_<id>_<secret>, el_r_… for reading, with 32 random bytes as its secret. Only
 -- the SHA-256 of the secret is kept. That is enough, and a slow hash with a salt would add nothing:
 -- those are for passwords, which can be guessed; 256 random bits cannot, however fast the guessing.
-CREATE FUNCTION eventlog._create_api_key_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_api_key_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventlog._is_missing('api_keys') THEN
+    IF eventlog_private.is_missing('api_keys') THEN
         CREATE TABLE eventlog.api_keys (
             id          text        CONSTRAINT api_keys_pkey PRIMARY KEY,
             tenant_id   uuid        NOT NULL,
@@ -27,7 +27,7 @@ BEGIN
             CONSTRAINT api_keys_secret_hash_check CHECK (octet_length(secret_hash) = 32),
             CONSTRAINT api_keys_rate_limit_check CHECK (rate_limit > 0)
         );
-        PERFORM eventlog._close('eventlog.api_keys');
+        PERFORM eventlog_private.close('eventlog.api_keys');
     END IF;
     COMMENT ON TABLE eventlog.api_keys IS
         'Keys of the gateway. Change them with the command eventlog key.';
@@ -42,67 +42,5 @@ BEGIN
     COMMENT ON COLUMN eventlog.api_keys.created_at IS 'When it was made.';
     COMMENT ON COLUMN eventlog.api_keys.expires_at IS 'From when on it is refused; null for never.';
     COMMENT ON COLUMN eventlog.api_keys.revoked_at IS 'When it was revoked; null for a key that is not.';
-    -- Whoever was granted SELECT may look a key up; that is the gateway alone. The condition goes
-    -- with the extension, and leaves the table closed.
-    PERFORM eventlog._ensure_policy('eventlog.api_keys', 'api_keys_select',
-        'FOR SELECT USING (eventlog.any_tenant())');
 END
 $$;
-
--- A gateway logs for every tenant, but reads as the tenant of a request's key: a policy on each table
--- of tenants' rows says so, beside and against that of the service that it is too. What it put into the
--- quarantine has no caller's tenant, only the key's, which it names.
---
--- Its roles are those that may look keys up. DROP EXTENSION … CASCADE takes these policies together
--- with those of services.
-CREATE FUNCTION eventlog._ensure_gateways() RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    wanted oid[] := (SELECT array_agg(DISTINCT acl.grantee) FROM pg_attribute a, aclexplode(a.attacl) acl
-                      WHERE a.attrelid = to_regclass('eventlog.api_keys') AND a.attname = 'secret_hash'
-                        AND acl.privilege_type = 'SELECT' AND acl.grantee <> 0);
-    roles  text  := (SELECT string_agg(w.r::regrole::text, ', ' ORDER BY w.r) FROM unnest(wanted) AS w (r));
-    policy record;
-BEGIN
-    FOR policy IN
-        SELECT p.*, (SELECT polroles FROM pg_policy WHERE polrelid = p.relation AND polname = p.name) AS has
-          FROM (SELECT format('eventlog.%I', t)::regclass, t || '_gateway_select',
-                       CASE t WHEN 'late_events' THEN 'tenant_id IS NULL OR tenant_id = eventlog.current_tenant()'
-                              WHEN 'rejected_events' THEN 'coalesce(tenant_id, claimed_tenant_id) = eventlog.current_tenant()'
-                              ELSE 'tenant_id = eventlog.current_tenant()' END
-                  FROM eventlog._tenants_tables() t WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL
-        ) AS p (relation, name, condition)
-    LOOP
-        IF policy.has IS NOT NULL AND wanted IS NULL THEN
-            EXECUTE format('DROP POLICY %I ON %s', policy.name, policy.relation);
-        ELSIF policy.has IS NOT NULL AND NOT (policy.has @> wanted AND wanted @> policy.has) THEN
-            EXECUTE format('ALTER POLICY %I ON %s TO %s', policy.name, policy.relation, roles);
-        ELSIF policy.has IS NULL AND wanted IS NOT NULL THEN
-            EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE FOR SELECT TO %s USING (%s)', policy.name,
-                           policy.relation, roles, policy.condition);
-        END IF;
-    END LOOP;
-END
-$$;
-
-CREATE FUNCTION eventlog.grant_gateway(role regrole) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM eventlog._require_owner(role);
-    IF to_regclass('eventlog.api_keys') IS NULL THEN
-        RAISE EXCEPTION 'the log has no api_keys'
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
-    END IF;
-    -- What judging a key needs. Not when it was last used: that would take a right to write here.
-    EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at)
-                        ON TABLE eventlog.api_keys TO %s', role);
-    PERFORM eventlog.grant_service(role);
-END
-$$;
-
-COMMENT ON FUNCTION eventlog.grant_gateway(regrole) IS
-'For the role of eventlog serve: lets it log events of every tenant, read what its connection''s tenant may read, and look up API keys, of which only hashes are kept.';

@@ -125,6 +125,7 @@ impl<'a> Event<'a> {
 
         let mut ours = Additions::new(occurred_at);
         if event_type.sets_keys {
+            let _owner = log.without_superuser(caller);
             ours.collect(event_type, data);
         }
         let set = if event_type.sets_keys { ours.set(event_type) } else { Vec::new() };

@@ -126,6 +126,8 @@ fn guard(
 /// `log_event` would have stored.
 fn check(id: Option<i64>, row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
     let log = registry::current()?;
+    // Everybody may call a policy's function; what it does here is for an INSERT only.
+    log.require_writer()?;
     // Whose event it is the guard does not see: maintenance will.
     if let Some(id) = id.filter(|_| now() < log.watermark) {
         late::note(&log, &[(None, id)], now());

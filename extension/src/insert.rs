@@ -103,6 +103,7 @@ fn insert_row(ready: &Ready<'_>) -> Option<i64> {
     let [tenant, name, data, occurred_at, actor, subject, weight] = values(ready);
     let session = Session::begin();
     if ready.caller.is_owner {
+        let _owner = ready.log.without_superuser(ready.caller);
         let id = next_id(ready);
         let params = [tenant, name, data, occurred_at, actor, subject, weight, id.into_datum()];
         let written =
@@ -175,6 +176,7 @@ fn insert_rows<'r, 'a: 'r>(
     ];
     let session = Session::begin();
     if first.caller.is_owner {
+        let _owner = first.log.without_superuser(first.caller);
         let ids: Vec<i64> = ready.map(next_id).collect();
         let [tenant, name, data, occurred_at, actor, subject, weight] = columns;
         let id = array::of(pg_sys::INT8OID, ids.iter().map(|id| (*id).into_datum()));

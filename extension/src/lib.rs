@@ -13,7 +13,7 @@
 //! | `registry`, `event_type` | the cached enum of event types |
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
-//! | `quarantine`, `partition`, `owner_step` | what runs as the log's owner |
+//! | `door`, `quarantine`, `partition`, `owner_step` | what runs as the log's owner |
 //! | `launcher`, `worker`, `task` | the background worker, which calls `maintain()` |
 //! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
@@ -25,6 +25,7 @@ mod batch;
 mod check_import;
 mod clock;
 mod datum;
+mod door;
 mod edit;
 mod enrichment;
 mod erase_tenant;
@@ -53,7 +54,6 @@ mod quota;
 mod registry;
 mod rights;
 mod sampling;
-mod schema;
 mod spi;
 mod tally;
 mod task;

@@ -8,6 +8,7 @@
 use pgrx::prelude::*;
 use pgrx::{PgXactCallbackEvent, register_xact_callback};
 
+use crate::door::require_rights_of;
 use crate::error::Fault;
 use crate::registry;
 
@@ -29,14 +30,7 @@ fn become_owner() {
     if caller.0 == owner {
         return;
     }
-    // SAFETY: both are roles.
-    if !unsafe { pg_sys::has_privs_of_role(caller.0, owner) } {
-        Fault::new(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            "permission denied: the log belongs to another role",
-        )
-        .raise();
-    }
+    require_rights_of(owner);
     if caller.1 != 0 {
         // Who is restored on the way out of such a function must not be restored once more.
         Fault::new(

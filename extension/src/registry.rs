@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
+use crate::datum::Text;
 use crate::edit::{Rule, Rules};
 use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
@@ -95,9 +96,24 @@ thread_local! {
              AND polname OPERATOR(pg_catalog.<>) 'events_tenant_insert'",
         &[pg_sys::OIDOID],
     ) };
+    /// The role of a row by its oid on the server that noted it ($1 is this one), by its name elsewhere
+    /// and in a log of layout 1; and only a role with the grant that it was given then.
     static TENANT_ROLES: Kept = const { Kept::new(
-        c"SELECT role_name::pg_catalog.text, tenant_id FROM eventlog.tenant_roles",
-        &[],
+        c"SELECT n.role, n.tenant_id
+            FROM (SELECT t.tenant_id, NOT (t.j OPERATOR(pg_catalog.?) 'role_oid') AS is_of_layout_1,
+                         CASE WHEN (t.j OPERATOR(pg_catalog.->>) 'cluster') OPERATOR(pg_catalog.=) $1
+                              THEN (t.j OPERATOR(pg_catalog.->>) 'role_oid')::pg_catalog.oid
+                              ELSE (SELECT r.oid FROM pg_catalog.pg_roles r
+                                     WHERE r.rolname OPERATOR(pg_catalog.=) t.role_name) END AS role
+                    FROM (SELECT r.role_name, r.tenant_id, pg_catalog.to_jsonb(r) AS j FROM eventlog.tenant_roles r) t) n
+           WHERE n.role IS NOT NULL
+             AND (n.is_of_layout_1
+                  OR EXISTS (SELECT FROM pg_catalog.pg_attribute a, pg_catalog.aclexplode(a.attacl) acl
+                              WHERE a.attrelid OPERATOR(pg_catalog.=) 'eventlog.tenant_roles'::pg_catalog.regclass
+                                AND a.attname OPERATOR(pg_catalog.=) 'tenant_id'
+                                AND acl.privilege_type OPERATOR(pg_catalog.=) 'REFERENCES'
+                                AND acl.grantee OPERATOR(pg_catalog.=) n.role))",
+        &[pg_sys::TEXTOID],
     ) };
 }
 
@@ -112,7 +128,7 @@ pub(crate) struct Log {
     /// The sequence of the identity column.
     pub(crate) ids: pg_sys::Oid,
     types: HashMap<Box<str>, Rc<EventType>>,
-    tenants_of_roles: HashMap<Box<str>, [u8; 16]>,
+    tenants_of_roles: HashMap<pg_sys::Oid, [u8; 16]>,
     pub(crate) hash_key: HashKey,
     /// What applies to an event of an unknown name: `eventlog.redact_keys`.
     pub(crate) redacted: Rules,
@@ -228,13 +244,15 @@ impl Log {
                 log.types.insert(event_type.name.clone(), Rc::new(event_type));
             }
         }
-        TENANT_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+        // SAFETY: reads shared memory.
+        let cluster =
+            Text::copy_of(&unsafe { pg_sys::GetSystemIdentifier() }.cast_signed().to_string());
+        let cluster = Params::new([Some(cluster.datum())]);
+        TENANT_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, cluster));
         let rows = Rows::last(&session);
         for row in 0..rows.len() {
-            if let (Some(role), Some(tenant)) =
-                (rows.get::<String>(row, 1), rows.get::<Uuid>(row, 2))
-            {
-                log.tenants_of_roles.insert(role.into(), *tenant.as_bytes());
+            if let (Some(role), Some(tenant)) = (rows.get(row, 1), rows.get::<Uuid>(row, 2)) {
+                log.tenants_of_roles.insert(role, *tenant.as_bytes());
             }
         }
         Ok(log)
@@ -322,8 +340,8 @@ impl Log {
         self.generation
     }
 
-    pub(crate) fn tenant_of_role(&self, role: &str) -> Option<[u8; 16]> {
-        self.tenants_of_roles.get(role).copied()
+    pub(crate) fn tenant_of_role(&self, role: pg_sys::Oid) -> Option<[u8; 16]> {
+        self.tenants_of_roles.get(&role).copied()
     }
 }
 

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::registry::Log;
-use crate::spi::current_role;
+use crate::spi::{As, current_role};
 
 /// The current role as the log sees it. Worked out once for a role and a generation of the log:
 /// grants, policies, ownership and memberships that change start a new generation.
@@ -18,6 +18,9 @@ pub(crate) struct Caller {
     pub(crate) is_bound: bool,
     /// It has the rights of the log's owner.
     pub(crate) is_owner: bool,
+    /// A superuser's: what the log's owner put on its tables and lookups must not run with its rights,
+    /// so that it logs as the owner.
+    pub(crate) logs_as_owner: bool,
     /// It may insert into `events`.
     is_writer: bool,
     /// A policy lets it insert for other tenants than its own.
@@ -65,9 +68,16 @@ impl Log {
             generation: self.generation(),
             is_bound: rls == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32,
             is_owner: has(self.owner),
+            // SAFETY: reads the caches.
+            logs_as_owner: role != self.owner && unsafe { pg_sys::superuser_arg(role) },
             is_writer,
             is_service: self.service_roles.iter().any(|service| has(*service)),
         }
+    }
+
+    /// Makes a superuser the log's owner until it is dropped; everybody else stays as they are.
+    pub(crate) fn without_superuser(&self, caller: Caller) -> Option<As> {
+        caller.logs_as_owner.then(|| As::role(self.owner))
     }
 
     /// Whether the current role may insert into `events`: asked before anything is done as the

@@ -238,6 +238,9 @@ impl Drop for ByIndex {
 
 /// Acts as another role until it is dropped; an error on the way drops it too, and PostgreSQL
 /// restores the role once more when it aborts the transaction.
+///
+/// For a superuser it is a security-restricted operation as well: a deferred trigger of the other
+/// role's would run at commit, when the superuser is back (up to PostgreSQL 17).
 pub(crate) struct As {
     role: Oid,
     context: c_int,
@@ -246,13 +249,14 @@ pub(crate) struct As {
 impl As {
     pub(crate) fn role(role: Oid) -> Self {
         let mut saved = As { role: Oid::INVALID, context: 0 };
-        // SAFETY: reads and writes the backend's identity, and raises nothing.
+        // SAFETY: reads and writes the backend's identity, and asks for a role's attribute.
         unsafe {
             pg_sys::GetUserIdAndSecContext(&mut saved.role, &mut saved.context);
-            pg_sys::SetUserIdAndSecContext(
-                role,
-                saved.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int,
-            );
+            let mut context = saved.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int;
+            if saved.role != role && pg_sys::superuser_arg(saved.role) {
+                context |= pg_sys::SECURITY_RESTRICTED_OPERATION as c_int;
+            }
+            pg_sys::SetUserIdAndSecContext(role, context);
         }
         saved
     }

@@ -12,6 +12,7 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::guc::{self, TenantSource};
 use crate::jsonb::{Container, Value};
+use crate::spi::current_role;
 use crate::{parse, registry};
 
 /// The value of `eventlog.tenant_id`, parsed when it is assigned.
@@ -124,7 +125,12 @@ fn of_claims() -> Result<[u8; 16], Fault> {
 
 fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
     let claims = parse::jsonb(claims).ok()?;
-    let mut value = Value::Container(Container::root(claims.bytes()));
+    let root = Container::root(claims.bytes());
+    // A claim may have dots in its name, as those that are URLs do.
+    if let Some(Value::String(text)) = root.get(path.as_bytes()) {
+        return parse_uuid(text);
+    }
+    let mut value = Value::Container(root);
     for step in path.split('.') {
         let Value::Container(container) = value else { return None };
         value = container.get(step.as_bytes())?;
@@ -137,15 +143,19 @@ fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
 
 /// The tenant that `tenant_roles` gives the current role, which a connection cannot forge.
 fn of_role() -> Result<[u8; 16], Fault> {
+    let role = current_role();
+    if let Some(tenant) = registry::current()?.tenant_of_role(role) {
+        return Ok(tenant);
+    }
     // SAFETY: with `noerr` a dropped role gives null; otherwise a string in our memory context.
-    let role = unsafe {
-        let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), true);
+    let name = unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
         if name.is_null() { None } else { Some(CStr::from_ptr(name).to_string_lossy()) }
     };
-    let role = role.ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
-    registry::current()?.tenant_of_role(&role).ok_or_else(|| {
-        none(&format!("no tenant: tenant_roles has no row for role \"{role}\"")).hint(format!(
-            "INSERT INTO eventlog.tenant_roles (role_name, tenant_id) VALUES ('{role}', '<uuid>');"
-        ))
-    })
+    let name = name.ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
+    let literal = name.replace('\'', "''");
+    Err(none(&format!("no tenant: tenant_roles has no row for role \"{name}\"")).hint(format!(
+        "INSERT INTO eventlog.tenant_roles (role_name, tenant_id) VALUES ('{literal}', '<uuid>') \
+         ON CONFLICT (role_name) DO UPDATE SET tenant_id = excluded.tenant_id, role_oid = NULL;"
+    )))
 }

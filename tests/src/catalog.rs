@@ -11,11 +11,11 @@ use crate::db::rows;
 const LINES: &str = r"
 WITH relation AS (
     SELECT c.* FROM pg_class c
-     WHERE (c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'i', 'I', 'v'))
+     WHERE (c.relnamespace IN ('eventlog'::regnamespace, 'eventlog_private'::regnamespace) AND c.relkind IN ('r', 'p', 'S', 'i', 'I', 'v'))
         OR c.oid = to_regclass('public.tenants')
 ), named AS (SELECT oid, oid::regclass::text AS relation FROM relation)
 SELECT 'schema ' || nspname || ' acl ' || acl::text
-  FROM pg_namespace, unnest(nspacl) AS acl WHERE nspname = 'eventlog'
+  FROM pg_namespace, unnest(nspacl) AS acl WHERE nspname IN ('eventlog', 'eventlog_private')
 UNION ALL
 SELECT format('relation %s kind %s owner %s rls %s %s persistence %s', n.relation, relkind, relowner::regrole,
               relrowsecurity, relforcerowsecurity, relpersistence)
@@ -58,12 +58,12 @@ UNION ALL
 SELECT format('function %s(%s) returns %s language %s %s kind %s volatility %s parallel %s strict %s definer %s leakproof %s cost %s rows %s config %s owner %s acl %s',
               p.oid::regproc, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), lanname, probin, prokind, provolatile,
               proparallel, proisstrict, prosecdef, proleakproof, procost, prorows, proconfig, proowner::regrole, proacl)
-  FROM pg_proc p JOIN pg_language l ON l.oid = prolang WHERE pronamespace = 'eventlog'::regnamespace
+  FROM pg_proc p JOIN pg_language l ON l.oid = prolang WHERE pronamespace IN ('eventlog'::regnamespace, 'eventlog_private'::regnamespace)
 UNION ALL
-SELECT format('body of %s: %s', p.oid::regprocedure, prosrc) FROM pg_proc p WHERE pronamespace = 'eventlog'::regnamespace
+SELECT format('body of %s: %s', p.oid::regprocedure, prosrc) FROM pg_proc p WHERE pronamespace IN ('eventlog'::regnamespace, 'eventlog_private'::regnamespace)
 UNION ALL
 SELECT format('comment on %s: %s', p.oid::regprocedure, obj_description(p.oid, 'pg_proc'))
-  FROM pg_proc p WHERE pronamespace = 'eventlog'::regnamespace
+  FROM pg_proc p WHERE pronamespace IN ('eventlog'::regnamespace, 'eventlog_private'::regnamespace)
 UNION ALL
 SELECT format('of the extension: %s', pg_describe_object(classid, objid, 0)) FROM pg_depend
  WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'eventlog')

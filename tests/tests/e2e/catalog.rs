@@ -229,7 +229,7 @@ fn create_log_takes_its_arguments_and_refuses_bad_ones() {
     let gaps = "SELECT count(*) FROM (SELECT from_at, lag(until_at) OVER (ORDER BY from_at) AS before FROM eventlog._partitions) p
                  WHERE before <> from_at";
     assert_eq!(text(&mut superuser, gaps), "0");
-    let taxonomy = text(&mut superuser, "SELECT count(*) FROM eventlog._starter_taxonomy()");
+    let taxonomy = text(&mut superuser, "SELECT count(*) FROM eventlog_private.starter_taxonomy()");
     assert_eq!(taxonomy, "18");
 }
 

@@ -28,7 +28,7 @@ fn make_log(cluster: &Cluster, database: &str) {
 }
 
 /// Partitions that are missing: none once `maintain()` did its work.
-const DUE: &str = "SELECT count(*) FROM eventlog._missing_partitions()";
+const DUE: &str = "SELECT count(*) FROM eventlog_private.missing_partitions()";
 /// What came of the first run of a job; empty until it ended.
 fn ended(job: &str) -> String {
     format!(

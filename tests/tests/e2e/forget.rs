@@ -327,7 +327,7 @@ fn an_actor_is_found_under_its_hash_and_a_key_that_is_wrong_is_an_error_before_a
             file.display()
         ))
         .unwrap();
-    let hash = text(&mut client, &format!("SELECT eventlog._hash_actor('{ERIN}')"));
+    let hash = text(&mut client, &format!("SELECT eventlog_private.hash_actor('{ERIN}')"));
     assert_eq!(hash.len(), 64);
     let everything = rows_but(&mut client, &[]);
     let call = format!("CALL eventlog.forget_actor('{TENANT_A}', '{ERIN}')");
@@ -352,7 +352,7 @@ fn an_actor_is_found_under_its_hash_and_a_key_that_is_wrong_is_an_error_before_a
     assert_eq!(count(&mut client, "events", "name = 'signed_up'"), "1");
     // Hashing is the owner's: others could try out whom a hash stands for.
     for role in ["member", "service"] {
-        let outcome = refused(&mut db.connect(role), "SELECT eventlog._hash_actor('a')");
+        let outcome = refused(&mut db.connect(role), "SELECT eventlog_private.hash_actor('a')");
         assert_eq!(outcome.code().code(), "42501");
     }
 }
@@ -389,11 +389,11 @@ fn a_tenant_that_is_deleted_while_its_events_are_counted_keeps_no_counts() {
             .unwrap();
         let mut owner = db.connect("log_owner");
         // Announced and waited for, and nothing counted yet.
-        owner.batch_execute("SELECT eventlog._roll_up_step('watermark')").unwrap();
-        owner.batch_execute("SELECT eventlog._writers_have_ended()").unwrap();
+        owner.batch_execute("SELECT eventlog_private.roll_up_step('watermark')").unwrap();
+        owner.batch_execute("SELECT eventlog_private.writers_have_ended()").unwrap();
         assert_eq!(text(&mut client, counted), "0");
         let mut service = db.connect("service");
-        let (count, delete) = ("SELECT eventlog._roll_up()", "DELETE FROM public.tenants");
+        let (count, delete) = ("SELECT eventlog_private.roll_up()", "DELETE FROM public.tenants");
         let (first, second): ((&mut Client, &str), (&mut Client, &str)) = if is_deleted_first {
             ((&mut service, delete), (&mut owner, count))
         } else {

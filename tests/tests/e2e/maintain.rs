@@ -206,7 +206,12 @@ fn only_those_with_the_owners_rights_may_call_it_and_not_inside_a_transaction() 
     let (db, _owner) = aged();
     let mut member = db.connect_as("member", TENANT_A);
     assert_refused(&mut member, "CALL eventlog.maintain()", "42501", "permission denied");
-    assert_refused(&mut member, "SELECT eventlog._become_owner()", "42501", "permission denied");
+    assert_refused(
+        &mut member,
+        "SELECT eventlog_private.become_owner()",
+        "42501",
+        "permission denied",
+    );
     assert_refused(&mut db.connect("log_owner"), "BEGIN; CALL eventlog.maintain()", "2D000", "");
     let empty = Db::empty();
     let mut superuser = empty.superuser();

@@ -183,7 +183,7 @@ fn random_payloads_under_random_rules_are_judged_as_the_reference_judges() {
                    FROM unnest($1::text[]) AS p
                   CROSS JOIN LATERAL eventlog.validate_event('random', p::jsonb) v
                   CROSS JOIN LATERAL public.reference('random', p::jsonb) r
-                  CROSS JOIN LATERAL eventlog._check_import(1, gen_random_uuid(), 'random', p::jsonb, now(), NULL, NULL, NULL) c
+                  CROSS JOIN LATERAL eventlog_private.check_import(1, gen_random_uuid(), 'random', p::jsonb, now(), NULL, NULL, NULL) c
                   WHERE v.is_valid <> r.is_valid
                      OR (r.is_valid AND v.stored::text IS DISTINCT FROM r.stored::text)
                      OR (r.is_valid AND (c.actor IS DISTINCT FROM r.actor OR c.subject IS DISTINCT FROM r.subject

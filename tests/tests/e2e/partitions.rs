@@ -200,7 +200,7 @@ fn partitions_fit_between_neighbours_whatever_the_interval_time_zone_and_date_st
             assert_eq!(text(&mut owner, &covering), "1", "{interval} {zone} {day}");
         }
         // Another interval from now on: the new ones leave the old ones alone.
-        owner.batch_execute("UPDATE eventlog.log_config SET partition_interval = '1 month'; SELECT eventlog._make_partitions()").unwrap();
+        owner.batch_execute("UPDATE eventlog.log_config SET partition_interval = '1 month'; SELECT eventlog_private.make_partitions()").unwrap();
         owner.batch_execute("SELECT eventlog._make_partition('2026-03-15'::timestamptz); SELECT eventlog._make_partition('2026-03-31 12:00+00'::timestamptz)").unwrap();
         let overlapping = "SELECT count(*) FROM (SELECT from_at, lag(until_at) OVER (ORDER BY from_at) AS before FROM eventlog._partitions) p WHERE before > from_at";
         assert_eq!(text(&mut owner, overlapping), "0");

@@ -179,7 +179,7 @@ fn rows_that_are_replicated_below_the_watermark_are_counted_once() {
     let earlier = |rows: u32| {
         format!(
             "INSERT INTO eventlog.events (tenant_id, name, actor, created_at)
-             SELECT '{TENANT_A}', 'ping', 'ada', eventlog._next_watermark() - interval '10 minutes' FROM generate_series(1, {rows})"
+             SELECT '{TENANT_A}', 'ping', 'ada', eventlog_private.next_watermark() - interval '10 minutes' FROM generate_series(1, {rows})"
         )
     };
     from.batch_execute("SELECT eventlog._make_partition(now() - interval '2 hours')").unwrap();

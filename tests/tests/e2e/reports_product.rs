@@ -136,14 +136,14 @@ fn a_late_event_of_a_tenant_that_is_new_is_counted_whenever_it_comes() {
     owner
         .batch_execute(
             "SELECT eventlog.import_events('public.first');
-             SELECT eventlog._announce_watermark();
+             SELECT eventlog_private.announce_watermark();
              SELECT eventlog.import_events('public.second')",
         )
         .unwrap();
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.late_events"), "1");
     superuser
         .batch_execute(&format!(
-            "CREATE OR REPLACE FUNCTION eventlog._tenants_in(partition regclass) RETURNS uuid[] LANGUAGE sql STABLE
+            "CREATE OR REPLACE FUNCTION eventlog_private.tenants_in(partition regclass) RETURNS uuid[] LANGUAGE sql STABLE
              SET search_path = pg_catalog, pg_temp AS 'SELECT ARRAY[''{TENANT_A}''::uuid]'"
         ))
         .unwrap();

@@ -10,7 +10,7 @@ use eventlog_tests::{Cluster, Db, TENANT_A, TENANT_B, db, rows, scaled, text};
 use postgres::Client;
 
 /// A watermark that moves all the time instead of once an hour.
-const QUICK: &str = "CREATE OR REPLACE FUNCTION eventlog._next_watermark() RETURNS timestamptz LANGUAGE sql VOLATILE
+const QUICK: &str = "CREATE OR REPLACE FUNCTION eventlog_private.next_watermark() RETURNS timestamptz LANGUAGE sql VOLATILE
     AS 'SELECT pg_catalog.clock_timestamp() - interval ''100 milliseconds'''";
 
 const TYPES: &str =

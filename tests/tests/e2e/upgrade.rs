@@ -401,7 +401,7 @@ fn who_may_read_an_older_log_may_read_what_a_newer_layout_brings() {
     // As if the quarantine of producers were new, and a reader's.
     superuser
         .batch_execute(
-            "CREATE OR REPLACE FUNCTION eventlog._reader_tables() RETURNS TABLE (table_name name, layout integer)
+            "CREATE OR REPLACE FUNCTION eventlog_private.reader_tables() RETURNS TABLE (table_name name, layout integer)
                  LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS
                  $$ VALUES ('events'::name, 1), ('rejected_events', 1), ('producers', 2) $$;
              REVOKE SELECT ON eventlog.rejected_events FROM member",

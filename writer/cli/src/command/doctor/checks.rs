@@ -144,7 +144,7 @@ pub(super) const ALL: [Check; 12] = [
                      'SELECT eventlog.create_log();'
                 FROM (SELECT 'events_guard' AS policy, 'events'::name AS relation
                       UNION ALL SELECT 'events_tenant_insert', 'events'
-                      UNION ALL SELECT t || '_tenant_select', t FROM eventlog._tenants_tables() AS t) w
+                      UNION ALL SELECT t || '_tenant_select', t FROM eventlog_private.tenants_tables() AS t) w
                WHERE NOT EXISTS (SELECT FROM pg_policy p
                                   WHERE p.polrelid = to_regclass(format('eventlog.%I', w.relation)) AND p.polname = w.policy)",
     },

@@ -1,0 +1,90 @@
+-- The last file: who gets in.
+
+-- Functions in these schemas are the extension's alone. The log's owner may create tables there, for its
+-- partitions; a function that it puts beside ours could fit a call better, and a superuser who types
+-- what the manual says would run it.
+CREATE FUNCTION eventlog_private.refuse_functions() RETURNS event_trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    strange text := (SELECT c.object_identity FROM pg_event_trigger_ddl_commands() c
+                      WHERE c.schema_name IN ('eventlog', 'eventlog_private') AND NOT c.in_extension LIMIT 1);
+BEGIN
+    IF strange IS NOT NULL AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION 'function % cannot be in a schema of the log', strange
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = 'Only the functions of the extension are in the schemas eventlog and eventlog_private.',
+                  HINT = 'put it into another schema';
+    END IF;
+END
+$$;
+
+CREATE EVENT TRIGGER eventlog_refuse_functions ON ddl_command_end
+    WHEN TAG IN ('CREATE FUNCTION', 'CREATE PROCEDURE', 'CREATE AGGREGATE',
+                 'ALTER FUNCTION', 'ALTER PROCEDURE', 'ALTER ROUTINE', 'ALTER AGGREGATE')
+    EXECUTE FUNCTION eventlog_private.refuse_functions();
+
+COMMENT ON EVENT TRIGGER eventlog_refuse_functions IS
+'Keeps functions of other roles out of the schemas of the log.';
+
+-- What is new gets the grants that it is meant to have, whatever ALTER DEFAULT PRIVILEGES says; what was
+-- there before an upgrade keeps those that a DBA gave or took. The functions of eventlog are for
+-- everybody who may use the schema, and check their caller; those of eventlog_private are behind their
+-- schema.
+DO $$
+DECLARE
+    former pg_catalog.oid[] := coalesce(pg_catalog.current_setting('eventlog_upgrade.former', true), '{}')::pg_catalog.oid[];
+    object pg_catalog.record;
+BEGIN
+    FOR object IN
+        SELECT 'ROUTINE' AS kind, p.oid::pg_catalog.regprocedure::pg_catalog.text AS name
+          FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace OPERATOR(pg_catalog.=) ANY (ARRAY['eventlog'::pg_catalog.regnamespace, 'eventlog_private'::pg_catalog.regnamespace])
+           AND p.oid OPERATOR(pg_catalog.<>) ALL (former)
+         UNION ALL
+        SELECT 'TABLE', c.oid::pg_catalog.regclass::pg_catalog.text
+          FROM pg_catalog.pg_class c
+          JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+                                     AND d.objid OPERATOR(pg_catalog.=) c.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
+         WHERE c.relnamespace OPERATOR(pg_catalog.=) 'eventlog'::pg_catalog.regnamespace AND c.relkind OPERATOR(pg_catalog.=) 'v'
+           AND c.oid OPERATOR(pg_catalog.<>) ALL (former)
+    LOOP
+        EXECUTE pg_catalog.format('GRANT %s ON %s %s TO PUBLIC', CASE object.kind WHEN 'TABLE' THEN 'SELECT' ELSE 'EXECUTE' END,
+                                  object.kind, object.name);
+    END LOOP;
+
+    -- Where an upgrade made one anew because it has more arguments, the grants of the former one count.
+    FOR object IN
+        SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text AS name,
+               pg_catalog.current_setting(pg_catalog.format('eventlog_upgrade.acl_of_%s', p.proname), true) AS acl
+          FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace OPERATOR(pg_catalog.=) 'eventlog'::pg_catalog.regnamespace
+           AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['define_event', 'set_tenant']::pg_catalog.name[])
+    LOOP
+        IF object.acl OPERATOR(pg_catalog.<>) '' THEN
+            EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', object.name);
+            EXECUTE (SELECT pg_catalog.string_agg(pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', object.name,
+                                CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END), '; ')
+                       FROM pg_catalog.aclexplode(object.acl::pg_catalog.aclitem[]) a);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The owner of a log that is there already: after DROP EXTENSION, or of an older version. What an
+-- extension's script grants counts as its initial state, which pg_dump leaves out; so that note goes,
+-- and the grant is in the dump like any other.
+DO $$
+DECLARE
+    owner pg_catalog.regrole := (SELECT c.relowner FROM pg_catalog.pg_class c
+                                  WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events'));
+BEGIN
+    IF owner IS NOT NULL THEN
+        EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA eventlog_private TO %s', owner);
+        DELETE FROM pg_catalog.pg_init_privs
+         WHERE classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+           AND objoid OPERATOR(pg_catalog.=) 'eventlog_private'::pg_catalog.regnamespace;
+    END IF;
+END
+$$;
