@@ -319,7 +319,8 @@ impl World {
             assert!(in_order || stats.unconfirmed > 0, "{tenant:?}: {stored:?}");
             let once: HashSet<&u64> = stored.iter().collect();
             assert_eq!(once.len(), stored.len(), "{tenant:?}: {stored:?}");
-            let is_sound = |n: &&u64| self.told.get(n) == Some(&false) || self.server.is_poison(**n);
+            let is_sound =
+                |n: &&u64| self.told.get(n) == Some(&false) || self.server.is_poison(**n);
             assert_eq!(stored.iter().find(is_sound), None, "it was said not to be stored");
         }
         self.check_losses(stats.dropped, is_over);
