@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use eventlog_tests::{Db, TENANT_B, db, rows, text};
 use eventlog_writer::{Error, Event, Options, asynchronous, sync::Writer};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use crate::common::{LONG, config, numbered, numbers, options};
 
@@ -15,8 +15,21 @@ fn other() -> Event {
     Event::new("tool_used").tenant(TENANT_B.parse().unwrap()).data(&json!({ "toolName": "t" }))
 }
 
-fn raw(json: String) -> Box<RawValue> {
-    RawValue::from_string(json).unwrap()
+/// JSON as it is, as serde_json's own `RawValue` serializes; that one parses it first, which stops at
+/// 128 levels unless its feature `unbounded_depth` is on.
+struct Raw(String);
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut raw = serializer.serialize_struct("$serde_json::private::RawValue", 1)?;
+        raw.serialize_field("$serde_json::private::RawValue", &self.0)?;
+        raw.end()
+    }
+}
+
+/// A tool_used with one key more.
+fn with(key: &str, json: String) -> Event {
+    other().data(&Raw(format!(r#"{{"toolName": "t", "{key}": {json}}}"#)))
 }
 
 /// What PostgreSQL cannot carry, and the SQLSTATE of it.
@@ -33,8 +46,8 @@ fn uncarried() -> Vec<(Event, Option<&'static str>)> {
         (other().occurred_at(SystemTime::UNIX_EPOCH + years(292_308)), Some("22008")),
         (other().occurred_at(SystemTime::UNIX_EPOCH - years(6_690)), Some("22008")),
         (other().occurred_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 62)), Some("22008")),
-        (other().data(&json!({ "toolName": "t", "deep": raw(deep) })), None),
-        (other().data(&raw(deep_nulls)), None),
+        (with("deep", deep), None),
+        (other().data(&Raw(deep_nulls)), None),
     ]
 }
 
@@ -103,7 +116,7 @@ fn an_event_that_the_log_refuses_costs_itself_and_its_reason_is_said_at_once() {
     let writer = Writer::connect(config(&db, "service"), options);
     let poison = [
         other().data(&json!({ "toolName": "a\0" })),
-        other().data(&json!({ "toolName": "t", "n": raw(format!("1e{}", 400_000)) })),
+        with("n", "1e400000".to_owned()),
         other().actor("a".repeat(600)),
         other().data(&json!({ "toolName": "t", "long": "x".repeat(3_000) })),
         other().data(&json!({})),
@@ -163,7 +176,7 @@ fn log_with_a_bad_one(db: &Db, options: Options, config: postgres::Config) -> (H
 
 #[test]
 fn an_event_for_which_a_trigger_raises_costs_itself() {
-    for code in ["P0001", "45000"] {
+    for code in ["P0001", "22012"] {
         let db = Db::new();
         with_trigger(&db, &format!("RAISE EXCEPTION 'not this one' USING ERRCODE = '{code}'"));
         let (heard, error) = log_with_a_bad_one(&db, options(), config(&db, "service"));
