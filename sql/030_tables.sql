@@ -343,10 +343,6 @@ BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.log_config) THEN
         INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
     END IF;
-    -- Since layout 2.
-    IF eventlog_private.lacks_column('log_config', 'tenants_oid', 'oid') THEN
-        ALTER TABLE eventlog.log_config ADD COLUMN tenants_oid oid, ADD COLUMN tenants_database text;
-    END IF;
     COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';
     COMMENT ON COLUMN eventlog.log_config.only_row IS 'True: there is one row.';
     COMMENT ON COLUMN eventlog.log_config.layout_version IS 'Version of the tables, which migrate_log() raises.';
@@ -359,7 +355,5 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.service_roles IS 'Empty since layout 2: a grant of REFERENCES on this column marks a service.';
     COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'What tells the key that the log hashes with from others; accept_hash_key() sets it.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
-    COMMENT ON COLUMN eventlog.log_config.tenants_oid IS 'That table itself: one that is made later under the same name is another.';
-    COMMENT ON COLUMN eventlog.log_config.tenants_database IS 'Server and database that tenants_oid is of; in another one the name counts.';
 END
 $$;

@@ -44,12 +44,15 @@ SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
 AS $$
 DECLARE
-    former_owner oid := (SELECT relowner FROM pg_class WHERE oid = to_regclass('eventlog.events'));
+    -- Of a log that lacks a table, the others tell.
+    former_owner oid := (SELECT c.relowner FROM unnest(ARRAY['events', 'event_types', 'log_config']) WITH ORDINALITY AS t (name, place)
+                           JOIN pg_class c ON c.oid = to_regclass(format('eventlog.%I', t.name)) ORDER BY t.place LIMIT 1);
     new_owner    oid := coalesce(create_log.owner::oid, former_owner, current_user::regrole::oid);
     relation     regclass;
 BEGIN
-    IF former_owner IS NOT NULL THEN
-        PERFORM eventlog._require_owner(current_user::regrole);
+    IF NOT pg_has_role(current_user, former_owner, 'USAGE') THEN
+        RAISE EXCEPTION 'permission denied: the log belongs to %', former_owner::regrole
+            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s;', former_owner::regrole);
     END IF;
     PERFORM eventlog._check_objects(new_owner, former_owner);
 
@@ -81,6 +84,7 @@ BEGIN
 
     PERFORM eventlog._create_log(new_owner::regrole, create_log.partition_interval, create_log.retention,
                                  create_log.premake, create_log.taxonomies);
+    PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog._untied_tenants() u;
 
     IF (SELECT rolsuper FROM pg_roles WHERE oid = new_owner) THEN
         RAISE WARNING 'the log belongs to superuser %', new_owner::regrole
@@ -128,7 +132,6 @@ BEGIN
     PERFORM eventlog_private.ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
     PERFORM eventlog_private.apply_triggers();
     PERFORM eventlog_private.apply_policies();
-    PERFORM eventlog_private.ensure_tenants();
 END
 $$;
 
@@ -152,6 +155,7 @@ BEGIN
     PERFORM eventlog_private.create_rollup_tables();
     PERFORM eventlog_private.create_erasure_tables();
     PERFORM eventlog_private.create_api_key_tables();
+    PERFORM eventlog_private.create_reference_tables();
 END
 $$;
 
@@ -163,7 +167,7 @@ AS $$
     SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'idempotency_keys', 'producers', 'tenant_roles',
                         'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config', 'maintenance_runs', 'maintenance_settings',
                         'thinned_partitions', 'retention_progress', 'rollup_state', 'late_events', 'hourly_counts',
-                        'daily_counts', 'daily_subjects', 'monthly_actors', 'erasures', 'api_keys']::name[])
+                        'daily_counts', 'daily_subjects', 'monthly_actors', 'erasures', 'api_keys', 'tenants_reference']::name[])
 $$;
 
 -- 55000 where create_log() was not called.

@@ -56,9 +56,11 @@ BEGIN
         eventlog_private.source_column(source, 'weight', 'real'),
         source);
 
+    -- Nobody else ever sees this table: it goes with the transaction. Not a temporary one, which a
+    -- superuser may not make while the log's owner acts.
     -- What the rules say of each row, once; of one that is refused, what the quarantine may keep.
     EXECUTE format($sql$
-        CREATE TEMPORARY TABLE pg_temp._eventlog_import ON COMMIT DROP AS
+        CREATE UNLOGGED TABLE eventlog.import_in_progress AS
         SELECT r.id, r.tenant_id, r.name, v.data, r.created_at,
                r.occurred_at, v.actor, coalesce(v.subject, r.subject) AS subject,
                CASE WHEN w.is_valid THEN r.weight END AS weight,
@@ -78,7 +80,7 @@ BEGIN
     SELECT c.partition_interval INTO STRICT step FROM eventlog.log_config c;
     SELECT count(DISTINCT s.from_at) INTO partitions
       FROM (SELECT DISTINCT date_trunc('hour', i.created_at) AS hour
-              FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL) h,
+              FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL) h,
            eventlog_private.partition_span(h.hour, step) s;
     IF partitions > most_partitions THEN
         RAISE EXCEPTION 'the rows of % span % partitions, limit %', source, partitions, most_partitions
@@ -88,7 +90,7 @@ BEGIN
     FOR at IN
         SELECT DISTINCT s.from_at
           FROM (SELECT DISTINCT date_trunc('hour', i.created_at) AS hour
-                  FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL) h,
+                  FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL) h,
                eventlog_private.partition_span(h.hour, step) s
          ORDER BY 1
     LOOP
@@ -100,7 +102,7 @@ BEGIN
         INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
         OVERRIDING SYSTEM VALUE
         SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-          FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL
+          FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL
         ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
         GET DIAGNOSTICS imported = ROW_COUNT;
     ELSE
@@ -108,7 +110,7 @@ BEGIN
             INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
             OVERRIDING SYSTEM VALUE
             SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-              FROM pg_temp._eventlog_import i WHERE i.sqlstate IS NULL
+              FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL
             ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING
             RETURNING tenant_id, id, created_at
         ), late AS (
@@ -125,18 +127,18 @@ BEGIN
            CASE WHEN octet_length(i.data::text) <= 65536 THEN i.data::text END,
            coalesce(i.occurred_at, i.created_at), left(i.actor, 200), left(i.subject, 200),
            i.key, i.sqlstate, i.reason, current_user, i.weight
-      FROM pg_temp._eventlog_import i
+      FROM eventlog.import_in_progress i
      WHERE i.sqlstate IS NOT NULL
        AND NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = i.key);
     GET DIAGNOSTICS rejected = ROW_COUNT;
 
-    SELECT count(*) - imported - rejected INTO already_there FROM pg_temp._eventlog_import;
+    SELECT count(*) - imported - rejected INTO already_there FROM eventlog.import_in_progress;
 
     -- New events go on behind the imported ones.
     PERFORM setval('eventlog.events_id_seq', i.id)
-       FROM (SELECT max(m.id) AS id FROM pg_temp._eventlog_import m WHERE m.sqlstate IS NULL) i
+       FROM (SELECT max(m.id) AS id FROM eventlog.import_in_progress m WHERE m.sqlstate IS NULL) i
       WHERE i.id >= nextval('eventlog.events_id_seq');
-    DROP TABLE pg_temp._eventlog_import;
+    DROP TABLE eventlog.import_in_progress;
     RETURN NEXT;
 END
 $$;

@@ -64,7 +64,7 @@ BEGIN
         BEGIN
             PERFORM eventlog._lock_partitions();
             LOCK TABLE ONLY eventlog.events IN SHARE UPDATE EXCLUSIVE MODE;
-            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types']::name[] LOOP
+            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types', 'tenant_roles']::name[] LOOP
                 IF to_regclass(format('eventlog.%I', relation)) IS NOT NULL THEN
                     EXECUTE format('LOCK TABLE eventlog.%I IN ACCESS EXCLUSIVE MODE', relation);
                 END IF;
@@ -89,17 +89,8 @@ CREATE FUNCTION eventlog_private.migrate_to_2() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    service regrole;
 BEGIN
-    -- Services were listed by name. Those that the policies know are marked; a name that they do not know
-    -- is of a role that is gone, or was dropped and made again.
-    FOR service IN
-        SELECT DISTINCT r.role::regrole FROM pg_policy p, unnest(p.polroles) AS r (role)
-         WHERE p.polrelid = 'eventlog.events'::regclass AND p.polname = 'events_service_insert'
-    LOOP
-        EXECUTE format('GRANT REFERENCES (service_roles) ON TABLE eventlog.log_config TO %s', service);
-    END LOOP;
+    PERFORM eventlog_private.mark_services();
     UPDATE eventlog.log_config SET service_roles = '{}' WHERE service_roles <> '{}';
     -- Their roles are noted by a trigger from now on.
     UPDATE eventlog.tenant_roles r SET role_name = r.role_name;
@@ -156,12 +147,12 @@ BEGIN
     has := eventlog._log_layout();
     IF has < newest THEN
         PERFORM eventlog_private.create_tables();
+        PERFORM eventlog_private.apply_triggers();
         IF has < 2 THEN
             PERFORM eventlog_private.migrate_to_2();
         END IF;
-        PERFORM eventlog_private.apply_triggers();
         PERFORM eventlog_private.apply_policies();
-        PERFORM eventlog_private.ensure_tenants();
+        PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog_private.untied_tenants() u;
         PERFORM eventlog_private.grant_to_readers(has);
         UPDATE eventlog.log_config SET layout_version = newest;
     END IF;

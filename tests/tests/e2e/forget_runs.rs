@@ -417,7 +417,7 @@ fn partitions_by_any_name_and_owner_are_searched_or_refused() {
     client
         .batch_execute(
             "DROP TABLE eventlog.events_rest; CREATE TABLE public.old (id bigint, tenant_id uuid, name text, data jsonb, created_at timestamptz);
-             INSERT INTO public.old VALUES (1, gen_random_uuid(), 'ping', '{}', '2001-01-01'); SELECT eventlog.import_events('public.old')",
+             INSERT INTO public.old VALUES (1, gen_random_uuid(), 'ping', '{}', '2001-01-01'); GRANT SELECT ON public.old TO log_owner; SELECT eventlog.import_events('public.old')",
         )
         .unwrap();
     assert_eq!(text(&mut client, strange), "0");

