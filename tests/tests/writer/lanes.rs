@@ -170,7 +170,9 @@ fn the_longest_times_are_for_ever() {
                 for n in 1..=3 {
                     assert!(writer.log_and_wait(numbered(n)).unwrap().is_some());
                 }
-                assert!(writer.log(numbered(4)) && writer.flush(Duration::MAX));
+                // And of another tenant, from when on locks have their time.
+                let other = of(TENANT_B.parse().unwrap(), 4);
+                assert!(writer.log(other) && writer.flush(Duration::MAX));
             }
             Face::Asynchronous(runtime, writer) => runtime.block_on(async {
                 for n in 1..=4 {
