@@ -68,7 +68,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'log_events_wrapper';
 
 COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean) IS
-'Logs a batch: arrays of one length, an element an event; tenant_ids, data and those after it may be NULL. Good events go in, bad ones into rejected_events; the counts come back, and on request a verdict for each position. A batch_number that the producer has sent before writes nothing and returns the counts of then.';
+'Logs a batch: arrays of one length, an element an event; tenant_ids, data and those after it may be NULL. Good events go in, bad ones into rejected_events; the counts come back, and on request a verdict for each position, with NULL only where one is rejected. A batch_number that the producer has sent before writes nothing and returns the counts of then.';
 
 CREATE FUNCTION eventlog.log_events(
     events        jsonb,

@@ -2,7 +2,7 @@
 //! sent along, so it works through a pooler in transaction mode.
 
 use std::fmt::Display;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
@@ -86,7 +86,7 @@ impl<'b> Parameters<'b> {
             idempotency_keys: column(events, |event| event.idempotency_key.as_deref()),
             producer,
             with_verdicts: batch.with_verdicts.then_some(true),
-            lock_timeout: batch.lock_timeout.map(|time| time.as_millis().max(1) as i64),
+            lock_timeout: batch.lock_timeout.map(milliseconds),
             tenant: options.tenant.map(|tenant| tenant.to_string()),
         }
     }
@@ -115,6 +115,11 @@ impl<'b> Parameters<'b> {
         }
         values
     }
+}
+
+/// As the setting takes it: zero would be for ever, and more than this is refused.
+fn milliseconds(time: Duration) -> i64 {
+    time.as_millis().clamp(1, i32::MAX as u128) as i64
 }
 
 /// An event as parameters of [`LOG_EVENT`].

@@ -31,9 +31,10 @@ impl<W> Engine<W> {
         self.is_path_open = true;
         self.notices.answered(now);
         if let Some((error, cure)) = under_way.fence.take()
-            && !answer.is_repeat
+            && (!answer.is_repeat || answer.events() == 0)
         {
-            // It was not written, and what may still be on its way will not be.
+            // It was not written, and what may still be on its way will not be: the question took the
+            // number, now or, where it was asked before, with an answer about nothing.
             under_way.is_in_doubt = false;
             return self.take_apart(under_way, error, cure, now);
         }

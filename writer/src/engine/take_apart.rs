@@ -39,7 +39,7 @@ impl<W> Engine<W> {
             return;
         };
         match cure {
-            Cure::Search if events == 1 => return self.reject(under_way, error, now),
+            Cure::Search if events == 1 => self.reject(under_way, error, now),
             Cure::Less if events == 1 => {
                 let stall = self.lanes.held_up(tenant, begun, now);
                 if stall.tries >= MOST_TRIES_ALONE {

@@ -62,13 +62,13 @@ pub(super) fn undone(sqlstate: &str) -> Error {
 }
 
 fn is_every(event: &Event, every: Option<u64>) -> bool {
-    every.is_some_and(|every| number(event).is_some_and(|n| n % every == 0))
+    every.is_some_and(|every| number(event).is_some_and(|n| n.is_multiple_of(every)))
 }
 
 impl Server {
     pub(super) fn is_poison(&self, n: u64) -> bool {
-        self.poison.is_some_and(|every| n % every == 0)
-            || self.slow.is_some_and(|every| n % every == 0)
+        self.poison.is_some_and(|every| n.is_multiple_of(every))
+            || self.slow.is_some_and(|every| n.is_multiple_of(every))
     }
 
     /// How many events it stored.
