@@ -15,8 +15,8 @@ fn a_public_key_cannot_take_an_idempotency_key_that_a_service_is_about_to_use() 
     let first = http.track_and_wait(&public, &taken).json();
     assert_eq!(first["verdicts"][0]["status"], "written");
     let mut service = world.db.connect_as("writer", TENANT_A);
-    let payment =
-        "SELECT eventlog.log_event(NULL, 'checkout_completed', idempotency_key => 'cs_1')";
+    let payment = "SELECT eventlog.log_event(NULL, 'checkout_completed',
+             '{\"plan\": \"pro\", \"stripeSessionId\": \"cs_1\"}', idempotency_key => 'cs_1')";
     assert_ne!(text(&mut service, payment), first["verdicts"][0]["id"].as_str().unwrap());
     // Of its own it is the same event, and said to be.
     let again = http.track_and_wait(&public, &taken).json();
