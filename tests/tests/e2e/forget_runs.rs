@@ -253,9 +253,7 @@ fn what_an_import_brings_while_its_tenant_is_erased_stays_and_is_counted() {
         .unwrap();
     // Its events are gone, and what comes after them is held up.
     let mut holder = db.superuser();
-    holder
-        .batch_execute("BEGIN; SELECT FROM eventlog.rejected_events FOR UPDATE")
-        .unwrap();
+    holder.batch_execute("BEGIN; SELECT FROM eventlog.rejected_events FOR UPDATE").unwrap();
     let caller = thread::spawn({
         let mut caller = patient(db.superuser());
         move || caller.batch_execute(&format!("CALL eventlog.forget_tenant('{TENANT_A}')"))
@@ -267,7 +265,11 @@ fn what_an_import_brings_while_its_tenant_is_erased_stays_and_is_counted() {
     caller.join().unwrap().unwrap();
     client.batch_execute("CALL eventlog.maintain()").unwrap();
     let of_a = format!("tenant_id = '{TENANT_A}'");
-    for what in ["count(*) FROM eventlog.events", "sum(events) FROM eventlog.daily_counts", "sum(events) FROM eventlog.hourly_counts"] {
+    for what in [
+        "count(*) FROM eventlog.events",
+        "sum(events) FROM eventlog.daily_counts",
+        "sum(events) FROM eventlog.hourly_counts",
+    ] {
         assert_eq!(text(&mut client, &format!("SELECT {what} WHERE {of_a}")), "7", "{what}");
     }
 }

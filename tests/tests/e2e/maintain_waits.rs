@@ -45,7 +45,12 @@ fn a_role_without_rights_holds_nothing_that_the_log_waits_for() {
     for purpose in ["partitions", "maintenance", "erasure"] {
         let take = format!("SELECT eventlog_private.take_lock('{purpose}', true, true)");
         assert_refused(&mut outsider, &take, "42501", "permission denied for schema eventlog");
-        assert_refused(&mut db.connect("member"), &take, "42501", "permission denied for schema eventlog");
+        assert_refused(
+            &mut db.connect("member"),
+            &take,
+            "42501",
+            "permission denied for schema eventlog",
+        );
     }
     assert_eq!(run(&mut owner)[0], "done");
     assert_eq!(text(&mut owner, EXPIRED), "0");
