@@ -13,6 +13,7 @@ mod flood;
 mod gateway;
 mod memory;
 mod months;
+mod partitions;
 mod rules;
 mod single;
 mod stats;
@@ -65,6 +66,7 @@ const SUBJECTS: &[Subject] = &[
     ("gateway", gateway::run),
     ("writer", writer::run),
     ("months", months::run),
+    ("partitions", partitions::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
 ];
