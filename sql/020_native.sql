@@ -138,7 +138,22 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'guard_wrapper';
 
 COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
-'The check of the policy events_guard: applies the rules of event_types to a plain INSERT.';
+'The check of the policy events_guard in a log of 0.1.0, which does not show the clock.';
+
+CREATE FUNCTION eventlog.guard(
+    id          bigint,
+    name        text,
+    data        jsonb,
+    actor       text,
+    subject     text,
+    weight      real,
+    occurred_at timestamptz
+) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'guard_with_clock_wrapper';
+
+COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real, timestamptz) IS
+'The check of the policy events_guard: applies the rules of event_types to a plain INSERT, for a caller who may insert.';
 
 -- The rest of the transaction as the log's owner, for a caller with its rights.
 CREATE FUNCTION eventlog_private.become_owner() RETURNS void

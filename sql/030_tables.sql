@@ -169,6 +169,11 @@ BEGIN
                 CONSTRAINT event_types_retention_check CHECK (retention > '0'::interval),
             ADD COLUMN count_subjects boolean NOT NULL DEFAULT true;
     END IF;
+    IF eventlog_private.lacks_column('event_types', 'success_values', 'text[]') THEN
+        ALTER TABLE eventlog.event_types
+            ADD COLUMN success_values text[] NOT NULL DEFAULT '{}'
+                CONSTRAINT event_types_success_values_check CHECK (array_position(success_values, NULL) IS NULL);
+    END IF;
 
     COMMENT ON TABLE eventlog.event_types IS
         'The enum of event names, and the rules of their payloads. Change it with eventlog.define_event().';
@@ -183,7 +188,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.actor_key IS 'Key that becomes the actor where the caller gave none.';
     COMMENT ON COLUMN eventlog.event_types.subject_keys IS 'Keys that become the subject, joined by /, where the caller gave none and all are there.';
     COMMENT ON COLUMN eventlog.event_types.duration_key IS 'Key that reports read as the duration in milliseconds.';
-    COMMENT ON COLUMN eventlog.event_types.success_key IS 'Key that reports read as success, a boolean.';
+    COMMENT ON COLUMN eventlog.event_types.success_key IS 'Key that reports read as success: a boolean, or whatever success_values are given for.';
     COMMENT ON COLUMN eventlog.event_types.error_key IS 'Key that reports read as the type of the error.';
     COMMENT ON COLUMN eventlog.event_types.occurred_at_key IS 'Key whose value, an ISO 8601 time or milliseconds since 1970, becomes occurred_at where the caller gave none; what does not parse stays in the payload.';
     COMMENT ON COLUMN eventlog.event_types.default_values IS 'Key to the value it gets where the payload has none.';
@@ -193,12 +198,13 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.redact_keys IS 'Keys that are removed at any depth, as those of eventlog.redact_keys are from every event.';
     COMMENT ON COLUMN eventlog.event_types.hash_keys IS 'Keys whose values, at any depth, become HMAC-SHA-256 under the key in eventlog.hash_key_file.';
     COMMENT ON COLUMN eventlog.event_types.hash_actor IS 'Whether the actor, and the value of actor_key, become HMAC-SHA-256 too.';
-    COMMENT ON COLUMN eventlog.event_types.path_keys IS 'Keys whose values, at any depth, are paths: ~/ and the rest below a home folder, elsewhere the last component.';
+    COMMENT ON COLUMN eventlog.event_types.path_keys IS 'Keys whose values, at any depth, are paths: ~/ and the rest below a home folder, elsewhere the last component. {*} stands for every string that is an absolute path.';
     COMMENT ON COLUMN eventlog.event_types.status IS 'active, deprecated, or retired (refused).';
     COMMENT ON COLUMN eventlog.event_types.successor IS 'Name to use instead of a deprecated or retired one.';
     COMMENT ON COLUMN eventlog.event_types.created_at IS 'When it was defined.';
     COMMENT ON COLUMN eventlog.event_types.retention IS 'How long its events are kept, where that is shorter than the log''s and the tenant''s; null for as long as those.';
     COMMENT ON COLUMN eventlog.event_types.count_subjects IS 'Whether its events are counted by subject too; false where almost every event has a subject of its own.';
+    COMMENT ON COLUMN eventlog.event_types.success_values IS 'Values of success_key, as text, that mean success: every other one means failure, and where the key is missing a boolean "success" is read. Empty where success_key is a boolean.';
 END
 $$;
 
@@ -343,10 +349,6 @@ BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.log_config) THEN
         INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
     END IF;
-    -- Since layout 2.
-    IF eventlog_private.lacks_column('log_config', 'tenants_oid', 'oid') THEN
-        ALTER TABLE eventlog.log_config ADD COLUMN tenants_oid oid, ADD COLUMN tenants_database text;
-    END IF;
     COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';
     COMMENT ON COLUMN eventlog.log_config.only_row IS 'True: there is one row.';
     COMMENT ON COLUMN eventlog.log_config.layout_version IS 'Version of the tables, which migrate_log() raises.';
@@ -359,7 +361,5 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.service_roles IS 'Empty since layout 2: a grant of REFERENCES on this column marks a service.';
     COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'What tells the key that the log hashes with from others; accept_hash_key() sets it.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
-    COMMENT ON COLUMN eventlog.log_config.tenants_oid IS 'That table itself: one that is made later under the same name is another.';
-    COMMENT ON COLUMN eventlog.log_config.tenants_database IS 'Server and database that tenants_oid is of; in another one the name counts.';
 END
 $$;

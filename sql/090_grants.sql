@@ -40,12 +40,33 @@ AS $$
            ('monthly_actors', 2)
 $$;
 
+-- In layout 1 services were listed by name. Those that the policies know get their mark; a name that
+-- they do not know is of a role that is gone, or was dropped and made again.
+CREATE FUNCTION eventlog_private.mark_services() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    service regrole;
+BEGIN
+    FOR service IN
+        SELECT DISTINCT r.role::regrole FROM pg_policy p, unnest(p.polroles) AS r (role)
+         WHERE p.polrelid = 'eventlog.events'::regclass AND p.polname = 'events_service_insert' AND r.role <> 0
+    LOOP
+        EXECUTE format('GRANT REFERENCES (service_roles) ON TABLE eventlog.log_config TO %s', service);
+    END LOOP;
+END
+$$;
+
 -- What a kind of role may do with the tables, as the log's owner.
 CREATE FUNCTION eventlog_private.grant_tables(kind text, role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF coalesce(eventlog._log_layout(), 1) < 2 THEN
+        PERFORM eventlog_private.mark_services();
+    END IF;
     IF kind IN ('writer', 'service', 'gateway') THEN
         -- id and created_at are left out: they are the server's.
         EXECUTE format('GRANT INSERT (tenant_id, name, data, occurred_at, actor, subject, weight)
@@ -173,6 +194,9 @@ AS $$
 DECLARE
     table_name name;
 BEGIN
+    IF coalesce(eventlog._log_layout(), 1) < 2 THEN
+        PERFORM eventlog_private.mark_services();
+    END IF;
     -- REVOKE of a table takes the grants on its columns, and so the marks of services and gateways.
     FOR table_name IN
         SELECT t.table_name FROM eventlog_private.tables() t WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL

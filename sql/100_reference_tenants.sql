@@ -7,17 +7,30 @@ AS 'MODULE_PATHNAME', 'erase_tenant_wrapper';
 COMMENT ON FUNCTION eventlog.erase_tenant() IS
 'Trigger on a table of tenants: erases a tenant that is deleted, as forget_tenant() does but in one transaction and without a receipt, as the log''s owner. Its argument is the tenant''s key column.';
 
-CREATE FUNCTION eventlog_private.make_erase_trigger(tenants regclass, tenant_key name) RETURNS void
+CREATE FUNCTION eventlog_private.create_reference_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    EXECUTE format('CREATE TRIGGER eventlog_erase_tenant AFTER DELETE ON %s
-                        FOR EACH ROW EXECUTE FUNCTION eventlog.erase_tenant(%L)', tenants, tenant_key);
+    IF eventlog_private.is_missing('tenants_reference') THEN
+        CREATE TABLE eventlog.tenants_reference (
+            only_row      boolean CONSTRAINT tenants_reference_pkey PRIMARY KEY DEFAULT true,
+            tenants       oid     NOT NULL,
+            database_name text    NOT NULL,
+            CONSTRAINT tenants_reference_only_row_check CHECK (only_row)
+        );
+        PERFORM eventlog_private.close('eventlog.tenants_reference');
+    END IF;
+    COMMENT ON TABLE eventlog.tenants_reference IS
+        'Which table reference_tenants() tied the log to, beside its name in log_config: one that is made later under that name is another.';
+    COMMENT ON COLUMN eventlog.tenants_reference.only_row IS 'True: there is at most one row.';
+    COMMENT ON COLUMN eventlog.tenants_reference.tenants IS 'The table itself.';
+    COMMENT ON COLUMN eventlog.tenants_reference.database_name IS
+        'Server and database that it is of; in another one, after a restore, the name counts.';
 END
 $$;
 
--- This database, as tenants_oid means it.
+-- This database, as tenants_reference means it.
 CREATE FUNCTION eventlog_private.this_database() RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -37,10 +50,10 @@ BEGIN
         tenants_method = nullif(method, 'none'),
         tenants_key    = CASE WHEN method <> 'none' THEN tenant_key END;
     -- A log of layout 1 does not have these.
-    IF eventlog._log_layout() >= 2 THEN
-        UPDATE eventlog.log_config c SET
-            tenants_oid      = CASE WHEN method <> 'none' THEN tenants::oid END,
-            tenants_database = CASE WHEN method <> 'none' THEN eventlog_private.this_database() END;
+    IF to_regclass('eventlog.tenants_reference') IS NOT NULL THEN
+        DELETE FROM eventlog.tenants_reference;
+        INSERT INTO eventlog.tenants_reference (tenants, database_name)
+        SELECT note_tenants.tenants, eventlog_private.this_database() WHERE method <> 'none';
     END IF;
 END
 $$;
@@ -55,11 +68,17 @@ CREATE FUNCTION eventlog_private.tenants_relation() RETURNS regclass
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    noted oid;
 BEGIN
-    RETURN (SELECT CASE WHEN c.j ->> 'tenants_database' = eventlog_private.this_database()
-                        THEN (SELECT t.oid FROM pg_class t WHERE t.oid = (c.j ->> 'tenants_oid')::oid)
-                        ELSE to_regclass(c.j ->> 'tenants_table') END
-              FROM (SELECT to_jsonb(l) AS j FROM eventlog.log_config l) c);
+    IF to_regclass('eventlog.tenants_reference') IS NOT NULL THEN
+        SELECT c.oid INTO noted FROM eventlog.tenants_reference r LEFT JOIN pg_class c ON c.oid = r.tenants
+         WHERE r.database_name = eventlog_private.this_database();
+        IF FOUND THEN
+            RETURN noted;
+        END IF;
+    END IF;
+    RETURN (SELECT to_regclass(l.tenants_table) FROM eventlog.log_config l);
 END
 $$;
 
@@ -122,7 +141,7 @@ BEGIN
     END IF;
     -- With the foreign key too, which takes the events only.
     IF method <> 'none' THEN
-        PERFORM eventlog_private.make_erase_trigger(tenants, tenant_key);
+        PERFORM eventlog._make_erase_trigger(tenants, tenant_key);
     END IF;
     PERFORM eventlog._note_tenants(tenants, method, tenant_key);
 END
@@ -131,24 +150,42 @@ $$;
 COMMENT ON FUNCTION eventlog.reference_tenants(regclass, text, name) IS
 'Ties the log to a table of tenants, so that deleting a tenant erases it: foreign_key (a tenant must exist; each insert pays for the check), trigger (inserts pay nothing), or none (unties).';
 
--- After DROP EXTENSION … CASCADE the trigger is gone, and create_log() puts it back.
-CREATE FUNCTION eventlog_private.ensure_tenants() RETURNS void
+-- The table of tenants that lacks its trigger: after DROP EXTENSION … CASCADE it is gone. Notes the table
+-- anew, whose oid is another in a restore.
+CREATE FUNCTION eventlog_private.untied_tenants() RETURNS TABLE (tenants regclass, tenant_key name)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    config  eventlog.log_config;
-    tenants regclass;
+    config eventlog.log_config;
 BEGIN
     SELECT * INTO STRICT config FROM eventlog.log_config;
     tenants := eventlog_private.tenants_relation();
-    IF config.tenants_method IS NOT NULL AND tenants IS NOT NULL THEN
+    IF config.tenants_method IS NULL OR tenants IS NULL THEN
+        RETURN;
+    END IF;
+    IF NOT EXISTS (SELECT FROM eventlog.tenants_reference r
+                    WHERE r.tenants = untied_tenants.tenants AND r.database_name = eventlog_private.this_database()) THEN
         PERFORM eventlog_private.note_tenants(tenants, config.tenants_method, config.tenants_key);
     END IF;
-    IF config.tenants_method IS NOT NULL AND tenants IS NOT NULL AND NOT EXISTS (
-        SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant')
-    THEN
-        PERFORM eventlog_private.make_erase_trigger(tenants, config.tenants_key);
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant') THEN
+        tenant_key := config.tenants_key;
+        RETURN NEXT;
     END IF;
+END
+$$;
+
+CREATE FUNCTION eventlog._untied_tenants() RETURNS TABLE (tenants regclass, tenant_key name)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+
+-- As the caller, who may make a trigger on that table.
+CREATE FUNCTION eventlog._make_erase_trigger(tenants regclass, tenant_key name) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER eventlog_erase_tenant AFTER DELETE ON %s
+                        FOR EACH ROW EXECUTE FUNCTION eventlog.erase_tenant(%L)', tenants, tenant_key);
 END
 $$;

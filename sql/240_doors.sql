@@ -28,6 +28,30 @@ CREATE EVENT TRIGGER eventlog_refuse_functions ON ddl_command_end
 COMMENT ON EVENT TRIGGER eventlog_refuse_functions IS
 'Keeps functions of other roles out of the schemas of the log.';
 
+-- Lets the owner of events into the private schema as soon as there is one: a dump of 0.1.0 does not have
+-- that grant, and its log must work where it is restored, without a superuser's help. It runs as the
+-- extension's owner, since the one who restores may be the log's owner; it can only do this, and nobody can
+-- call it.
+CREATE FUNCTION eventlog_private.admit_owner() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    owner regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = to_regclass('eventlog.events'));
+BEGIN
+    IF NOT has_schema_privilege(owner, 'eventlog_private', 'USAGE') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA eventlog_private TO %s', owner);
+    END IF;
+END
+$$;
+
+CREATE EVENT TRIGGER eventlog_admit_owner ON ddl_command_end
+    WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+    EXECUTE FUNCTION eventlog_private.admit_owner();
+
+COMMENT ON EVENT TRIGGER eventlog_admit_owner IS
+'Lets the log''s owner use the private functions of the extension.';
+
 -- What is new gets the grants that it is meant to have, whatever ALTER DEFAULT PRIVILEGES says; what was
 -- there before an upgrade keeps those that a DBA gave or took. The functions of eventlog are for
 -- everybody who may use the schema, and check their caller; those of eventlog_private are behind their
@@ -42,6 +66,7 @@ BEGIN
           FROM pg_catalog.pg_proc p
          WHERE p.pronamespace OPERATOR(pg_catalog.=) ANY (ARRAY['eventlog'::pg_catalog.regnamespace, 'eventlog_private'::pg_catalog.regnamespace])
            AND p.oid OPERATOR(pg_catalog.<>) ALL (former)
+           AND NOT pg_catalog.has_function_privilege('public', p.oid, 'EXECUTE')
          UNION ALL
         SELECT 'TABLE', c.oid::pg_catalog.regclass::pg_catalog.text
           FROM pg_catalog.pg_class c

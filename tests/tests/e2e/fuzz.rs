@@ -78,6 +78,7 @@ fn literal(random: &mut Random, kind: &str) -> String {
         "real" | "double precision" => {
             quote(random.pick::<&str>(&["0", "1", "NaN", "Infinity", "-1e38"]))
         }
+        "oid" => random.pick(&["0", "1", "1259", "4294967295"]).to_string(),
         "regrole" => {
             quote(random.pick::<&str>(&["writer", "reader", "nobody at all", "0", "4294967295"]))
         }

@@ -60,6 +60,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
                 "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures"
                 | "api_keys" => "tenant_id",
                 "producers" => "gaps",
+                "tenants_reference" => "database_name",
                 "maintenance_runs" => "outcome",
                 "maintenance_settings" => "rejected_limit",
                 "thinned_partitions" => "deleted_rows",

@@ -136,7 +136,7 @@ fn dropping_and_making_the_log_again_is_noticed() {
         .batch_execute("DROP TABLE eventlog.events, eventlog.event_types, eventlog.rejected_events, eventlog.tenant_roles, eventlog.log_config CASCADE")
         .unwrap();
     assert_refused(&mut superuser, &call("ping"), "55000", "no log");
-    superuser.batch_execute("SELECT eventlog.create_log()").unwrap();
+    superuser.batch_execute("SELECT eventlog.create_log(owner => 'log_owner')").unwrap();
     assert_refused(&mut superuser, &call("ping"), "42704", "ping");
     superuser.batch_execute("SELECT eventlog.define_event('ping')").unwrap();
     text(&mut superuser, &call("ping"));

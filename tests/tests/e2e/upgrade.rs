@@ -73,7 +73,8 @@ fn contents(db: &Db) -> Vec<String> {
             let later = match table.as_str() {
                 "event_types" => "{retention,count_subjects}",
                 "tenant_settings" => "{retention}",
-                "log_config" => "{layout_version}",
+                "log_config" => "{layout_version,service_roles}",
+                "tenant_roles" => "{role_oid,cluster}",
                 _ => "{}",
             };
             let all = format!(

@@ -29,7 +29,7 @@ pub(crate) fn replace_maintain(cluster: &Cluster, database: &str, body: &str) {
             number int GENERATED ALWAYS AS IDENTITY, at timestamptz DEFAULT clock_timestamp(), note text,
             transaction_id xid8 DEFAULT pg_current_xact_id());
          GRANT ALL ON public.runs TO log_owner;
-         CREATE OR REPLACE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false) LANGUAGE plpgsql AS $$
+         CREATE OR REPLACE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false, trust_clock boolean DEFAULT false) LANGUAGE plpgsql AS $$
          BEGIN {body} END $$"
     );
     cluster.psql(database, "postgres", &sql).expect("a superuser may");
@@ -150,7 +150,7 @@ fn it_shows_in_pg_stat_activity_and_a_hanging_database_does_not_keep_others_wait
             "log_owner",
             "eventlog maintenance",
             "active",
-            "CALL eventlog.maintain(dry_run => false)"
+            "CALL eventlog.maintain(dry_run => false, trust_clock => false)"
         ]]
     );
     let launcher = "SELECT datname FROM pg_stat_activity WHERE backend_type = 'eventlog launcher'";
@@ -230,7 +230,12 @@ fn a_reload_changes_the_list_and_the_interval_and_wrong_values_are_refused() {
     for setting in ["eventlog.databases = 'one'", "eventlog.maintenance_interval = 5"] {
         assert_refused(&mut client, &format!("SET {setting}"), "55P02", "cannot be changed now");
     }
-    assert!(!cluster.log().contains("WARNING"), "{}", cluster.log());
+    let log = cluster.log();
+    let warnings: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("WARNING") && !line.contains("a role that can log in"))
+        .collect();
+    assert!(warnings.is_empty(), "{log}");
 }
 
 #[test]
@@ -321,7 +326,8 @@ fn nobody_who_may_write_into_the_schema_gets_the_workers_rights() {
         .psql(
             "app",
             "postgres",
-            "GRANT USAGE, CREATE ON SCHEMA eventlog TO log_owner; GRANT CREATE ON SCHEMA public TO log_owner;
+            "ALTER EVENT TRIGGER eventlog_refuse_functions DISABLE;
+             GRANT USAGE, CREATE ON SCHEMA eventlog TO log_owner; GRANT CREATE ON SCHEMA public TO log_owner;
              SET SESSION AUTHORIZATION log_owner;
              CREATE TABLE public.caught AS SELECT NULL::text AS who, NULL::boolean AS can_log_in WHERE false;
              GRANT INSERT ON public.caught TO PUBLIC;

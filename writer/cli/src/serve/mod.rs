@@ -23,14 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use eventlog_writer::asynchronous::Writer;
+use eventlog_writer::asynchronous::{Connecting, Connection, Writer};
 use eventlog_writer::{Options, WhenFull};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format;
 
-use crate::connection::{Pool, Server, pool};
+use crate::connection::{Pool, Server, Target, pool};
 use crate::output::Failure;
 
 /// Connections besides the writer's: for keys, and for the question whether all is well.
@@ -151,7 +151,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             "--query-connections must be at least 1, and --query-timeout at least 1ms",
         ));
     }
-    let config = server.config()?;
+    let target = server.target()?;
     // Whether there is room is asked before events are logged, all of a request or none.
     let options = Options::new()
         .enabled(true)
@@ -160,10 +160,10 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .max_payload(arguments.max_body)
         .queue(arguments.queue_events, arguments.queue_bytes)
         .when_full(WhenFull::DropNewest);
-    let reports = pool(config.clone(), arguments.query_connections)?;
-    let pool = pool(config.clone(), POOL)?;
+    let reports = pool(target.clone(), arguments.query_connections)?;
+    let pool = pool(target.clone(), POOL)?;
     let gateway = Arc::new(Gateway {
-        writer: Writer::connect(config, options),
+        writer: Writer::with_connector(options, move || connecting(target.clone())),
         keys: key_store::KeyStore::new(
             pool.clone(),
             arguments.key_cache,
@@ -196,4 +196,9 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             report.unconfirmed
         ))),
     }
+}
+
+/// A connection of the writer's, made as all others are.
+fn connecting(target: Target) -> Connecting {
+    Box::pin(async move { Ok(Box::new(Box::new(target.connect().await?)) as Connection) })
 }
