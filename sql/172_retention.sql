@@ -1,5 +1,6 @@
--- What is past its time, and how it goes: whole partitions by DROP, the events of a tenant or of a
--- name with a shorter retention by DELETE, and then a rewrite of the partition.
+-- What is past its time, and how it goes: whole partitions by DROP, by DELETE what the log's retention
+-- takes of the one after, and the events of a tenant or of a name with a shorter retention; then a
+-- rewrite of partitions that lost many rows.
 
 -- Partitions that are missing from now until premake.
 CREATE FUNCTION eventlog_private.missing_partitions() RETURNS TABLE (from_at timestamptz, until_at timestamptz)
@@ -35,8 +36,9 @@ BEGIN
 END
 $$;
 
--- Partitions whose events are all past the log's retention.
-CREATE FUNCTION eventlog_private.expired_partitions() RETURNS TABLE (partition_name name, from_at timestamptz, until_at timestamptz)
+-- Partitions whose events are all past the log's retention, and are in the rollups, or will be once
+-- those reach until `counted_until`.
+CREATE FUNCTION eventlog_private.expired_partitions(counted_until timestamptz DEFAULT NULL) RETURNS TABLE (partition_name name, from_at timestamptz, until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -44,27 +46,34 @@ AS $$
       FROM eventlog._partitions p, eventlog.log_config c
      WHERE p.until_at <= now() - c.retention
        -- What the rollups have not counted yet stays.
-       AND p.until_at <= (SELECT s.rolled_until FROM eventlog.rollup_state s)
+       AND p.until_at <= coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s))
      ORDER BY p.until_at
 $$;
 
--- Retention of single tenants and names, as far as it is shorter than the log's, and the moment
--- that it has to be applied until: the start of a day in UTC, so that a rule is applied once a day.
-CREATE FUNCTION eventlog_private.retention_rules()
+-- The retention of the log (no tenant, no name), and of single tenants and names as far as it is
+-- shorter, and the moment that it has to be applied until: the start of a day in UTC, so that a rule is
+-- applied once a day. With `counted_until` as it will be once the rollups reach until there, and late
+-- events are counted.
+CREATE FUNCTION eventlog_private.retention_rules(counted_until timestamptz DEFAULT NULL)
 RETURNS TABLE (tenant_id uuid, name text, cutoff timestamptz, thinned_until timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT r.tenant_id, r.name,
-           least(date_trunc('day', now() - r.retention, 'UTC'), (SELECT s.rolled_until FROM eventlog.rollup_state s)),
-           coalesce(p.thinned_until, '-infinity')
+           least(date_trunc('day', now() - r.retention, 'UTC'),
+                 coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s))),
+           least(coalesce(p.thinned_until, '-infinity'),
+                 (SELECT min(l.created_at) FROM eventlog.late_events l
+                   WHERE counted_until IS NOT NULL AND (r.tenant_id IS NULL OR l.tenant_id IS NULL OR l.tenant_id = r.tenant_id)))
       FROM eventlog.log_config c,
-           (SELECT t.tenant_id, NULL::text AS name, t.retention FROM eventlog.tenant_settings t
+           (SELECT NULL::uuid AS tenant_id, NULL::text AS name, g.retention FROM eventlog.log_config g
+             UNION ALL
+            SELECT t.tenant_id, NULL, t.retention FROM eventlog.tenant_settings t
              UNION ALL
             SELECT NULL, t.name, t.retention FROM eventlog.event_types t) r
       LEFT JOIN eventlog.retention_progress p
              ON p.tenant_id IS NOT DISTINCT FROM r.tenant_id AND p.name IS NOT DISTINCT FROM r.name
-     WHERE r.retention < c.retention
+     WHERE r.retention < c.retention OR num_nonnulls(r.tenant_id, r.name) = 0
 $$;
 
 -- Whether other tables have foreign keys to events. 23503 where one has a row of the partition, with the command;
@@ -131,6 +140,7 @@ DECLARE
     bytes          bigint;
     first_at       timestamptz;
     end_at         timestamptz;
+    events         numeric;
     has_references boolean;
 BEGIN
     IF NOT EXISTS (SELECT FROM eventlog_private.expired_partitions() p WHERE p.partition_name = drop_partition.partition_name) THEN
@@ -139,6 +149,9 @@ BEGIN
     SELECT p.from_at, p.until_at INTO first_at, end_at FROM eventlog._partitions p
      WHERE p.partition_name = drop_partition.partition_name;
     PERFORM eventlog_private.add_late_events(end_at);
+    -- Before anybody waits. Whole days, but for partitions of hours.
+    SELECT coalesce(sum(d.events), 0) INTO events FROM eventlog.daily_counts d
+     WHERE d.day >= (first_at AT TIME ZONE 'UTC')::date AND d.day < (end_at AT TIME ZONE 'UTC')::date;
     has_references := eventlog_private.check_no_reference(partition_name);
     bytes := pg_total_relation_size(format('eventlog.%I', partition_name)::regclass);
     LOCK TABLE ONLY eventlog.events IN ACCESS EXCLUSIVE MODE;
@@ -153,7 +166,7 @@ BEGIN
     END IF;
     EXECUTE format('DROP TABLE eventlog.%I', partition_name);
     DELETE FROM eventlog.thinned_partitions t WHERE t.partition_name = drop_partition.partition_name;
-    RETURN format('dropped partition %I, %s', partition_name, pg_size_pretty(bytes));
+    RETURN format('dropped partition %I, %s, of %s events that were counted there', partition_name, pg_size_pretty(bytes), events);
 END
 $$;
 
@@ -174,7 +187,7 @@ BEGIN
 END
 $$;
 
--- Deletes up to 50,000 events that are past the retention of a tenant or of a name, of one
+-- Deletes up to 50,000 events that are past the retention of a tenant, of a name, or of the log, of one
 -- partition; how many they were. Once none is left the rule counts as applied.
 CREATE FUNCTION eventlog_private.thin(rule_tenant uuid, rule_name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -182,6 +195,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     most_rows constant integer := 50000;
+    is_of_log constant boolean := rule_tenant IS NULL AND rule_name IS NULL;
     rule      record;
     partition record;
     until     timestamptz;
@@ -195,16 +209,19 @@ BEGIN
     FOR partition IN
         SELECT p.partition_oid, p.partition_name, p.until_at FROM eventlog._partitions p
          WHERE p.from_at < rule.cutoff AND p.until_at > rule.thinned_until
+           -- One that is past the log's retention as a whole is dropped.
+           AND (NOT is_of_log OR p.until_at > rule.cutoff)
          ORDER BY p.from_at
     LOOP
         until := least(rule.cutoff, partition.until_at);
+        -- By tenant, since that is what the indexes lead with.
         EXECUTE format('DELETE FROM ONLY eventlog.%1$I WHERE ctid = ANY (ARRAY(
-                            SELECT e.ctid FROM ONLY eventlog.%1$I e WHERE e.%2$I = %3$L AND e.created_at < $1
+                            SELECT e.ctid FROM ONLY eventlog.%1$I e WHERE e.tenant_id = ANY ($3) AND e.created_at < $1 %2$s
                                AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
                              LIMIT $2))',
-                       partition.partition_name, CASE WHEN rule_tenant IS NULL THEN 'name' ELSE 'tenant_id' END,
-                       coalesce(rule_tenant::text, rule_name))
-          USING until, most_rows;
+                       partition.partition_name, CASE WHEN rule_name IS NOT NULL THEN format('AND e.name = %L', rule_name) ELSE '' END)
+          USING until, most_rows, CASE WHEN rule_tenant IS NULL THEN eventlog_private.tenants_in(partition.partition_oid)
+                                       ELSE ARRAY[rule_tenant] END;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         IF deleted > 0 THEN
             PERFORM eventlog_private.note_thinned(partition.partition_oid::regclass, deleted, until);
@@ -231,8 +248,19 @@ BEGIN
 END
 $$;
 
+-- Events of these tenants and names came in that are as old as `since`: rules that were applied
+-- beyond are to be applied from there again.
+CREATE FUNCTION eventlog_private.reopen_retention(tenants uuid[], names text[], since timestamptz) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE eventlog.retention_progress p SET thinned_until = since
+     WHERE p.thinned_until > since
+       AND (p.tenant_id = ANY (tenants) OR p.name = ANY (names) OR num_nonnulls(p.tenant_id, p.name) = 0)
+$$;
+
 -- Closed partitions that lost a fifth of their rows, or a twentieth and no rule is at work in them
--- any more: worth the rewrite.
+-- any more: worth the rewrite, once a day at most.
 CREATE FUNCTION eventlog_private.partitions_to_rewrite() RETURNS TABLE (partition_name name, deleted_rows bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -243,6 +271,7 @@ AS $$
       JOIN pg_class c ON c.oid = p.partition_oid
      WHERE p.until_at <= now()
        AND t.deleted_rows > 0
+       AND (t.rewritten_at IS NULL OR t.rewritten_at < date_trunc('day', now(), 'UTC'))
        -- Rows that are left; where nobody counted them yet, 200 bytes each.
        AND t.deleted_rows * CASE WHEN EXISTS (SELECT FROM eventlog_private.retention_rules() r
                                                WHERE r.cutoff > p.from_at AND r.cutoff < p.until_at)

@@ -82,8 +82,9 @@ AS $$
     SELECT phase <> 'roll up'
 $$;
 
--- What a phase has to do now: the argument of each task, and a line that says it.
-CREATE FUNCTION eventlog_private.due(phase text) RETURNS TABLE (task text, description text)
+-- What a phase has to do now: the argument of each task, and a line that says it. With `counted_until`
+-- what it will have to do in a run whose rollups reach until there.
+CREATE FUNCTION eventlog_private.due(phase text, counted_until timestamptz DEFAULT NULL) RETURNS TABLE (task text, description text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -111,16 +112,17 @@ BEGIN
                          OR t.task = 'events' AND s.rolled_until < s.announced_until
                       UNION ALL
                      SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
-                      WHERE is_believed AND s.rolled_until < eventlog_private.next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
+                      WHERE is_believed AND s.rolled_until < eventlog_private.next_watermark() OR EXISTS (
+                            SELECT FROM eventlog.late_events l WHERE l.created_at <@ (SELECT eventlog_private.partitioned_time()));
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
                             format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
-                       FROM eventlog_private.expired_partitions() e;
+                       FROM eventlog_private.expired_partitions(counted_until) e;
     WHEN 'apply retention' THEN
         RETURN QUERY SELECT json_build_array(r.tenant_id, r.name)::text,
                             format('delete events of %s created before %s',
-                                   coalesce('tenant ' || r.tenant_id, 'name ' || r.name), r.cutoff)
-                       FROM eventlog_private.retention_rules() r WHERE r.cutoff > r.thinned_until;
+                                   coalesce('tenant ' || r.tenant_id, 'name ' || r.name, 'all tenants'), r.cutoff)
+                       FROM eventlog_private.retention_rules(counted_until) r WHERE r.cutoff > r.thinned_until;
     WHEN 'rewrite partition' THEN
         RETURN QUERY SELECT w.partition_name::text,
                             format('rewrite partition %I, which lost %s rows', w.partition_name, w.deleted_rows)
@@ -171,7 +173,7 @@ BEGIN
         rows := eventlog_private.thin(rule_tenant, rule_name);
         is_more := rows > 0;
         action := format('deleted %%s events past the retention of %s',
-                         coalesce('tenant ' || rule_tenant, 'name ' || rule_name));
+                         coalesce('tenant ' || rule_tenant, 'name ' || rule_name, 'the log'));
     WHEN 'rewrite partition' THEN
         action := eventlog_private.rewrite_partition(task);
     WHEN 'trim' THEN
@@ -273,6 +275,24 @@ AS $$
      WHERE r.id = run
 $$;
 
+-- The tasks of a phase. What cannot even be listed, such as over a column that is not the log's, is
+-- noted, and the run goes on with the next phase.
+CREATE FUNCTION eventlog_private.tasks(run bigint, phase text) RETURNS text[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    failure text;
+BEGIN
+    RETURN ARRAY(SELECT d.task FROM eventlog_private.due(phase) d);
+EXCEPTION WHEN OTHERS THEN
+    failure := format('%s: %s', phase, SQLERRM);
+    PERFORM eventlog_private.note_action(run, NULL, failure);
+    RAISE WARNING '%', failure USING HINT = 'the next run tries again: SELECT * FROM eventlog.stat_maintenance;';
+    RETURN '{}';
+END
+$$;
+
 CREATE FUNCTION eventlog_private.finish_run(run bigint) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -315,7 +335,8 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     IF dry_run THEN
         PERFORM eventlog_private.begin_step();
-        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d LOOP
+        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p,
+                                              eventlog_private.due(p, eventlog_private.next_watermark()) AS d LOOP
             RAISE NOTICE 'would %', step.description;
         END LOOP;
         other := eventlog_private.clock_doubt();
@@ -344,7 +365,7 @@ BEGIN
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
         PERFORM eventlog_private.begin_step();
-        tasks := ARRAY(SELECT d.task FROM eventlog_private.due(phase) AS d);
+        tasks := eventlog_private.tasks(begun.run, phase);
         SELECT 0 AS attempt INTO step;
         FOREACH task IN ARRAY tasks LOOP
             SELECT step.attempt AS attempt, 0::pg_catalog.int8 AS total INTO step;

@@ -63,6 +63,14 @@ AS $$
      WHERE g.next_at IS DISTINCT FROM g.until_at AND g.first_at <= now()
 $$;
 
+-- The keys of a payload; none of one that is no object, which COPY can bring in. Without a SET clause, so
+-- that it becomes part of the query that calls it.
+CREATE FUNCTION eventlog._keys(data jsonb) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT jsonb_object_keys(CASE WHEN jsonb_typeof(data) = 'object' THEN data ELSE '{}' END)
+$$;
+
 -- Growth compares the last seven days with the seven before.
 CREATE FUNCTION eventlog._stat_storage()
 RETURNS TABLE (tenant_id uuid, name text, rows bigint, bytes bigint, oldest_at timestamptz, newest_at timestamptz,
@@ -85,7 +93,7 @@ BEGIN
          GROUP BY e.tenant_id, e.name
     ), keyed AS (
         SELECT e.tenant_id, e.name, count(DISTINCT k.key) AS keys
-          FROM eventlog.events e CROSS JOIN LATERAL jsonb_object_keys(e.data) AS k (key)
+          FROM eventlog.events e CROSS JOIN LATERAL eventlog._keys(e.data) AS k (key)
          GROUP BY e.tenant_id, e.name
     ), grown AS (
         SELECT v.*, coalesce(k.keys, 0) AS keys, round(v.last / nullif(v.previous, 0)::numeric, 2) AS growth
@@ -112,7 +120,7 @@ BEGIN
         SELECT e.name, count(*) AS rows, max(e.created_at) AS last_at FROM eventlog.events e GROUP BY e.name
     ), key AS (
         SELECT e.name, k.key, count(*) AS rows
-          FROM eventlog.events e CROSS JOIN LATERAL jsonb_object_keys(e.data) AS k (key)
+          FROM eventlog.events e CROSS JOIN LATERAL eventlog._keys(e.data) AS k (key)
          GROUP BY e.name, k.key
     )
     SELECT coalesce(t.name, s.name),

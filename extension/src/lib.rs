@@ -10,7 +10,7 @@
 //! | `payload`, `edit`, `jsonb`, `numeric` | the one pass over a payload, in PostgreSQL's binary form |
 //! | `additions`, `enrichment`, `clock`, `hash_key` | what the log sets, looks up, reads and hashes |
 //! | `sampling`, `quota`, `tenant_settings`, `tally` | what is left out, and how it is counted |
-//! | `registry`, `event_type` | the cached enum of event types |
+//! | `registry`, `event_type`, `nearest` | the cached enum of event types |
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `door`, `quarantine`, `partition`, `owner_step` | what runs as the log's owner |
@@ -45,6 +45,7 @@ mod launcher;
 mod log_event;
 mod log_events;
 mod machine_clock;
+mod nearest;
 mod numeric;
 mod owner_lock;
 mod owner_step;

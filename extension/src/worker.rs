@@ -122,7 +122,7 @@ fn check(database: &Text<64>) -> Outcome {
     Outcome::Failed(Failure::new(
         fault.code as i32,
         fault.message.as_bytes(),
-        fault.hint.unwrap_or_default().as_bytes(),
+        fault.hint_text().unwrap_or_default().as_bytes(),
     ))
 }
 

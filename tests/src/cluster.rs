@@ -320,6 +320,15 @@ impl Cluster {
 
     /// Feeds SQL to psql, which stops at the first error; what it printed.
     pub fn psql(&self, database: &str, role: &str, sql: &str) -> Result<String, String> {
+        self.run_psql(database, role, sql).map(|[printed, _]| printed)
+    }
+
+    /// Feeds SQL to psql, which stops at the first error; the NOTICEs and WARNINGs that came.
+    pub fn told(&self, database: &str, role: &str, sql: &str) -> Result<String, String> {
+        self.run_psql(database, role, sql).map(|[_, told]| told)
+    }
+
+    fn run_psql(&self, database: &str, role: &str, sql: &str) -> Result<[String; 2], String> {
         let mut psql = self
             .client("psql")
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", database])
@@ -335,7 +344,8 @@ impl Cluster {
         // psql that stopped at an error closes the pipe: not ours to report.
         let _ = feeder.join().expect("the feeder");
         if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+            Ok([output.stdout, output.stderr]
+                .map(|text| String::from_utf8_lossy(&text).into_owned()))
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
