@@ -138,7 +138,7 @@ fn has_not_written(pid: i32) -> bool {
         let event = ptr::read_volatile(&raw const (*process).wait_event_info);
         fence(Ordering::SeqCst);
         let id = ptr::read_volatile(&raw const (*process).xid);
-        if event != pg_sys::WaitEventClient::WAIT_EVENT_CLIENT_READ as u32
+        if event != pg_sys::WaitEventClient::WAIT_EVENT_CLIENT_READ
             || id != pg_sys::InvalidTransactionId
         {
             return false;
