@@ -169,6 +169,11 @@ BEGIN
                 CONSTRAINT event_types_retention_check CHECK (retention > '0'::interval),
             ADD COLUMN count_subjects boolean NOT NULL DEFAULT true;
     END IF;
+    IF eventlog_private.lacks_column('event_types', 'success_values', 'text[]') THEN
+        ALTER TABLE eventlog.event_types
+            ADD COLUMN success_values text[] NOT NULL DEFAULT '{}'
+                CONSTRAINT event_types_success_values_check CHECK (array_position(success_values, NULL) IS NULL);
+    END IF;
 
     COMMENT ON TABLE eventlog.event_types IS
         'The enum of event names, and the rules of their payloads. Change it with eventlog.define_event().';
@@ -183,7 +188,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.actor_key IS 'Key that becomes the actor where the caller gave none.';
     COMMENT ON COLUMN eventlog.event_types.subject_keys IS 'Keys that become the subject, joined by /, where the caller gave none and all are there.';
     COMMENT ON COLUMN eventlog.event_types.duration_key IS 'Key that reports read as the duration in milliseconds.';
-    COMMENT ON COLUMN eventlog.event_types.success_key IS 'Key that reports read as success, a boolean.';
+    COMMENT ON COLUMN eventlog.event_types.success_key IS 'Key that reports read as success: a boolean, or whatever success_values are given for.';
     COMMENT ON COLUMN eventlog.event_types.error_key IS 'Key that reports read as the type of the error.';
     COMMENT ON COLUMN eventlog.event_types.occurred_at_key IS 'Key whose value, an ISO 8601 time or milliseconds since 1970, becomes occurred_at where the caller gave none; what does not parse stays in the payload.';
     COMMENT ON COLUMN eventlog.event_types.default_values IS 'Key to the value it gets where the payload has none.';
@@ -193,12 +198,13 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.redact_keys IS 'Keys that are removed at any depth, as those of eventlog.redact_keys are from every event.';
     COMMENT ON COLUMN eventlog.event_types.hash_keys IS 'Keys whose values, at any depth, become HMAC-SHA-256 under the key in eventlog.hash_key_file.';
     COMMENT ON COLUMN eventlog.event_types.hash_actor IS 'Whether the actor, and the value of actor_key, become HMAC-SHA-256 too.';
-    COMMENT ON COLUMN eventlog.event_types.path_keys IS 'Keys whose values, at any depth, are paths: ~/ and the rest below a home folder, elsewhere the last component.';
+    COMMENT ON COLUMN eventlog.event_types.path_keys IS 'Keys whose values, at any depth, are paths: ~/ and the rest below a home folder, elsewhere the last component. {*} stands for every string that is an absolute path.';
     COMMENT ON COLUMN eventlog.event_types.status IS 'active, deprecated, or retired (refused).';
     COMMENT ON COLUMN eventlog.event_types.successor IS 'Name to use instead of a deprecated or retired one.';
     COMMENT ON COLUMN eventlog.event_types.created_at IS 'When it was defined.';
     COMMENT ON COLUMN eventlog.event_types.retention IS 'How long its events are kept, where that is shorter than the log''s and the tenant''s; null for as long as those.';
     COMMENT ON COLUMN eventlog.event_types.count_subjects IS 'Whether its events are counted by subject too; false where almost every event has a subject of its own.';
+    COMMENT ON COLUMN eventlog.event_types.success_values IS 'Values of success_key, as text, that mean success: every other one means failure, and where the key is missing a boolean "success" is read. Empty where success_key is a boolean.';
 END
 $$;
 

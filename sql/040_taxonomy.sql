@@ -11,24 +11,30 @@ CREATE FUNCTION eventlog_private.starter_taxonomy() RETURNS TABLE (
     subject_keys     text[],
     duration_key     text,
     success_key      text,
+    success_values   text[],
     error_key        text,
     occurred_at_key  text,
     default_values   jsonb,
     default_when_key text,
     sample_key       text,
+    path_keys        text[],
     count_subjects   boolean
 )
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT v.name, v.domain, v.description, v.required_keys::text[], v.optional_keys::text[],
-           v.allowed_values::jsonb, v.subject_keys::text[], v.duration_key, v.success_key, v.error_key,
+           v.allowed_values::jsonb, v.subject_keys::text[], v.duration_key, v.success_key,
+           -- A conflict is no success, nor is what somebody gave up.
+           CASE v.domain WHEN 'artifacts' THEN '{success}' ELSE '{}' END::text[], v.error_key,
            -- A hook tells its own clock, and that it was a hook.
            CASE v.name WHEN 'tool_used' THEN 'clientTimestamp' END,
            CASE v.name WHEN 'tool_used' THEN jsonb '{"source": "hook"}' ELSE '{}' END,
            CASE v.name WHEN 'tool_used' THEN 'hookEvent' END,
            -- Where somebody sets a rate, conversations stay whole.
            CASE v.name WHEN 'message_sent' THEN 'conversationId' END,
+           -- A path below a home folder names its owner.
+           CASE v.domain WHEN 'artifacts' THEN '{projectPath}' ELSE '{}' END::text[],
            -- A conversation has few events: counted one by one, counts would be as many as events.
            v.name NOT IN ('conversation_started', 'message_sent', 'escalation_triggered')
       FROM (VALUES
@@ -55,29 +61,29 @@ AS $$
         ('quota_exceeded',         'limits',       'A tenant tried to use more than its quota.',
          '{quotaType,limit,attempted}', '{}', '{}', '{quotaType}', NULL, NULL, NULL),
         ('tool_used',              'usage',        'A tool was used, as told by a hook callback.',
-         '{toolName}', '{skillId,skillName,hookEvent,source,clientTimestamp}', '{}', '{toolName}', NULL, NULL, NULL),
+         '{toolName}', '{skillId,skillName,hookEvent,source,clientTimestamp,metadata}', '{}', '{toolName}', NULL, NULL, NULL),
         ('skill_executed',         'usage',        'A skill ran to its end.',
-         '{skillName,success,durationMs}', '{errorType,errorMessage}', '{"success": [true, false]}', '{skillName}', 'durationMs', 'success', 'errorType'),
+         '{skillName,success,durationMs}', '{errorType,errorMessage,metadata}', '{"success": [true, false]}', '{skillName}', 'durationMs', 'success', 'errorType'),
         ('artifact_deployed',      'artifacts',    'An artifact was deployed.',
-         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result,success,conflicts,metadata}',
          '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
-         '{artifactType,artifactName}', NULL, NULL, NULL),
+         '{artifactType,artifactName}', NULL, 'result', NULL),
         ('artifact_updated',       'artifacts',    'An artifact was updated.',
-         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result,success,conflicts,metadata}',
          '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
-         '{artifactType,artifactName}', NULL, NULL, NULL),
+         '{artifactType,artifactName}', NULL, 'result', NULL),
         ('artifact_synced',        'artifacts',    'An artifact was synchronised.',
-         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result,success,conflicts,metadata}',
          '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
-         '{artifactType,artifactName}', NULL, NULL, NULL),
+         '{artifactType,artifactName}', NULL, 'result', NULL),
         ('artifact_removed',       'artifacts',    'An artifact was removed.',
-         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result,success,conflicts,metadata}',
          '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
-         '{artifactType,artifactName}', NULL, NULL, NULL),
+         '{artifactType,artifactName}', NULL, 'result', NULL),
         ('artifact_searched',      'artifacts',    'An artifact was among the first five results of a search.',
-         '{artifactName,artifactType}', '{collectionName,projectPath,result}',
+         '{artifactName,artifactType}', '{collectionName,projectPath,result,success,conflicts,metadata}',
          '{"artifactType": ["skill", "command", "agent"], "result": ["success", "conflict", "error", "cancelled"]}',
-         '{artifactType,artifactName}', NULL, NULL, NULL)
+         '{artifactType,artifactName}', NULL, 'result', NULL)
       ) AS v (name, domain, description, required_keys, optional_keys, allowed_values, subject_keys,
               duration_key, success_key, error_key)
 $$;
@@ -99,11 +105,11 @@ BEGIN
                                                     FROM eventlog_private.starter_taxonomy()));
     END IF;
     INSERT INTO eventlog.event_types (name, domain, description, required_keys, optional_keys,
-            allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
-            default_when_key, sample_key, count_subjects)
+            allowed_values, subject_keys, duration_key, success_key, success_values, error_key, occurred_at_key,
+            default_values, default_when_key, sample_key, path_keys, count_subjects)
     SELECT name, domain, description, required_keys, optional_keys,
-           allowed_values, subject_keys, duration_key, success_key, error_key, occurred_at_key, default_values,
-           default_when_key, sample_key, count_subjects
+           allowed_values, subject_keys, duration_key, success_key, success_values, error_key, occurred_at_key,
+           default_values, default_when_key, sample_key, path_keys, count_subjects
       FROM eventlog_private.starter_taxonomy()
      WHERE taxonomies IS NULL OR domain = ANY (taxonomies)
     ON CONFLICT ON CONSTRAINT event_types_pkey DO NOTHING;

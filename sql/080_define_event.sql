@@ -102,15 +102,20 @@ CREATE FUNCTION eventlog_private.define_event(
     status           text,
     successor        text,
     retention        interval,
-    count_subjects   boolean
+    count_subjects   boolean,
+    success_values   text[]
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL THEN
+    IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL
+       OR define_event.success_values IS NOT NULL THEN
         PERFORM eventlog._require_layout(2);
+    END IF;
+    IF array_position(define_event.success_values, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a value of success_values must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     PERFORM eventlog_private.check_definition(define_event.name, define_event.status, define_event.max_bytes,
         define_event.allowed_values, define_event.default_values, define_event.sample_rate,
@@ -172,10 +177,12 @@ BEGIN
         status           = coalesce(define_event.status, t.status),
         successor        = coalesce(define_event.successor, t.successor);
     -- By itself, because a log of layout 1 does not have these columns.
-    IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL THEN
+    IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL
+       OR define_event.success_values IS NOT NULL THEN
         UPDATE eventlog.event_types t
            SET retention      = coalesce(define_event.retention, t.retention),
-               count_subjects = coalesce(define_event.count_subjects, t.count_subjects)
+               count_subjects = coalesce(define_event.count_subjects, t.count_subjects),
+               success_values = coalesce(define_event.success_values, t.success_values)
          WHERE t.name = define_event.name;
     END IF;
     PERFORM eventlog_private.check_rules(define_event.name);
@@ -211,12 +218,13 @@ CREATE FUNCTION eventlog.define_event(
     status           text    DEFAULT NULL,
     successor        text    DEFAULT NULL,
     retention        interval DEFAULT NULL,
-    count_subjects   boolean DEFAULT NULL
+    count_subjects   boolean DEFAULT NULL,
+    success_values   text[]  DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
-COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, text, double precision, text, text[], text[], boolean, text[], text, text, interval, boolean) IS
+COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, text, double precision, text, text[], text[], boolean, text[], text, text, interval, boolean, text[]) IS
 'Adds a name to the enum, or changes what is given of one that is there; null keeps what it has. Counts for every connection from the commit on.';
 
 CREATE FUNCTION eventlog_private.retire_event(name text, successor text) RETURNS void

@@ -21,8 +21,9 @@ CREATE VIEW eventlog.stat_rejected AS SELECT * FROM eventlog._stat_rejected();
 COMMENT ON VIEW eventlog.stat_rejected IS
 'Counts of rejected_events by tenant, name and reason, as far as the caller may read them.';
 
--- As log_event, but what was hashed on its way into the quarantine is not hashed again, and neither
--- sampling nor a quota leaves it out. The log owner's.
+-- As log_event, but what was hashed on its way into the quarantine is not hashed again, neither
+-- sampling nor a quota leaves it out, and no lookup is made: the owner may read what the caller may
+-- not. The log owner's.
 CREATE FUNCTION eventlog_private.replay_event(
     tenant_id       uuid,
     name            text,
@@ -35,6 +36,16 @@ CREATE FUNCTION eventlog_private.replay_event(
 ) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'replay_event_wrapper';
+
+-- Whether an error is of the event, as extension/src/error.rs says it.
+CREATE FUNCTION eventlog_private.is_of_the_event(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT left(state, 2) NOT IN ('08', '0B', '25', '2D', '3B', '40', '53', '57', '58', 'F0', 'XX')
+       AND state NOT IN ('55P03', '55006')
+        OR state = '53400'
+$$;
 
 -- Rows that cannot be replayed say so in can_replay: what was another tenant's (the owner, who
 -- replays, could write what the caller could not), what could not be read or kept whole, and what
@@ -52,9 +63,9 @@ AS $$
 #variable_conflict use_column
 DECLARE
     row     eventlog.rejected_events;
-    verdict record;
     state   text;
     fault   text;
+    detail  text;
 BEGIN
     -- Not a setting yet where the library is not loaded yet.
     IF NOT coalesce(current_setting('eventlog.enabled', true)::boolean, true) THEN
@@ -72,27 +83,23 @@ BEGIN
          LIMIT replay_rejected.row_limit
            FOR UPDATE SKIP LOCKED
     LOOP
-        SELECT v.is_valid, v.sqlstate, concat_ws(': ', v.message, v.detail) AS reason INTO verdict
-          FROM eventlog.validate_event(row.name, row.data::jsonb) v;
-        state := verdict.sqlstate;
-        fault := verdict.reason;
-        IF verdict.is_valid THEN
-            BEGIN
-                IF eventlog_private.replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
-                        coalesce(row.occurred_at, row.created_at), row.actor, row.subject, row.idempotency_key,
-                        row.weight)
-                   IS NULL
-                THEN
-                    state := row.sqlstate;
-                    fault := 'its tenant opted out, or a trigger left it out';
-                END IF;
-            EXCEPTION
-                WHEN data_exception OR integrity_constraint_violation OR undefined_object
-                     OR program_limit_exceeded OR insufficient_privilege THEN
-                    state := SQLSTATE;
-                    fault := SQLERRM;
-            END;
-        END IF;
+        state := NULL;
+        BEGIN
+            IF eventlog_private.replay_event(coalesce(row.claimed_tenant_id, row.tenant_id), row.name, row.data::jsonb,
+                    coalesce(row.occurred_at, row.created_at), row.actor, row.subject, row.idempotency_key,
+                    row.weight)
+               IS NULL
+            THEN
+                state := row.sqlstate;
+                fault := 'its tenant opted out, or a trigger left it out';
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, fault = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+            IF NOT eventlog_private.is_of_the_event(state) THEN
+                RAISE;
+            END IF;
+            fault := concat_ws(': ', fault, nullif(detail, ''));
+        END;
         IF state IS NULL THEN
             DELETE FROM eventlog.rejected_events r WHERE r.id = row.id;
             replayed := replayed + 1;
@@ -115,4 +122,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.replay_rejected(text, timestamptz, integer) IS
-'Logs quarantined events again after a rule was mended, as the log''s owner, each once: of a name, or all; refused since a time, or ever; at most row_limit, oldest first. occurred_at is when they were first logged, unless the client said. What is still refused stays, with the reason of now; rows without can_replay stay as they are.';
+'Logs quarantined events again after a rule was mended, as the log''s owner, each once: of a name, or all; refused since a time, or ever; at most row_limit, oldest first. Keys that lookups would set stay out. occurred_at is when they were first logged, unless the client said. What is still refused stays, with the reason of now; rows without can_replay stay as they are.';

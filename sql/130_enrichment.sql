@@ -67,7 +67,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.add_enrichment(text, text, text, regclass, name, name) IS
-'Sets target_key of an event to value_column of the row of lookup whose match_column equals source_key, with the caller''s rights. A caller''s own value of target_key is replaced; where the lookup fails the event goes in without the key, and stat_hygiene counts it.';
+'Sets target_key of an event to value_column of the row of lookup whose match_column equals source_key, with the caller''s rights. A caller''s own value of target_key is replaced; where the lookup fails, waits longer than 100 ms for a lock, or gives a value that the event''s rules refuse, the event goes in without the key, and stat_hygiene counts it. replay_rejected() looks nothing up.';
 
 CREATE FUNCTION eventlog_private.drop_enrichment(name text, target_key text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

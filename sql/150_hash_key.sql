@@ -41,3 +41,10 @@ BEGIN
     END;
 END
 $$;
+
+CREATE FUNCTION eventlog.hash_actor(actor text) RETURNS text
+LANGUAGE c STABLE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'actor_hash_wrapper';
+
+COMMENT ON FUNCTION eventlog.hash_actor(text) IS
+'The keyed hash of an actor, as the log stores it where actors are hashed. The log owner''s and the services'': who may hash can try out who a hash is.';

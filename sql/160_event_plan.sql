@@ -22,7 +22,8 @@ AS $$
         "subject_keys": [], "duration_key": null, "success_key": null, "error_key": null,
         "occurred_at_key": null, "default_values": {}, "default_when_key": null, "sample_rate": 1, "sample_key": null,
         "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
-        "status": "active", "successor": null, "retention": null, "count_subjects": true}'
+        "status": "active", "successor": null, "retention": null, "count_subjects": true,
+        "success_values": []}'
 $$;
 
 -- How an interval is written in a plan, '30d' as '30 days'; null where it is none that is positive.

@@ -43,7 +43,25 @@ BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.maintenance_settings) THEN
         INSERT INTO eventlog.maintenance_settings DEFAULT VALUES;
     END IF;
-    COMMENT ON TABLE eventlog.maintenance_settings IS 'What maintain() keeps of the quarantine, in one row.';
+    IF eventlog_private.lacks_column('maintenance_settings', 'clock_at', 'timestamptz') THEN
+        ALTER TABLE eventlog.maintenance_settings
+            ADD COLUMN clock_at       timestamptz,
+            ADD COLUMN clock_boot     text,
+            ADD COLUMN clock_uptime   double precision,
+            ADD COLUMN doubted_at     timestamptz,
+            ADD COLUMN doubted_boot   text,
+            ADD COLUMN doubted_uptime double precision;
+        UPDATE eventlog.maintenance_settings
+           SET clock_at = clock_timestamp(), clock_boot = eventlog_private.machine_boot(), clock_uptime = eventlog_private.machine_uptime();
+    END IF;
+    COMMENT ON TABLE eventlog.maintenance_settings IS
+        'What maintain() keeps of the quarantine, and what it knows of the server''s clock, in one row.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_at IS 'What the clock said when it was last believed.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_boot IS 'Which start of the machine that was after.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_uptime IS 'How many seconds the machine had been running then.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_at IS 'What a clock that is not believed said first; null where it is believed.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_boot IS 'Which start of the machine that was after.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_uptime IS 'How many seconds the machine had been running then.';
     COMMENT ON COLUMN eventlog.maintenance_settings.only_row IS 'True: there is one row.';
     COMMENT ON COLUMN eventlog.maintenance_settings.rejected_retention IS 'How long the quarantine keeps a row.';
     COMMENT ON COLUMN eventlog.maintenance_settings.rejected_limit IS 'How many rows the quarantine keeps at most: of tenants that have more than an equal share of it, the oldest go.';

@@ -5,14 +5,20 @@ CREATE FUNCTION eventlog._number(data jsonb, key text) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT CASE WHEN key IS NOT NULL AND jsonb_typeof(data -> key) = 'number'
-                THEN CASE WHEN (data -> key)::numeric BETWEEN 0 AND 1e15 THEN (data -> key)::double precision END END
+                THEN CASE WHEN (data -> key)::numeric BETWEEN 1e-300 AND 1e15 THEN (data -> key)::double precision
+                          WHEN (data -> key)::numeric BETWEEN 0 AND 1e-300 THEN 0 END END
 $$;
 
--- Whether an event failed, as far as its type tells.
-CREATE FUNCTION eventlog._has_failed(data jsonb, success_key text, error_key text) RETURNS boolean
+-- Whether an event failed, as far as its type tells. Where success_key has values that mean success, a
+-- sender may still say no more than whether it succeeded.
+CREATE FUNCTION eventlog._has_failed(data jsonb, success_key text, error_key text, success_values text[]) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT CASE WHEN success_key IS NOT NULL AND jsonb_typeof(data -> success_key) = 'boolean'
+    SELECT CASE WHEN success_values <> '{}' AND jsonb_typeof(data -> success_key) IN ('string', 'number', 'boolean')
+                THEN data ->> success_key <> ALL (success_values)
+                WHEN success_values <> '{}' AND jsonb_typeof(data -> 'success') = 'boolean'
+                THEN data -> 'success' = 'false'
+                WHEN success_key IS NOT NULL AND jsonb_typeof(data -> success_key) = 'boolean'
                 THEN data -> success_key = 'false'
                 WHEN error_key IS NOT NULL AND data ? error_key THEN true END
 $$;
@@ -45,7 +51,7 @@ AS $$
            coalesce(e.weight, 1)::double precision,
            CASE WHEN t.duration_key IS NOT NULL THEN eventlog._number(e.data, t.duration_key) END,
            CASE WHEN t.success_key IS NOT NULL OR t.error_key IS NOT NULL
-                THEN eventlog._has_failed(e.data, t.success_key, t.error_key) END,
+                THEN eventlog._has_failed(e.data, t.success_key, t.error_key, t.success_values) END,
            coalesce(t.count_subjects, true)
       FROM eventlog.events e
       LEFT JOIN eventlog.event_types t ON t.name = e.name

@@ -131,8 +131,8 @@ BEGIN
                 ('name',               'Name of the events.', true),
                 ('events',             'How many rows.', true),
                 ('weighted_events',    'How many events: sampled ones weighted back.', true),
-                ('failures',           'Events that failed, weighted: success_key is false, or, where there is none, error_key is there.', true),
-                ('successes',          'Events that succeeded, weighted: success_key is true.', true),
+                ('failures',           'Events that failed, weighted: success_key is false or not one of success_values, or, where there is none, error_key is there.', true),
+                ('successes',          'Events that succeeded, weighted: success_key is true or one of success_values.', true),
                 ('duration_count',     'Events with a duration, weighted.', true),
                 ('duration_sum',       'Sum of the durations, in what duration_key is in (milliseconds), weighted.', true),
                 ('duration_histogram', 'The durations as pairs of a bucket and its weight; see eventlog._percentile().', true)

@@ -47,7 +47,9 @@ AS $$
        AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND l.pid IS DISTINCT FROM pg_backend_pid()
        AND (l.relation = 'eventlog.events'::regclass
-            OR l.relation IN (SELECT p.partition_oid FROM eventlog._partitions p))
+            OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
+       -- PREPARE takes the lock too, from everybody who may use the schema.
+       AND (l.pid IS NULL OR NOT eventlog_private.has_not_written(l.pid))
 $$;
 
 -- Whether all that wrote when the watermark was announced have ended. The first look, in a
@@ -67,6 +69,17 @@ BEGIN
     UPDATE eventlog.rollup_state s SET writers = remaining WHERE s.writers IS DISTINCT FROM remaining;
     RETURN remaining = '{}';
 END
+$$;
+
+-- Who they are; null where none is waited for.
+CREATE FUNCTION eventlog_private.awaited_writers() RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.describe_transactions(s.writers,
+               ARRAY(SELECT l.pid FROM pg_locks l
+                      WHERE l.locktype = 'virtualxid' AND l.granted AND l.virtualtransaction = ANY (s.writers)))
+      FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until
 $$;
 
 -- Adds events to the rollups: those that `source`, a query over _measured_events(), gives for the
@@ -190,7 +203,7 @@ AS $$
 DECLARE
     erased uuid[];
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('eventlog erase', 0));
+    PERFORM eventlog_private.take_lock('erasure', false, true);
     erased := ARRAY(SELECT t FROM unnest(tenants) AS t WHERE NOT EXISTS (SELECT FROM eventlog.events e WHERE e.tenant_id = t));
     IF erased <> '{}' THEN
         DELETE FROM eventlog.hourly_counts c WHERE c.tenant_id = ANY (erased) AND c.hour >= date_trunc('hour', since);
@@ -212,6 +225,7 @@ DECLARE
     of_stretch constant text := 'e.created_at >= $1 AND e.created_at < $2 AND e.tenant_id = ANY ($3)';
     state     eventlog.rollup_state;
     partition record;
+    rest      regclass := eventlog_private.default_partition();
     since     timestamptz;
     until     timestamptz;
     tenants   uuid[];
@@ -220,7 +234,11 @@ BEGIN
     SELECT * INTO STRICT state FROM eventlog.rollup_state;
     SELECT p.* INTO partition FROM eventlog._partitions p
      WHERE p.until_at > state.rolled_until AND p.from_at < state.announced_until ORDER BY p.from_at LIMIT 1;
-    IF NOT FOUND THEN
+    IF rest IS NOT NULL AND (NOT FOUND OR partition.from_at > state.rolled_until) THEN
+        -- A gap between partitions, whose events a DEFAULT one has.
+        SELECT rest::oid AS partition_oid, NULL::name AS partition_name, state.rolled_until AS from_at,
+               coalesce(partition.from_at, 'infinity') AS until_at INTO partition;
+    ELSIF NOT FOUND THEN
         UPDATE eventlog.rollup_state SET rolled_until = announced_until WHERE rolled_until < announced_until;
         RETURN 0;
     END IF;
@@ -246,7 +264,7 @@ $$;
 
 -- One transaction of one of the steps: watermark, events, or late events. A watermark is announced
 -- once in a run.
-CREATE FUNCTION eventlog_private.roll_up_step(step text, OUT action text, OUT rows bigint, OUT is_more boolean)
+CREATE FUNCTION eventlog_private.roll_up_step(step text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -259,6 +277,9 @@ BEGIN
     is_more := false;
     IF step = 'watermark' THEN
         PERFORM eventlog_private.announce_watermark();
+    ELSIF step = 'watermark back' THEN
+        action := eventlog_private.take_watermark_back();
+        rows := NULL;
     ELSIF step = 'late events' THEN
         rows := eventlog_private.add_late_events();
         is_more := rows >= 50000;
@@ -268,8 +289,7 @@ BEGIN
         -- Ordinary transactions are over in a moment; a long one is left to the next run.
         WHILE state.writers IS DISTINCT FROM '{}' AND NOT eventlog_private.writers_have_ended() LOOP
             IF clock_timestamp() > deadline THEN
-                action := format('waits with the rollups for %s', eventlog_private.blockers());
-                rows := NULL;
+                failure := 'the rollups wait for ' || coalesce(eventlog_private.awaited_writers(), 'a transaction that is gone by now');
                 RETURN;
             END IF;
             PERFORM pg_sleep(0.05);

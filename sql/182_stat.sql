@@ -157,8 +157,8 @@ $$;
 
 CREATE FUNCTION eventlog._stat_maintenance()
 RETURNS TABLE (last_started_at timestamptz, last_finished_at timestamptz, last_outcome text, last_failures text[],
-               due text[], covered_until timestamptz, blocked_by text)
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+               due text[], covered_until timestamptz, blocked_by text, clock_doubt text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -169,9 +169,13 @@ BEGIN
     SELECT r.started_at, r.finished_at, r.outcome, r.failures,
            ARRAY(SELECT d.description FROM unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d),
            eventlog._covered_until(),
-           (SELECT string_agg(format('process %s, %s, in a transaction since %s', a.pid, a.state, a.xact_start), '; ')
-              FROM pg_stat_activity a
-             WHERE a.xact_start < now() - interval '1 hour' AND a.datname = current_database())
+           nullif(concat_ws('; ',
+               'the rollups wait for ' || eventlog_private.awaited_writers(),
+               'partitions that are to be dropped or rewritten wait for '
+                   || CASE WHEN EXISTS (SELECT FROM unnest(ARRAY['drop partition', 'rewrite partition']) AS p, eventlog_private.due(p))
+                           THEN eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')) END,
+               'for more than an hour: ' || eventlog_private.describe_processes(NULL)), ''),
+           eventlog_private.clock_doubt()
       FROM (VALUES (1)) AS one
       LEFT JOIN LATERAL (SELECT m.* FROM eventlog.maintenance_runs m ORDER BY m.id DESC LIMIT 1) r ON true;
 END
@@ -195,4 +199,4 @@ COMMENT ON VIEW eventlog.stat_taxonomy IS
 COMMENT ON VIEW eventlog.stat_writers IS
 'Writers that number their batches: how many batches, numbers that were skipped, the last one. For the log''s owner.';
 COMMENT ON VIEW eventlog.stat_maintenance IS
-'The last run of maintain(), what is due now, until when partitions reach, and transactions of more than an hour, which hold maintenance back. For the log''s owner.';
+'The last run of maintain(), what is due now, until when partitions reach, who holds maintenance back now, with transactions of more than an hour, and what speaks against the server''s clock. For the log''s owner.';

@@ -5,8 +5,20 @@ use crate::clock;
 use crate::datum::Jsonb;
 use crate::edit::Set;
 use crate::enrichment::value_of;
+use crate::error::Fault;
 use crate::event_type::EventType;
 use crate::jsonb::{Container, Value, key_order};
+use crate::payload::{self, Checked, Terms};
+use crate::registry::Log;
+
+/// What is done about the lookups of an event's type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookups {
+    Ask,
+    /// None is asked, and each counts as missed: an event out of the quarantine, which the log's owner
+    /// logs again, who may read what the caller may not.
+    Miss,
+}
 
 /// What was found for one event.
 #[derive(Default)]
@@ -29,7 +41,7 @@ impl<'t> Additions<'t> {
     }
 
     /// Looks the payload over. Where `occurred_at` is there already, the payload keeps its own.
-    pub(crate) fn collect(&mut self, event_type: &'t EventType, data: Jsonb<'_>) {
+    pub(crate) fn collect(&mut self, event_type: &'t EventType, data: Jsonb<'_>, lookups: Lookups) {
         let root = Container::root(data.bytes());
         let value = |key: &[u8]| root.get(key).filter(|value| !matches!(value, Value::Null));
         if let Some(key) = &event_type.occurred_at_key
@@ -44,7 +56,10 @@ impl<'t> Additions<'t> {
         }
         for enrichment in &event_type.enrichments {
             let Some(source) = value(enrichment.source_key.as_bytes()) else { continue };
-            let found = enrichment.look_up(source);
+            let found = match lookups {
+                Lookups::Ask => enrichment.look_up(source, event_type.max_bytes),
+                Lookups::Miss => None,
+            };
             if found.is_none() {
                 self.missed.push(&enrichment.target_key);
             }
@@ -52,8 +67,39 @@ impl<'t> Additions<'t> {
         }
     }
 
+    /// Checks the payload as it will be with what was added. A lookup never stops an event: where the
+    /// payload is refused, what was looked up is left out, the largest first, and counts as missed.
+    pub(crate) fn check<'a>(
+        &mut self,
+        log: &Log,
+        event_type: &EventType,
+        data: Jsonb<'a>,
+        terms: Terms<'_>,
+    ) -> Result<Checked<'a>, Fault> {
+        loop {
+            let set = if event_type.sets_keys { self.set(event_type) } else { Vec::new() };
+            let checked = payload::check(log, event_type, data, Terms { set: &set, ..terms });
+            drop(set);
+            if checked.is_ok() || !self.leave_out_largest() {
+                return checked;
+            }
+        }
+    }
+
+    fn leave_out_largest(&mut self) -> bool {
+        let found = |(_, found): &&mut (&'t str, Option<Vec<u8>>)| found.as_ref().map(Vec::len);
+        let Some((key, value)) =
+            self.looked_up.iter_mut().filter(|one| one.1.is_some()).max_by_key(found)
+        else {
+            return false;
+        };
+        *value = None;
+        self.missed.push(key);
+        true
+    }
+
     /// The keys to set, in the order of an object's keys. A lookup wins over a default.
-    pub(crate) fn set<'a>(&'a self, event_type: &'a EventType) -> Vec<Set<'a>> {
+    fn set<'a>(&'a self, event_type: &'a EventType) -> Vec<Set<'a>> {
         let looked_up = self.looked_up.iter().map(|(key, found)| Set {
             key: key.as_bytes(),
             value: found.as_deref().and_then(value_of),

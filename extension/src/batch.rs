@@ -16,7 +16,6 @@ use crate::idempotency::{self, Key};
 use crate::producer::{self, Number, Turn};
 use crate::registry::{self, Log};
 use crate::rights::require_read_write;
-use crate::spi::in_subtransaction;
 use crate::{insert, parse, quarantine, quota};
 
 /// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
@@ -51,9 +50,18 @@ pub(crate) struct Counts {
 pub(crate) enum End {
     Written(Option<i64>),
     Duplicate(Option<i64>),
-    /// Sampled out, or its tenant opted out.
+    /// Sampled out, or its tenant opted out, or a trigger of the user skipped its row.
     LeftOut,
     Rejected(Fault),
+}
+
+impl End {
+    fn id(&self) -> Option<i64> {
+        match self {
+            End::Written(id) | End::Duplicate(id) => *id,
+            End::LeftOut | End::Rejected(_) => None,
+        }
+    }
 }
 
 /// The end of a batch.
@@ -83,6 +91,7 @@ pub(crate) fn run(
         limited: HashSet::new(),
         counts: Counts::default(),
         verdicts: with_verdicts.then(|| (0..source.len()).map(|_| None).collect()),
+        has_skipped: false,
     };
     let _answers = Answers::keep();
     let mut from = 0;
@@ -141,6 +150,18 @@ struct Batch {
     /// Tenants whose quota left an event out, or may have.
     limited: HashSet<[u8; 16]>,
     verdicts: Option<Vec<Option<End>>>,
+    /// Whether a trigger of the user skipped a row: from then on rows go in one by one, which tells
+    /// the ones that are skipped.
+    has_skipped: bool,
+}
+
+fn written(ids: Vec<Option<i64>>) -> Vec<End> {
+    ids.into_iter().map(End::Written).collect()
+}
+
+fn singly(items: &[Item<'_>]) -> Vec<End> {
+    let end = |id: Option<i64>| id.map_or(End::LeftOut, |id| End::Written(Some(id)));
+    items.iter().map(|item| end(insert::one(&item.ready))).collect()
 }
 
 impl Batch {
@@ -159,7 +180,7 @@ impl Batch {
         for position in from..until {
             let mut element = source.element(position);
             let checked = match element.fault.take() {
-                Some(fault) => Err(fault),
+                Some(fault) => element.event.refuse(fault),
                 None => {
                     element.is_whole = true;
                     element.event.check()
@@ -189,7 +210,10 @@ impl Batch {
                     self.end(position, End::Rejected(fault));
                     self.limited(&element.event);
                 }
-                Err(fault) if fault.is_of_the_event() => self.reject(position, &element, fault),
+                Err(fault) if fault.is_of_the_event() => {
+                    self.reject(position, &element, fault);
+                    self.limited(&element.event);
+                }
                 Err(fault) => return Err(fault),
             }
         }
@@ -203,17 +227,30 @@ impl Batch {
             items = self.without_duplicates(items);
             let Some(first) = items.first() else { return Ok(()) };
             let log = Rc::clone(&first.ready.log);
-            let attempt = in_subtransaction(|| {
-                let ids = insert::many(items.iter().map(|item| &item.ready));
-                let claims =
-                    items.iter().zip(&ids).filter_map(|(item, id)| Some((item.key()?, *id)));
-                idempotency::claim(&log, claims.collect()).then_some(ids)
+            let mut has_skipped = false;
+            let attempt = idempotency::in_subtransaction(|| {
+                let ends = match self.has_skipped {
+                    false => insert::many(items.iter().map(|item| &item.ready)).map(written),
+                    true => Some(singly(&items)),
+                };
+                has_skipped = ends.is_none();
+                let ends = ends?;
+                let claims = items.iter().zip(&ends);
+                let claims = claims.filter_map(|(item, end)| Some((item.key()?, end.id())));
+                idempotency::claim(&log, claims.collect()).then_some(ends)
             });
+            if has_skipped {
+                self.has_skipped = true;
+                return self.write(items);
+            }
             match attempt {
-                Ok(Some(ids)) => {
-                    for (item, id) in items.iter().zip(ids) {
-                        self.counts.written += 1;
-                        self.end(item.position, End::Written(id));
+                Ok(Some(ends)) => {
+                    for (item, end) in items.iter().zip(ends) {
+                        match end {
+                            End::LeftOut => self.counts.sampled += 1,
+                            _ => self.counts.written += 1,
+                        }
+                        self.end(item.position, end);
                     }
                     return Ok(());
                 }
@@ -255,7 +292,7 @@ impl Batch {
     }
 
     fn limited(&mut self, event: &Event<'_>) {
-        self.limited.extend(event.tenant(&self.log, self.log.caller()));
+        self.limited.extend(event.payer(&self.log));
     }
 
     fn reject(&mut self, position: usize, element: &Element<'_>, fault: Fault) {

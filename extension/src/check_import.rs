@@ -81,9 +81,13 @@ fn check(
     for (what, at) in ["created_at", "occurred_at"].into_iter().zip(times) {
         event::is_finite(what, at)?;
     }
+    let actor = actor.filter(|actor| !actor.as_str().is_empty());
+    let subject = subject.filter(|subject| !subject.as_str().is_empty());
     event::labels_fit(actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
     let data = data.unwrap_or_else(Jsonb::empty_object);
-    let checked = payload::check(&log, event_type, data, Terms::default())?;
+    let terms =
+        Terms { has_actor: actor.is_some(), has_subject: subject.is_some(), ..Terms::default() };
+    let checked = payload::check(&log, event_type, data, terms)?;
     let hash = |actor: Text<'_>| log.hash_key.hash(actor.as_str());
     let hashed = actor.filter(|_| event_type.hash_actor).map(hash).transpose()?;
     // Copied, since a row is given back after the arguments are gone.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use eventlog_rules::shorten_path;
+use eventlog_rules::{is_absolute_path, shorten_path};
 use pgrx::PgSqlErrorCode;
 
 use crate::error::Fault;
@@ -25,9 +25,28 @@ pub(crate) enum Rule {
     Redact,
 }
 
+/// What becomes of values that are to be hashed.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Hashes {
+    #[default]
+    Make,
+    /// What looks like a hash of ours is one: an event from the quarantine, where it was hashed
+    /// already.
+    Keep,
+    /// `PLACEHOLDER` instead: for a dry run by somebody who could try out who a hash is.
+    Hide,
+}
+
+/// As long as a hash, so that what would be stored has its size.
+const PLACEHOLDER: &[u8; 64] = b"(its keyed hash, 64 digits, that the log's owner alone is shown)";
+
 /// Rules for keys, in the order of an object's keys.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Rules(Vec<(Box<[u8]>, Rule)>);
+pub(crate) struct Rules {
+    keys: Vec<(Box<[u8]>, Rule)>,
+    /// Whether each string that is an absolute path is shortened, whatever its key.
+    all_paths: bool,
+}
 
 impl Rules {
     /// Of two rules for a key the stronger one counts.
@@ -36,16 +55,24 @@ impl Rules {
             rules.map(|(key, rule)| (key.as_bytes().into(), rule)).collect();
         rules.sort_by(|(a, first), (b, second)| key_order(a, b).then(second.cmp(first)));
         rules.dedup_by(|(a, _), (b, _)| a == b);
-        Rules(rules)
+        Rules { keys: rules, all_paths: false }
+    }
+
+    pub(crate) fn with_all_paths(self, all_paths: bool) -> Self {
+        Rules { all_paths, ..self }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty() && !self.all_paths
     }
 
     pub(crate) fn of(&self, key: &[u8]) -> Option<Rule> {
-        let place = self.0.binary_search_by(|(ours, _)| key_order(ours, key)).ok()?;
-        Some(self.0[place].1)
+        let place = self.keys.binary_search_by(|(ours, _)| key_order(ours, key)).ok()?;
+        Some(self.keys[place].1)
+    }
+
+    fn is_path(&self, text: &[u8]) -> bool {
+        self.all_paths && is_absolute_path(&String::from_utf8_lossy(text))
     }
 
     /// The pairs of an object, each with its rule: both are sorted, so one walk finds all.
@@ -53,7 +80,7 @@ impl Rules {
         &self,
         object: Container<'a>,
     ) -> impl Iterator<Item = (&'a [u8], Value<'a>, Option<Rule>)> {
-        let mut rules = self.0.iter().peekable();
+        let mut rules = self.keys.iter().peekable();
         object.pairs().map(move |(key, value)| {
             while rules.next_if(|(ours, _)| key_order(ours, key).is_lt()).is_some() {}
             let rule = rules.next_if(|(ours, _)| **ours == *key).map(|(_, rule)| *rule);
@@ -64,7 +91,8 @@ impl Rules {
     /// As these, but what would be hashed is redacted: for want of a key.
     pub(crate) fn with_redacted_hashes(&self) -> Self {
         let stronger = |rule: Rule| if rule == Rule::Hash { Rule::Redact } else { rule };
-        Rules(self.0.iter().map(|(key, rule)| (key.clone(), stronger(*rule))).collect())
+        let keys = self.keys.iter().map(|(key, rule)| (key.clone(), stronger(*rule))).collect();
+        Rules { keys, all_paths: self.all_paths }
     }
 
     /// Whether a key in here, at any depth, has a rule.
@@ -74,9 +102,12 @@ impl Rules {
         }
         if !container.is_object() {
             for value in container.elements() {
-                if let Value::Container(child) = value
-                    && self.touch(child)?
-                {
+                let is_touched = match value {
+                    Value::Container(child) => self.touch(child)?,
+                    Value::String(text) => self.is_path(text),
+                    _ => false,
+                };
+                if is_touched {
                     return Ok(true);
                 }
             }
@@ -86,6 +117,7 @@ impl Rules {
             let is_touched = match value {
                 _ if rule.is_some() => true,
                 Value::Container(child) => self.touch(child)?,
+                Value::String(text) => self.is_path(text),
                 _ => false,
             };
             if is_touched {
@@ -110,8 +142,7 @@ pub(crate) struct Edits<'a> {
     /// In the order of an object's keys.
     pub(crate) set: &'a [Set<'a>],
     pub(crate) hash_key: &'a HashKey,
-    /// Whether what looks like a hash of ours is left as it is.
-    pub(crate) keeps_hashes: bool,
+    pub(crate) hashes: Hashes,
 }
 
 impl Edits<'_> {
@@ -212,15 +243,22 @@ impl Edits<'_> {
                 self.container(out, child, rule)?;
                 jsonb::CONTAINER
             }
-            (Value::String(hash), Some(Rule::Hash)) if self.keeps_hashes && is_hash(hash) => {
+            (Value::String(hash), Some(Rule::Hash))
+                if self.hashes == Hashes::Keep && is_hash(hash) =>
+            {
                 out.extend_from_slice(hash);
                 jsonb::STRING
             }
             (scalar, Some(Rule::Hash)) => {
-                out.extend_from_slice(&self.hash_key.hash(&scalar_text(scalar))?);
+                // Made in any case: the log may have no key.
+                let hash = self.hash_key.hash(&scalar_text(scalar))?;
+                let is_hidden = self.hashes == Hashes::Hide;
+                out.extend_from_slice(if is_hidden { PLACEHOLDER } else { &hash });
                 jsonb::STRING
             }
-            (Value::String(bytes), Some(Rule::Shorten)) => {
+            (Value::String(bytes), rule)
+                if rule == Some(Rule::Shorten) || rule.is_none() && self.rules.is_path(bytes) =>
+            {
                 let path = String::from_utf8_lossy(bytes);
                 out.extend_from_slice(shorten_path(&path).as_bytes());
                 jsonb::STRING

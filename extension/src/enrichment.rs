@@ -4,7 +4,7 @@
 //! whatever reason of its own never stops the event: it goes in without the key.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 
 use pgrx::pg_sys;
@@ -12,7 +12,9 @@ use pgrx::pg_sys;
 use crate::datum::{Jsonb, Text};
 use crate::edit::scalar_text;
 use crate::jsonb::{Container, Value};
-use crate::spi::{Kept, Mode, Params, Rows, Session, current_role, in_subtransaction};
+use crate::spi::{
+    BoundedWaits, Kept, Mode, Params, Rows, Session, attempt, current_role, fault_of_any,
+};
 
 /// One row of `enrichments`.
 #[derive(Debug)]
@@ -39,7 +41,12 @@ thread_local! {
     /// The answers of the batch that is under way, if one is: its events name the same few rows
     /// again and again, and a lookup costs as much as the rest of an event.
     static ANSWERS: RefCell<Option<HashMap<Question, Option<Vec<u8>>>>> = const { RefCell::new(None) };
+    /// The lookups of that batch that somebody holds a lock against.
+    static LOCKED: RefCell<HashSet<CString>> = RefCell::default();
 }
+
+/// How long a lookup waits for a lock, in milliseconds.
+const LONGEST_WAIT_MS: i32 = 100;
 
 /// Keeps answers until it is dropped, an error on the way included.
 pub(crate) struct Answers(());
@@ -54,6 +61,7 @@ impl Answers {
 impl Drop for Answers {
     fn drop(&mut self) {
         ANSWERS.set(None);
+        LOCKED.take();
     }
 }
 
@@ -79,20 +87,20 @@ impl Enrichment {
     }
 
     /// What `source` is looked up as: a jsonb scalar or container of its own, without its length
-    /// header; nothing where there is none, or the lookup failed.
-    pub(crate) fn look_up(&self, source: Value<'_>) -> Option<Vec<u8>> {
+    /// header; nothing where there is none, or it is larger than an event may be, or the lookup failed.
+    pub(crate) fn look_up(&self, source: Value<'_>, most_bytes: usize) -> Option<Vec<u8>> {
         if matches!(source, Value::Null | Value::Container(_)) {
             return None;
         }
         let value = scalar_text(source);
         let is_batch = ANSWERS.with_borrow(Option::is_some);
         if !is_batch {
-            return self.ask(&value);
+            return self.ask(&value, most_bytes);
         }
         let question = (current_role(), self.sql.clone(), value.into_owned());
         let known = ANSWERS.with_borrow(|answers| answers.as_ref()?.get(&question).cloned());
         known.unwrap_or_else(|| {
-            let answer = self.ask(&question.2);
+            let answer = self.ask(&question.2, most_bytes);
             ANSWERS.with_borrow_mut(|answers| {
                 if let Some(answers) = answers.as_mut().filter(|kept| kept.len() < MOST_KEPT) {
                     answers.insert(question, answer.clone());
@@ -102,17 +110,38 @@ impl Enrichment {
         })
     }
 
-    fn ask(&self, value: &str) -> Option<Vec<u8>> {
+    /// Whatever fails in the lookup is the lookup's, but for what ends the statement (a cancel, a
+    /// timeout, a shutdown) or dooms the transaction.
+    fn ask(&self, value: &str, most_bytes: usize) -> Option<Vec<u8>> {
         let value = Text::copy_of(value);
-        in_subtransaction(|| {
+        if LOCKED.with_borrow(|locked| locked.contains(&self.sql)) {
+            return None;
+        }
+        let answer = attempt(|| {
             let session = Session::begin();
+            let _bounded = BoundedWaits::within(LONGEST_WAIT_MS);
             let plan = self.plan();
             plan.execute(&session, Mode::ReadLatest, Params::new([Some(value.datum())]));
             let rows = Rows::last(&session);
             let found = (rows.len() == 1).then(|| rows.get::<Jsonb<'_>>(0, 1)).flatten();
+            let found = found.filter(|found| found.size() <= most_bytes);
             found.map(|found| found.bytes().to_vec())
-        })
-        .unwrap_or(None)
+        });
+        let error = match answer {
+            Ok(answer) => return answer,
+            Err(error) => error,
+        };
+        let state = fault_of_any(&error).map(|fault| fault.sqlstate());
+        match state.as_deref() {
+            // Once in a batch, or each of its events would wait.
+            Some("55P03") if ANSWERS.with_borrow(Option::is_some) => {
+                LOCKED.with_borrow_mut(|locked| locked.insert(self.sql.clone()));
+            }
+            Some("40P01" | "53400") => {}
+            Some(state) if !matches!(&state[..2], "40" | "53" | "57") => {}
+            _ => error.rethrow(),
+        }
+        None
     }
 
     /// Whether a payload that did not come through `log_event` claims what the log looks up.

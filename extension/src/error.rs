@@ -8,18 +8,31 @@
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
+use crate::nearest;
+
 /// What is wrong with one event.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) code: PgSqlErrorCode,
     pub(crate) message: String,
     pub(crate) detail: Option<String>,
-    pub(crate) hint: Option<String>,
+    hint: Option<Hint>,
+    /// The SQLSTATE where `code`, which has the standard ones only, does not know it.
+    own_sqlstate: Option<i32>,
+}
+
+/// What to do about a fault.
+#[derive(Debug, Clone)]
+enum Hint {
+    Text(String),
+    /// The names that are nearest to this one. Looked for when somebody is shown them: for most
+    /// unknown names, in a batch or on their way into the quarantine, nobody is.
+    Nearest(Box<str>),
 }
 
 impl Fault {
     pub(crate) fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
-        Fault { code, message: message.into(), detail: None, hint: None }
+        Fault { code, message: message.into(), detail: None, hint: None, own_sqlstate: None }
     }
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -28,8 +41,22 @@ impl Fault {
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(Hint::Text(hint.into()));
         self
+    }
+
+    /// With the names that are nearest to an unknown one as the hint.
+    pub(crate) fn hint_nearest(mut self, name: &str) -> Self {
+        self.hint = Some(Hint::Nearest(name.into()));
+        self
+    }
+
+    /// The hint, for somebody who reads it.
+    pub(crate) fn hint_text(&self) -> Option<String> {
+        Some(match self.hint.as_ref()? {
+            Hint::Text(text) => text.clone(),
+            Hint::Nearest(name) => nearest::hint(name),
+        })
     }
 
     /// An argument that no rule of the log can make right: 22023.
@@ -45,18 +72,30 @@ impl Fault {
         )
     }
 
+    /// Whether its SQLSTATE is no standard one.
+    pub(crate) fn has_own_sqlstate(&self) -> bool {
+        self.own_sqlstate.is_some()
+    }
+
     /// The five characters of the SQLSTATE.
     pub(crate) fn sqlstate(&self) -> String {
-        let code = self.code as isize;
+        let code = self.own_sqlstate.map_or(self.code as isize, |own| own as isize);
         (0..5).map(|i| char::from(b'0' + ((code >> (6 * i)) & 0x3f) as u8)).collect()
     }
 
-    /// True for faults of the event itself, which `try_log_event` turns into a WARNING. The rest
-    /// (deadlock, cancel, resources, internal) must reach the caller: a transaction that goes on
-    /// after swallowing one of them lies.
+    /// True for faults of the event itself, which `try_log_event` turns into a WARNING: whatever a
+    /// rule, a constraint or a trigger of the user may say of it, under any SQLSTATE. What is of the
+    /// connection, the transaction, a lock, the resources or the server must reach the caller: a
+    /// transaction that goes on after swallowing one of those lies.
+    /// (`eventlog_private.is_of_the_event` says the same to SQL.)
     pub(crate) fn is_of_the_event(&self) -> bool {
         let state = self.sqlstate();
-        matches!(&state[..2], "22" | "23" | "42" | "54") || state == "55000"
+        match &state[..2] {
+            "08" | "0B" | "25" | "2D" | "3B" | "40" | "57" | "58" | "F0" | "XX" => false,
+            "53" => state == "53400",
+            "55" => state != "55P03" && state != "55006",
+            _ => true,
+        }
     }
 
     /// Message and detail in one line, as the quarantine keeps them.
@@ -68,11 +107,22 @@ impl Fault {
     }
 
     fn report(self) -> ErrorReport {
-        let mut report = ErrorReport::new(self.code, self.message, pgrx::function_name!());
-        if let Some(detail) = self.detail {
+        let hint = self.hint_text();
+        // pgrx cannot raise a SQLSTATE that is no standard one.
+        let (code, own) = match self.own_sqlstate {
+            Some(_) => (PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION, Some(self.sqlstate())),
+            None => (self.code, None),
+        };
+        let detail = match (self.detail, own) {
+            (Some(detail), Some(own)) => Some(format!("{detail} (SQLSTATE {own})")),
+            (None, Some(own)) => Some(format!("SQLSTATE {own}.")),
+            (detail, None) => detail,
+        };
+        let mut report = ErrorReport::new(code, self.message, pgrx::function_name!());
+        if let Some(detail) = detail {
             report = report.set_detail(detail);
         }
-        if let Some(hint) = self.hint {
+        if let Some(hint) = hint {
             report = report.set_hint(hint);
         }
         report
@@ -90,20 +140,32 @@ impl Fault {
     }
 }
 
-/// The fault in an error that PostgreSQL raised below us, or the error back if it is not one of
-/// the event's.
+/// The fault in an error that was raised below us, or the error back if it is not one of the event's.
+/// `raised` is the SQLSTATE as PostgreSQL knows it: pgrx takes one that is not standard, as a trigger
+/// of the user may raise, for an internal error.
 #[allow(clippy::result_large_err, reason = "the error as pgrx has it, on a path that is rare")]
-pub(crate) fn fault_of(error: CaughtError) -> Result<Fault, CaughtError> {
-    let fault = match &error {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
-            let mut fault = Fault::new(report.sql_error_code(), report.message());
-            fault.detail = report.detail().map(str::to_owned);
-            fault.hint = report.hint().map(str::to_owned);
-            fault
-        }
-        CaughtError::RustPanic { .. } => return Err(error),
+pub(crate) fn fault_of(error: CaughtError, raised: i32) -> Result<Fault, CaughtError> {
+    match fault_in(&error, raised) {
+        Some(fault) if fault.is_of_the_event() => Ok(fault),
+        _ => Err(error),
+    }
+}
+
+/// Any error as a fault, but for a panic.
+pub(crate) fn fault_in(error: &CaughtError, raised: i32) -> Option<Fault> {
+    let (report, is_postgres) = match error {
+        CaughtError::PostgresError(report) => (report, true),
+        CaughtError::ErrorReport(report) => (report, false),
+        CaughtError::RustPanic { .. } => return None,
     };
-    if fault.is_of_the_event() { Ok(fault) } else { Err(error) }
+    let mut fault = Fault::new(report.sql_error_code(), report.message());
+    fault.detail = report.detail().map(str::to_owned);
+    fault.hint = report.hint().map(|hint| Hint::Text(hint.to_owned()));
+    let is_internal = fault.code == PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
+    if is_postgres && is_internal && raised != fault.code as i32 {
+        fault.own_sqlstate = Some(raised);
+    }
+    Some(fault)
 }
 
 /// A name or key as a message may show it: quoted, and cut where it is absurdly long.

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
-use crate::additions::Additions;
+use crate::additions::{Additions, Lookups};
 use crate::datum::{Jsonb, Text};
+use crate::edit::Hashes;
 use crate::error::{Fault, shown};
 use crate::event_type::EventType;
 use crate::guc::{self, UnknownName};
@@ -14,7 +15,7 @@ use crate::payload::Terms;
 use crate::quota::Admission;
 use crate::registry::{self, LONGEST_NAME, Log, is_well_formed};
 use crate::rights::Caller;
-use crate::spi::{As, Kept, Mode, Params, Session};
+use crate::spi::{self, As, Kept, Mode, Params, Session};
 use crate::tally::{Incident, Kind};
 use crate::{clock, hash_key, payload, quota, sampling, tenant};
 
@@ -80,31 +81,33 @@ thread_local! {
 }
 
 impl<'a> Event<'a> {
-    /// Checks the event in the order that DESIGN section 5 gives.
+    /// Checks the event in the order that DESIGN section 5 gives: what its tenant wants comes before
+    /// what is wrong with it, so that a fault is no way around either.
     pub(crate) fn check(&self) -> Result<Verdict<'a>, Fault> {
         let log = registry::current()?;
         let caller = log.caller();
-        let tenant_id = self.tenant(&log, caller)?;
-        let name = self.name.ok_or_else(|| Fault::null("name"))?;
-        let event_type = match log.find(name.as_str()) {
-            Ok(event_type) => event_type,
-            Err(fault) if log.knows(name.as_str()) => return Err(fault),
-            Err(fault) => match guc::on_unknown_name() {
-                UnknownName::reject => return Err(fault),
-                UnknownName::quarantine => return Ok(Verdict::Quarantine(fault)),
-                UnknownName::register => return self.check_registered(&log, name),
-            },
+        let tenant_id = match self.tenant(&log, caller) {
+            Ok(tenant_id) => tenant_id,
+            Err(fault) => return self.refuse_early(&log, fault),
         };
-        event_type.warn_if_deprecated();
-        let data = self.data.unwrap_or_else(Jsonb::empty_object);
         let settings = log.settings_of(&tenant_id);
         if settings.is_some_and(|settings| settings.is_opted_out) {
             return Ok(Verdict::LeftOut);
         }
+        let Some(name) = self.name else {
+            return self.refuse_early(&log, Fault::null("name"));
+        };
+        let event_type = match log.find(name.as_str()) {
+            Ok(event_type) => event_type,
+            Err(fault) => return self.check_unknown(&log, name, fault),
+        };
+        event_type.warn_if_deprecated();
+        let data = self.data.unwrap_or_else(Jsonb::empty_object);
+        let (actor, subject) = (self.actor(), self.subject());
         let mut weight = self.replay.and_then(|replay| replay.weight).map(f64::from);
         let is_new = self.replay.is_none();
         if event_type.sample_rate < 1.0 && is_new {
-            if !sampling::keeps(event_type, data, self.actor) {
+            if !sampling::keeps(event_type, data, actor) {
                 return Ok(Verdict::LeftOut);
             }
             weight = Some(1.0 / event_type.sample_rate);
@@ -120,23 +123,24 @@ impl<'a> Event<'a> {
         }
         let occurred_at = self.occurred_at.map(|at| at.into_inner());
         is_finite("occurred_at", occurred_at)?;
-        labels_fit(self.actor.map(|a| a.as_str()), self.subject.map(|s| s.as_str()))?;
+        labels_fit(actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
         key_fits(self.idempotency_key)?;
 
         let mut ours = Additions::new(occurred_at);
         if event_type.sets_keys {
+            let lookups = if is_new { Lookups::Ask } else { Lookups::Miss };
             let _owner = log.without_superuser(caller);
-            ours.collect(event_type, data);
+            ours.collect(event_type, data, lookups);
         }
-        let set = if event_type.sets_keys { ours.set(event_type) } else { Vec::new() };
         let terms = Terms {
-            set: &set,
             max_bytes: settings.and_then(|settings| settings.max_bytes),
-            keeps_hashes: self.replay.is_some(),
+            hashes: if is_new { Hashes::Make } else { Hashes::Keep },
+            has_actor: actor.is_some(),
+            has_subject: subject.is_some(),
+            ..Terms::default()
         };
-        let checked = payload::check(&log, event_type, data, terms)?;
-        let actor = self.actor.map(|actor| self.hashed(&log, event_type, actor)).transpose()?;
-        drop(set);
+        let checked = ours.check(&log, event_type, data, terms)?;
+        let actor = actor.map(|actor| self.hashed(&log, event_type, actor)).transpose()?;
         let mut incidents = Vec::new();
         let name_of = || Box::<str>::from(name.as_str());
         let mut incident = |kind, events| {
@@ -160,17 +164,59 @@ impl<'a> Event<'a> {
             data: checked.data,
             occurred_at,
             actor: actor.or(checked.actor),
-            subject: self.subject.or(checked.subject),
+            subject: subject.or(checked.subject),
             weight: weight.map(|weight| weight as f32),
             incidents,
             log,
         }))
     }
 
+    /// Who did it. An empty text is nobody: it would make one person of all strangers.
+    fn actor(&self) -> Option<Text<'a>> {
+        self.actor.filter(|actor| !actor.as_str().is_empty())
+    }
+
+    fn subject(&self) -> Option<Text<'a>> {
+        self.subject.filter(|subject| !subject.as_str().is_empty())
+    }
+
+    /// What becomes of an event with a fault that is found before its tenant's quota is asked: a
+    /// payload that cannot be read, a name that is not known. The fault, where the event counts as
+    /// any other; else what its tenant's settings say of it.
+    pub(crate) fn refuse(&self, fault: Fault) -> Result<Verdict<'a>, Fault> {
+        let log = registry::current()?;
+        self.refuse_early(&log, fault)
+    }
+
+    fn refuse_early(&self, log: &Log, fault: Fault) -> Result<Verdict<'a>, Fault> {
+        let Some(tenant_id) = self.payer(log).filter(|_| fault.is_of_the_event()) else {
+            return Err(fault);
+        };
+        let Some(settings) = log.settings_of(&tenant_id) else { return Err(fault) };
+        if settings.is_opted_out {
+            return Ok(Verdict::LeftOut);
+        }
+        let quota = settings.quota.filter(|_| self.replay.is_none());
+        match quota.map(|quota| quota::admit(&tenant_id, quota)) {
+            Some(Admission::LeftOut) => Ok(Verdict::LeftOut),
+            Some(Admission::Rejected(over)) => Ok(Verdict::OverQuota(over)),
+            Some(Admission::Granted | Admission::Weighted(_) | Admission::Quarantine(_)) | None => {
+                Err(fault)
+            }
+        }
+    }
+
+    /// The tenant whose quota the event counts against: its own, or, where it claims to be another
+    /// tenant's, the caller's.
+    pub(crate) fn payer(&self, log: &Log) -> Option<[u8; 16]> {
+        let own = || tenant::current().ok().filter(|_| log.is_writer());
+        self.tenant(log, log.caller()).ok().or_else(own)
+    }
+
     /// Counts what was over quota, for a call that stores nothing and raises nothing.
     pub(crate) fn settle_quota(&self) {
         if let Ok(log) = registry::current()
-            && let Ok(tenant_id) = self.tenant(&log, log.caller())
+            && let Some(tenant_id) = self.payer(&log)
         {
             quota::settle(&log, &tenant_id, false);
         }
@@ -210,6 +256,25 @@ impl<'a> Event<'a> {
         Ok(tenant)
     }
 
+    /// What `eventlog.on_unknown_name` says of an event whose name is not in the enum.
+    fn check_unknown(&self, log: &Log, name: Text<'_>, fault: Fault) -> Result<Verdict<'a>, Fault> {
+        // Out of the quarantine it stays there.
+        let on_unknown_name = match self.replay.is_some() || log.knows(name.as_str()) {
+            true => UnknownName::reject,
+            false => guc::on_unknown_name(),
+        };
+        match (self.refuse_early(log, fault), on_unknown_name) {
+            (Err(fault), UnknownName::quarantine) => Ok(Verdict::Quarantine(fault)),
+            (Err(_), UnknownName::register) => {
+                if let Some(tenant_id) = self.payer(log) {
+                    quota::take_back(&tenant_id);
+                }
+                self.check_registered(log, name)
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
     /// Adds the unknown name to the enum, in the caller's transaction, and checks again.
     fn check_registered(&self, log: &Log, name: Text<'_>) -> Result<Verdict<'a>, Fault> {
         let text = name.as_str();
@@ -222,8 +287,14 @@ impl<'a> Event<'a> {
         {
             let session = Session::begin();
             let _owner = As::role(log.owner);
-            REGISTER.with(|plan| {
-                plan.execute(&session, Mode::Write, Params::new([Some(name.datum())]))
+            let params = Params::new([Some(name.datum())]);
+            let register = || REGISTER.with(|plan| plan.execute(&session, Mode::Write, params));
+            spi::with_bounded_waits(register, || {
+                Fault::new(
+                    PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+                    "another transaction holds event_types, or registers the same name",
+                )
+                .hint("who: SELECT pid FROM pg_locks WHERE relation = 'eventlog.event_types'::regclass;")
             });
         }
         if !registry::current()?.knows(text) {

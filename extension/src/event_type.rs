@@ -8,8 +8,12 @@ use crate::datum::Jsonb;
 use crate::edit::{Rule, Rules};
 use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
+use crate::guc;
 use crate::jsonb::{Container, Value, key_order};
 use crate::payload::MOST_SUBJECT_PARTS;
+
+/// In `path_keys`: every string that is an absolute path.
+const ALL_PATHS: &str = "*";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
@@ -135,14 +139,15 @@ impl EventType {
         keys.sort_by(|a, b| key_order(a.name.as_bytes(), b.name.as_bytes()));
 
         // An actor that is hashed would be readable in the payload that it was taken from.
-        let hashed_actor = row.actor_key.iter().filter(|_| row.hash_actor);
+        let hash_actor = row.hash_actor || guc::hash_actors();
+        let hashed_actor = row.actor_key.iter().filter(|_| hash_actor);
         let with = |keys: &mut dyn Iterator<Item = &'_ String>, rule| -> Vec<(String, Rule)> {
             keys.map(|key| (key.clone(), rule)).collect()
         };
         let rules: Vec<(String, Rule)> = [
             with(&mut row.redact_keys.iter().chain(redacted), Rule::Redact),
             with(&mut row.hash_keys.iter().chain(hashed_actor), Rule::Hash),
-            with(&mut row.path_keys.iter(), Rule::Shorten),
+            with(&mut row.path_keys.iter().filter(|key| *key != ALL_PATHS), Rule::Shorten),
         ]
         .concat();
         EventType {
@@ -163,8 +168,9 @@ impl EventType {
             default_values: defaults.map_or_else(Box::default, |values| values.bytes().into()),
             default_when_key: row.default_when_key,
             enrichments: row.enrichments,
-            rules: Rules::new(rules.iter().map(|(key, rule)| (&**key, *rule))),
-            hash_actor: row.hash_actor,
+            rules: Rules::new(rules.iter().map(|(key, rule)| (&**key, *rule)))
+                .with_all_paths(row.path_keys.iter().any(|key| key == ALL_PATHS)),
+            hash_actor,
             has_warned: Cell::new(false),
         }
     }

@@ -163,7 +163,12 @@ fn check(
     event::labels_fit(row.actor, row.subject)?;
     event::is_finite("occurred_at", occurred_at)?;
     let max_bytes = admit(&log)?;
-    let terms = Terms { max_bytes, ..Terms::default() };
+    let terms = Terms {
+        max_bytes,
+        has_actor: row.actor.is_some(),
+        has_subject: row.subject.is_some(),
+        ..Terms::default()
+    };
     let is_changed = payload::check(&log, event_type, data, terms)?.changed;
     let detail = if is_changed {
         "the log would strip a null, or redact, hash or shorten a value"

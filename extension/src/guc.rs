@@ -41,6 +41,7 @@ static ON_UNKNOWN_NAME: GucSetting<UnknownName> =
 static IDEMPOTENCY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static REDACT_KEYS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static HASH_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static HASH_ACTORS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static MAX_CLOCK_AHEAD: GucSetting<i32> = GucSetting::<i32>::new(300);
 static LOCK_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5_000);
 static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
@@ -83,6 +84,16 @@ pub(crate) fn redact_keys() -> Vec<String> {
 pub(crate) fn hash_key_file() -> Option<String> {
     let path = HASH_KEY_FILE.get()?.to_string_lossy().into_owned();
     Some(path).filter(|path| !path.is_empty())
+}
+
+/// Whether the actors of all names are hashed.
+pub(crate) fn hash_actors() -> bool {
+    HASH_ACTORS.get()
+}
+
+/// How long an event may wait for a lock of another transaction's, in milliseconds.
+pub(crate) fn lock_timeout_ms() -> i32 {
+    LOCK_TIMEOUT.get()
 }
 
 pub(crate) fn max_clock_ahead_micros() -> i64 {
@@ -144,6 +155,12 @@ unsafe extern "C-unwind" fn assign_tenant_id(value: *const c_char, _extra: *mut 
         tenant::parse_setting(unsafe { CStr::from_ptr(value) }.to_bytes())
     };
     TENANT.set(setting);
+}
+
+/// As above.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn assign_hash_actors(_value: bool, _extra: *mut c_void) {
+    registry::forget();
 }
 
 /// As above: it only counts. The registry is read with the new keys at the next call.
@@ -224,7 +241,7 @@ pub(crate) fn init() {
     );
     GucRegistry::define_int_guc(
         c"eventlog.lock_timeout",
-        c"Sets how long making a missing partition, or migrate_log(), may wait for a lock.",
+        c"Sets how long an idempotency key, a producer, a missing partition, or migrate_log(), may wait for a lock.",
         c"In milliseconds, 1 to 600000, default 5000; a shorter lock_timeout of the session counts.",
         &LOCK_TIMEOUT,
         1,
@@ -264,6 +281,17 @@ pub(crate) fn init() {
             GucFlags::default(),
             None,
             Some(assign_tenant_id),
+            None,
+        );
+        GucRegistry::define_bool_guc_with_hooks(
+            c"eventlog.hash_actors",
+            c"Hashes the actors of all names, as hash_actor does for one.",
+            c"Default off. On: an actor, and the value of actor_key, become HMAC-SHA-256 under the key in eventlog.hash_key_file.",
+            &HASH_ACTORS,
+            GucContext::Suset,
+            GucFlags::default(),
+            None,
+            Some(assign_hash_actors),
             None,
         );
         GucRegistry::define_string_guc_with_hooks(

@@ -224,3 +224,18 @@ fn hash_actor(actor: Option<&str>) -> Option<String> {
     });
     hash.unwrap_or_else(|fault| fault.raise())
 }
+
+/// The keyed hash of an actor, as the log stores it: for who looks for a person's events. The owner's
+/// and the services'; 55000 where the log has no key.
+#[pg_extern(sql = false)]
+fn actor_hash(actor: Option<&str>) -> Option<String> {
+    let hash = registry::current().and_then(|log| {
+        if !log.caller().is_service {
+            require_owner(&log)?;
+        }
+        let Some(actor) = actor.filter(|actor| !actor.is_empty()) else { return Ok(None) };
+        let hash = log.hash_key.hash(actor)?;
+        Ok(Some(String::from_utf8_lossy(&hash).into_owned()))
+    });
+    hash.unwrap_or_else(|fault| fault.raise())
+}

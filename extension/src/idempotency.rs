@@ -5,6 +5,9 @@
 //! another transaction claimed it in between, the claim fails, the subtransaction is undone, and
 //! the key is looked up again. Claims are sorted, else two batches could wait for each other.
 
+use std::cell::Cell;
+
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use crate::array;
@@ -13,7 +16,7 @@ use crate::error::Fault;
 use crate::event::uuid_datum;
 use crate::guc;
 use crate::registry::Log;
-use crate::spi::{As, ByIndex, Kept, Mode, Params, Rows, Session, now};
+use crate::spi::{self, As, BoundedWaits, ByIndex, Kept, Mode, Params, Rows, Session, now};
 
 /// How often keys are looked up again that another transaction claimed meanwhile.
 pub(crate) const TRIES: usize = 10;
@@ -49,6 +52,26 @@ thread_local! {
           DO UPDATE SET event_id = excluded.event_id, created_at = excluded.created_at
               WHERE i.created_at OPERATOR(pg_catalog.<=) $4",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::INT8ARRAYOID, pg_sys::TIMESTAMPTZOID],
+    ) };
+}
+
+thread_local! {
+    /// Whether keys are being claimed: an error leaves it set, which tells what failed.
+    static IS_CLAIMING: Cell<bool> = const { Cell::new(false) };
+
+    /// The transactions that have claimed keys and not ended yet, but for those that wait themselves.
+    static HOLDERS: Kept = const { Kept::new(
+        c"SELECT pg_catalog.string_agg(DISTINCT coalesce(l.pid::pg_catalog.text, 'of a prepared transaction'), ', ')
+            FROM pg_catalog.pg_locks l
+           WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted
+             AND l.relation OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.idempotency_keys')
+             AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d
+                   WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+             AND l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock'
+             AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks w
+                              WHERE w.pid OPERATOR(pg_catalog.=) l.pid AND NOT w.granted)",
+        &[],
     ) };
 }
 
@@ -99,7 +122,53 @@ pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> bool 
     let params = Params::new([Some(tenants), Some(texts), Some(ids), Some(window_start())]);
     let session = Session::begin();
     let _owner = As::role(log.owner);
-    CLAIM.with(|plan| plan.execute(&session, Mode::Write, params)) == claims.len() as u64
+    let _bounded = BoundedWaits::by_setting();
+    IS_CLAIMING.set(true);
+    let claimed = CLAIM.with(|plan| plan.execute(&session, Mode::Write, params));
+    IS_CLAIMING.set(false);
+    claimed == claims.len() as u64
+}
+
+/// As `spi::in_subtransaction`, for a `body` that claims keys. A wait for a key that another
+/// transaction holds is bounded, and the error says who holds it: 55P03.
+pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, Fault> {
+    IS_CLAIMING.set(false);
+    let error = match spi::attempt(body) {
+        Ok(done) => return Ok(done),
+        Err(error) => error,
+    };
+    let is_timeout = matches!(
+        &error,
+        CaughtError::PostgresError(report)
+            if report.sql_error_code() == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
+    );
+    if IS_CLAIMING.replace(false) && is_timeout {
+        held().raise();
+    }
+    Err(spi::of_the_event(error).unwrap_or_else(|error| error.rethrow()))
+}
+
+fn held() -> Fault {
+    let session = Session::begin();
+    HOLDERS.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+    let rows = Rows::last(&session);
+    let holders = (rows.len() == 1).then(|| rows.get::<String>(0, 1)).flatten();
+    let fault = Fault::new(
+        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+        "an idempotency key is held by another transaction",
+    );
+    let fault = match &holders {
+        Some(holders) => fault.detail(format!(
+            "Process {holders} logged events with keys and has not ended its transaction."
+        )),
+        None => fault.detail("It has ended meanwhile."),
+    };
+    match holders.filter(|holders| holders.bytes().all(|byte| byte.is_ascii_digit())) {
+        Some(pid) => fault.hint(format!(
+            "log it again when that has ended, or end it: SELECT pg_terminate_backend({pid});"
+        )),
+        None => fault.hint("log it again when that has ended"),
+    }
 }
 
 /// 40001, after many tries.

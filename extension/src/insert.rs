@@ -15,7 +15,7 @@ use crate::guard::{self, Row};
 use crate::idempotency::{self, Key};
 use crate::late;
 use crate::partition;
-use crate::spi::{As, Kept, Mode, Params, Session, in_subtransaction, now};
+use crate::spi::{As, Kept, Mode, Params, Session, now};
 use crate::tally;
 
 thread_local! {
@@ -128,7 +128,7 @@ pub(crate) fn one_keyed(ready: &Ready<'_>, key: Option<Text<'_>>) -> Result<Opti
         if let Some(seen) = idempotency::find(&ready.log, &[key]).remove(0) {
             return Ok(seen);
         }
-        let attempt = in_subtransaction(|| {
+        let attempt = idempotency::in_subtransaction(|| {
             let id = one(ready);
             idempotency::claim(&ready.log, vec![(key, id)]).then_some(id)
         })?;
@@ -140,28 +140,29 @@ pub(crate) fn one_keyed(ready: &Ready<'_>, key: Option<Text<'_>>) -> Result<Opti
 }
 
 /// Inserts events with one statement; their ids in the same order, so far as they are known: where
-/// a trigger of the user skips or changes rows, not all are.
+/// a trigger of the user changes rows, not all are. Nothing where such a trigger skipped some: which
+/// ones, only an INSERT of each tells, and the caller must roll this one back.
 pub(crate) fn many<'r, 'a: 'r>(
     ready: impl Iterator<Item = &'r Ready<'a>> + Clone,
-) -> Vec<Option<i64>> {
-    let Some(first) = ready.clone().next() else { return Vec::new() };
+) -> Option<Vec<Option<i64>>> {
+    let Some(first) = ready.clone().next() else { return Some(Vec::new()) };
     tally::write(&first.log, ready.clone().flat_map(|ready| &ready.incidents));
     let is_late = partition::ensure(&first.log);
-    let (ids, is_whole) = insert_rows(first, ready.clone());
+    let ids = insert_rows(first, ready.clone())?;
     if is_late {
         let tenants = ready.map(|ready| Some(ready.tenant_id));
         let late: Vec<_> =
             tenants.zip(&ids).filter_map(|(tenant, id)| Some((tenant, (*id)?))).collect();
         late::note(&first.log, &late, now());
     }
-    if is_whole { ids } else { vec![None; ids.len()] }
+    Some(ids)
 }
 
-/// The ids that were drawn, and whether every row that was to be inserted was.
+/// The ids that were drawn, if every row that was to be inserted was.
 fn insert_rows<'r, 'a: 'r>(
     first: &Ready<'_>,
     ready: impl Iterator<Item = &'r Ready<'a>> + Clone,
-) -> (Vec<Option<i64>>, bool) {
+) -> Option<Vec<Option<i64>>> {
     let column = |element, value: fn(&Ready<'_>) -> Option<pg_sys::Datum>| {
         Some(array::of(element, ready.clone().map(value)))
     };
@@ -183,16 +184,15 @@ fn insert_rows<'r, 'a: 'r>(
         let params = [tenant, name, data, occurred_at, actor, subject, weight, Some(id)];
         let written =
             MANY_AS_OWNER.with(|plan| plan.execute(&session, Mode::Write, Params::new(params)));
-        let is_whole = written == ids.len() as u64;
-        return (ids.into_iter().map(Some).collect(), is_whole);
+        return (written == ids.len() as u64).then(|| ids.into_iter().map(Some).collect());
     }
     let rows: Vec<Row<'_>> = ready.map(row).collect();
-    let (_, passed) = guard::with_checked(&rows, || {
+    let (written, passed) = guard::with_checked(&rows, || {
         MANY.with(|plan| plan.execute(&session, Mode::Write, Params::new(columns)))
     });
     let mut ids = passed.ids;
     ids.resize(rows.len(), None);
-    (ids, true)
+    (written == rows.len() as u64).then_some(ids)
 }
 
 /// The columns that the log writes, in the order of the statements above.

@@ -10,11 +10,12 @@
 //! | `payload`, `edit`, `jsonb`, `numeric` | the one pass over a payload, in PostgreSQL's binary form |
 //! | `additions`, `enrichment`, `clock`, `hash_key` | what the log sets, looks up, reads and hashes |
 //! | `sampling`, `quota`, `tenant_settings`, `tally` | what is left out, and how it is counted |
-//! | `registry`, `event_type` | the cached enum of event types |
+//! | `registry`, `event_type`, `nearest` | the cached enum of event types |
 //! | `guard` | the policy that checks every other INSERT |
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `door`, `quarantine`, `partition`, `owner_step` | what runs as the log's owner |
 //! | `launcher`, `worker`, `task` | the background worker, which calls `maintain()` |
+//! | `owner_lock`, `machine_clock` | locks that only the owner can take, and a clock that nobody sets |
 //! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
@@ -43,7 +44,10 @@ mod late;
 mod launcher;
 mod log_event;
 mod log_events;
+mod machine_clock;
+mod nearest;
 mod numeric;
+mod owner_lock;
 mod owner_step;
 mod parse;
 mod partition;

@@ -7,10 +7,11 @@ use std::ptr;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::CaughtError;
-use pgrx::{PgTryBuilder, direct_function_call, pg_sys};
+use pgrx::{PgSqlErrorCode, PgTryBuilder, direct_function_call, pg_sys};
 
 use crate::datum::Jsonb;
 use crate::error::Fault;
+use crate::jsonb::TooDeep;
 
 /// Calls an input function of PostgreSQL; what it raises is a fault.
 ///
@@ -67,7 +68,11 @@ pub(crate) fn jsonb<'a>(text: &CStr) -> Result<Jsonb<'a>, Fault> {
         pg_sys::MemoryContextSwitchTo(caller);
         let copied = parsed.map(|value| Jsonb::copy_of(value.bytes()));
         pg_sys::MemoryContextReset(scratch());
-        copied
+        // PostgreSQL speaks of its stack.
+        copied.map_err(|fault| match fault.code {
+            PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX => TooDeep.into(),
+            _ => fault,
+        })
     }
 }
 

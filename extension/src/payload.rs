@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use pgrx::PgSqlErrorCode;
 
 use crate::datum::{Jsonb, Text};
-use crate::edit::{Edits, Set};
+use crate::edit::{Edits, Hashes, Set};
 use crate::error::{Fault, shown};
 use crate::event_type::{EventType, Key, Scalar};
 use crate::jsonb::{Container, TooDeep, Value, key_order};
@@ -37,9 +37,11 @@ pub(crate) struct Terms<'a> {
     pub(crate) set: &'a [Set<'a>],
     /// The tenant's own limit.
     pub(crate) max_bytes: Option<usize>,
-    /// Whether what looks like a hash of ours is one: an event from the quarantine, where it was
-    /// hashed already.
-    pub(crate) keeps_hashes: bool,
+    pub(crate) hashes: Hashes,
+    /// Whether the caller gave an actor, so that none is taken from the payload.
+    pub(crate) has_actor: bool,
+    /// The same of the subject.
+    pub(crate) has_subject: bool,
 }
 
 impl From<TooDeep> for Fault {
@@ -70,7 +72,7 @@ pub(crate) fn check<'a>(
         rules: &event_type.rules,
         set: terms.set,
         hash_key: &log.hash_key,
-        keeps_hashes: terms.keeps_hashes,
+        hashes: terms.hashes,
     };
     let edited =
         if edits.touch(given)? { Some(Jsonb::copy_of(&edits.write(given)?)) } else { None };
@@ -101,10 +103,10 @@ pub(crate) fn check<'a>(
                     faults
                         .push(format!("key {} has a value that is not allowed", shown(&rule.name)));
                 }
-                if rule.is_actor {
+                if rule.is_actor && !terms.has_actor {
                     actor = Some(value);
                 }
-                if let Some(part) = rule.subject_part {
+                if let Some(part) = rule.subject_part.filter(|_| !terms.has_subject) {
                     subject[part] = Some(value);
                 }
             }
@@ -132,11 +134,12 @@ pub(crate) fn check<'a>(
         return Err(broken(event_type, faults));
     }
     bounded(event_type, &stored, most)?;
+    let subject_parts = if terms.has_subject { 0 } else { event_type.subject_parts };
     Ok(Checked {
         data: stored,
         changed: changed || edited.is_some_and(|edited| edited.bytes() != data.bytes()),
         actor: promoted("actor", &[actor])?,
-        subject: promoted("subject", &subject[..event_type.subject_parts])?,
+        subject: promoted("subject", &subject[..subject_parts])?,
     })
 }
 
@@ -199,7 +202,7 @@ fn equals(allowed: &Scalar, value: Value<'_>) -> bool {
     }
 }
 
-/// The scalars as text, joined by `/`; nothing unless all of them are there.
+/// The scalars as text, joined by `/`; nothing unless all of them are there, and none is empty.
 fn promoted<'a>(what: &str, parts: &[Option<Value<'_>>]) -> Result<Option<Text<'a>>, Fault> {
     let mut text: Cow<'_, str> = Cow::Borrowed("");
     for (place, part) in parts.iter().enumerate() {
@@ -209,6 +212,9 @@ fn promoted<'a>(what: &str, parts: &[Option<Value<'_>>]) -> Result<Option<Text<'
             Some(Value::Bool(value)) => value.to_string().into(),
             Some(Value::Null | Value::Container(_)) | None => return Ok(None),
         };
+        if part.is_empty() {
+            return Ok(None);
+        }
         if place == 0 {
             text = part;
         } else {

@@ -11,7 +11,7 @@ use crate::batch::Counts;
 use crate::error::Fault;
 use crate::event::uuid_datum;
 use crate::registry::Log;
-use crate::spi::{As, Kept, Mode, Params, Rows, Session, role_name};
+use crate::spi::{self, As, Kept, Mode, Params, Rows, Session, role_name};
 
 /// The number of a batch of a producer.
 pub(crate) struct Number {
@@ -81,10 +81,19 @@ pub(crate) fn begin(log: &Log, number: &Number) -> Result<Turn, Fault> {
     let who = || [Some(role_name()), Some(uuid_datum(&number.producer))];
     let (lock, introduce, lock_again) = (who(), who(), who());
     let _owner = As::role(log.owner);
-    if LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new(lock))) == 0 {
-        INTRODUCE.with(|plan| plan.execute(&session, Mode::Write, Params::new(introduce)));
-        LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new(lock_again)));
-    }
+    let take = || {
+        if LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new(lock))) == 0 {
+            INTRODUCE.with(|plan| plan.execute(&session, Mode::Write, Params::new(introduce)));
+            LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new(lock_again)));
+        }
+    };
+    spi::with_bounded_waits(take, || {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+            "another transaction is writing a batch of this producer",
+        )
+        .hint("who: SELECT pid FROM pg_locks WHERE relation = 'eventlog.producers'::regclass;")
+    });
     let rows = Rows::last(&session);
     if rows.len() != 1 {
         return Err(Fault::new(

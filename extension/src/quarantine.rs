@@ -4,13 +4,13 @@ use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
 use crate::datum::{Jsonb, Text};
-use crate::edit::Edits;
+use crate::edit::{Edits, Hashes};
 use crate::error::Fault;
 use crate::event::{Event, uuid_datum};
 use crate::jsonb::Container;
 use crate::registry::{self, Log};
 use crate::spi::{As, Kept, Mode, Params, Session, role_name};
-use crate::tenant;
+use crate::{guc, tenant};
 
 /// Largest payload that is kept, in bytes of text; of a larger one only the reason is.
 const LARGEST_PAYLOAD: usize = 65_536;
@@ -61,6 +61,13 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
         let session = Session::begin();
         let own = tenant::current().ok();
         let claimed = event.tenant_id.map(|tenant| *tenant.as_bytes());
+        // Whatever is wrong with it: of a tenant that opted out nothing is kept anywhere.
+        let has_opted_out = |tenant_id: &[u8; 16]| {
+            log.settings_of(tenant_id).is_some_and(|settings| settings.is_opted_out)
+        };
+        if event.payer(&log).iter().chain(&claimed).any(has_opted_out) {
+            return;
+        }
         let mut can_replay = is_whole
             && fault.code != PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE
             && (own.is_some() || claimed.is_some());
@@ -110,7 +117,7 @@ pub(crate) struct Clean<'a> {
 pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) -> Clean<'a> {
     let event_type = event.name.and_then(|name| log.rules_of(name.as_str()));
     let rules = event_type.map_or(&log.redacted, |event_type| &event_type.rules);
-    let hashes_actor = event_type.is_some_and(|event_type| event_type.hash_actor);
+    let hashes_actor = event_type.map_or_else(guc::hash_actors, |event_type| event_type.hash_actor);
     let mut clean = Clean { text, actor: event.actor, is_whole: true };
     if let (true, Some(actor), false) = (hashes_actor, event.actor, event.replay.is_some()) {
         clean.actor = match log.hash_key.hash(actor.as_str()) {
@@ -138,7 +145,7 @@ pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) ->
                 rules,
                 set: &[],
                 hash_key: &log.hash_key,
-                keeps_hashes: event.replay.is_some(),
+                hashes: if event.replay.is_some() { Hashes::Keep } else { Hashes::Make },
             };
             Some((edits.write_any(Container::root(data.bytes())).ok()?, is_whole))
         });

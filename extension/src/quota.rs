@@ -205,6 +205,16 @@ fn count(tenant_id: &[u8; 16], quota: u64) -> u64 {
     })
 }
 
+/// Takes back an event that was counted, and is about to be counted once more.
+pub(crate) fn take_back(tenant_id: &[u8; 16]) {
+    let minute = clock::now().div_euclid(MINUTE);
+    with_slot(tenant_id, minute, |slot| {
+        if slot.minute == minute {
+            slot.events = slot.events.saturating_sub(1);
+        }
+    });
+}
+
 /// Takes the number of events over quota that is to be written now: at most once a second, or
 /// whatever there is at the end of a batch.
 fn take_over(tenant_id: &[u8; 16], is_due: bool) -> u64 {

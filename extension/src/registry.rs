@@ -302,37 +302,19 @@ impl Log {
     }
 
     fn unknown(&self, name: &str) -> Fault {
-        let fault = Fault::new(
+        Fault::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
             format!("unknown event name {}", shown(name)),
-        );
-        let nearest = self.nearest(name);
-        if nearest.is_empty() {
-            fault.hint("SELECT name FROM eventlog.event_types; a new one: SELECT eventlog.define_event('<name>');")
-        } else {
-            fault.hint(format!("did you mean {}?", nearest.join(" or ")))
-        }
+        )
+        .hint_nearest(name)
     }
 
-    /// At most three names that differ little: by a third of the length, and no more than six.
-    fn nearest(&self, name: &str) -> Vec<String> {
-        if name.len() > LONGEST_NAME {
-            return Vec::new();
-        }
-        let most = (name.chars().count() / 3).clamp(1, 6);
-        let mut near: Vec<_> = self
-            .types
-            .values()
-            .filter(|event_type| {
-                event_type.status != Status::Retired && !event_type.name.ends_with(".*")
-            })
-            .map(|event_type| {
-                (strsim::damerau_levenshtein(name, &event_type.name), &event_type.name)
-            })
-            .filter(|(distance, _)| *distance <= most)
-            .collect();
-        near.sort();
-        near.iter().take(3).map(|(_, name)| shown(name)).collect()
+    /// The names that an event may have; not the wildcards.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let is_name = |event_type: &&Rc<EventType>| {
+            event_type.status != Status::Retired && !event_type.name.ends_with(".*")
+        };
+        self.types.values().filter(is_name).map(|event_type| &*event_type.name)
     }
 
     /// Changes whenever a watched table did.

@@ -62,15 +62,39 @@ fn try_log_event_text(
             run(&event, data)
         }
         Err(fault) => {
-            give_up(&event, data, false, fault);
-            None
+            let refused = event.refuse(unread(data, fault));
+            end(&event, data, false, refused)
         }
+    }
+}
+
+/// What a driver makes of an object that it was to send as text: the event is lost, and so that its
+/// developer sees why, the fault says what to write instead.
+const DRIVERS_OBJECT: &str = "[object Object]";
+
+fn unread(text: Option<Text<'_>>, fault: Fault) -> Fault {
+    match text.map(|text| text.as_str()) {
+        Some(DRIVERS_OBJECT) => Fault::argument(
+            "data is the text \"[object Object]\": the driver sent an object as text",
+        )
+        .hint("cast the parameter: eventlog.try_log_event($1, $2, $3::jsonb)"),
+        _ => fault,
     }
 }
 
 /// Checks before it opens its subtransaction, which an event that is refused then never needs.
 fn run(event: &Event<'_>, text: Option<Text<'_>>) -> Option<i64> {
-    let fault = match event.check() {
+    end(event, text, true, event.check())
+}
+
+/// The end of an event: `is_whole` says whether it was read to its end.
+fn end(
+    event: &Event<'_>,
+    text: Option<Text<'_>>,
+    is_whole: bool,
+    checked: Result<Verdict<'_>, Fault>,
+) -> Option<i64> {
+    let fault = match checked {
         Ok(Verdict::Ready(ready)) => {
             let inserted = match event.idempotency_key {
                 // Opens a subtransaction of its own.
@@ -93,18 +117,15 @@ fn run(event: &Event<'_>, text: Option<Text<'_>>) -> Option<i64> {
         }
         Ok(Verdict::Quarantine(fault)) => {
             event.settle_quota();
-            quarantine::put(event, text, true, fault);
+            quarantine::put(event, text, is_whole, fault);
             return None;
         }
         Err(fault) => fault,
     };
-    give_up(event, text, true, fault);
-    None
-}
-
-fn give_up(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: Fault) {
     if !fault.is_of_the_event() {
         fault.raise();
     }
+    event.settle_quota();
     quarantine::put(event, text, is_whole, fault);
+    None
 }

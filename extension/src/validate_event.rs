@@ -2,12 +2,13 @@
 
 use pgrx::prelude::*;
 
-use crate::additions::Additions;
+use crate::additions::{Additions, Lookups};
 use crate::datum::{Jsonb, Text};
+use crate::edit::Hashes;
 use crate::error::Fault;
 use crate::event_type::Status;
 use crate::payload::Terms;
-use crate::{payload, registry};
+use crate::registry;
 
 /// What `log_event` would say of name and payload, and what it would store.
 #[pg_extern(sql = false)]
@@ -30,7 +31,8 @@ fn validate_event(
         Ok((data, hint)) => (true, None, None, None, hint, Some(data)),
         Err(fault) => {
             let sqlstate = fault.sqlstate();
-            (false, Some(sqlstate), Some(fault.message), fault.detail, fault.hint, None)
+            let hint = fault.hint_text();
+            (false, Some(sqlstate), Some(fault.message), fault.detail, hint, None)
         }
     };
     TableIterator::once(row)
@@ -45,11 +47,12 @@ fn stored(
     let event_type = log.find(name.as_str())?;
     let data = data.unwrap_or_else(Jsonb::empty_object);
     let mut ours = Additions::default();
-    ours.collect(event_type, data);
-    let set = ours.set(event_type);
-    let terms = Terms { set: &set, ..Terms::default() };
+    ours.collect(event_type, data, Lookups::Ask);
+    // Who sees the hash of any value can try out whose hash it is.
+    let hashes = if log.caller().is_owner { Hashes::Make } else { Hashes::Hide };
+    let terms = Terms { hashes, ..Terms::default() };
     // Copied, since a row is given back after the arguments are gone.
-    let stored = Jsonb::copy_of(payload::check(&log, event_type, data, terms)?.data.bytes());
+    let stored = Jsonb::copy_of(ours.check(&log, event_type, data, terms)?.data.bytes());
     let is_deprecated = event_type.status == Status::Deprecated;
     let hint = || event_type.successor_hint().unwrap_or_else(|| "the name is deprecated".into());
     Ok((stored, is_deprecated.then(hint)))

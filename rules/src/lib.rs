@@ -4,5 +4,5 @@
 mod path;
 mod sampling;
 
-pub use path::shorten_path;
+pub use path::{is_absolute_path, shorten_path};
 pub use sampling::{is_sampled, sampling_point};

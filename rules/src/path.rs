@@ -40,6 +40,29 @@ pub fn shorten_path(path: &str) -> Cow<'_, str> {
     if short == path { Cow::Borrowed(path) } else { Cow::Owned(short) }
 }
 
+/// Whether a text is a path from a root: of a file system, of a drive, of a server (`\\server\share`),
+/// or with `file://` before it. With one name behind the root it may as well be a command or a mark
+/// (`/help`, `/`), and says of nobody where they live.
+///
+/// ```
+/// use eventlog_rules::is_absolute_path;
+/// assert!(is_absolute_path("/home/user"));
+/// assert!(!is_absolute_path("/help"));
+/// assert!(!is_absolute_path("and/or"));
+/// ```
+pub fn is_absolute_path(text: &str) -> bool {
+    let local = text.strip_prefix("file://").unwrap_or(text);
+    let is_windows = has_drive(local) || local.starts_with('\\');
+    let is_separator = |c: char| c == '/' || (is_windows && c == '\\');
+    if !(local.starts_with(is_separator) || has_drive(local)) {
+        return false;
+    }
+    let mut names = local.split(is_separator).filter(|part| !part.is_empty());
+    // What follows a separator is a name, not a word after a slash.
+    let begins_with_name = !local[1..].starts_with(char::is_whitespace);
+    begins_with_name && names.nth(1).is_some()
+}
+
 /// Whether `\` separates: after a drive, in `\\server\share`, and where there is no `/`.
 fn is_windows(path: &str) -> bool {
     has_drive(path) || path.starts_with('\\') || !path.contains('/')
@@ -131,6 +154,55 @@ mod tests {
             ("not a path at all", "not a path at all"),
         ] {
             assert_eq!(shorten_path(path), short, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_absolute_where_it_names_more_than_its_root() {
+        for path in [
+            "/home/user",
+            "/Users/jane doe/x",
+            "//server/share",
+            r"\\server\share\f.txt",
+            "file:///home/user/app",
+            r"C:\Users\user",
+            "C:/x",
+            "/srv/customers/acme/app.log",
+        ] {
+            assert!(is_absolute_path(path), "{path}");
+        }
+        for text in [
+            "",
+            "/",
+            "/help",
+            "/ or so/",
+            "and/or",
+            "~/projects/app",
+            "app",
+            "https://example.com/a/b",
+            "./a/b",
+            "C:",
+            r"a\b",
+            "\u{e9}/b/c",
+            "file://",
+            "1/2/3",
+        ] {
+            assert!(!is_absolute_path(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_shortened_is_no_absolute_path() {
+        for path in [
+            "/home/user/a/b",
+            "/srv/a/b",
+            r"C:\x\y",
+            r"\\server\share\f",
+            "file:///root/x",
+            r"/a/b\c\d",
+            "/a/b/C:",
+        ] {
+            assert!(!is_absolute_path(&shorten_path(path)), "{path}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! The gateway and the command line: the built program against real servers.
 
 mod analytics;
+mod connecting;
 mod dashboard;
+mod doctor;
 mod door;
 mod files;
 mod gateway;

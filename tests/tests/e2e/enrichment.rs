@@ -341,3 +341,86 @@ fn lookups_by_any_type_of_column_find_the_row() {
         assert!(!missed.contains("found"), "{column}: {missed}");
     }
 }
+
+#[test]
+fn a_value_that_the_events_rules_refuse_is_a_miss_and_the_others_stay() {
+    let db = with_skills();
+    db.superuser()
+        .batch_execute(
+            "CREATE TABLE public.texts (id integer PRIMARY KEY, body jsonb, short text);
+             INSERT INTO public.texts VALUES (1, to_jsonb(repeat('x', 5000)), 'ok'), (2, to_jsonb(repeat('y', 1500)), 'ok'),
+                 (3, '\"no grade\"', 'ok'), (4, to_jsonb(repeat('z', 600)), 'ok'),
+                 (5, (repeat('[', 900) || repeat(']', 900))::jsonb, 'ok');
+             GRANT SELECT ON public.texts TO writer;
+             SELECT eventlog.define_event('noted', required_keys => '{text}', allowed_values => '{\"grade\": [\"a\", \"b\"]}',
+                                          subject_keys => '{label}');
+             SELECT eventlog.add_enrichment('noted', k, 'textId', 'public.texts', 'id', 'body')
+               FROM unnest('{body,grade,label}'::text[]) k;
+             SELECT eventlog.add_enrichment('noted', 'short', 'textId', 'public.texts', 'id', 'short')",
+        )
+        .unwrap();
+    let mut writer = db.connect_as("writer", TENANT_A);
+    let mut superuser = db.superuser();
+    for (id, keys) in [
+        (1, "{text,short,textId}"),
+        // As grade it is refused, as label too long, as body it would fit.
+        (2, "{text,short,textId}"),
+        (3, "{text,short,textId}"),
+        (4, "{text,short,textId}"),
+        (5, "{text,short,textId}"),
+        (6, "{text,textId}"),
+    ] {
+        for call in [
+            "log_event(NULL, 'noted', $1::text::jsonb)",
+            "try_log_event(NULL, 'noted', $1::text)",
+            "log_events(NULL, '{noted}', ARRAY[$1::text])",
+        ] {
+            let data = format!(r#"{{"text": "t", "textId": {id}}}"#);
+            writer.execute(&format!("SELECT eventlog.{call}"), &[&data]).unwrap();
+            let stored = "SELECT array(SELECT k FROM jsonb_object_keys(data) k WHERE k NOT IN ('body', 'grade', 'label'))
+                            FROM eventlog.events ORDER BY id DESC LIMIT 1";
+            assert_eq!(text(&mut superuser, stored), keys, "{id}: {call}");
+            let valid = text(
+                &mut writer,
+                &format!("SELECT is_valid FROM eventlog.validate_event('noted', '{data}')"),
+            );
+            assert_eq!(valid, "t", "{id}");
+        }
+    }
+    assert_eq!(text(&mut superuser, "SELECT count(*) FROM eventlog.events"), "18");
+    let missed = "SELECT DISTINCT key FROM eventlog.stat_hygiene WHERE kind = 'enrichment_missed' ORDER BY 1";
+    assert_eq!(rows(&mut superuser, missed), [["body"], ["grade"], ["label"], ["short"]]);
+    // What is wrong with the event itself is said as ever.
+    let bad = r#"SELECT eventlog.log_event(NULL, 'noted', '{"textId": 1}')"#;
+    assert_refused(&mut writer, bad, "23514", "breaks 1 rule");
+}
+
+#[test]
+fn a_replay_looks_nothing_up_with_the_owners_rights() {
+    let db = with_skills();
+    let mut superuser = db.superuser();
+    superuser
+        .batch_execute(
+            "ALTER TABLE public.skills ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY own ON public.skills USING (tenant_id = eventlog.current_tenant());
+             ALTER TABLE public.skills OWNER TO log_owner",
+        )
+        .unwrap();
+    let mut other = db.connect_as("member", TENANT_B);
+    let event = format!(r#"{{"skillId": "{SKILL}"}}"#);
+    other
+        .batch_execute(&format!("SELECT eventlog.try_log_event(NULL, 'tool_used', '{event}')"))
+        .unwrap();
+    superuser
+        .batch_execute(
+            "UPDATE eventlog.event_types SET required_keys = '{}' WHERE name = 'tool_used'",
+        )
+        .unwrap();
+    let mut owner = db.connect("log_owner");
+    assert_eq!(rows(&mut owner, "SELECT * FROM eventlog.replay_rejected()"), [["1", "0"]]);
+    assert_eq!(
+        rows(&mut other, "SELECT data ? 'skillName', data ->> 'skillId' FROM eventlog.events"),
+        [["f", SKILL]]
+    );
+    assert_eq!(misses(&db), [["enrichment_missed", "tool_used", "skillName", "1"]]);
+}

@@ -271,6 +271,7 @@ fn an_import_hashes_and_redacts_as_log_event_does_and_makes_nothing_up() {
                  (1, '{TENANT_A}', 'signed_up', '{{\"email\": \"a\", \"password\": \"p\"}}', '2025-01-01', 'user@example.com'),
                  (2, '{TENANT_A}', 'signed_up', '{{\"userId\": \"user@example.com\"}}', '2025-01-01', NULL),
                  (3, NULL, 'signed_up', '{{\"email\": \"a\", \"password\": \"p\"}}', '2025-01-01', 'user@example.com');
+             GRANT SELECT ON public.old TO log_owner;
              SELECT eventlog.import_events('public.old')"
         ))
         .unwrap();

@@ -14,6 +14,7 @@ mod gateway;
 mod head_of_line;
 mod memory;
 mod months;
+mod partitions;
 mod rules;
 mod single;
 mod stats;
@@ -67,6 +68,7 @@ const SUBJECTS: &[Subject] = &[
     ("gateway head of line", head_of_line::run),
     ("writer", writer::run),
     ("months", months::run),
+    ("partitions", partitions::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
 ];

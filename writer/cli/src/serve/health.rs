@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use eventlog_writer::asynchronous;
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -113,7 +112,7 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> String {
 /// password is another now, or the database.
 async fn ask(gateway: &Gateway) -> Result<Verdict, Failed> {
     let not_ready = |why: &str| Ok(Verdict::NotReady(why.to_owned()));
-    let client = asynchronous::connect(gateway.config.clone()).await?;
+    let client = gateway.target.clone().connect().await?;
     let rows = client.query_typed(STATE, &[]).await?;
     let row = rows.first().ok_or("no row")?;
     let is = |column| row.try_get::<_, bool>(column);

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use clap::Args;
-use eventlog_writer::asynchronous::Writer;
+use eventlog_writer::asynchronous::{self, Connecting, Writer};
 use eventlog_writer::{Options, WhenFull};
 use tokio::net::TcpListener;
 use tracing_subscriber::field::MakeExt;
@@ -39,7 +39,7 @@ use self::connections::Connection;
 use self::key_store::Key;
 use self::problem::Problem;
 use crate::api_key::Kind;
-use crate::connection::{Pool, Server, pool};
+use crate::connection::{Pool, Server, Target, pool};
 use crate::output::Failure;
 
 /// Connections besides the writer's: for keys, and for the question whether all is well.
@@ -134,7 +134,7 @@ fn field(
 pub(crate) struct Gateway {
     arguments: Arguments,
     /// Where the log is.
-    config: tokio_postgres::Config,
+    target: Target,
     writer: Writer,
     keys: key_store::KeyStore,
     /// Connections for reports, which may be slow.
@@ -203,7 +203,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             "--query-connections must be at least 1, and --query-timeout at least 1ms",
         ));
     }
-    let config = server.config()?;
+    let target = server.target()?;
     // Whether there is room is asked before events are logged, all of a request or none.
     let options = Options::new()
         .enabled(true)
@@ -213,11 +213,12 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .queue(arguments.queue_events, arguments.queue_bytes)
         .when_full(WhenFull::DropNewest)
         .in_flight(IN_FLIGHT);
-    let reports = pool(config.clone(), arguments.query_connections)?;
-    let pool = pool(config.clone(), POOL)?;
+    let reports = pool(target.clone(), arguments.query_connections)?;
+    let pool = pool(target.clone(), POOL)?;
+    let writers = target.clone();
     let gateway = Arc::new(Gateway {
-        writer: Writer::connect(config.clone(), options),
-        config,
+        writer: Writer::with_connector(options, move || connecting(writers.clone())),
+        target,
         keys: key_store::KeyStore::new(
             pool,
             arguments.key_cache,
@@ -254,4 +255,11 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             report.unconfirmed
         ))),
     }
+}
+
+/// A connection of the writer's, made as all others are.
+fn connecting(target: Target) -> Connecting {
+    Box::pin(
+        async move { Ok(Box::new(Box::new(target.connect().await?)) as asynchronous::Connection) },
+    )
 }
