@@ -20,7 +20,6 @@ pub(crate) use intake::Submitted;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Error;
 use crate::batch::Batch;
 use crate::error::Cure;
 use crate::lanes::{Lanes, Tenant};
@@ -28,6 +27,7 @@ use crate::loss::{Losses, Note};
 use crate::notice::{Notice, Notices};
 use crate::options::Options;
 use crate::stats::{Health, Stats};
+use crate::{Error, Logged};
 
 /// Time since the writer began.
 pub(crate) type Instant = Duration;
@@ -47,7 +47,7 @@ pub(crate) enum Action {
 }
 
 /// Whoever waits for an event, and what became of it.
-pub(crate) type Told<W> = (W, Result<crate::Logged, Error>);
+pub(crate) type Told<W> = (W, Result<Logged, Error>);
 
 /// A batch under way.
 struct UnderWay<W> {

@@ -422,6 +422,7 @@ fn assert_valid(value: &Value, schema: &Value, at: &str) {
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.is_u64(),
         "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         other => panic!("{other}"),
     };

@@ -4,6 +4,7 @@ mod analytics;
 mod connecting;
 mod dashboard;
 mod doctor;
+mod doctor_servers;
 mod door;
 mod files;
 mod gateway;

@@ -97,7 +97,7 @@ fn a_clock_ten_years_ahead_or_a_day_back_is_not_believed_and_all_is_well_once_it
     let mut owner = server.connect();
     assert_eq!(run(&mut owner, RUN)[0], "done");
     let before = text(&mut owner, PARTITIONS);
-    for (offset, events) in [("+10y", "7"), ("-1d", "8"), ("+3d", "9"), ("-20y", "10")] {
+    for (offset, events) in [("+10y", "7"), ("-1d", "8"), ("+3d", "9")] {
         server.set(offset);
         let mut owner = server.connect();
         // It is logged by the clock that is there.

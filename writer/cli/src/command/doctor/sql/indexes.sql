@@ -20,7 +20,8 @@ WITH key (relation, name, definition) AS (
            ('daily_subjects', 'daily_subjects_pkey', 'PRIMARY KEY (tenant_id, day, name, subject)'),
            ('monthly_actors', 'monthly_actors_pkey', 'PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)'),
            ('erasures', 'erasures_pkey', 'PRIMARY KEY (id)'),
-           ('api_keys', 'api_keys_pkey', 'PRIMARY KEY (id)')
+           ('api_keys', 'api_keys_pkey', 'PRIMARY KEY (id)'),
+           ('tenants_reference', 'tenants_reference_pkey', 'PRIMARY KEY (only_row)')
 ), index (relation, name, definition) AS (
     VALUES ('events', 'events_tenant_id_name_created_at_idx', 'btree (tenant_id, name, created_at DESC)'),
            ('events', 'events_tenant_id_created_at_idx', 'btree (tenant_id, created_at DESC)'),
