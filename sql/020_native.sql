@@ -68,7 +68,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'log_events_wrapper';
 
 COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean) IS
-'Logs a batch: arrays of one length, an element an event; tenant_ids, data and those after it may be NULL. Good events go in, bad ones into rejected_events; the counts come back, and on request a verdict for each position. A batch_number that the producer has sent before writes nothing and returns the counts of then.';
+'Logs a batch: arrays of one length, an element an event; tenant_ids, data and those after it may be NULL. Good events go in, bad ones into rejected_events; the counts come back, and on request a verdict for each position, with NULL only where one is rejected. A batch_number that the producer has sent before writes nothing and returns the counts of then.';
 
 CREATE FUNCTION eventlog.log_events(
     events        jsonb,
@@ -138,7 +138,22 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'guard_wrapper';
 
 COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
-'The check of the policy events_guard: applies the rules of event_types to a plain INSERT.';
+'The check of the policy events_guard in a log of 0.1.0, which does not show the clock.';
+
+CREATE FUNCTION eventlog.guard(
+    id          bigint,
+    name        text,
+    data        jsonb,
+    actor       text,
+    subject     text,
+    weight      real,
+    occurred_at timestamptz
+) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'guard_with_clock_wrapper';
+
+COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real, timestamptz) IS
+'The check of the policy events_guard: applies the rules of event_types to a plain INSERT, for a caller who may insert.';
 
 -- The rest of the transaction as the log's owner, for a caller with its rights.
 CREATE FUNCTION eventlog_private.become_owner() RETURNS void

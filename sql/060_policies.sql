@@ -129,13 +129,17 @@ BEGIN
 END
 $$;
 
--- Whether the caller may see an event: for the policy of late_events, whose own rows may not tell.
+-- Whether the caller may see an event: for the policy of late_events, whose own rows may not tell. With
+-- a plan for each call, whose created_at is a constant: it opens one partition, not all.
 CREATE FUNCTION eventlog.is_visible_event(id bigint, created_at timestamptz) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
 AS $$
-    SELECT EXISTS (SELECT FROM eventlog.events e
-                    WHERE e.id = is_visible_event.id AND e.created_at = is_visible_event.created_at)
+BEGIN
+    RETURN EXISTS (SELECT FROM eventlog.events e
+                    WHERE e.id = is_visible_event.id AND e.created_at = is_visible_event.created_at);
+END
 $$;
 
 COMMENT ON FUNCTION eventlog.is_visible_event(bigint, timestamptz) IS
@@ -183,7 +187,7 @@ AS $$
         UNION ALL
         SELECT 'events', '_tenant_insert', true, 'a', NULL, '(tenant_id = eventlog.current_tenant())', ARRAY[0]::oid[]
         UNION ALL
-        SELECT 'events', '_guard', false, 'a', NULL, 'eventlog.guard(id, name, data, actor, subject, weight)', ARRAY[0]::oid[]
+        SELECT 'events', '_guard', false, 'a', NULL, 'eventlog.guard(id, name, data, actor, subject, weight, occurred_at)', ARRAY[0]::oid[]
         UNION ALL
         -- No tenant's data: everybody who was granted SELECT may read.
         SELECT o.table_name, '_select', true, 'r', 'true', NULL, ARRAY[0]::oid[]
@@ -202,12 +206,15 @@ AS $$
         UNION ALL
         -- A gateway logs for every tenant, but reads as the tenant of a request's key: these stand
         -- beside and against those of the service that it is too. What it put into the quarantine has
-        -- no caller's tenant, only the key's, which it names.
+        -- no caller's tenant, only the key's, which it names. The tenant is eventlog.tenant_id, whatever
+        -- eventlog.tenant_source is for others: a gateway has no row in tenant_roles and no token, and
+        -- a role that may read every tenant forges nothing by saying which one it means.
         SELECT t.table_name, '_gateway_select', false, 'r',
-               CASE t.table_name
-                    WHEN 'late_events' THEN '((tenant_id IS NULL) OR (tenant_id = eventlog.current_tenant()))'
-                    WHEN 'rejected_events' THEN '(COALESCE(tenant_id, claimed_tenant_id) = eventlog.current_tenant())'
-                    ELSE '(tenant_id = eventlog.current_tenant())' END,
+               format(CASE t.table_name
+                      WHEN 'late_events' THEN '((tenant_id IS NULL) OR (tenant_id = %s))'
+                      WHEN 'rejected_events' THEN '(COALESCE(tenant_id, claimed_tenant_id) = %s)'
+                      ELSE '(tenant_id = %s)' END,
+                      'COALESCE((NULLIF(current_setting(''eventlog.tenant_id''::text, true), ''''::text))::uuid, eventlog.current_tenant())'),
                NULL, eventlog_private.marked_roles('api_keys', 'secret_hash', 'SELECT')
           FROM eventlog_private.tenants_tables() t (table_name)
       ) AS w

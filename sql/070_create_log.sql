@@ -42,6 +42,11 @@ CREATE FUNCTION eventlog.create_log(
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
+SET standard_conforming_strings = on
+SET quote_all_identifiers = off
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
+SET intervalstyle = 'postgres'
 AS $$
 DECLARE
     -- Of a log that lacks a table, the others tell.
@@ -108,7 +113,9 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    is_new boolean := eventlog_private.is_missing('event_types');
+    is_new   boolean     := eventlog_private.is_missing('event_types');
+    former   text        := current_setting('lock_timeout');
+    deadline timestamptz := eventlog_private.lock_deadline();
 BEGIN
     PERFORM eventlog_private.check_partition_interval(create_log.partition_interval);
     IF create_log.retention <= '0'::interval OR create_log.premake < '0'::interval THEN
@@ -118,15 +125,47 @@ BEGIN
     END IF;
 
     PERFORM eventlog_private.migrate_if_older();
+    -- Others are at work where there is a log: what is missing is made with short waits, all of it or
+    -- nothing, so that writers wait a moment at most, and nobody waits here while they wait for this.
+    LOOP
+        BEGIN
+            IF to_regclass('eventlog.events') IS NOT NULL THEN
+                PERFORM eventlog_private.keep_waits_short();
+                PERFORM eventlog._lock_partitions();
+            END IF;
+            PERFORM eventlog_private.complete_log(is_new, create_log.partition_interval, create_log.retention, create_log.premake,
+                                           create_log.taxonomies);
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF is_new OR clock_timestamp() >= deadline THEN
+                RAISE EXCEPTION 'the log cannot be completed now: a transaction holds its tables'
+                    USING ERRCODE = 'lock_not_available',
+                          DETAIL = eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')),
+                          HINT = 'end it, or wait for longer: SET lock_timeout = ''1min''; SELECT eventlog.create_log();';
+            END IF;
+        END;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    PERFORM set_config('lock_timeout', former, true);
+END
+$$;
+
+-- What create_log() does to the log, in one go.
+CREATE FUNCTION eventlog_private.complete_log(is_new boolean, partition_interval interval, retention interval,
+                                       premake interval, taxonomies text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
     PERFORM eventlog_private.create_tables();
     UPDATE eventlog.log_config c
-       SET partition_interval = coalesce(create_log.partition_interval, c.partition_interval),
-           retention          = coalesce(create_log.retention, c.retention),
-           premake            = coalesce(create_log.premake, c.premake)
-     WHERE create_log.partition_interval IS NOT NULL OR create_log.retention IS NOT NULL
-        OR create_log.premake IS NOT NULL;
-    IF is_new OR create_log.taxonomies IS NOT NULL THEN
-        PERFORM eventlog_private.load_taxonomy(create_log.taxonomies);
+       SET partition_interval = coalesce(complete_log.partition_interval, c.partition_interval),
+           retention          = coalesce(complete_log.retention, c.retention),
+           premake            = coalesce(complete_log.premake, c.premake)
+     WHERE complete_log.partition_interval IS NOT NULL OR complete_log.retention IS NOT NULL
+        OR complete_log.premake IS NOT NULL;
+    IF is_new OR complete_log.taxonomies IS NOT NULL THEN
+        PERFORM eventlog_private.load_taxonomy(complete_log.taxonomies);
     END IF;
     PERFORM eventlog_private.make_partitions();
     PERFORM eventlog_private.ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));

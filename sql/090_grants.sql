@@ -83,7 +83,8 @@ BEGIN
                 USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
         END IF;
         -- What judging a key needs. Not when it was last used: that would take a right to write here.
-        EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at)
+        EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at,
+                                      actor, no_actor)
                             ON TABLE eventlog.api_keys TO %s', role);
     END IF;
     IF kind IN ('service', 'gateway') THEN

@@ -11,24 +11,19 @@ AS $$
                 ELSE format('NULL::%s', wanted) END
 $$;
 
-CREATE FUNCTION eventlog_private.import_events(source regclass)
-RETURNS TABLE (imported bigint, rejected bigint, already_there bigint)
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+-- What is wrong with a table or view as a source, before a row is read.
+CREATE FUNCTION eventlog_private.check_source(source regclass) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC'
 AS $$
 DECLARE
-    most_partitions constant integer := 1200;
-    missing    text;
-    source_rows text;
-    step       interval;
-    at         timestamptz;
-    partitions bigint;
-    valid      bigint;
-    key_prefix text := format('import of %s: ', source);
+    missing text;
 BEGIN
     IF source IS NULL THEN
         RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF source = 'eventlog.events'::regclass THEN
+        RAISE EXCEPTION 'the log cannot be imported into itself' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT string_agg(format('"%s"', wanted), ', ' ORDER BY place) INTO missing
       FROM unnest(ARRAY['id', 'tenant_id', 'name', 'data', 'created_at']) WITH ORDINALITY AS w (wanted, place)
@@ -39,116 +34,116 @@ BEGIN
             USING ERRCODE = 'undefined_column',
                   HINT = 'import a view that gives them: id, tenant_id, name, data, created_at';
     END IF;
-    IF source = 'eventlog.events'::regclass THEN
-        RAISE EXCEPTION 'the log cannot be imported into itself' USING ERRCODE = 'invalid_parameter_value';
+    IF NOT has_table_privilege(source, 'SELECT')
+       OR NOT has_schema_privilege((SELECT c.relnamespace FROM pg_class c WHERE c.oid = source), 'USAGE') THEN
+        RAISE EXCEPTION 'permission denied for table %', source
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = format('The import reads it as %I.', current_user),
+                  HINT = format('GRANT USAGE ON SCHEMA %s TO %I; GRANT SELECT ON %s TO %2$I;',
+                                (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = source), current_user, source);
     END IF;
-    source_rows := format(
-        'SELECT %s AS id, %s AS tenant_id, %s AS name, %s AS data, %s AS created_at,
-                %s AS occurred_at, %s AS actor, %s AS subject, %s AS weight FROM %s s',
-        eventlog_private.source_column(source, 'id', 'bigint'),
-        eventlog_private.source_column(source, 'tenant_id', 'uuid'),
-        eventlog_private.source_column(source, 'name', 'text'),
-        eventlog_private.source_column(source, 'data', 'jsonb'),
-        eventlog_private.source_column(source, 'created_at', 'timestamptz'),
-        eventlog_private.source_column(source, 'occurred_at', 'timestamptz'),
-        eventlog_private.source_column(source, 'actor', 'text'),
-        eventlog_private.source_column(source, 'subject', 'text'),
-        eventlog_private.source_column(source, 'weight', 'real'),
-        source);
-
-    -- Nobody else ever sees this table: it goes with the transaction. Not a temporary one, which a
-    -- superuser may not make while the log's owner acts.
-    -- What the rules say of each row, once; of one that is refused, what the quarantine may keep.
-    EXECUTE format($sql$
-        CREATE UNLOGGED TABLE eventlog.import_in_progress AS
-        SELECT r.id, r.tenant_id, r.name, v.data, r.created_at,
-               r.occurred_at, v.actor, CASE WHEN v.sqlstate IS NULL THEN v.subject ELSE r.subject END AS subject,
-               CASE WHEN w.is_valid THEN r.weight END AS weight,
-               f.sqlstate, concat_ws(': ', v.message, v.detail, f.message) AS reason,
-               CASE WHEN f.sqlstate IS NOT NULL THEN
-                   %L || coalesce(r.id::text, 'row ' || md5(r::text)) END AS key
-          FROM (%s) r
-         CROSS JOIN LATERAL eventlog_private.check_import(
-                    r.id, r.tenant_id, r.name, r.data, r.created_at, r.occurred_at, r.actor, r.subject) v
-         CROSS JOIN LATERAL (
-            SELECT r.weight IS NULL OR r.weight >= 1 AND r.weight < 'infinity' AS is_valid) w
-         CROSS JOIN LATERAL (
-            SELECT coalesce(v.sqlstate, CASE WHEN NOT w.is_valid THEN '22023' END) AS sqlstate,
-                   CASE WHEN NOT w.is_valid THEN 'weight must be finite, and at least 1' END AS message) f
-         -- Of a tenant that opted out nothing is kept, in the quarantine neither.
-         WHERE NOT EXISTS (SELECT FROM eventlog.tenant_settings o WHERE o.tenant_id = r.tenant_id AND o.is_opted_out)
-    $sql$, key_prefix, source_rows);
-
-    SELECT c.partition_interval INTO STRICT step FROM eventlog.log_config c;
-    SELECT count(DISTINCT s.from_at) INTO partitions
-      FROM (SELECT DISTINCT date_trunc('hour', i.created_at) AS hour
-              FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL) h,
-           eventlog_private.partition_span(h.hour, step) s;
-    IF partitions > most_partitions THEN
-        RAISE EXCEPTION 'the rows of % span % partitions, limit %', source, partitions, most_partitions
-            USING ERRCODE = 'program_limit_exceeded',
-                  HINT = 'import a view of the rows that matter, or make the log with a longer partition_interval';
-    END IF;
-    FOR at IN
-        SELECT DISTINCT s.from_at
-          FROM (SELECT DISTINCT date_trunc('hour', i.created_at) AS hour
-                  FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL) h,
-               eventlog_private.partition_span(h.hour, step) s
-         ORDER BY 1
-    LOOP
-        PERFORM eventlog._make_partition(at);
-    END LOOP;
-
-    IF to_regclass('eventlog.late_events') IS NULL THEN
-        -- A log of layout 1, without rollups.
-        INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
-        OVERRIDING SYSTEM VALUE
-        SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-          FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL
-        ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
-        GET DIAGNOSTICS imported = ROW_COUNT;
-    ELSE
-        WITH inserted AS (
-            INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
-            OVERRIDING SYSTEM VALUE
-            SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-              FROM eventlog.import_in_progress i WHERE i.sqlstate IS NULL
-            ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING
-            RETURNING tenant_id, id, created_at
-        ), late AS (
-            INSERT INTO eventlog.late_events (tenant_id, id, created_at)
-            SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog_private.announced_watermark()
-            ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING
-        )
-        SELECT count(*) INTO imported FROM inserted;
-    END IF;
-
-    INSERT INTO eventlog.rejected_events (claimed_tenant_id, name, data, occurred_at, actor, subject,
-            idempotency_key, sqlstate, reason, role_name, weight)
-    SELECT i.tenant_id, left(i.name, 200),
-           CASE WHEN octet_length(i.data::text) <= 65536 THEN i.data::text END,
-           coalesce(i.occurred_at, i.created_at), left(i.actor, 200), left(i.subject, 200),
-           i.key, i.sqlstate, i.reason, current_user, i.weight
-      FROM eventlog.import_in_progress i
-     WHERE i.sqlstate IS NOT NULL
-       AND NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = i.key);
-    GET DIAGNOSTICS rejected = ROW_COUNT;
-
-    SELECT count(*) - imported - rejected INTO already_there FROM eventlog.import_in_progress;
-
-    -- New events go on behind the imported ones.
-    PERFORM setval('eventlog.events_id_seq', i.id)
-       FROM (SELECT max(m.id) AS id FROM eventlog.import_in_progress m WHERE m.sqlstate IS NULL) i
-      WHERE i.id >= nextval('eventlog.events_id_seq');
-    DROP TABLE eventlog.import_in_progress;
-    RETURN NEXT;
 END
 $$;
 
-CREATE FUNCTION eventlog.import_events(source regclass)
-RETURNS TABLE (imported bigint, rejected bigint, already_there bigint)
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+-- The SQLSTATE with which a value cannot be cast as an import casts it; null where it can.
+CREATE FUNCTION eventlog_private.cast_fault(value anyelement, wanted text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+BEGIN
+    CASE wanted
+    WHEN 'bigint'      THEN PERFORM value::bigint;
+    WHEN 'uuid'        THEN PERFORM value::uuid;
+    WHEN 'text'        THEN PERFORM value::text;
+    WHEN 'jsonb'       THEN PERFORM value::jsonb;
+    WHEN 'timestamptz' THEN PERFORM value::timestamptz;
+    WHEN 'real'        THEN PERFORM value::real;
+    END CASE;
+    RETURN NULL;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    RETURN SQLSTATE;
+END
+$$;
 
-COMMENT ON FUNCTION eventlog.import_events(regclass) IS
-'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at, weight where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one into rejected_events; rows of a tenant that opted out are left out. Can be run again: rows that are there stay as they are.';
+-- A query over the rows of a source: the columns of an event, and cast_sqlstate and cast_fault where a
+-- value of one cannot be cast. It looks for those only if `is_careful`, which takes its time for each
+-- row; else one of them ends the query.
+CREATE FUNCTION eventlog_private.source_rows(source regclass, is_careful boolean) RETURNS text
+LANGUAGE sql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN bool_or(c.is_checked) THEN
+               format('SELECT %s, f.* FROM %s s CROSS JOIN LATERAL (
+                          SELECT min(v.sqlstate) AS cast_sqlstate,
+                                 string_agg(format(''%%s cannot be read as %%s'', v.column_name, v.wanted), ''; '') AS cast_fault
+                            FROM (VALUES %s) AS v (column_name, wanted, sqlstate) WHERE v.sqlstate IS NOT NULL) f',
+                      string_agg(CASE WHEN c.is_checked
+                                      THEN format('CASE WHEN eventlog_private.cast_fault(s.%I, %L) IS NULL THEN %s END AS %1$I',
+                                                  c.name, c.wanted, c.expression)
+                                      ELSE format('%s AS %I', c.expression, c.name) END, ', ' ORDER BY c.place),
+                      source,
+                      string_agg(format('(%L, %L, eventlog_private.cast_fault(s.%1$I, %2$L))', c.name, c.wanted), ', ' ORDER BY c.place)
+                          FILTER (WHERE c.is_checked))
+           ELSE
+               format('SELECT %s, NULL::text AS cast_sqlstate, NULL::text AS cast_fault FROM %s s',
+                      string_agg(format('%s AS %I', c.expression, c.name), ', ' ORDER BY c.place), source)
+           END
+      FROM (SELECT w.place, w.name, w.wanted, eventlog_private.source_column(source, w.name, w.wanted) AS expression,
+                   is_careful AND a.atttypid IS NOT NULL AND a.atttypid <> w.wanted::regtype AS is_checked
+              FROM (VALUES (1, 'id', 'bigint'), (2, 'tenant_id', 'uuid'), (3, 'name', 'text'), (4, 'data', 'jsonb'),
+                           (5, 'created_at', 'timestamptz'), (6, 'occurred_at', 'timestamptz'), (7, 'actor', 'text'),
+                           (8, 'subject', 'text'), (9, 'weight', 'real')) AS w (place, name, wanted)
+              LEFT JOIN pg_attribute a ON a.attrelid = source AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped) c
+$$;
+
+-- Puts the rows of a source into the table import_in_progress, numbered, each with what is wrong
+-- with it, and of one that is refused what the quarantine may keep. Rows of tenants that opted out are
+-- left where they are; how many.
+--
+-- Nobody else ever sees the table: it goes with the transaction, and another import waits for that. Not a
+-- temporary one, which a superuser may not make while the log's owner acts.
+--
+-- New events get numbers above the highest that is imported, so half of all numbers is kept for them.
+-- A time that no log has, such as the zero time of a client, would make a partition that nobody wants.
+CREATE FUNCTION eventlog_private.read_import(source regclass, is_careful boolean) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    highest_id  constant bigint := 4611686018427387903;
+    earliest_at constant timestamptz := '1000-01-01';
+    latest_at   constant timestamptz := now() + make_interval(secs => coalesce(
+        (SELECT s.setting FROM pg_settings s WHERE s.name = 'eventlog.max_clock_ahead')::double precision, 300));
+    opted_out   bigint;
+BEGIN
+    EXECUTE format($sql$
+        CREATE UNLOGGED TABLE eventlog.import_in_progress AS
+        SELECT row_number() OVER ()::integer AS place, r.id, r.tenant_id, r.name, v.data, r.created_at,
+               r.occurred_at, v.actor, CASE WHEN v.sqlstate IS NULL THEN v.subject ELSE r.subject END AS subject,
+               CASE WHEN r.weight >= 1 AND r.weight < 'infinity' THEN r.weight END AS weight,
+               coalesce(r.cast_sqlstate, v.sqlstate, CASE WHEN f.fault IS NOT NULL THEN '22023' END) AS sqlstate,
+               coalesce(r.cast_fault, nullif(concat_ws(': ', v.message, v.detail), ''), f.fault) AS reason,
+               CASE WHEN r.cast_sqlstate IS NOT NULL OR v.sqlstate IS NOT NULL OR f.fault IS NOT NULL THEN
+                   %L || coalesce(r.id::text, 'row ' || md5(ROW(r.id, r.tenant_id, r.name, r.data, r.created_at,
+                                                                r.occurred_at, r.actor, r.subject, r.weight)::text)) END AS key,
+               coalesce(t.is_opted_out, false) AS is_opted_out
+          FROM (%s) r
+          LEFT JOIN eventlog.tenant_settings t ON t.tenant_id = r.tenant_id
+         CROSS JOIN LATERAL eventlog_private.check_import(
+                    r.id, r.tenant_id, r.name, r.data, r.created_at, r.occurred_at, r.actor, r.subject) v
+         CROSS JOIN LATERAL (
+            SELECT CASE WHEN r.id > %s THEN format('id is %%s, limit %s', r.id)
+                        WHEN r.created_at < %L THEN 'created_at is before the year 1000'
+                        WHEN r.created_at > %L THEN 'created_at is later than now and eventlog.max_clock_ahead'
+                        WHEN NOT (r.weight >= 1 AND r.weight < 'infinity') THEN 'weight must be finite, and at least 1'
+                   END AS fault) f
+    $sql$, format('import of %s: ', source), eventlog_private.source_rows(source, is_careful), highest_id, highest_id,
+           earliest_at, latest_at);
+    DELETE FROM eventlog.import_in_progress i WHERE i.is_opted_out;
+    GET DIAGNOSTICS opted_out = ROW_COUNT;
+    ALTER TABLE eventlog.import_in_progress ADD PRIMARY KEY (place);
+    RETURN opted_out;
+END
+$$;

@@ -41,25 +41,31 @@ BEGIN
 END
 $$;
 
+-- Until when a command of the owner's tries again to get the locks that it needs: for the session's
+-- lock_timeout, or if it has none for eventlog.lock_timeout.
+CREATE FUNCTION eventlog_private.lock_deadline() RETURNS timestamptz
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Not a setting yet where the library is not loaded yet.
+    SELECT clock_timestamp() + interval '1 ms' *
+        coalesce((SELECT nullif(s.setting, '0')::integer FROM pg_settings s WHERE s.name = 'lock_timeout'),
+                 (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout'), 5000)
+$$;
+
 -- Takes every lock that a migration needs and that a writer could be in the way of, or gives them all
--- back and tries again, so that a writer waits a moment at most and never dies of a deadlock: each try
--- is shorter than PostgreSQL's deadlock_timeout. The order is that in which the library reads. All
--- tries together last for the session's lock_timeout, or if it has none for eventlog.lock_timeout.
+-- back and tries again, so that a writer waits a moment at most and never dies of a deadlock. The order
+-- is that in which the library reads.
 CREATE FUNCTION eventlog_private.lock_for_migration() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    former      text    := current_setting('lock_timeout');
-    longest_ms  integer := (SELECT nullif(setting, '0') FROM pg_settings WHERE name = 'lock_timeout');
-    deadlock_ms integer := (SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout');
-    deadline    timestamptz;
-    relation    name;
+    former   text        := current_setting('lock_timeout');
+    deadline timestamptz := eventlog_private.lock_deadline();
+    relation name;
 BEGIN
-    -- Not a setting yet where the library is not loaded yet.
-    longest_ms := coalesce(longest_ms, (SELECT setting::integer FROM pg_settings WHERE name = 'eventlog.lock_timeout'), 5000);
-    deadline := clock_timestamp() + longest_ms * interval '1 ms';
-    PERFORM set_config('lock_timeout', greatest(least(200, deadlock_ms / 4, longest_ms), 1)::text, true);
+    PERFORM eventlog_private.keep_waits_short();
     LOOP
         BEGIN
             PERFORM eventlog._lock_partitions();
@@ -74,6 +80,7 @@ BEGIN
             IF clock_timestamp() >= deadline THEN
                 RAISE EXCEPTION 'the log cannot be migrated now: a transaction holds its tables'
                     USING ERRCODE = 'lock_not_available',
+                          DETAIL = eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')),
                           HINT = 'end it, or wait for longer: SET lock_timeout = ''1min''; SELECT eventlog.migrate_log();';
             END IF;
         END;
@@ -129,6 +136,8 @@ CREATE FUNCTION eventlog_private.migrate_log() RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
+SET standard_conforming_strings = on
+SET quote_all_identifiers = off
 AS $$
 DECLARE
     newest constant integer := eventlog._layout_version();

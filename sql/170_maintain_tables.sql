@@ -43,10 +43,28 @@ BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.maintenance_settings) THEN
         INSERT INTO eventlog.maintenance_settings DEFAULT VALUES;
     END IF;
-    COMMENT ON TABLE eventlog.maintenance_settings IS 'What maintain() keeps of the quarantine, in one row.';
+    IF eventlog_private.lacks_column('maintenance_settings', 'clock_at', 'timestamptz') THEN
+        ALTER TABLE eventlog.maintenance_settings
+            ADD COLUMN clock_at       timestamptz,
+            ADD COLUMN clock_boot     text,
+            ADD COLUMN clock_uptime   double precision,
+            ADD COLUMN doubted_at     timestamptz,
+            ADD COLUMN doubted_boot   text,
+            ADD COLUMN doubted_uptime double precision;
+        UPDATE eventlog.maintenance_settings
+           SET clock_at = clock_timestamp(), clock_boot = eventlog_private.machine_boot(), clock_uptime = eventlog_private.machine_uptime();
+    END IF;
+    COMMENT ON TABLE eventlog.maintenance_settings IS
+        'What maintain() keeps of the quarantine, and what it knows of the server''s clock, in one row.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_at IS 'What the clock said when it was last believed.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_boot IS 'Which start of the machine that was after.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_uptime IS 'How many seconds the machine had been running then.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_at IS 'What a clock that is not believed said first; null where it is believed.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_boot IS 'Which start of the machine that was after.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_uptime IS 'How many seconds the machine had been running then.';
     COMMENT ON COLUMN eventlog.maintenance_settings.only_row IS 'True: there is one row.';
     COMMENT ON COLUMN eventlog.maintenance_settings.rejected_retention IS 'How long the quarantine keeps a row.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.rejected_limit IS 'How many rows the quarantine keeps at most.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.rejected_limit IS 'How many rows the quarantine keeps at most: of tenants that have more than an equal share of it, the oldest go.';
 
     IF eventlog_private.is_missing('thinned_partitions') THEN
         CREATE TABLE eventlog.thinned_partitions (
@@ -58,7 +76,7 @@ BEGIN
         PERFORM eventlog_private.close('eventlog.thinned_partitions');
     END IF;
     COMMENT ON TABLE eventlog.thinned_partitions IS
-        'Partitions that lost rows to a retention of a tenant or a name, or to erasure.';
+        'Partitions that lost rows to a retention, or to erasure.';
     COMMENT ON COLUMN eventlog.thinned_partitions.partition_name IS 'The partition of events.';
     COMMENT ON COLUMN eventlog.thinned_partitions.deleted_rows IS 'Rows deleted since it was last rewritten.';
     COMMENT ON COLUMN eventlog.thinned_partitions.sealed_until IS
@@ -71,14 +89,14 @@ BEGIN
             name          text,
             thinned_until timestamptz NOT NULL,
             CONSTRAINT retention_progress_key UNIQUE (tenant_id, name),
-            CONSTRAINT retention_progress_check CHECK (num_nonnulls(tenant_id, name) = 1)
+            CONSTRAINT retention_progress_check CHECK (num_nonnulls(tenant_id, name) <= 1)
         );
         PERFORM eventlog_private.close('eventlog.retention_progress');
     END IF;
     COMMENT ON TABLE eventlog.retention_progress IS
-        'How far the retention of a tenant, or of a name, has been applied.';
-    COMMENT ON COLUMN eventlog.retention_progress.tenant_id IS 'The tenant whose retention it is, or null.';
-    COMMENT ON COLUMN eventlog.retention_progress.name IS 'The name whose retention it is, or null.';
+        'How far the retention of the log, of a tenant, or of a name has been applied.';
+    COMMENT ON COLUMN eventlog.retention_progress.tenant_id IS 'The tenant whose retention it is; null for that of a name, or of the log.';
+    COMMENT ON COLUMN eventlog.retention_progress.name IS 'The name whose retention it is; null for that of a tenant, or of the log.';
     COMMENT ON COLUMN eventlog.retention_progress.thinned_until IS
         'Events created before this moment are gone.';
 END

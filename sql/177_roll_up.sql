@@ -10,45 +10,6 @@
 -- Counting adds to what is there. So late events can be added to hours whose rows are gone, and
 -- nothing is ever counted anew from rows that retention or erasure left.
 
--- A number in a payload, as far as a double holds it.
-CREATE FUNCTION eventlog._number(data jsonb, key text) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$
-    SELECT CASE WHEN key IS NOT NULL AND jsonb_typeof(data -> key) = 'number'
-                THEN CASE WHEN (data -> key)::numeric BETWEEN 0 AND 1e15 THEN (data -> key)::double precision END END
-$$;
-
--- Whether an event failed, as far as its type tells. Where success_key has values that mean success, a
--- sender may still say no more than whether it succeeded.
-CREATE FUNCTION eventlog._has_failed(data jsonb, success_key text, error_key text, success_values text[]) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$
-    SELECT CASE WHEN success_values <> '{}' AND jsonb_typeof(data -> success_key) IN ('string', 'number', 'boolean')
-                THEN data ->> success_key <> ALL (success_values)
-                WHEN success_values <> '{}' AND jsonb_typeof(data -> 'success') = 'boolean'
-                THEN data -> 'success' = 'false'
-                WHEN success_key IS NOT NULL AND jsonb_typeof(data -> success_key) = 'boolean'
-                THEN data -> success_key = 'false'
-                WHEN error_key IS NOT NULL AND data ? error_key THEN true END
-$$;
-
--- Events with what the reports measure. Like the two above it has no SET clause, so that it becomes
--- part of the query that calls it; all of these set search_path.
-CREATE FUNCTION eventlog._measured_events()
-RETURNS TABLE (id bigint, tenant_id uuid, name text, data jsonb, actor text, subject text, created_at timestamptz,
-               weight double precision, duration double precision, has_failed boolean, count_subjects boolean)
-LANGUAGE sql STABLE PARALLEL SAFE
-AS $$
-    SELECT e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.created_at,
-           coalesce(e.weight, 1)::double precision,
-           CASE WHEN t.duration_key IS NOT NULL THEN eventlog._number(e.data, t.duration_key) END,
-           CASE WHEN t.success_key IS NOT NULL OR t.error_key IS NOT NULL
-                THEN eventlog._has_failed(e.data, t.success_key, t.error_key, t.success_values) END,
-           coalesce(t.count_subjects, true)
-      FROM eventlog.events e
-      LEFT JOIN eventlog.event_types t ON t.name = e.name
-$$;
-
 -- The end of the last whole hour, but for the last five minutes.
 CREATE FUNCTION eventlog_private.next_watermark() RETURNS timestamptz
 LANGUAGE sql VOLATILE PARALLEL SAFE
@@ -86,7 +47,9 @@ AS $$
        AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
        AND l.pid IS DISTINCT FROM pg_backend_pid()
        AND (l.relation = 'eventlog.events'::regclass
-            OR l.relation IN (SELECT p.partition_oid FROM eventlog._partitions p))
+            OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
+       -- PREPARE takes the lock too, from everybody who may use the schema.
+       AND (l.pid IS NULL OR NOT eventlog_private.has_not_written(l.pid))
 $$;
 
 -- Whether all that wrote when the watermark was announced have ended. The first look, in a
@@ -108,14 +71,26 @@ BEGIN
 END
 $$;
 
+-- Who they are; null where none is waited for.
+CREATE FUNCTION eventlog_private.awaited_writers() RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.describe_transactions(s.writers,
+               ARRAY(SELECT l.pid FROM pg_locks l
+                      WHERE l.locktype = 'virtualxid' AND l.granted AND l.virtualtransaction = ANY (s.writers)))
+      FROM eventlog.rollup_state s WHERE s.announced_until > s.rolled_until
+$$;
+
 -- Adds events to the rollups: those that `source`, a query over _measured_events(), gives for the
--- parameters. `taken` is a statement that takes notes out of late_events; both are parts of one
--- statement, so that they see the same events.
+-- parameters $1 to $4: since, until, tenants, and notes of late_events by ctid. `taken` is a statement
+-- that takes notes out of late_events; both are parts of one statement, so that they see the same events.
 --
 -- Rows go in by the order of the index, and without asking for rows to add to where there can be none:
 -- of an hour, a day or a month that begins with the span nothing was counted yet. Of 380,000 rows the
 -- one takes a quarter of the time away, the other a third; and a tenant's rows lie side by side.
-CREATE FUNCTION eventlog_private.count_events(taken text, source text, since timestamptz, until timestamptz, tenants uuid[])
+CREATE FUNCTION eventlog_private.count_events(taken text, source text, since timestamptz, until timestamptz, tenants uuid[],
+                                       notes tid[] DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -195,7 +170,7 @@ BEGIN
         )
         SELECT coalesce(sum(h.events), 0) FROM hourly h$sql$,
         taken, source, measures, add_hours, sums, add_days, add_subjects, add_actors)
-       INTO counted USING since, until, tenants;
+       INTO counted USING since, until, tenants, notes;
     RETURN counted;
 END
 $$;
@@ -228,7 +203,7 @@ AS $$
 DECLARE
     erased uuid[];
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('eventlog erase', 0));
+    PERFORM eventlog_private.take_lock('erasure', false, true);
     erased := ARRAY(SELECT t FROM unnest(tenants) AS t WHERE NOT EXISTS (SELECT FROM eventlog.events e WHERE e.tenant_id = t));
     IF erased <> '{}' THEN
         DELETE FROM eventlog.hourly_counts c WHERE c.tenant_id = ANY (erased) AND c.hour >= date_trunc('hour', since);
@@ -246,8 +221,11 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    -- The indexes lead with the tenant.
+    of_stretch constant text := 'e.created_at >= $1 AND e.created_at < $2 AND e.tenant_id = ANY ($3)';
     state     eventlog.rollup_state;
     partition record;
+    rest      regclass := eventlog_private.default_partition();
     since     timestamptz;
     until     timestamptz;
     tenants   uuid[];
@@ -256,7 +234,11 @@ BEGIN
     SELECT * INTO STRICT state FROM eventlog.rollup_state;
     SELECT p.* INTO partition FROM eventlog._partitions p
      WHERE p.until_at > state.rolled_until AND p.from_at < state.announced_until ORDER BY p.from_at LIMIT 1;
-    IF NOT FOUND THEN
+    IF rest IS NOT NULL AND (NOT FOUND OR partition.from_at > state.rolled_until) THEN
+        -- A gap between partitions, whose events a DEFAULT one has.
+        SELECT rest::oid AS partition_oid, NULL::name AS partition_name, state.rolled_until AS from_at,
+               coalesce(partition.from_at, 'infinity') AS until_at INTO partition;
+    ELSIF NOT FOUND THEN
         UPDATE eventlog.rollup_state SET rolled_until = announced_until WHERE rolled_until < announced_until;
         RETURN 0;
     END IF;
@@ -265,15 +247,14 @@ BEGIN
                    CASE WHEN (SELECT c.reltuples FROM pg_class c WHERE c.oid = partition.partition_oid) > 10000000
                         THEN date_trunc('day', since + interval '1 day', 'UTC') END);
     tenants := eventlog_private.tenants_in(partition.partition_oid);
+    PERFORM eventlog_private.tell_uncountable('SELECT e.* FROM eventlog.events e WHERE ' || of_stretch, since, until, tenants, NULL);
     counted := eventlog_private.count_events(
         -- The note of a tenant whose first event came in since they were looked for stays: its event is
         -- not counted here.
         'DELETE FROM eventlog.late_events l WHERE l.created_at >= $1 AND l.created_at < $2
             AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = l.id AND e.created_at = l.created_at
                                                           AND e.tenant_id <> ALL ($3))',
-        'SELECT e.* FROM eventlog._measured_events() e WHERE e.created_at >= $1 AND e.created_at < $2'
-            -- The indexes lead with the tenant.
-            || ' AND e.tenant_id = ANY ($3)',
+        'SELECT e.* FROM eventlog._measured_events() e WHERE ' || of_stretch,
         since, until, tenants);
     PERFORM eventlog_private.drop_counts_of_erased(tenants, since);
     UPDATE eventlog.rollup_state SET rolled_until = until;
@@ -281,37 +262,9 @@ BEGIN
 END
 $$;
 
--- Adds up to 50,000 late events to the rollups; how many.
-CREATE FUNCTION eventlog_private.add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    tenants uuid[];
-    since   timestamptz;
-    counted bigint;
-BEGIN
-    IF NOT EXISTS (SELECT FROM eventlog.late_events) THEN
-        RETURN 0;
-    END IF;
-    SELECT array_agg(DISTINCT e.tenant_id), min(e.created_at) INTO tenants, since
-      FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at;
-    counted := eventlog_private.count_events(
-        'DELETE FROM eventlog.late_events l WHERE l.ctid = ANY (ARRAY(
-             SELECT n.ctid FROM eventlog.late_events n
-              WHERE n.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s) AND n.created_at < $2 LIMIT 50000))
-         RETURNING l.id, l.created_at',
-        'SELECT e.* FROM taken l JOIN eventlog._measured_events() e
-             ON e.id = l.id AND e.created_at = l.created_at',
-        NULL, until, NULL);
-    PERFORM eventlog_private.drop_counts_of_erased(tenants, since);
-    RETURN counted;
-END
-$$;
-
 -- One transaction of one of the steps: watermark, events, or late events. A watermark is announced
 -- once in a run.
-CREATE FUNCTION eventlog_private.roll_up_step(step text, OUT action text, OUT rows bigint, OUT is_more boolean)
+CREATE FUNCTION eventlog_private.roll_up_step(step text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -324,6 +277,9 @@ BEGIN
     is_more := false;
     IF step = 'watermark' THEN
         PERFORM eventlog_private.announce_watermark();
+    ELSIF step = 'watermark back' THEN
+        action := eventlog_private.take_watermark_back();
+        rows := NULL;
     ELSIF step = 'late events' THEN
         rows := eventlog_private.add_late_events();
         is_more := rows >= 50000;
@@ -333,8 +289,7 @@ BEGIN
         -- Ordinary transactions are over in a moment; a long one is left to the next run.
         WHILE state.writers IS DISTINCT FROM '{}' AND NOT eventlog_private.writers_have_ended() LOOP
             IF clock_timestamp() > deadline THEN
-                action := format('waits with the rollups for %s', eventlog_private.blockers());
-                rows := NULL;
+                failure := 'the rollups wait for ' || coalesce(eventlog_private.awaited_writers(), 'a transaction that is gone by now');
                 RETURN;
             END IF;
             PERFORM pg_sleep(0.05);

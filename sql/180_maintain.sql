@@ -2,13 +2,14 @@
 -- than one step needs it; a step that was interrupted is found due again by the next run.
 
 -- Begins a transaction of a procedure that commits: as the log's owner, with names that mean what
--- they say, and with bounded waits for locks. All of it ends with the transaction. No SET clause here:
--- it would undo that on return.
+-- they say, with text that is read and written alike everywhere, and with bounded waits for locks. All
+-- of it ends with the transaction. No SET clause here: it would undo that on return.
 CREATE FUNCTION eventlog_private.begin_step() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM eventlog_private.settle_session();
     PERFORM eventlog_private.become_owner();
     PERFORM eventlog_private.bound_lock_timeout();
 END
@@ -19,16 +20,49 @@ CREATE FUNCTION eventlog_private.lock_maintenance() RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended('eventlog maintain', 0))
+    SELECT eventlog_private.take_lock('maintenance', false, true)
 $$;
 
-CREATE FUNCTION eventlog._check_maintain() RETURNS void
+-- The same for an erasure, which has to be: a step that counts may take minutes. A session whose own
+-- lock_timeout is shorter than the log's waits for that long.
+CREATE FUNCTION eventlog_private.wait_for_maintenance() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    deadline timestamptz := clock_timestamp() + interval '10 minutes';
+    is_short boolean     := (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'lock_timeout')
+                          < (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout');
+BEGIN
+    LOOP
+        BEGIN
+            PERFORM eventlog_private.lock_maintenance();
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            IF is_short OR clock_timestamp() >= deadline THEN
+                RAISE EXCEPTION 'maintenance of the log is at work, or another erasure'
+                    USING ERRCODE = 'lock_not_available', DETAIL = eventlog_private.describe_holders('{}'),
+                          HINT = 'call again: it goes on from where it is';
+            END IF;
+        END;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION eventlog._check_maintain(dry_run boolean, trust_clock boolean) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM eventlog._require_owner(current_user::regrole);
     PERFORM eventlog._require_layout(2);
+    IF dry_run IS NULL OR trust_clock IS NULL THEN
+        RAISE EXCEPTION '% must not be null', CASE WHEN dry_run IS NULL THEN 'dry_run' ELSE 'trust_clock' END
+            USING ERRCODE = 'null_value_not_allowed';
+    ELSIF pg_is_in_recovery() AND NOT dry_run THEN
+        RAISE EXCEPTION 'the server is a standby' USING ERRCODE = 'read_only_sql_transaction',
+            HINT = 'the primary maintains the log, and the standby follows';
+    END IF;
 END
 $$;
 
@@ -40,36 +74,55 @@ AS $$
     SELECT ARRAY['make partition', 'roll up', 'drop partition', 'apply retention', 'rewrite partition', 'trim']
 $$;
 
--- What a phase has to do now: the argument of each task, and a line that says it.
-CREATE FUNCTION eventlog_private.due(phase text) RETURNS TABLE (task text, description text)
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+-- Whether a phase goes by the clock all the way. What is announced already is counted whatever it says.
+CREATE FUNCTION eventlog._needs_clock(phase text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT phase <> 'roll up'
+$$;
+
+-- What a phase has to do now: the argument of each task, and a line that says it. With `counted_until`
+-- what it will have to do in a run whose rollups reach until there.
+CREATE FUNCTION eventlog_private.due(phase text, counted_until timestamptz DEFAULT NULL) RETURNS TABLE (task text, description text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
 AS $$
+DECLARE
+    is_believed boolean := eventlog_private.clock_doubt() IS NULL;
 BEGIN
+    IF NOT is_believed AND eventlog._needs_clock(phase) THEN
+        RETURN;
+    END IF;
     CASE phase
     WHEN 'make partition' THEN
         RETURN QUERY SELECT m.from_at::text, format('make the partition of %s until %s', m.from_at, m.until_at)
                        FROM eventlog_private.missing_partitions() m;
     WHEN 'roll up' THEN
-        RETURN QUERY SELECT t.task, format(t.description, s.rolled_until)
+        RETURN QUERY SELECT 'watermark back', format('take the watermark of the rollups back, which is ahead of the clock at %s', s.announced_until)
+                       FROM eventlog.rollup_state s WHERE is_believed AND s.announced_until > eventlog_private.furthest_watermark()
+                      UNION ALL
+                     SELECT t.task, format(t.description, s.rolled_until)
                        FROM eventlog.rollup_state s
                       CROSS JOIN (VALUES ('watermark', 'announce the next watermark of the rollups'),
                                          ('events', 'count events in the rollups, which reach until %s')) AS t (task, description)
-                      WHERE s.rolled_until < eventlog_private.next_watermark()
+                      WHERE is_believed AND s.rolled_until < eventlog_private.next_watermark()
+                         OR t.task = 'events' AND s.rolled_until < s.announced_until
                       UNION ALL
                      SELECT 'late events', 'count late events in the rollups' FROM eventlog.rollup_state s
-                      WHERE s.rolled_until < eventlog_private.next_watermark() OR EXISTS (SELECT FROM eventlog.late_events);
+                      WHERE is_believed AND s.rolled_until < eventlog_private.next_watermark() OR EXISTS (
+                            SELECT FROM eventlog.late_events l WHERE l.created_at <@ (SELECT eventlog_private.partitioned_time()));
     WHEN 'drop partition' THEN
         RETURN QUERY SELECT e.partition_name::text,
                             format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
-                       FROM eventlog_private.expired_partitions() e;
+                       FROM eventlog_private.expired_partitions(counted_until) e;
     WHEN 'apply retention' THEN
         RETURN QUERY SELECT json_build_array(r.tenant_id, r.name)::text,
                             format('delete events of %s created before %s',
-                                   coalesce('tenant ' || r.tenant_id, 'name ' || r.name), r.cutoff)
-                       FROM eventlog_private.retention_rules() r WHERE r.cutoff > r.thinned_until;
+                                   coalesce('tenant ' || r.tenant_id, 'name ' || r.name, 'all tenants'), r.cutoff)
+                       FROM eventlog_private.retention_rules(counted_until) r WHERE r.cutoff > r.thinned_until;
     WHEN 'rewrite partition' THEN
         RETURN QUERY SELECT w.partition_name::text,
                             format('rewrite partition %I, which lost %s rows', w.partition_name, w.deleted_rows)
@@ -88,7 +141,7 @@ END
 $$;
 
 -- One transaction's worth of a task: what was done, and whether there is more of it to do.
-CREATE FUNCTION eventlog_private.perform(phase text, task text, OUT action text, OUT rows bigint, OUT is_more boolean)
+CREATE FUNCTION eventlog_private.perform(phase text, task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -99,12 +152,19 @@ DECLARE
     rule_name   text;
 BEGIN
     is_more := false;
+    -- It may have been set since the run began.
+    IF eventlog._needs_clock(phase) OR task LIKE 'watermark%' THEN
+        failure := eventlog_private.clock_doubt();
+        IF failure IS NOT NULL THEN
+            RETURN;
+        END IF;
+    END IF;
     CASE phase
     WHEN 'make partition' THEN
         PERFORM eventlog._make_partition(task::timestamptz);
         action := format('made the partition of %s', task);
     WHEN 'roll up' THEN
-        SELECT r.action, r.rows, r.is_more INTO action, rows, is_more FROM eventlog_private.roll_up_step(task) r;
+        SELECT r.action, r.rows, r.is_more, r.failure INTO action, rows, is_more, failure FROM eventlog_private.roll_up_step(task) r;
     WHEN 'drop partition' THEN
         action := eventlog_private.drop_partition(task);
     WHEN 'apply retention' THEN
@@ -113,7 +173,7 @@ BEGIN
         rows := eventlog_private.thin(rule_tenant, rule_name);
         is_more := rows > 0;
         action := format('deleted %%s events past the retention of %s',
-                         coalesce('tenant ' || rule_tenant, 'name ' || rule_name));
+                         coalesce('tenant ' || rule_tenant, 'name ' || rule_name, 'the log'));
     WHEN 'rewrite partition' THEN
         action := eventlog_private.rewrite_partition(task);
     WHEN 'trim' THEN
@@ -129,67 +189,80 @@ BEGIN
 END
 $$;
 
--- Who holds the log back, for the message of a step that waited in vain.
-CREATE FUNCTION eventlog_private.blockers() RETURNS text
-LANGUAGE sql STABLE PARALLEL UNSAFE
+-- What speaks for a step that waited in vain: who holds what it waited for.
+CREATE FUNCTION eventlog_private.blockers(phase text) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce('locks of ' || string_agg(DISTINCT coalesce('process ' || l.pid, 'a prepared transaction'), ', '),
-                    'a lock that is gone by now')
-      FROM pg_locks l
-     WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
-       AND l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND (l.relation = 'eventlog.events'::regclass
-            OR l.relation IN (SELECT p.partition_oid FROM eventlog._partitions p))
+    SELECT coalesce(eventlog_private.describe_holders(
+               CASE WHEN phase IN ('drop partition', 'rewrite partition') THEN eventlog_private.modes_against('AccessExclusiveLock')
+                    WHEN phase = 'make partition' THEN eventlog_private.modes_against('ShareUpdateExclusiveLock')
+                    ELSE eventlog_private.modes_against('ShareRowExclusiveLock') || ARRAY['RowShareLock'] END),
+               'a transaction that is gone by now')
 $$;
 
 -- One attempt at a task, and what comes of it: whether the task is over, the warning to give, how
--- long to pause. It waits for locks a little longer each time: whoever waits for a lock on events
--- lets others wait behind, so first attempts are short.
+-- long to pause. Its waits for locks are short, since others wait behind them; after some attempts it is
+-- left to the next run. `attempt` goes over to the next task of the phase: what held one up for so long
+-- may hold that up as well, and it gets one attempt.
 CREATE FUNCTION eventlog_private.attempt(run bigint, phase text, task text, INOUT attempt integer, INOUT total bigint,
                                   OUT is_over boolean, OUT warning text, OUT pause double precision)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_attempts constant integer := 9;
-    longest_ms integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
+    most_attempts constant integer := 6;
     result     record;
     reason     text;
+    more       text;
 BEGIN
     pause := 0;
-    PERFORM set_config('lock_timeout', least(longest_ms, 50 * 2 ^ attempt)::integer::text, true);
     BEGIN
+        PERFORM eventlog_private.lock_maintenance();
+        PERFORM eventlog_private.keep_waits_short();
         SELECT * INTO result FROM eventlog_private.perform(phase, task);
+        attempt := 0;
         total := total + coalesce(result.rows, 0);
-        is_over := NOT result.is_more;
+        is_over := NOT result.is_more OR result.failure IS NOT NULL;
         IF is_over AND (total > 0 OR result.rows IS NULL) AND result.action IS NOT NULL THEN
             PERFORM eventlog_private.note_action(run, format(result.action, total), NULL);
         END IF;
-        RETURN;
+        reason := result.failure;
     EXCEPTION
         WHEN lock_not_available OR deadlock_detected OR serialization_failure OR object_in_use THEN
-            reason := 'blocked by ' || eventlog_private.blockers();
+            reason := 'blocked by ' || eventlog_private.blockers(phase);
             attempt := attempt + 1;
             is_over := attempt >= most_attempts;
-            pause := 0.1;
+            pause := 0.2;
+        WHEN dependent_objects_still_exist THEN
+            GET STACKED DIAGNOSTICS more = PG_EXCEPTION_DETAIL;
+            reason := concat_ws(': ', SQLERRM, nullif(more, ''));
+            is_over := true;
         WHEN OTHERS THEN
-            reason := SQLERRM;
+            GET STACKED DIAGNOSTICS more = PG_EXCEPTION_HINT;
+            reason := concat_ws('; ', SQLERRM, nullif(more, ''));
             is_over := true;
     END;
-    IF is_over THEN
+    IF is_over AND reason IS NOT NULL THEN
         warning := format('%s %s: %s', phase, task, reason);
         PERFORM eventlog_private.note_action(run, NULL, warning);
     END IF;
 END
 $$;
 
-CREATE FUNCTION eventlog_private.start_run() RETURNS bigint
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
+-- Notes that a run begins, and whether it believes the clock; a warning where it does not.
+CREATE FUNCTION eventlog_private.start_run(trust_clock boolean, OUT run bigint, OUT warning text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
     UPDATE eventlog.maintenance_runs SET outcome = 'interrupted' WHERE outcome = 'running';
-    INSERT INTO eventlog.maintenance_runs (started_at) VALUES (clock_timestamp()) RETURNING id
+    INSERT INTO eventlog.maintenance_runs (started_at) VALUES (clock_timestamp()) RETURNING id INTO run;
+    warning := eventlog_private.read_clock(trust_clock);
+    IF warning IS NOT NULL THEN
+        PERFORM eventlog_private.note_action(run, NULL, warning);
+    END IF;
+END
 $$;
 
 CREATE FUNCTION eventlog_private.note_action(run bigint, action text, failure text) RETURNS void
@@ -202,6 +275,24 @@ AS $$
      WHERE r.id = run
 $$;
 
+-- The tasks of a phase. What cannot even be listed, such as over a column that is not the log's, is
+-- noted, and the run goes on with the next phase.
+CREATE FUNCTION eventlog_private.tasks(run bigint, phase text) RETURNS text[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    failure text;
+BEGIN
+    RETURN ARRAY(SELECT d.task FROM eventlog_private.due(phase) d);
+EXCEPTION WHEN OTHERS THEN
+    failure := format('%s: %s', phase, SQLERRM);
+    PERFORM eventlog_private.note_action(run, NULL, failure);
+    RAISE WARNING '%', failure USING HINT = 'the next run tries again: SELECT * FROM eventlog.stat_maintenance;';
+    RETURN '{}';
+END
+$$;
+
 CREATE FUNCTION eventlog_private.finish_run(run bigint) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -212,58 +303,79 @@ AS $$
      WHERE r.id = run
 $$;
 
-CREATE FUNCTION eventlog_private.is_maintained_by_another() RETURNS boolean
+-- Who maintains the log now, or erases in it; null, and none but the caller may until the transaction
+-- ends, where nobody does.
+CREATE FUNCTION eventlog_private.other_maintenance() RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT NOT pg_try_advisory_xact_lock(hashtextextended('eventlog maintain', 0))
+    SELECT CASE WHEN NOT eventlog_private.take_lock('maintenance', false, false)
+                THEN coalesce(eventlog_private.describe_holders('{}'), 'a transaction that is gone by now') END
 $$;
 
 -- A procedure that commits can have no SET clause, and the settings of _begin_step() end with each
--- transaction: so all names here are qualified, and there is no operator.
-CREATE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false)
+-- transaction: so all names here are qualified, and there is no operator. After each COMMIT comes SET
+-- TRANSACTION, before anything that would take a snapshot: what another step committed must be seen,
+-- and what is due be written, whatever the session prefers.
+CREATE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false, trust_clock boolean DEFAULT false)
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    run   pg_catalog.int8;
-    phase pg_catalog.text;
-    tasks pg_catalog.text[];
-    task  pg_catalog.text;
-    step  pg_catalog.record;
+    phases pg_catalog.text[];
+    phase  pg_catalog.text;
+    tasks  pg_catalog.text[];
+    task   pg_catalog.text;
+    other  pg_catalog.text;
+    begun  pg_catalog.record;
+    step   pg_catalog.record;
 BEGIN
-    PERFORM eventlog._check_maintain();
-    -- In a transaction block this is 2D000, before anything is done. What another step committed must
-    -- be seen whatever isolation the session prefers.
+    PERFORM eventlog._check_maintain(dry_run, trust_clock);
+    -- In a transaction block this is 2D000, before anything is done.
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    IF eventlog_private.is_maintained_by_another() THEN
-        RAISE NOTICE 'another maintain() is at work, or an erasure';
-        RETURN;
-    END IF;
-    PERFORM eventlog_private.begin_step();
     IF dry_run THEN
-        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d LOOP
+        PERFORM eventlog_private.begin_step();
+        FOR step IN SELECT d.description FROM pg_catalog.unnest(eventlog_private.phases()) AS p,
+                                              eventlog_private.due(p, eventlog_private.next_watermark()) AS d LOOP
             RAISE NOTICE 'would %', step.description;
         END LOOP;
+        other := eventlog_private.clock_doubt();
+        IF other IS NOT NULL THEN
+            RAISE WARNING '%', other USING HINT = 'if it is right: CALL eventlog.maintain(trust_clock => true);';
+        END IF;
         RETURN;
     END IF;
-    run := eventlog_private.start_run();
     COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
+    PERFORM eventlog_private.begin_step();
+    other := eventlog_private.other_maintenance();
+    IF other IS NOT NULL THEN
+        RAISE NOTICE 'another maintain() is at work, or an erasure: %', other;
+        RETURN;
+    END IF;
+    SELECT r.run, r.warning INTO begun FROM eventlog_private.start_run(trust_clock) AS r;
+    phases := eventlog_private.phases();
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
+    IF begun.warning IS NOT NULL THEN
+        RAISE WARNING '%', begun.warning USING HINT = 'if the clock is right: CALL eventlog.maintain(trust_clock => true);';
+    END IF;
 
-    FOREACH phase IN ARRAY eventlog_private.phases() LOOP
-        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM eventlog_private.begin_step();
-        tasks := ARRAY(SELECT d.task FROM eventlog_private.due(phase) AS d);
+    FOREACH phase IN ARRAY phases LOOP
         COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
+        PERFORM eventlog_private.begin_step();
+        tasks := eventlog_private.tasks(begun.run, phase);
+        SELECT 0 AS attempt INTO step;
         FOREACH task IN ARRAY tasks LOOP
-            SELECT 0 AS attempt, 0::pg_catalog.int8 AS total INTO step;
+            SELECT step.attempt AS attempt, 0::pg_catalog.int8 AS total INTO step;
             LOOP
                 COMMIT;
-                SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+                SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
                 PERFORM eventlog_private.begin_step();
-                PERFORM eventlog_private.lock_maintenance();
-                SELECT a.* INTO step FROM eventlog_private.attempt(run, phase, task, step.attempt, step.total) AS a;
+                SELECT a.* INTO step FROM eventlog_private.attempt(begun.run, phase, task, step.attempt, step.total) AS a;
                 COMMIT;
+                SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
                 IF step.warning IS NOT NULL THEN
                     RAISE WARNING '%', step.warning
                         USING HINT = 'the next run tries again: SELECT * FROM eventlog.stat_maintenance;';
@@ -272,15 +384,15 @@ BEGIN
                 PERFORM pg_catalog.pg_sleep(step.pause);
             END LOOP;
         END LOOP;
-        COMMIT;
     END LOOP;
 
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
     PERFORM eventlog_private.begin_step();
-    PERFORM eventlog_private.finish_run(run);
+    PERFORM eventlog_private.finish_run(begun.run);
     COMMIT;
 END
 $$;
 
-COMMENT ON PROCEDURE eventlog.maintain(boolean) IS
-'Keeps the log in shape: makes partitions ahead, counts events in the rollups, drops those past the log''s retention, applies the retention of tenants and names, and trims the quarantine, idempotency keys and producers. Commits after each step; notes the run in maintenance_runs. With dry_run it only tells, in NOTICEs, what it would do. Call it every few minutes as the log''s owner or a superuser, or have the background worker do so.';
+COMMENT ON PROCEDURE eventlog.maintain(boolean, boolean) IS
+'Keeps the log in shape: makes partitions ahead, counts events in the rollups, drops those past the log''s retention, applies the retention of tenants and names, and trims the quarantine, idempotency keys and producers. Commits after each step; notes the run in maintenance_runs. With dry_run it only tells, in NOTICEs, what it would do. A clock that jumped is not believed until two runs a day apart agree, or until trust_clock says that it is right: nothing is dropped or deleted by it. Call it every few minutes as the log''s owner or a superuser, or have the background worker do so.';

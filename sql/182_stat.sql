@@ -63,6 +63,14 @@ AS $$
      WHERE g.next_at IS DISTINCT FROM g.until_at AND g.first_at <= now()
 $$;
 
+-- The keys of a payload; none of one that is no object, which COPY can bring in. Without a SET clause, so
+-- that it becomes part of the query that calls it.
+CREATE FUNCTION eventlog._keys(data jsonb) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT jsonb_object_keys(CASE WHEN jsonb_typeof(data) = 'object' THEN data ELSE '{}' END)
+$$;
+
 -- Growth compares the last seven days with the seven before.
 CREATE FUNCTION eventlog._stat_storage()
 RETURNS TABLE (tenant_id uuid, name text, rows bigint, bytes bigint, oldest_at timestamptz, newest_at timestamptz,
@@ -85,7 +93,7 @@ BEGIN
          GROUP BY e.tenant_id, e.name
     ), keyed AS (
         SELECT e.tenant_id, e.name, count(DISTINCT k.key) AS keys
-          FROM eventlog.events e CROSS JOIN LATERAL jsonb_object_keys(e.data) AS k (key)
+          FROM eventlog.events e CROSS JOIN LATERAL eventlog._keys(e.data) AS k (key)
          GROUP BY e.tenant_id, e.name
     ), grown AS (
         SELECT v.*, coalesce(k.keys, 0) AS keys, round(v.last / nullif(v.previous, 0)::numeric, 2) AS growth
@@ -112,7 +120,7 @@ BEGIN
         SELECT e.name, count(*) AS rows, max(e.created_at) AS last_at FROM eventlog.events e GROUP BY e.name
     ), key AS (
         SELECT e.name, k.key, count(*) AS rows
-          FROM eventlog.events e CROSS JOIN LATERAL jsonb_object_keys(e.data) AS k (key)
+          FROM eventlog.events e CROSS JOIN LATERAL eventlog._keys(e.data) AS k (key)
          GROUP BY e.name, k.key
     )
     SELECT coalesce(t.name, s.name),
@@ -149,8 +157,8 @@ $$;
 
 CREATE FUNCTION eventlog._stat_maintenance()
 RETURNS TABLE (last_started_at timestamptz, last_finished_at timestamptz, last_outcome text, last_failures text[],
-               due text[], covered_until timestamptz, blocked_by text)
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+               due text[], covered_until timestamptz, blocked_by text, clock_doubt text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -161,9 +169,13 @@ BEGIN
     SELECT r.started_at, r.finished_at, r.outcome, r.failures,
            ARRAY(SELECT d.description FROM unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d),
            eventlog._covered_until(),
-           (SELECT string_agg(format('process %s, %s, in a transaction since %s', a.pid, a.state, a.xact_start), '; ')
-              FROM pg_stat_activity a
-             WHERE a.xact_start < now() - interval '1 hour' AND a.datname = current_database())
+           nullif(concat_ws('; ',
+               'the rollups wait for ' || eventlog_private.awaited_writers(),
+               'partitions that are to be dropped or rewritten wait for '
+                   || CASE WHEN EXISTS (SELECT FROM unnest(ARRAY['drop partition', 'rewrite partition']) AS p, eventlog_private.due(p))
+                           THEN eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')) END,
+               'for more than an hour: ' || eventlog_private.describe_processes(NULL)), ''),
+           eventlog_private.clock_doubt()
       FROM (VALUES (1)) AS one
       LEFT JOIN LATERAL (SELECT m.* FROM eventlog.maintenance_runs m ORDER BY m.id DESC LIMIT 1) r ON true;
 END
@@ -187,4 +199,4 @@ COMMENT ON VIEW eventlog.stat_taxonomy IS
 COMMENT ON VIEW eventlog.stat_writers IS
 'Writers that number their batches: how many batches, numbers that were skipped, the last one. For the log''s owner.';
 COMMENT ON VIEW eventlog.stat_maintenance IS
-'The last run of maintain(), what is due now, until when partitions reach, and transactions of more than an hour, which hold maintenance back. For the log''s owner.';
+'The last run of maintain(), what is due now, until when partitions reach, who holds maintenance back now, with transactions of more than an hour, and what speaks against the server''s clock. For the log''s owner.';

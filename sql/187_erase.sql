@@ -57,7 +57,11 @@ AS $$
         ('tenant', 31, 'rejected_events',  '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)'),
         ('tenant', 32, 'idempotency_keys', 't.tenant_id = $1'),
         ('tenant', 33, 'hygiene_counts',   't.tenant_id = $1'),
-        ('tenant', 41, 'late_events',      't.tenant_id = $1'),
+        ('tenant', 10, 'late_events',
+            't.tenant_id = $1 AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
+        -- Not of events that came in since: they are to be counted.
+        ('tenant', 41, 'late_events',
+            't.tenant_id = $1 AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
         ('tenant', 42, 'hourly_counts',    't.tenant_id = $1'),
         ('tenant', 43, 'daily_counts',     't.tenant_id = $1'),
         ('tenant', 44, 'daily_subjects',   't.tenant_id = $1'),
@@ -211,9 +215,40 @@ BEGIN
 END
 $$;
 
+-- Events of an erased tenant that came in since its events were erased, by an import that committed for
+-- example, stay; and so they must be counted. Where maintain() counted some meanwhile the counts went
+-- too, a batch at a time: all of them are noted, to be counted once more. Nothing is counted while this
+-- runs, or what is ends after it and has deleted its note already.
+CREATE FUNCTION eventlog_private.note_survivors(tenant_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    counted_until timestamptz;
+    target        record;
+BEGIN
+    IF to_regclass('eventlog.late_events') IS NULL THEN
+        RETURN;
+    END IF;
+    counted_until := (SELECT s.rolled_until FROM eventlog.rollup_state s);
+    IF NOT EXISTS (SELECT FROM eventlog.events e WHERE e.tenant_id = tenant_id AND e.created_at < counted_until) THEN
+        RETURN;
+    END IF;
+    FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE t.stage > 41 ORDER BY t.stage LOOP
+        EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
+    END LOOP;
+    INSERT INTO eventlog.late_events (tenant_id, id, created_at)
+    SELECT e.tenant_id, e.id, e.created_at FROM eventlog.events e
+     WHERE e.tenant_id = tenant_id AND e.created_at < counted_until
+       AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at);
+END
+$$;
+
 -- What the trigger on a table of tenants does, in one transaction that is not ours to end. It does
 -- not wait for maintenance either, which would hold up the application, but for the moment in which
--- one that counts commits (eventlog_private.drop_counts_of_erased); what it counted then goes as well.
+-- one that counts commits (eventlog_private.drop_counts_of_erased); what it counted then goes as well. Waits
+-- for others are bounded by eventlog.lock_timeout.
 CREATE FUNCTION eventlog_private.erase_tenant_rows(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -221,17 +256,20 @@ AS $$
 DECLARE
     target record;
     erased bigint;
+    former text := eventlog_private.bound_lock_timeout();
 BEGIN
-    FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t ORDER BY t.stage LOOP
+    FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE NOT t.goes_with_events ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
         GET DIAGNOSTICS erased = ROW_COUNT;
         IF target.counted_as = 'events' THEN
             PERFORM eventlog_private.note_thinned(target.relation::regclass, erased, '-infinity');
         END IF;
     END LOOP;
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('eventlog erase', 0));
+    PERFORM eventlog_private.take_lock('erasure', true, true);
     FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE t.stage > 40 ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
     END LOOP;
+    PERFORM eventlog_private.note_survivors(tenant_id);
+    PERFORM set_config('lock_timeout', former, true);
 END
 $$;

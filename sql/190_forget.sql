@@ -35,6 +35,35 @@ BEGIN
 END
 $$;
 
+-- What is counted of events that came in since they were looked for, in the last transaction of those
+-- that erase, in which nothing else is counted.
+CREATE FUNCTION eventlog_private.settle_erasure(kind text, tenant_id uuid, actors text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF kind = 'tenant' THEN
+        PERFORM eventlog_private.note_survivors(tenant_id);
+    ELSIF to_regclass('eventlog.monthly_actors') IS NOT NULL THEN
+        WITH active AS (
+            SELECT e.name, e.actor, date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC' AS month,
+                   bit_or(1 << (date_part('day', e.created_at AT TIME ZONE 'UTC')::integer - 1)) AS days
+              FROM eventlog.events e
+             WHERE e.tenant_id = tenant_id AND e.actor = ANY (actors)
+               AND e.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s)
+               AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
+             GROUP BY 1, 2, 3
+        )
+        INSERT INTO eventlog.monthly_actors AS r (tenant_id, month, name, actor, days)
+        SELECT tenant_id, a.month::date, n.name, a.actor, bit_or(a.days)
+          FROM active a CROSS JOIN LATERAL (VALUES (a.name), ('')) AS n (name)
+         GROUP BY a.month, n.name, a.actor
+        ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days;
+    END IF;
+END
+$$;
+
 -- Takes the statistics of one table again that lost rows: the planner's samples of a column are its
 -- values. True once there is none left. Those of events as a whole exist where somebody typed
 -- ANALYZE; taking them again takes every partition's.
@@ -89,7 +118,7 @@ BEGIN
     -- In a transaction block this is 2D000, before anything is done. What the step before committed
     -- must be seen whatever isolation the session prefers.
     COMMIT;
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
     PERFORM eventlog_private.begin_step();
     actors := pg_catalog.array_remove(ARRAY[actor, eventlog_private.hash_actor(actor)], NULL);
     IF dry_run THEN
@@ -100,26 +129,27 @@ BEGIN
     keys_since := eventlog_private.oldest_key(tenant_id);
     COMMIT;
 
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    PERFORM eventlog_private.lock_maintenance();
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
     PERFORM eventlog_private.begin_step();
+    PERFORM eventlog_private.wait_for_maintenance();
     receipt := eventlog_private.open_receipt(kind, tenant_id, actor, caller);
     LOOP
         COMMIT;
-        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM eventlog_private.lock_maintenance();
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
         PERFORM eventlog_private.begin_step();
+        PERFORM eventlog_private.wait_for_maintenance();
         SELECT b.stage, b.relation, b.is_done, b.since INTO stage, relation, is_done, since
           FROM eventlog_private.erase_batch(receipt, kind, tenant_id, actors, keys_since,
                                      stage, relation, is_done, since) b;
         EXIT WHEN stage IS NULL;
     END LOOP;
+    PERFORM eventlog_private.settle_erasure(kind, tenant_id, actors);
     LOOP
         EXIT WHEN eventlog_private.analyze_erased(receipt);
         COMMIT;
-        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        PERFORM eventlog_private.lock_maintenance();
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
         PERFORM eventlog_private.begin_step();
+        PERFORM eventlog_private.wait_for_maintenance();
     END LOOP;
     erased := eventlog_private.close_receipt(receipt);
     COMMIT;

@@ -21,11 +21,16 @@ BEGIN
             created_at  timestamptz NOT NULL DEFAULT now(),
             expires_at  timestamptz,
             revoked_at  timestamptz,
+            actor       text,
+            no_actor    boolean     NOT NULL DEFAULT false,
             CONSTRAINT api_keys_id_check CHECK (id ~ '^[0-9a-f]{16}$'),
             CONSTRAINT api_keys_kind_check CHECK (kind IN ('write', 'read')),
             CONSTRAINT api_keys_event_names_check CHECK (event_names IS NULL OR kind = 'write'),
             CONSTRAINT api_keys_secret_hash_check CHECK (octet_length(secret_hash) = 32),
-            CONSTRAINT api_keys_rate_limit_check CHECK (rate_limit > 0)
+            CONSTRAINT api_keys_rate_limit_check CHECK (rate_limit > 0),
+            CONSTRAINT api_keys_actor_check CHECK (
+                (actor IS NULL OR kind = 'write' AND NOT no_actor AND octet_length(actor) BETWEEN 1 AND 512)
+                AND (NOT no_actor OR kind = 'write'))
         );
         PERFORM eventlog_private.close('eventlog.api_keys');
     END IF;
@@ -42,5 +47,8 @@ BEGIN
     COMMENT ON COLUMN eventlog.api_keys.created_at IS 'When it was made.';
     COMMENT ON COLUMN eventlog.api_keys.expires_at IS 'From when on it is refused; null for never.';
     COMMENT ON COLUMN eventlog.api_keys.revoked_at IS 'When it was revoked; null for a key that is not.';
+    COMMENT ON COLUMN eventlog.api_keys.actor IS
+        'The actor of every event of the key, which may name no other; null for whom the events name.';
+    COMMENT ON COLUMN eventlog.api_keys.no_actor IS 'Whether the events of the key may name no actor at all.';
 END
 $$;

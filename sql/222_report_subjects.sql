@@ -16,17 +16,18 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(subject_stats.tenant_id);
+    asked  text[] := eventlog._asked_names(names);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
-    SELECT c.name, c.subject, round(c.weighted_events)::bigint, round(c.successes)::bigint, round(c.failures)::bigint,
+    SELECT c.name, c.subject, eventlog._whole(c.weighted_events), eventlog._whole(c.successes), eventlog._whole(c.failures),
            round((c.successes / nullif(c.successes + c.failures, 0))::numeric, 4),
            round((c.duration_sum / nullif(c.duration_count, 0))::numeric, 1),
            round(eventlog._percentile(c.duration_histogram, 0.5)::numeric, 1),
            round(eventlog._percentile(c.duration_histogram, 0.95)::numeric, 1),
            round(eventlog._percentile(c.duration_histogram, 0.99)::numeric, 1),
            c.first_at, c.last_at
-      FROM eventlog._counted_subjects(tenant, since, until, names) c
+      FROM eventlog._counted_subjects(tenant, since, until, asked) c
      ORDER BY c.weighted_events DESC, c.name, c.subject;
 END
 $$;
@@ -49,14 +50,15 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(top_subjects.tenant_id);
+    asked  text[] := eventlog._asked_names(names);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     PERFORM eventlog._check_row_limit(row_limit);
     RETURN QUERY
-    SELECT row_number() OVER (ORDER BY s.events DESC, s.subject), s.subject, round(s.events)::bigint,
+    SELECT row_number() OVER (ORDER BY s.events DESC, s.subject), s.subject, eventlog._whole(s.events),
            round((s.events / sum(s.events) OVER ())::numeric, 4), s.last_at
       FROM (SELECT c.subject, sum(c.weighted_events) AS events, max(c.last_at) AS last_at
-              FROM eventlog._counted_subjects(tenant, since, until, names) c
+              FROM eventlog._counted_subjects(tenant, since, until, asked) c
              WHERE starts_with(c.subject, coalesce(prefix, ''))
              GROUP BY c.subject) s
      ORDER BY s.events DESC, s.subject
@@ -81,12 +83,13 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(usage_summary.tenant_id);
+    asked  text[] := eventlog._asked_names(names);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
-    SELECT c.subject, min(c.first_at), max(c.last_at), round(sum(c.weighted_events))::bigint,
-           jsonb_object_agg(c.name, round(c.weighted_events)::bigint)
-      FROM eventlog._counted_subjects(tenant, since, until, names) c
+    SELECT c.subject, min(c.first_at), max(c.last_at), eventlog._whole(sum(c.weighted_events)),
+           jsonb_object_agg(c.name, eventlog._whole(c.weighted_events))
+      FROM eventlog._counted_subjects(tenant, since, until, asked) c
      WHERE starts_with(c.subject, coalesce(prefix, ''))
      GROUP BY c.subject
      ORDER BY 4 DESC, c.subject;
@@ -110,6 +113,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(unused_subjects.tenant_id);
+    asked  text[] := eventlog._asked_names(names);
+    removing text[] := coalesce(eventlog._without_nulls(removed_by), '{}');
 BEGIN
     IF idle_for IS NULL OR idle_for < '0'::interval THEN
         RAISE EXCEPTION 'idle_for is %', coalesce(idle_for::text, 'null')
@@ -119,11 +124,11 @@ BEGIN
     SELECT s.subject, s.used_at, extract(day FROM now() - s.used_at)::integer, s.events,
            CASE WHEN s.events <= 3 THEN 'remove: hardly ever used' ELSE 'review: no longer used' END
       FROM (SELECT c.subject, max(c.last_at) AS last_at,
-                   max(c.last_at) FILTER (WHERE c.name <> ALL (coalesce(removed_by, '{}'))) AS used_at,
-                   max(c.last_at) FILTER (WHERE c.name = ANY (removed_by)) AS removed_at,
-                   round(sum(c.weighted_events) FILTER (WHERE c.name <> ALL (coalesce(removed_by, '{}'))))::bigint AS events
+                   max(c.last_at) FILTER (WHERE c.name <> ALL (removing)) AS used_at,
+                   max(c.last_at) FILTER (WHERE c.name = ANY (removing)) AS removed_at,
+                   eventlog._whole(sum(c.weighted_events) FILTER (WHERE c.name <> ALL (removing))) AS events
               FROM eventlog._counted_subjects(tenant, '1970-01-01', (now() + interval '1 day')::date,
-                                              names || CASE WHEN names IS NOT NULL THEN removed_by END) c
+                                              CASE WHEN asked IS NOT NULL THEN asked || removing END) c
              WHERE starts_with(c.subject, coalesce(prefix, ''))
              GROUP BY c.subject) s
      WHERE s.used_at < now() - idle_for

@@ -5,13 +5,14 @@ CREATE FUNCTION eventlog.active_actors(
     until     date DEFAULT (now() AT TIME ZONE 'UTC')::date + 1,
     name      text DEFAULT NULL,
     tenant_id uuid DEFAULT NULL
-) RETURNS TABLE (day date, daily integer, weekly integer, monthly integer)
+) RETURNS TABLE (day date, daily integer, weekly integer, monthly integer, is_sampled boolean)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET enable_seqscan = off
 SET jit = off
 SET max_parallel_workers_per_gather = 0
+SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -19,24 +20,36 @@ DECLARE
     first     date := since - 29;
     span_days integer;
     wanted    text := coalesce(active_actors.name, '');
-    watermark timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
+    names     text[] := eventlog._asked_names(CASE WHEN active_actors.name IS NOT NULL THEN ARRAY[active_actors.name] END);
     activity  bytea;
+    raw_since  timestamptz;
+    raw_until  timestamptz;
+    late_since timestamptz;
+    late_until timestamptz;
 BEGIN
     PERFORM eventlog._check_span(since, until);
     span_days := until - first;
+    SELECT * INTO raw_since, raw_until, late_since, late_until FROM eventlog._raw_spans(tenant, first, until);
     SELECT coalesce(eventlog._activity(a.actor, a.month - first, a.days, 0, span_days), '') INTO activity
-      FROM eventlog._active_days(tenant, first, until, wanted, watermark) a;
+      FROM eventlog._active_days(tenant, first, until, wanted, raw_since, raw_until, late_since, late_until) a;
     RETURN QUERY
-    SELECT first + n::integer - 1, c.daily, c.weekly, c.monthly
-      FROM ROWS FROM (unnest(eventlog._active_within(activity, 1, span_days)), unnest(eventlog._active_within(activity, 7, span_days)),
-                      unnest(eventlog._active_within(activity, 30, span_days))) WITH ORDINALITY AS c (daily, weekly, monthly, n)
-     WHERE n > 29
-     ORDER BY n;
+    WITH sampled AS MATERIALIZED (
+        SELECT DISTINCT s.at::date AS day
+          FROM eventlog._counted(tenant, first::timestamptz, until::timestamptz, names, '1 day') s
+         WHERE s.weighted_events <> s.events
+    )
+    SELECT first + d.n - 1, d.daily, d.weekly, d.monthly, coalesce(d.sampled_at > first + d.n - 31, false)
+      FROM (SELECT c.daily, c.weekly, c.monthly, c.n::integer AS n, max(s.day) OVER (ORDER BY c.n) AS sampled_at
+              FROM ROWS FROM (unnest(eventlog._active_within(activity, 1, span_days)), unnest(eventlog._active_within(activity, 7, span_days)),
+                              unnest(eventlog._active_within(activity, 30, span_days))) WITH ORDINALITY AS c (daily, weekly, monthly, n)
+              LEFT JOIN sampled s ON s.day = first + c.n::integer - 1) d
+     WHERE d.n > 29
+     ORDER BY d.n;
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.active_actors(date, date, text, uuid) IS
-'For each day in UTC from since (default 29 days ago) until before until (default tomorrow): distinct actors of that day, of the 7 days and of the 30 days that end with it; of events of one name, or of any. By created_at.';
+'For each day in UTC from since (default 29 days ago) until before until (default tomorrow): distinct actors of that day, of the 7 days and of the 30 days that end with it; of events of one name, or of any. is_sampled: a sample was taken of some events of those 30 days, so that the actors are those it kept: fewer than there were. By created_at.';
 
 CREATE FUNCTION eventlog.cohort_retention(
     first_name     text DEFAULT NULL,
@@ -45,13 +58,15 @@ CREATE FUNCTION eventlog.cohort_retention(
     since          date DEFAULT NULL,
     until          date DEFAULT (now() AT TIME ZONE 'UTC')::date + 1,
     tenant_id      uuid DEFAULT NULL
-) RETURNS TABLE (cohort date, actors integer, period_number integer, returned integer, share numeric)
+) RETURNS TABLE (cohort date, actors integer, period_number integer, returned integer, share numeric,
+                 is_complete boolean, is_sampled boolean)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET enable_seqscan = off
 SET jit = off
 SET max_parallel_workers_per_gather = 0
+SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -65,8 +80,16 @@ DECLARE
     matrix   integer[];
     first_event     text := coalesce(first_name, '');
     returning_event text := coalesce(returning_name, '');
-    watermark       timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
+    -- Any name where either is any.
+    names           text[] := CASE WHEN first_name IS NOT NULL AND returning_name IS NOT NULL THEN ARRAY[first_name, returning_name] END;
+    ends            date[];
+    sampled         integer[];
+    raw_since  timestamptz;
+    raw_until  timestamptz;
+    late_since timestamptz;
+    late_until timestamptz;
 BEGIN
+    PERFORM eventlog._asked_names(ARRAY[first_name, returning_name]);
     IF period IS NULL OR period NOT IN ('day', 'week', 'month') THEN
         RAISE EXCEPTION 'unknown period "%"', period
             USING ERRCODE = 'invalid_parameter_value', HINT = 'day, week or month';
@@ -82,29 +105,36 @@ BEGIN
             USING ERRCODE = 'program_limit_exceeded', HINT = 'a later since, or a longer period';
     END IF;
     span_days := until - begins;
+    ends := starts[2:] || (starts[periods] + ('1 ' || period)::interval)::date;
+    SELECT * INTO raw_since, raw_until, late_since, late_until FROM eventlog._raw_spans(tenant, begins, until);
+    -- The periods that hold events of a sample.
+    sampled := ARRAY(SELECT DISTINCT width_bucket(s.at::date, starts)
+                       FROM eventlog._counted(tenant, begins::timestamptz, until::timestamptz, names, '1 day') s
+                      WHERE s.weighted_events <> s.events);
     offsets := ARRAY(SELECT s - begins FROM unnest(starts) AS s ORDER BY s) || span_days;
 
     -- Any event is asked for once, not twice.
     IF first_name IS NOT DISTINCT FROM returning_name THEN
         SELECT eventlog._retained(coalesce(eventlog._activity(a.actor, a.month - begins, a.days, a.days, span_days), ''), offsets)
           INTO matrix
-          FROM eventlog._active_days(tenant, begins, until, first_event, watermark) a;
+          FROM eventlog._active_days(tenant, begins, until, first_event, raw_since, raw_until, late_since, late_until) a;
     ELSE
         SELECT eventlog._retained(coalesce(eventlog._activity(a.actor, a.month - begins, a.first_days, a.returning_days, span_days), ''), offsets)
           INTO matrix
           FROM (SELECT f.actor, f.month, f.days AS first_days, 0 AS returning_days
-                  FROM eventlog._active_days(tenant, begins, until, first_event, watermark) f
+                  FROM eventlog._active_days(tenant, begins, until, first_event, raw_since, raw_until, late_since, late_until) f
                  UNION ALL
                 SELECT r.actor, r.month, 0, r.days
-                  FROM eventlog._active_days(tenant, begins, until, returning_event, watermark) r) a;
+                  FROM eventlog._active_days(tenant, begins, until, returning_event, raw_since, raw_until, late_since, late_until) r) a;
     END IF;
     RETURN QUERY
     SELECT starts[c], matrix[(c - 1) * (periods + 1) + 1], p, matrix[(c - 1) * (periods + 1) + 2 + p],
-           round(matrix[(c - 1) * (periods + 1) + 2 + p] / nullif(matrix[(c - 1) * (periods + 1) + 1], 0)::numeric, 4)
+           round(matrix[(c - 1) * (periods + 1) + 2 + p] / nullif(matrix[(c - 1) * (periods + 1) + 1], 0)::numeric, 4),
+           ends[c + p] <= least(until, now()::date), c = ANY (sampled) OR c + p = ANY (sampled)
       FROM generate_series(1, periods) AS c CROSS JOIN LATERAL generate_series(0, periods - c) AS p
      ORDER BY c, p;
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.cohort_retention(text, text, text, date, date, uuid) IS
-'Of the actors whose first event in the span (of first_name, or any) lies in a day, week or month: how many had an event (of returning_name, or any) in it (period_number 0) and in each period after it. The span is by default 15 days, 12 weeks or 12 months; in UTC, by created_at.';
+'Of the actors whose first event in the span (of first_name, or any) lies in a day, week or month: how many had an event (of returning_name, or any) in it (period_number 0) and in each period after it. The span is by default 15 days, 12 weeks or 12 months; in UTC, by created_at. is_complete is false for a period that is not over, or not all in the span: its share will grow. is_sampled: of that period, or of the cohort''s first, some events were sampled.';

@@ -16,7 +16,7 @@ $$;
 CREATE FUNCTION eventlog.get_events(
     names      text[]      DEFAULT NULL,
     since      timestamptz DEFAULT now() - interval '30 days',
-    until      timestamptz DEFAULT 'infinity',
+    until      timestamptz DEFAULT now() + interval '1 day',
     actors     text[]      DEFAULT NULL,
     subjects   text[]      DEFAULT NULL,
     contains   jsonb       DEFAULT NULL,
@@ -36,6 +36,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(get_events.tenant_id);
+    asked  text[] := eventlog._asked_names(names);
 BEGIN
     PERFORM eventlog._check_row_limit(row_limit);
     IF since IS NULL OR until IS NULL OR since > until THEN
@@ -51,7 +52,7 @@ BEGIN
         'SELECT e.id, e.name, e.data, e.actor, e.subject, e.occurred_at, e.created_at, e.weight
            FROM eventlog.events e
           WHERE e.tenant_id = $1 AND e.created_at >= $2 AND e.created_at < $3'
-        || CASE WHEN names IS NOT NULL THEN ' AND e.name = ANY ($4)' ELSE '' END
+        || CASE WHEN asked IS NOT NULL THEN ' AND e.name = ANY ($4)' ELSE '' END
         || CASE WHEN actors IS NOT NULL THEN ' AND e.actor = ANY ($5)' ELSE '' END
         || CASE WHEN subjects IS NOT NULL THEN ' AND e.subject = ANY ($6)' ELSE '' END
         || CASE WHEN contains IS NOT NULL THEN ' AND e.data @> $7' ELSE '' END
@@ -61,13 +62,13 @@ BEGIN
         || CASE WHEN min_weight IS NOT NULL THEN ' AND coalesce(e.weight, 1) >= $11' ELSE '' END
         || CASE WHEN before_id IS NOT NULL THEN ' AND e.created_at <= $12 AND (e.created_at, e.id) < ($12, $13)' ELSE '' END
         || ' ORDER BY e.created_at DESC, e.id DESC LIMIT $14'
-      USING tenant, since, until, names, actors, subjects, contains, ids,
+      USING tenant, since, until, asked, actors, subjects, contains, ids,
             occurred_since, occurred_until, min_weight, before_created_at, before_id, row_limit;
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.get_events(text[], timestamptz, timestamptz, text[], text[], jsonb, bigint[], timestamptz, timestamptz, real, timestamptz, bigint, integer, uuid) IS
-'Events, newest first, at most row_limit (default 100), with filters on every column: names, created_at from since (default 30 days ago) until until, actors, subjects, a payload that contains a JSON object, ids, occurred_at, weight. For the next page give created_at and id of the last row as before_created_at and before_id.';
+'Events, newest first, at most row_limit (default 100), with filters on every column: names, created_at from since (default 30 days ago) until until (default tomorrow, for transactions that began later than this one), actors, subjects, a payload that contains a JSON object, ids, occurred_at, weight. For the next page give created_at and id of the last row as before_created_at and before_id.';
 
 CREATE FUNCTION eventlog.recent_errors(
     names      text[]      DEFAULT NULL,
@@ -76,23 +77,25 @@ CREATE FUNCTION eventlog.recent_errors(
     row_limit  integer     DEFAULT 20,
     tenant_id  uuid        DEFAULT NULL
 ) RETURNS TABLE (name text, error_type text, events bigint, actors bigint, first_at timestamptz, last_at timestamptz,
-                 last_id bigint, last_subject text)
+                 last_id bigint, last_subject text, is_sampled boolean)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
     tenant  uuid := eventlog._report_tenant(recent_errors.tenant_id);
+    asked   text[] := eventlog._asked_names(names);
     failing text[];
 BEGIN
     PERFORM eventlog._check_span(since, until);
     PERFORM eventlog._check_row_limit(row_limit);
     failing := ARRAY(SELECT t.name FROM eventlog.event_types t
-                      WHERE (t.error_key IS NOT NULL OR t.success_key IS NOT NULL) AND (names IS NULL OR t.name = ANY (names)));
+                      WHERE (t.error_key IS NOT NULL OR t.success_key IS NOT NULL) AND (asked IS NULL OR t.name = ANY (asked)));
     RETURN QUERY
-    SELECT f.name, f.error_type, round(sum(f.weight))::bigint, count(DISTINCT f.actor), min(f.created_at), max(f.created_at),
+    SELECT f.name, f.error_type, eventlog._whole(sum(f.weight)), count(DISTINCT nullif(f.actor, '')), min(f.created_at), max(f.created_at),
            (array_agg(f.id ORDER BY f.created_at DESC, f.id DESC))[1],
-           (array_agg(f.subject ORDER BY f.created_at DESC, f.id DESC))[1]
+           (array_agg(f.subject ORDER BY f.created_at DESC, f.id DESC))[1], bool_or(f.weight <> 1)
       FROM (SELECT e.name, e.data ->> t.error_key AS error_type, e.weight, e.actor, e.created_at, e.id, e.subject
               FROM eventlog._measured_events() e
               JOIN eventlog.event_types t ON t.name = e.name
@@ -105,4 +108,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.recent_errors(text[], timestamptz, timestamptz, integer, uuid) IS
-'Failed events of a span (default the last 7 days) by name and type of error (the value of error_key), most recent first: how many, of how many actors, first, last, and the last one''s id and subject. By created_at.';
+'Failed events of a span (default the last 7 days) by name and type of error (the value of error_key), most recent first: how many, of how many actors, first, last, and the last one''s id and subject. is_sampled: a sample was taken of some, so that actors are those it kept. By created_at.';

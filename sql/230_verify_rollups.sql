@@ -25,6 +25,7 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
+    -- All measures in one sum, successes by a factor by which failures cannot make up for them.
     WITH event AS NOT MATERIALIZED (
         SELECT e.* FROM eventlog._measured_events() e
          WHERE e.created_at >= span_from AND e.created_at < span_until
@@ -32,15 +33,18 @@ BEGIN
     ), found AS (
         SELECT 'hourly_counts' AS rollup, e.tenant_id, date_bin('1 hour', e.created_at, '2000-01-01') AS at, e.name,
                ''::text AS key, count(*)::double precision AS n, sum(e.weight) + coalesce(sum(e.weight * e.duration), 0)
-                   + coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0) AS total
+                   + coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0)
+                   + pi() * coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0) AS total
           FROM event e GROUP BY 2, 3, 4
          UNION ALL
         SELECT 'daily_counts', e.tenant_id, date_trunc('day', e.created_at), e.name, '', count(*),
                sum(e.weight) + coalesce(sum(e.weight * e.duration), 0) + coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0)
+                   + pi() * coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0)
           FROM event e GROUP BY 2, 3, 4
          UNION ALL
         SELECT 'daily_subjects', e.tenant_id, date_trunc('day', e.created_at), e.name, e.subject, count(*),
                sum(e.weight) + coalesce(sum(e.weight * e.duration), 0) + coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0)
+                   + pi() * coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0)
           FROM event e WHERE e.subject IS NOT NULL AND e.count_subjects GROUP BY 2, 3, 4, 5
          UNION ALL
         SELECT 'monthly_actors', e.tenant_id, date_trunc('month', e.created_at), n.name, e.actor,
@@ -49,13 +53,13 @@ BEGIN
          WHERE e.actor IS NOT NULL GROUP BY 2, 3, 4, 5
     ), counted AS (
         SELECT 'hourly_counts' AS rollup, h.tenant_id, h.hour AS at, h.name, ''::text AS key, h.events::double precision AS n,
-               h.weighted_events + h.duration_sum + h.failures AS total
+               h.weighted_events + h.duration_sum + h.failures + pi() * h.successes AS total
           FROM eventlog.hourly_counts h WHERE h.hour >= span_from AND h.hour < span_until
          UNION ALL
-        SELECT 'daily_counts', d.tenant_id, d.day, d.name, '', d.events, d.weighted_events + d.duration_sum + d.failures
+        SELECT 'daily_counts', d.tenant_id, d.day, d.name, '', d.events, d.weighted_events + d.duration_sum + d.failures + pi() * d.successes
           FROM eventlog.daily_counts d WHERE d.day >= span_from AND d.day < span_until
          UNION ALL
-        SELECT 'daily_subjects', s.tenant_id, s.day, s.name, s.subject, s.events, s.weighted_events + s.duration_sum + s.failures
+        SELECT 'daily_subjects', s.tenant_id, s.day, s.name, s.subject, s.events, s.weighted_events + s.duration_sum + s.failures + pi() * s.successes
           FROM eventlog.daily_subjects s WHERE s.day >= span_from AND s.day < span_until
          UNION ALL
         SELECT 'monthly_actors', a.tenant_id, a.month, a.name, a.actor,
@@ -88,4 +92,4 @@ LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.verify_rollups(timestamptz, timestamptz) IS
-'Counts the events of whole days in UTC anew and gives the rows of the rollups that differ: what was counted and what is found (of monthly_actors, the days as bits). is_sealed: retention or erasure took rows there, so that less is found than was counted. For the log''s owner; reads all rows of the span.';
+'Counts the events of whole days in UTC anew and gives the rows of the rollups that differ: what was counted and what is found (of monthly_actors, the days as bits). is_sealed: retention or erasure took rows there, so that less is found than was counted. Where the two are the same, outcomes or durations differ: the keys of the type have changed since, and recount() measures them anew. For the log''s owner; reads all rows of the span.';

@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
 use crate::datum::{Jsonb, Text};
@@ -17,7 +18,7 @@ use crate::payload::Terms;
 use crate::quota::{self, Admission};
 use crate::registry::{self, Log};
 use crate::spi::now;
-use crate::{event, late, payload, tenant};
+use crate::{clock, event, late, payload, tenant};
 
 /// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
 /// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.
@@ -92,7 +93,7 @@ fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
     })
 }
 
-/// The check of the policy `events_guard`: true, or an error that says what is wrong.
+/// The check of the policy `events_guard` of a log of 0.1.0, which does not show the clock.
 #[pg_extern(sql = false)]
 fn guard(
     id: Option<i64>,
@@ -101,6 +102,20 @@ fn guard(
     actor: Option<Text<'_>>,
     subject: Option<Text<'_>>,
     weight: Option<f32>,
+) -> bool {
+    guard_with_clock(id, name, data, actor, subject, weight, None)
+}
+
+/// The check of the policy `events_guard`: true, or an error that says what is wrong.
+#[pg_extern(sql = false)]
+fn guard_with_clock(
+    id: Option<i64>,
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
+    actor: Option<Text<'_>>,
+    subject: Option<Text<'_>>,
+    weight: Option<f32>,
+    occurred_at: Option<TimestampWithTimeZone>,
 ) -> bool {
     let (Some(name), Some(data)) = (name, data) else {
         // The NOT NULL of the column says which.
@@ -116,7 +131,7 @@ fn guard(
     if was_checked(id, &row) {
         return true;
     }
-    match check(id, &row, data) {
+    match check(id, &row, data, occurred_at.map(|at| at.into_inner())) {
         Ok(()) => true,
         Err(fault) => fault.raise(),
     }
@@ -124,7 +139,12 @@ fn guard(
 
 /// All the rules, for a row that did not come through `log_event`: it must be just what
 /// `log_event` would have stored.
-fn check(id: Option<i64>, row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
+fn check(
+    id: Option<i64>,
+    row: &Row<'_>,
+    data: Jsonb<'_>,
+    occurred_at: Option<i64>,
+) -> Result<(), Fault> {
     let log = registry::current()?;
     // Everybody may call a policy's function; what it does here is for an INSERT only.
     log.require_writer()?;
@@ -141,6 +161,7 @@ fn check(id: Option<i64>, row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
         .hint("leave the column out"));
     }
     event::labels_fit(row.actor, row.subject)?;
+    event::is_finite("occurred_at", occurred_at)?;
     let max_bytes = admit(&log)?;
     let terms = Terms {
         max_bytes,
@@ -153,6 +174,10 @@ fn check(id: Option<i64>, row: &Row<'_>, data: Jsonb<'_>) -> Result<(), Fault> {
         "the log would strip a null, or redact, hash or shorten a value"
     } else if event_type.hash_actor && row.actor.is_some() {
         "the log would hash the actor"
+    } else if row.actor == Some("") || row.subject == Some("") {
+        "an empty actor or subject is none"
+    } else if occurred_at.and_then(clock::clamped).is_some() {
+        "occurred_at is further ahead than eventlog.max_clock_ahead"
     } else if event_type.enrichments.iter().any(|enrichment| enrichment.is_forged(data)) {
         "a key is one that the log looks up"
     } else {

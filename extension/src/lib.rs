@@ -15,6 +15,7 @@
 //! | `tenant`, `rights` | `current_tenant()`, and what a role may do |
 //! | `door`, `quarantine`, `partition`, `owner_step` | what runs as the log's owner |
 //! | `launcher`, `worker`, `task` | the background worker, which calls `maintain()` |
+//! | `owner_lock`, `machine_clock` | locks that only the owner can take, and a clock that nobody sets |
 //! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
@@ -43,8 +44,10 @@ mod late;
 mod launcher;
 mod log_event;
 mod log_events;
+mod machine_clock;
 mod nearest;
 mod numeric;
+mod owner_lock;
 mod owner_step;
 mod parse;
 mod partition;

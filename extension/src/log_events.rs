@@ -113,9 +113,9 @@ fn log_events(
             names,
         };
         let number = Number::of(producer, batch_number)?;
-        batch::run(&arrays, number, with_verdicts.unwrap_or(false))
+        batch::run(&arrays, number, with_verdicts.unwrap_or(true))
     };
-    TableIterator::once(answer(run))
+    TableIterator::once(answer(run, with_verdicts))
 }
 
 /// The form for SQL callers: an array of objects with the names of the columns as keys.
@@ -144,20 +144,26 @@ fn log_events_jsonb(
                 root.kind()
             )));
         }
-        batch::run(&Objects(root.elements().collect()), None, with_verdicts.unwrap_or(false))
+        batch::run(&Objects(root.elements().collect()), None, with_verdicts.unwrap_or(true))
     };
-    TableIterator::once(answer(run))
+    TableIterator::once(answer(run, with_verdicts))
 }
 
 type Answer = (i64, i64, i64, i64, bool, Option<Jsonb<'static>>);
 
-fn answer(run: impl FnOnce() -> Result<batch::Outcome, Fault>) -> Answer {
+/// NULL asks for verdicts only where an element is rejected: rendering a thousand that all went well
+/// would cost what nobody reads.
+fn answer(
+    run: impl FnOnce() -> Result<batch::Outcome, Fault>,
+    with_verdicts: Option<bool>,
+) -> Answer {
     if !guc::enabled() {
         return (0, 0, 0, 0, false, None);
     }
     let outcome = run().unwrap_or_else(|fault| fault.raise());
     let counts = outcome.counts;
-    let verdicts = outcome.verdicts.map(|verdicts| batch::render(&verdicts));
+    let verdicts = outcome.verdicts.filter(|_| with_verdicts.is_some() || counts.rejected > 0);
+    let verdicts = verdicts.map(|verdicts| batch::render(&verdicts));
     (counts.written, counts.duplicate, counts.sampled, counts.rejected, outcome.is_repeat, verdicts)
 }
 

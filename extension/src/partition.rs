@@ -3,8 +3,9 @@
 use std::cell::Cell;
 
 use pgrx::datum::IntoDatum;
-use pgrx::pg_sys;
+use pgrx::prelude::*;
 
+use crate::error::Fault;
 use crate::registry::{self, Log};
 use crate::spi::{As, Kept, Mode, Params, Rows, Session, now};
 
@@ -12,6 +13,9 @@ thread_local! {
     /// The generation of the log and the span of `created_at` that is known to be covered and not
     /// to be late, from (inclusive) and until (exclusive). A partition that comes or goes starts a new generation.
     static COVERED: Cell<(u64, i64, i64)> = const { Cell::new((0, 0, 0)) };
+
+    /// How many of our own calls are making a partition, one inside the other.
+    static MAKERS: Cell<u32> = const { Cell::new(0) };
 
     static COVERING: Kept = const { Kept::new(
         c"SELECT from_at, until_at FROM eventlog._covering_partition($1)",
@@ -54,9 +58,61 @@ pub(crate) fn ensure(log: &Log) -> bool {
     // REPEATABLE READ transaction has here only.
     LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new([])));
     if !find(log, now, watermark) {
-        MAKE.with(|plan| plan.execute(&session, Mode::Write, Params::new([now.into_datum()])));
+        make(&session, now);
     }
     is_late
+}
+
+/// Makes the partition. What that does may fire an event trigger that logs it, for which the
+/// partition is still missing: it is then made in there, without telling event triggers of it once
+/// more, and `_make_partition()` further out finds it made.
+fn make(session: &Session, now: i64) {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            MAKERS.set(MAKERS.get() - 1);
+        }
+    }
+    let makers = MAKERS.get();
+    MAKERS.set(makers + 1);
+    let _leave = Leave;
+    let execute =
+        || MAKE.with(|plan| plan.execute(session, Mode::Write, Params::new([now.into_datum()])));
+    match makers {
+        0 => execute(),
+        1 => without_event_triggers(execute),
+        _ => Fault::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "an event trigger logs an event for what makes the partition of that event",
+        )
+        .hint("ALTER EVENT TRIGGER <name> ENABLE; one that is ENABLE ALWAYS cannot be left out")
+        .raise(),
+    };
+}
+
+/// Runs `body` with event triggers off, but for those that are always on before PostgreSQL 17.
+fn without_event_triggers<T>(body: impl FnOnce() -> T) -> T {
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    let (name, value) = (c"session_replication_role", c"replica");
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    let (name, value) = (c"event_triggers", c"off");
+    // SAFETY: as a function's SET clause does it; after an error PostgreSQL ends the level.
+    unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        let result = body();
+        pg_sys::AtEOXact_GUC(true, level);
+        result
+    }
 }
 
 fn is_known(now: i64) -> bool {

@@ -23,7 +23,7 @@ use crate::error::Fault;
 use crate::task::{self, Failure, Outcome, Step, Text};
 
 /// Named so that no other procedure fits better: one of the same signature is this one.
-const MAINTAIN: &CStr = c"CALL eventlog.maintain(dry_run => false)";
+const MAINTAIN: &CStr = c"CALL eventlog.maintain(dry_run => false, trust_clock => false)";
 
 /// Reads the catalog only, with `search_path = pg_catalog, pg_temp`. The procedure must be the
 /// extension's own: who may create things in the schema could have made one.
@@ -35,7 +35,7 @@ const CHECK: &CStr = c"
       FROM (VALUES (1)) AS one
       LEFT JOIN pg_extension e ON e.extname = 'eventlog'
       LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass
-            AND d.objid = to_regprocedure('eventlog.maintain(boolean)')
+            AND d.objid = to_regprocedure('eventlog.maintain(boolean, boolean)')
             AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
       LEFT JOIN pg_class c ON c.oid = to_regclass('eventlog.events') AND c.relkind = 'p'
       LEFT JOIN pg_roles r ON r.oid = c.relowner";
@@ -147,6 +147,10 @@ fn settle_in(query: &'static CStr) {
     let settings = [
         (c"search_path", c"pg_catalog, pg_temp"),
         (c"default_transaction_isolation", c"read committed"),
+        (c"default_transaction_read_only", c"off"),
+        // A run commits after each step, but one step may take long.
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        (c"transaction_timeout", c"0"),
         (c"application_name", c"eventlog maintenance"),
     ];
     // SAFETY: all strings end in NUL, and the query lives as long as the process.

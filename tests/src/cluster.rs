@@ -32,6 +32,8 @@ const SETTINGS: &[(&str, &str)] = &[
 pub struct Cluster {
     server: Server,
     folder: PathBuf,
+    /// What the server has in its environment.
+    environment: Vec<(String, String)>,
     /// Waits for the end of its standard input, which comes with the end of this process, and
     /// then removes the cluster.
     undertaker: Child,
@@ -111,6 +113,15 @@ impl Cluster {
         Self::with_encoding("UTF8", settings)
     }
 
+    /// A new cluster whose server has these variables in its environment.
+    pub fn start_with_environment(environment: &[(&str, &str)]) -> Self {
+        let server = Server::under_test();
+        let environment: Vec<_> =
+            environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let folder = initdb(server, &["-E", "UTF8", "--locale=C.UTF-8"]);
+        Self::adopt_with(server, folder, &[], environment)
+    }
+
     /// A new cluster whose databases have another encoding.
     pub fn with_encoding(encoding: &str, settings: &[(&str, &str)]) -> Self {
         let server = Server::under_test();
@@ -176,6 +187,15 @@ impl Cluster {
     }
 
     fn adopt(server: &Server, folder: PathBuf, settings: &[(&str, &str)]) -> Self {
+        Self::adopt_with(server, folder, settings, Vec::new())
+    }
+
+    fn adopt_with(
+        server: &Server,
+        folder: PathBuf,
+        settings: &[(&str, &str)],
+        environment: Vec<(String, String)>,
+    ) -> Self {
         let conf = folder.join("data/postgresql.auto.conf");
         let mut text = fs::read_to_string(&conf).expect("initdb made it");
         let socket = format!("'{}'", folder.display());
@@ -197,7 +217,7 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .expect("sh");
-        let cluster = Cluster { server: server.clone(), folder, undertaker };
+        let cluster = Cluster { server: server.clone(), folder, environment, undertaker };
         cluster.pg_ctl(&["start"]);
         cluster
     }
@@ -215,6 +235,7 @@ impl Cluster {
             .arg(self.folder.join("log"))
             .args(["-w", "-s", "-t", "60"])
             .args(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
@@ -299,6 +320,15 @@ impl Cluster {
 
     /// Feeds SQL to psql, which stops at the first error; what it printed.
     pub fn psql(&self, database: &str, role: &str, sql: &str) -> Result<String, String> {
+        self.run_psql(database, role, sql).map(|[printed, _]| printed)
+    }
+
+    /// Feeds SQL to psql, which stops at the first error; the NOTICEs and WARNINGs that came.
+    pub fn told(&self, database: &str, role: &str, sql: &str) -> Result<String, String> {
+        self.run_psql(database, role, sql).map(|[_, told]| told)
+    }
+
+    fn run_psql(&self, database: &str, role: &str, sql: &str) -> Result<[String; 2], String> {
         let mut psql = self
             .client("psql")
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", database])
@@ -314,7 +344,8 @@ impl Cluster {
         // psql that stopped at an error closes the pipe: not ours to report.
         let _ = feeder.join().expect("the feeder");
         if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+            Ok([output.stdout, output.stderr]
+                .map(|text| String::from_utf8_lossy(&text).into_owned()))
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }

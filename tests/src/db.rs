@@ -18,8 +18,6 @@ pub const ROLES: &[&str] =
 /// What makes the log of the template database.
 const TEMPLATE: &str = "
     CREATE EXTENSION eventlog;
-    -- For imports by a superuser, which read as the log's owner.
-    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO log_owner;
     SELECT eventlog.create_log(owner => 'log_owner');
     SET SESSION AUTHORIZATION log_owner;
     SELECT eventlog.grant_writer('writer');

@@ -22,8 +22,8 @@ impl Event {
             let fault = format!("the payload is too large: {found} bytes, limit {most}");
             return Admission::Refused(Error::rejected(None, fault));
         }
-        if let Some(fault) = self.fault.take() {
-            return Admission::Refused(Error::rejected(None, fault));
+        if let Err(fault) = self.check() {
+            return Admission::Refused(fault);
         }
         if !self.is_kept(options) {
             return Admission::LeftOut;

@@ -6,6 +6,7 @@
 
 mod all;
 mod connect;
+mod send;
 
 use std::error::Error as StdError;
 use std::fmt::Display;
@@ -13,19 +14,19 @@ use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 use tokio_postgres::{Client, Config, Transaction};
 
-use crate::batch::{Answer, Batch};
-use crate::engine::{Action, Engine, Submitted};
+use crate::engine::{Engine, Submitted};
 use crate::options::WhenFull;
 use crate::shared::{self, Sending, Signals};
+use crate::stats::Health;
 use crate::track::Tracked;
-use crate::wire::{self, Parameters};
-use crate::{Error, Event, Options, Report, Stats};
+use crate::wire;
+use crate::{Error, Event, Logged, Options, Report, Stats};
 
 pub use connect::{config_from_env, connect};
 
@@ -38,7 +39,7 @@ pub type Connecting =
 
 type Connector = Box<dyn FnMut() -> Connecting + Send>;
 type Shared = shared::Shared<Tasks>;
-type Waiter = oneshot::Sender<Result<Option<i64>, Error>>;
+type Waiter = oneshot::Sender<Result<Logged, Error>>;
 
 /// Logs events from any task or thread; a clone is the same writer.
 ///
@@ -85,7 +86,7 @@ impl Signals for Tasks {
         self.progress.notify_waiters();
     }
 
-    fn tell(waiter: Waiter, end: Result<Option<i64>, Error>) {
+    fn tell(waiter: Waiter, end: Result<Logged, Error>) {
         let _ = waiter.send(end);
     }
 }
@@ -114,8 +115,8 @@ impl Writer {
     }
 
     /// A writer on connections of the application's: of a pool, with TLS, whatever `connect` gives.
-    /// It is called when there is something to send, and again after a connection broke. The writer
-    /// keeps what it gets until then. To be called inside a tokio runtime with its time enabled.
+    /// It is called when there is something to send, and again after a connection broke; for each of
+    /// [`Options::in_flight`] that is needed. The writer keeps what it gets until then. To be called inside a tokio runtime with its time enabled.
     pub fn with_connector(
         options: Options,
         connect: impl FnMut() -> Connecting + Send + 'static,
@@ -124,7 +125,7 @@ impl Writer {
             return Writer { handle: None };
         }
         let shared = Shared::new(options);
-        tokio::spawn(send_all(Sending(Arc::clone(&shared)), Box::new(connect)));
+        tokio::spawn(send::send_all(Sending(Arc::clone(&shared)), Box::new(connect)));
         Writer { handle: Some(Arc::new(Handle { shared, report: Mutex::new(None) })) }
     }
 
@@ -158,12 +159,13 @@ impl Writer {
             WhenFull::Block(time) => time,
             _ => Duration::ZERO,
         };
-        let until = tokio::time::Instant::now() + patience;
+        let began = Instant::now();
         let mut submitted = shared.submit(event, Some(waiter));
         while let Submitted::Full(event, waiter) = submitted {
-            let size = event.size();
-            let room = wait_until(shared, |engine| engine.may_take(size));
-            submitted = match timeout_at(until, room).await {
+            let (tenant, size) = (event.tenant_id, event.size());
+            let room = wait_until(shared, |engine| engine.may_take(tenant, size));
+            let left = patience.saturating_sub(began.elapsed());
+            submitted = match timeout(left, room).await {
                 Ok(()) => shared.submit_again(event, waiter),
                 Err(_) => shared.drop_newest(event, waiter),
             };
@@ -171,7 +173,10 @@ impl Writer {
         match submitted {
             Submitted::Refused(error, _) => Err(error),
             Submitted::LeftOut(_) => Ok(None),
-            _ => told.await.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))),
+            _ => {
+                let end = told.await;
+                end.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))).map(Logged::id)
+            }
         }
     }
 
@@ -220,6 +225,11 @@ impl Writer {
         self.handle.as_ref().map(|handle| handle.shared.stats()).unwrap_or_default()
     }
 
+    /// How the writer is doing now.
+    pub fn health(&self) -> Health {
+        self.handle.as_ref().map(|handle| handle.shared.health()).unwrap_or_default()
+    }
+
     /// Takes no more events, sends what is queued, and ends: after that, or when the time is over.
     /// Closed again, it says the same again.
     pub async fn close(&self, time: Duration) -> Report {
@@ -248,55 +258,6 @@ async fn wait_until(shared: &Shared, is_so: impl Fn(&Engine<Waiter>) -> bool) {
     }
 }
 
-/// Waits for something to send; nothing once the writer is closed.
-async fn next_batch(shared: &Shared) -> Option<Arc<Batch>> {
-    let news = &shared.signals.news;
-    loop {
-        let action = shared.lock().poll(shared.now());
-        match action {
-            Action::Send(batch) => return Some(batch),
-            Action::End => return None,
-            Action::Wait(None) => news.notified().await,
-            Action::Wait(Some(until)) => {
-                let left = until.saturating_sub(shared.now());
-                let _ = timeout(left, news.notified()).await;
-            }
-        }
-    }
-}
-
-/// What the task does.
-async fn send_all(sending: Sending<Tasks>, mut connect: Connector) {
-    let shared = &sending.0;
-    let mut connection = None;
-    while let Some(batch) = next_batch(shared).await {
-        let sent = send(shared, &mut connection, &mut connect, &batch).await;
-        if sent.as_ref().is_err_and(Error::loses_connection) {
-            connection = None;
-        }
-        shared.settle(sent);
-    }
-}
-
-async fn send(
-    shared: &Shared,
-    connection: &mut Option<Connection>,
-    connect: &mut Connector,
-    batch: &Batch,
-) -> Result<Answer, Error> {
-    if connection.is_none() {
-        shared.lock().connecting();
-        *connection = Some(connect().await.map_err(Error::from_connector)?);
-        if !shared.lock().connected() {
-            return Err(Error::lost("the writer ended before it was sent"));
-        }
-    }
-    let client = connection.as_mut().expect("it is there");
-    let parameters = Parameters::new(batch, shared.producer, &shared.options);
-    let rows = client.query_typed(parameters.sql(), &parameters.values()).await?;
-    wire::answer(&rows, batch.events.len())
-}
-
 /// The last writer is gone: the task sends what is queued, as long as `close_timeout` says.
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -307,16 +268,7 @@ impl Drop for Handle {
         if is_reported {
             return;
         }
-        self.shared.begin_close();
-        let shared = Arc::clone(&self.shared);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let time = shared.options.close_timeout;
-                let closed = timeout(time, wait_until(&shared, |engine| engine.is_closed())).await;
-                if closed.is_err() {
-                    let _ = shared.end();
-                }
-            });
-        }
+        // The task keeps to the time by itself: there may be no runtime here to do it.
+        self.shared.begin_close_by(self.shared.options.close_timeout);
     }
 }

@@ -3,11 +3,15 @@
 //! comes in as arguments; what is to be done comes out of [`Engine::poll`]. So it can be simulated,
 //! a million schedules of it.
 //!
-//! One batch is under way at a time, under one number, and it is sent again as it is until the
-//! server answers: that, and the server's memory of the last number, make it exactly once.
+//! Batches go by a few *places*. Each place is a producer of its own to the server, with one batch
+//! under way at a time, under one number, which is sent again as it is until the server answers:
+//! that, and the server's memory of the producer's last number, make it exactly once. A batch that
+//! the server undid for certain may be taken apart, and its events sent under other numbers.
 
 mod intake;
 mod outcome;
+mod poll;
+mod take_apart;
 #[cfg(test)]
 mod tests;
 
@@ -16,20 +20,25 @@ pub(crate) use intake::Submitted;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Error;
 use crate::batch::Batch;
+use crate::error::Cure;
+use crate::lanes::{Lanes, Tenant};
 use crate::loss::{Losses, Note};
+use crate::notice::{Notice, Notices};
 use crate::options::Options;
-use crate::queue::Queue;
-use crate::stats::Stats;
-use crate::{Error, Event};
+use crate::stats::{Health, Stats};
 
 /// Time since the writer began.
 pub(crate) type Instant = Duration;
 
+/// Most tenants that [`Health`] names.
+const MOST_NAMED: usize = 10;
+
 /// What is to be done now.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Send the batch, and say how it went.
+    /// Send the batch from its place, and say how it went.
     Send(Arc<Batch>),
     /// Nothing until then, or until something is said to the engine.
     Wait(Option<Instant>),
@@ -40,21 +49,34 @@ pub(crate) enum Action {
 /// Whoever waits for an event, and what became of it.
 pub(crate) type Told<W> = (W, Result<Option<i64>, Error>);
 
-/// The batch under way.
+/// A batch under way.
 struct UnderWay<W> {
     batch: Arc<Batch>,
-    /// Its events that came from the queue, and their bytes. Notes of losses follow them.
-    events: usize,
+    /// Numbers of its events that came from the queue, and whoever waits for them. Notes of losses
+    /// follow them.
+    items: Vec<(u64, Option<W>)>,
     size: usize,
+    tenants: Vec<Tenant>,
     notes: Vec<Note>,
-    waiters: Vec<(usize, W)>,
-    /// Number of its first event.
-    first: u64,
     begun: Instant,
     tries: u32,
     state: State,
     /// Whether it may have been written, though no try was acknowledged.
     is_in_doubt: bool,
+    /// Whether it holds what was held up, or may hold others up.
+    is_apart: bool,
+    /// Where it is to be taken apart once it is known that it was not written: why.
+    fence: Option<(Error, Cure)>,
+}
+
+impl<W> UnderWay<W> {
+    /// What is sent: the batch, or the question what became of it.
+    fn to_send(&self) -> Arc<Batch> {
+        match self.fence {
+            None => Arc::clone(&self.batch),
+            Some(_) => Arc::new(Batch { with_verdicts: false, ..Batch::like(&self.batch) }),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,11 +88,23 @@ enum State {
     RetryAt(Instant),
 }
 
-/// What whoever sends does meanwhile, as far as waking it matters: that costs the caller of `log()`
+/// A connection's place.
+struct Place<W> {
+    next_batch: i64,
+    under_way: Option<UnderWay<W>>,
+    /// Whether its last batch was answered.
+    is_open: bool,
+    /// How often in a row it found no connection while another place had one, and until when it is
+    /// not tried.
+    refused: u32,
+    shut_until: Instant,
+}
+
+/// What whoever asks does meanwhile, as far as waking it matters: that costs the caller of `log()`
 /// some microseconds, ten times what the rest of it does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sender {
-    /// Busy, and will ask by itself.
+    /// Busy, and will ask by itself; or no place is free, so that there is nothing to wake it for.
     Awake,
     /// Waits until a time by which no event is due; a full batch is.
     Dozes,
@@ -89,201 +123,116 @@ enum Phase {
 /// See the module. `W` is whoever waits for a single event.
 pub(crate) struct Engine<W> {
     options: Arc<Options>,
-    queue: Queue<W>,
-    under_way: Option<UnderWay<W>>,
-    next_batch: i64,
-    /// Since when the oldest event in the queue waits for others.
+    lanes: Lanes<W>,
+    places: Vec<Place<W>>,
+    /// Events and bytes of the batches under way, without notes.
+    flying: (usize, usize),
+    /// Since when the oldest event that may go waits for others.
     waits_since: Instant,
-    /// Since when the queue was empty, as far as whoever sends looked.
+    /// Since when the queue was empty, as far as whoever asks looked.
     empty_since: Option<Instant>,
     sender: Sender,
     /// Events up to this number are sent without lingering.
     hurry: u64,
     phase: Phase,
+    /// When a writer that closes ends, done or not.
+    close_by: Option<Instant>,
     losses: Losses,
     /// Whether the last batch was answered.
     is_path_open: bool,
-    /// Whether a fault was reported since the last batch that went well.
-    has_reported: bool,
+    /// Whether the last batch that was begun went apart, so that the next one need not.
+    was_apart: bool,
+    /// Whether notes go by themselves, since a batch with some was refused.
+    notes_go_alone: bool,
+    notices: Notices,
+    /// Of the last failure, for how long to wait.
+    chance: f64,
     /// Whom to tell what, until it is taken.
     told: Vec<Told<W>>,
     stats: Stats,
+    /// For the simulation's account of them.
+    #[cfg(test)]
+    pub(crate) note_ends: NoteEnds,
+}
+
+/// How many notes came back to what is to be told, and how many were refused or may not have arrived.
+#[cfg(test)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct NoteEnds {
+    pub(crate) dropped: u64,
+    pub(crate) gone: u64,
 }
 
 impl<W> Engine<W> {
     pub(crate) fn new(options: Arc<Options>) -> Self {
-        Engine {
-            options,
-            queue: Queue::new(),
-            under_way: None,
+        let place = || Place {
             next_batch: 1,
+            under_way: None,
+            is_open: false,
+            refused: 0,
+            shut_until: Instant::ZERO,
+        };
+        Engine {
+            lanes: Lanes::new(),
+            places: (0..options.in_flight.max(1)).map(|_| place()).collect(),
+            options,
+            flying: (0, 0),
             waits_since: Instant::ZERO,
             empty_since: None,
             sender: Sender::Awake,
             hurry: 0,
             phase: Phase::Open,
+            close_by: None,
             losses: Losses::default(),
             is_path_open: false,
-            has_reported: false,
+            was_apart: false,
+            notes_go_alone: false,
+            notices: Notices::default(),
+            chance: 1.0,
             told: Vec::new(),
             stats: Stats::default(),
+            #[cfg(test)]
+            note_ends: NoteEnds::default(),
         }
     }
 
+    fn under_way(&self) -> impl Iterator<Item = &UnderWay<W>> {
+        self.places.iter().filter_map(|place| place.under_way.as_ref())
+    }
+
     pub(crate) fn stats(&self) -> Stats {
-        let under_way = self.under_way.as_ref().map_or(0, |under_way| under_way.batch.events.len());
-        Stats { pending: (self.queue.len() + under_way) as u64, ..self.stats }
+        let under_way: usize = self.under_way().map(|batch| batch.batch.events.len()).sum();
+        Stats { pending: (self.lanes.len() + under_way) as u64, ..self.stats }
+    }
+
+    pub(crate) fn health(&self, now: Instant) -> Health {
+        let since = self.notices.failing_since();
+        Health {
+            is_reaching: self.is_path_open,
+            in_flight: self.under_way().count(),
+            stalled_tenants: self.lanes.stalled().count(),
+            stalled: self.lanes.stalled().take(MOST_NAMED).collect(),
+            failing_for: since.map(|since| now.saturating_sub(since)),
+            last_failure: self.notices.last_failure(),
+            last_rejection: self.notices.last_rejection(),
+        }
     }
 
     /// Events and bytes that are held against the bounds.
     pub(crate) fn held(&self) -> (usize, usize) {
-        let under_way = self.under_way.as_ref();
-        let (events, bytes) = under_way.map_or((0, 0), |batch| (batch.events, batch.size));
-        (self.queue.len() + events, self.queue.bytes() + bytes)
-    }
-
-    fn has_room(&self, size: usize) -> bool {
-        self.has_room_for(1, size)
-    }
-
-    /// Whether there is room for that many more events, of that many bytes together.
-    fn has_room_for(&self, events: usize, bytes: usize) -> bool {
-        let (held, held_bytes) = self.held();
-        // One event always finds room in an empty queue, however large it is.
-        let is_alone = held == 0 && events == 1;
-        held + events <= self.options.queue_events
-            && (is_alone || held_bytes + bytes <= self.options.queue_bytes)
-    }
-
-    /// Whether so much waits that it is sent at once: a batch, or half of what the queue holds.
-    fn is_batch_due(&self) -> bool {
-        self.is_there(self.options.batch_events)
-    }
-
-    /// Whether whoever sends must be woken for it. A little later than it is due, where a batch may
-    /// be larger: by then it has mostly looked by itself.
-    fn is_batch_overdue(&self) -> bool {
-        let events = self.options.batch_events;
-        self.is_there(self.options.most_events.min(events + events / 4))
-    }
-
-    fn is_there(&self, events: usize) -> bool {
-        self.queue.len() >= events.min(self.options.queue_events.div_ceil(2))
-            || self.queue.bytes() >= self.options.batch_bytes.min(self.options.queue_bytes / 2)
-    }
-
-    fn is_hurried(&self) -> bool {
-        !self.queue.is_empty() && self.queue.next() <= self.hurry
-    }
-
-    /// What is to be done.
-    pub(crate) fn poll(&mut self, now: Instant) -> Action {
-        self.sender = Sender::Awake;
-        if self.phase == Phase::Closed {
-            return Action::End;
-        }
-        if let Some(under_way) = &mut self.under_way {
-            return match under_way.state {
-                State::RetryAt(at) if now >= at => {
-                    under_way.state = State::Sent;
-                    Action::Send(Arc::clone(&under_way.batch))
-                }
-                // More events bring it no forward: nobody need wake whoever waits for it.
-                State::RetryAt(at) => Action::Wait(Some(at)),
-                State::Sent | State::Connecting => Action::Wait(None),
-            };
-        }
-        if self.queue.is_empty() {
-            return self.poll_empty(now);
-        }
-        self.empty_since = None;
-        let due = self.waits_since + self.options.linger;
-        let is_closing = self.phase == Phase::Closing;
-        if is_closing || self.is_hurried() || self.is_batch_due() || now >= due {
-            return Action::Send(self.begin_batch(now));
-        }
-        self.sender = Sender::Dozes;
-        Action::Wait(Some(due.min(self.look_at(now))))
-    }
-
-    /// When a batch will be there, if events go on to come as they did since the first of it. Whoever
-    /// sends looks by itself then, so that no caller of `log()` has to wake it.
-    fn look_at(&self, now: Instant) -> Instant {
-        let since = now.saturating_sub(self.waits_since);
-        let (here, all) = (self.queue.len().max(1), self.options.batch_events);
-        let left = since.mul_f64(all.saturating_sub(here) as f64 / here as f64);
-        now + left.max(self.options.linger / 64)
-    }
-
-    fn poll_empty(&mut self, now: Instant) -> Action {
-        let is_closing = self.phase == Phase::Closing;
-        // Where the path is not known to be open, a loss is no reason to try it.
-        let note_at = self.losses.due_at(is_closing).filter(|_| self.is_path_open);
-        if note_at.is_some_and(|at| at <= now) {
-            return Action::Send(self.begin_batch(now));
-        }
-        if is_closing {
-            self.phase = Phase::Closed;
-            return Action::End;
-        }
-        // A linger long it dozes: whoever logs meanwhile need not wake it, since no event is due
-        // before that.
-        let until = *self.empty_since.get_or_insert(now) + self.options.linger;
-        if now < until {
-            self.sender = Sender::Dozes;
-            return Action::Wait(Some(note_at.map_or(until, |at| at.min(until))));
-        }
-        self.sender = Sender::Sleeps;
-        Action::Wait(note_at)
-    }
-
-    fn begin_batch(&mut self, now: Instant) -> Arc<Batch> {
-        let (first, most) = (self.queue.next(), self.options.most_events);
-        let mut events: Vec<Event> = Vec::with_capacity(self.queue.len().min(most));
-        let (mut size, mut waiters) = (0, Vec::new());
-        while events.len() < most {
-            let fits = |more| events.is_empty() || size + more <= self.options.batch_bytes;
-            let Some(item) = self.queue.pop_if(fits) else { break };
-            size += item.size;
-            waiters.extend(item.waiter.map(|waiter| (events.len(), waiter)));
-            events.push(item.event);
-        }
-        self.waits_since = now;
-        let taken = events.len();
-        let mut notes = Vec::new();
-        if self.is_path_open {
-            notes = self.losses.take(now, self.phase != Phase::Open);
-            self.stats.submitted += notes.len() as u64;
-            events.extend(notes.iter().map(|(tenant, loss)| loss.event(*tenant)));
-        }
-        let with_verdicts = !waiters.is_empty() || self.options.on_error.is_some();
-        let batch = Arc::new(Batch { number: self.next_batch, events, with_verdicts });
-        self.next_batch += 1;
-        self.under_way = Some(UnderWay {
-            batch: Arc::clone(&batch),
-            events: taken,
-            size,
-            notes,
-            waiters,
-            first,
-            begun: now,
-            tries: 0,
-            state: State::Sent,
-            is_in_doubt: false,
-        });
-        batch
+        (self.lanes.len() + self.flying.0, self.lanes.bytes() + self.flying.1)
     }
 
     /// Sends what is queued now without lingering; the mark that `is_done` takes.
     pub(crate) fn hurry(&mut self) -> u64 {
-        self.hurry = self.queue.last();
+        self.hurry = self.lanes.last();
         self.hurry
     }
 
     /// Whether everything up to the mark has an end.
     pub(crate) fn is_done(&self, mark: u64) -> bool {
-        let under_way = self.under_way.as_ref().map(|under_way| under_way.first);
-        under_way.unwrap_or(self.queue.next()) > mark
+        let is_flying = |batch: &UnderWay<W>| batch.items.iter().any(|(seq, _)| *seq <= mark);
+        !self.under_way().any(is_flying) && !self.lanes.has_up_to(mark)
     }
 
     /// Takes no more, and sends what is there.
@@ -293,6 +242,13 @@ impl<W> Engine<W> {
         }
     }
 
+    /// The same, and is done by then, or ends.
+    #[cfg(feature = "asynchronous")]
+    pub(crate) fn close_by(&mut self, until: Instant) {
+        self.close();
+        self.close_by = Some(until);
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
     }
@@ -300,6 +256,11 @@ impl<W> Engine<W> {
     /// Whom to tell what became of their events.
     pub(crate) fn take_told(&mut self) -> Vec<Told<W>> {
         std::mem::take(&mut self.told)
+    }
+
+    /// What is to be said of faults.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.take()
     }
 
     /// Tenants whose losses are to be told, for tests of the bounds.

@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio_postgres::error::Severity;
+use uuid::Uuid;
+
+use crate::Event;
 
 /// Why a batch, or one event, was not written.
 ///
@@ -17,6 +20,10 @@ pub struct Error {
     /// Whether what was sent may have been committed, for all that this error says.
     leaves_doubt: bool,
     is_unconfirmed: bool,
+    /// How many events it is about, where it is about more or less than one.
+    events: Option<u64>,
+    /// Name and tenant of the event, where it is about one.
+    about: Option<Arc<(String, Option<Uuid>)>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -36,7 +43,7 @@ pub(crate) enum Kind {
 }
 
 impl Error {
-    /// The SQLSTATE, where the server gave one.
+    /// The SQLSTATE, where the server gave one, or would have.
     pub fn sqlstate(&self) -> Option<&str> {
         self.sqlstate.as_deref()
     }
@@ -51,6 +58,44 @@ impl Error {
     /// that says what became of it.
     pub fn is_unconfirmed(&self) -> bool {
         self.is_unconfirmed
+    }
+
+    /// How many events it is about, since it was last said: one, where it is the answer for an event.
+    pub fn events(&self) -> u64 {
+        self.events.unwrap_or(1)
+    }
+
+    /// Name of the event that it is about, or of the first one.
+    pub fn event_name(&self) -> Option<&str> {
+        self.about.as_ref().map(|about| about.0.as_str())
+    }
+
+    /// Tenant of the event that it is about, or of the first one.
+    pub fn tenant_id(&self) -> Option<Uuid> {
+        self.about.as_ref().and_then(|about| about.1)
+    }
+
+    /// The same, of this event.
+    pub(crate) fn about(self, event: &Event) -> Self {
+        let name = event.name.as_str();
+        // As much of it as a log has room for.
+        let name: String = name.chars().take(100).collect();
+        Error { about: Some(Arc::new((name, event.tenant_id))), ..self }
+    }
+
+    /// The same, of so many events.
+    pub(crate) fn of_events(self, events: u64) -> Self {
+        Error { events: Some(events), ..self }
+    }
+
+    /// Its text without the SQLSTATE.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether it was never sent, or given up.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.kind == Kind::Lost
     }
 
     /// Whether what was sent may have been committed.
@@ -70,6 +115,8 @@ impl Error {
             message: message.into(),
             leaves_doubt: false,
             is_unconfirmed: false,
+            events: None,
+            about: None,
             source: None,
         }
     }
@@ -174,9 +221,82 @@ impl StdError for Error {
     }
 }
 
+/// What helps against a batch that was not written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cure {
+    /// The same again: the trouble is on the way, or of the server.
+    Again,
+    /// One of its tenants waits for somebody; the others need not.
+    Apart,
+    /// It takes too long, or too much: less at once.
+    Less,
+    /// One of its events is refused: look for it.
+    Search,
+    /// Nothing: all of them are refused, whatever they are.
+    Nothing,
+}
+
+impl Error {
+    /// What helps, after so many tries of the same batch.
+    pub(crate) fn cure(&self, tries: u32) -> Cure {
+        let Some(sqlstate) = self.sqlstate() else {
+            return if self.is_transient() { Cure::Again } else { Cure::Nothing };
+        };
+        match (sqlstate.get(..2).unwrap_or_default(), sqlstate) {
+            _ if self.leaves_doubt && self.is_transient() => Cure::Again,
+            _ if self.leaves_doubt => Cure::Nothing,
+            (_, "55P03" | "55006") => Cure::Apart,
+            // Once is bad luck.
+            ("40", _) => {
+                if tries > 1 {
+                    Cure::Apart
+                } else {
+                    Cure::Again
+                }
+            }
+            (_, "57014" | "53200") => Cure::Less,
+            _ if self.is_transient() => Cure::Again,
+            // The right to log, the function, the log itself, the database: not one event's fault.
+            ("08" | "0A" | "28" | "3D" | "3F" | "42" | "53" | "57", _) | (_, "55000") => {
+                Cure::Nothing
+            }
+            _ => Cure::Search,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Error, Kind};
+    use super::{Cure, Error, Kind};
+
+    #[test]
+    fn what_helps_depends_on_whose_fault_it_is() {
+        let cure = |code: &str, tries| {
+            let error = Error::rejected(Some(code.to_owned()), "no");
+            error.with_kind(Error::kind_of(code)).cure(tries)
+        };
+        for (code, expected) in [
+            ("55P03", Cure::Apart),
+            ("40P01", Cure::Again),
+            ("57014", Cure::Less),
+            ("53200", Cure::Less),
+            ("53300", Cure::Again),
+            ("57P01", Cure::Again),
+            ("P0001", Cure::Search),
+            ("22021", Cure::Search),
+            ("54000", Cure::Search),
+            ("XX000", Cure::Search),
+            ("42501", Cure::Nothing),
+            ("42883", Cure::Nothing),
+            ("55000", Cure::Nothing),
+            ("", Cure::Search),
+        ] {
+            assert_eq!(cure(code, 1), expected, "{code}");
+        }
+        assert_eq!(cure("40P01", 2), Cure::Apart);
+        assert_eq!(Error::connection("reset").cure(9), Cure::Again);
+        assert_eq!(Error::protocol("no row").cure(1), Cure::Nothing);
+    }
 
     #[test]
     fn what_may_go_well_later_is_transient_and_nothing_else() {

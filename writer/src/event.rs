@@ -6,6 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::EventName;
+use crate::check::{MOST_DEPTH, nests_too_deep};
 use crate::payload::without_null_keys;
 
 /// Bytes that an event takes besides its texts, roughly: for the bounds of queue and batch.
@@ -73,6 +74,11 @@ impl Event {
     /// is counted as rejected when the event is logged.
     pub fn data(mut self, data: &(impl Serialize + ?Sized)) -> Self {
         match serde_json::to_string(data) {
+            // A raw value nests as deep as it likes, and the stack does not.
+            Ok(json) if nests_too_deep(&json) => {
+                let fault = format!("the payload nests too deep: limit {MOST_DEPTH} levels");
+                self.fault = Some(fault);
+            }
             Ok(json) => self.data = without_null_keys(json),
             Err(error) => self.fault = Some(format!("the payload does not serialize: {error}")),
         }
@@ -137,11 +143,9 @@ impl Event {
     }
 
     /// The event as one statement takes it.
-    pub(crate) fn prepared(mut self) -> Result<Prepared, crate::Error> {
-        match self.fault.take() {
-            Some(fault) => Err(crate::Error::rejected(None, fault)),
-            None => Ok(Prepared { own_name: self.name.as_str().to_owned(), event: self }),
-        }
+    pub(crate) fn prepared(self) -> Result<Prepared, crate::Error> {
+        self.check()?;
+        Ok(Prepared { own_name: self.name.as_str().to_owned(), event: self })
     }
 
     /// What it counts against the bounds of queue and batch, in bytes.
@@ -149,6 +153,28 @@ impl Event {
         let texts = [&self.actor, &self.subject, &self.idempotency_key];
         let texts: usize = texts.iter().filter_map(|text| text.as_ref()).map(String::len).sum();
         OVERHEAD + self.name.as_str().len() + self.data.len() + texts
+    }
+}
+
+/// What the log did with an event that it did not refuse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Logged {
+    /// It is stored, under this id, where that is known.
+    Written(Option<i64>),
+    /// An event of its idempotency key was stored before, under this id, where that is known; this
+    /// one is not.
+    Duplicate(Option<i64>),
+    /// It was sampled out, or its tenant opted out; or the log does not tell.
+    LeftOut,
+}
+
+impl Logged {
+    /// The id of the event, or of the one before with its key.
+    pub fn id(self) -> Option<i64> {
+        match self {
+            Logged::Written(id) | Logged::Duplicate(id) => id,
+            Logged::LeftOut => None,
+        }
     }
 }
 

@@ -10,17 +10,19 @@ mod admission;
 #[cfg(feature = "asynchronous")]
 pub mod asynchronous;
 mod batch;
+mod check;
 mod connect;
 mod engine;
 mod error;
 mod event;
+mod lanes;
 #[cfg(feature = "tracing-layer")]
 mod layer;
 mod loss;
 mod name;
+mod notice;
 mod options;
 mod payload;
-mod queue;
 #[cfg(any(feature = "sync", feature = "asynchronous"))]
 mod shared;
 #[cfg(test)]
@@ -32,10 +34,10 @@ mod track;
 mod wire;
 
 pub use error::Error;
-pub use event::Event;
+pub use event::{Event, Logged};
 pub use eventlog_rules::shorten_path as redact_path;
 #[cfg(feature = "tracing-layer")]
 pub use layer::EventLayer;
 pub use name::EventName;
 pub use options::{Options, WhenFull};
-pub use stats::{Report, Stats};
+pub use stats::{Health, Report, Stats};

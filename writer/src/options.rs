@@ -6,10 +6,22 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::notice::{Notice, Topic};
 use crate::{Error, EventName};
 
 /// Most events of a batch: a larger one costs the server memory and gains nothing.
 const MOST_EVENTS: usize = 1_000;
+
+/// Most batches in flight: each takes a connection.
+const MOST_IN_FLIGHT: usize = 64;
+
+/// Most bytes of a payload, as much as a jsonb holds, and of a batch: PostgreSQL ends the connection
+/// of a client that sends a message of a gigabyte, and the same bytes would be sent again for ever.
+const MOST_PAYLOAD: usize = (1 << 28) - 1;
+const MOST_BATCH: usize = 1 << 28;
+
+/// As good as for ever. Longer times are taken as this one, so that no sum of times overflows.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What happens to an event when the queue is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -20,8 +32,9 @@ pub enum WhenFull {
     DropNewest,
     /// The oldest in the queue is dropped for it.
     DropOldest,
-    /// `log()` waits until there is room, at most so long; then it is dropped. With the asynchronous
-    /// writer `log()` must not wait: it drops at once, and `log_and_wait()` waits.
+    /// `log()` waits until there is room, at most so long; then it is dropped. `Duration::MAX` waits
+    /// for ever. With the asynchronous writer `log()` must not wait: it drops at once, and
+    /// `log_and_wait()` waits.
     Block(Duration),
 }
 
@@ -33,7 +46,7 @@ pub(crate) struct Sample {
     pub(crate) key: Option<String>,
 }
 
-/// Called with each fault that loses events: once, until a batch goes well again.
+/// Called with what there is to say of faults.
 type OnError = Arc<dyn Fn(&Error) + Send + Sync>;
 
 /// How a writer behaves; the defaults suit a service that logs up to some thousands of events a
@@ -68,6 +81,9 @@ pub struct Options {
     pub(crate) close_timeout: Duration,
     pub(crate) samples: Vec<Sample>,
     pub(crate) on_error: Option<OnError>,
+    pub(crate) in_flight: usize,
+    pub(crate) lock_timeout: Option<Duration>,
+    pub(crate) tenant_share: f64,
 }
 
 impl Default for Options {
@@ -89,6 +105,9 @@ impl Default for Options {
             close_timeout: Duration::from_secs(5),
             samples: Vec::new(),
             on_error: None,
+            in_flight: 2,
+            lock_timeout: Some(Duration::from_millis(250)),
+            tenant_share: 0.5,
         }
     }
 }
@@ -123,21 +142,22 @@ impl Options {
 
     /// Bytes of a batch: 1 MiB by default. An event that is larger is sent alone.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
-        self.batch_bytes = bytes;
+        self.batch_bytes = bytes.min(MOST_BATCH);
         self
     }
 
     /// Largest payload in bytes of JSON, 1 MiB by default: a larger one is rejected before it is
-    /// sent. The log has limits of its own, by name, 2 KiB where nothing else is said.
+    /// sent. The log has limits of its own, by name, 2 KiB where nothing else is said; a jsonb holds
+    /// less than 256 MiB.
     pub fn max_payload(mut self, bytes: usize) -> Self {
-        self.max_payload = bytes;
+        self.max_payload = bytes.min(MOST_PAYLOAD);
         self
     }
 
     /// How long an event waits for others to share its batch: 100 ms by default. Zero sends at
     /// once, whatever has come meanwhile together.
     pub fn linger(mut self, linger: Duration) -> Self {
-        self.linger = linger;
+        self.linger = linger.min(FOR_EVER);
         self
     }
 
@@ -150,7 +170,10 @@ impl Options {
 
     /// What happens to an event when the queue is full; by default it is dropped.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
-        self.when_full = when_full;
+        self.when_full = match when_full {
+            WhenFull::Block(time) => WhenFull::Block(time.min(FOR_EVER)),
+            other => other,
+        };
         self
     }
 
@@ -158,21 +181,21 @@ impl Options {
     /// at most `max`; 100 ms and 10 s by default. The wait is chosen at random between zero and
     /// that (full jitter), so that writers do not come back all at once.
     pub fn retry(mut self, base: Duration, max: Duration) -> Self {
-        (self.retry_base, self.retry_max) = (base, max);
+        (self.retry_base, self.retry_max) = (base.min(FOR_EVER), max.min(FOR_EVER));
         self
     }
 
     /// After how long a batch that keeps failing is dropped. By default never: an outage costs
     /// nothing until the queue is full, and then what `when_full` says.
     pub fn give_up_after(mut self, time: Option<Duration>) -> Self {
-        self.give_up_after = time;
+        self.give_up_after = time.map(|time| time.min(FOR_EVER));
         self
     }
 
     /// How long a writer that is dropped without `close` takes to send what is queued: 5 s by
     /// default.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.close_timeout = timeout;
+        self.close_timeout = timeout.min(FOR_EVER);
         self
     }
 
@@ -185,8 +208,38 @@ impl Options {
         self
     }
 
-    /// Called with each fault that loses events, once until a batch goes well again. `tracing` gets
-    /// an event of it in any case.
+    /// How many batches may be in flight at once, 1 to 64, each on a connection of its own: 2 by
+    /// default. A tenant's events are in one of them at a time, so they stay in order, and a writer of
+    /// one tenant uses one connection. With 2 or more, one place is always kept for tenants that do
+    /// not stall.
+    pub fn in_flight(mut self, batches: usize) -> Self {
+        self.in_flight = batches.clamp(1, MOST_IN_FLIGHT);
+        self
+    }
+
+    /// How long a batch waits for a lock that another transaction holds, such as an idempotency key
+    /// that is not committed yet: 250 ms by default. Then the server undoes the batch, and its tenants
+    /// are sent apart, so that the one that stalls waits alone. A writer that has seen one tenant only
+    /// has nobody to protect, and waits as long as the server lets it. `None` sets nothing. A shorter
+    /// `lock_timeout` of the role, and half of its `statement_timeout`, count all the same.
+    pub fn lock_timeout(mut self, time: Option<Duration>) -> Self {
+        self.lock_timeout = time.map(|time| time.min(FOR_EVER));
+        self
+    }
+
+    /// How much of the queue one tenant may take, once the writer has seen two: this share of what
+    /// the tenant holds and of the room that is left, 0.5 by default. So one tenant fills at most half
+    /// of the queue, two a third each, and there is always room for another. 1 sets no limit.
+    pub fn tenant_share(mut self, share: f64) -> Self {
+        self.tenant_share = if share.is_nan() { 1.0 } else { share.clamp(0.0, 1.0) };
+        self
+    }
+
+    /// Called with each fault: at the first failure to send, also where it is tried again
+    /// ([`Error::is_transient`]); for events that were refused, with the reason; and for events that
+    /// were dropped. The first of each at once, then every ten seconds at most, with how many events
+    /// it is about ([`Error::events`]). It may be called on the thread that logs, so it must not
+    /// block. `tracing` gets an event of the same in any case.
     pub fn on_error(mut self, callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_error = Some(Arc::new(callback));
         self
@@ -194,9 +247,23 @@ impl Options {
 }
 
 impl Options {
-    /// Says that events were lost to a fault.
-    pub(crate) fn report(&self, error: &Error) {
-        tracing::error!(sqlstate = error.sqlstate(), "events were not written: {error}");
+    /// Says what there is to say of a fault.
+    pub(crate) fn say(&self, notice: &Notice) {
+        let error = &notice.error;
+        let (sqlstate, events) = (error.sqlstate(), error.events());
+        let (name, tenant) = (error.event_name(), error.tenant_id().map(tracing::field::display));
+        match notice.topic {
+            Topic::Recovered => return tracing::info!("{error}"),
+            Topic::Failed => {
+                tracing::warn!(sqlstate, events, "events could not be sent yet: {error}");
+            }
+            Topic::Rejected => {
+                tracing::error!(sqlstate, events, name, tenant, "events were refused: {error}");
+            }
+            Topic::Lost => {
+                tracing::error!(sqlstate, events, name, tenant, "events were lost: {error}");
+            }
+        }
         if let Some(on_error) = &self.on_error {
             on_error(error);
         }
@@ -214,6 +281,9 @@ impl fmt::Debug for Options {
             .field("queue_events", &self.queue_events)
             .field("queue_bytes", &self.queue_bytes)
             .field("when_full", &self.when_full)
+            .field("in_flight", &self.in_flight)
+            .field("lock_timeout", &self.lock_timeout)
+            .field("tenant_share", &self.tenant_share)
             .finish_non_exhaustive()
     }
 }

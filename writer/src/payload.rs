@@ -1,8 +1,12 @@
 //! JSON text without its null keys.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 /// `json`, which is well-formed, without the keys of objects whose value is null, at any depth. As
 /// the server's `jsonb_strip_nulls`; but the text of numbers is left as it is, which a value of
-/// Rust would not do.
+/// Rust would not do. Of a key that comes twice the server takes the last: a null that is the last
+/// is left to it, else the value before would count.
 pub(crate) fn without_null_keys(json: String) -> String {
     if !json.contains("null") {
         return json;
@@ -14,7 +18,7 @@ pub(crate) fn without_null_keys(json: String) -> String {
 
 /// Copies the value at `at`; where it ends.
 ///
-/// Recurses as deep as the value nests, as the serializer that wrote it did.
+/// Recurses as deep as the value nests, which was bounded before.
 fn value(json: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
     let start = space(json, at);
     match json[start] {
@@ -27,6 +31,7 @@ fn value(json: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
 fn container(json: &[u8], at: usize, is_object: bool, out: &mut Vec<u8>) -> usize {
     out.push(json[at]);
     let first = out.len();
+    let mut keys = HashSet::new();
     let mut at = space(json, at + 1);
     while !matches!(json[at], b'}' | b']') {
         let before = out.len();
@@ -34,13 +39,15 @@ fn container(json: &[u8], at: usize, is_object: bool, out: &mut Vec<u8>) -> usiz
             out.push(b',');
         }
         if is_object {
-            let colon = space(json, string(json, at));
-            let from = space(json, colon + 1);
-            if json[from..].starts_with(b"null") {
+            let behind = string(json, at);
+            let key = &json[at..behind];
+            let from = space(json, space(json, behind) + 1);
+            let is_first = keys.insert(unescaped(key));
+            if is_first && json[from..].starts_with(b"null") {
                 out.truncate(before);
                 at = from + 4;
             } else {
-                copy(json, at, string(json, at), out);
+                copy(json, at, behind, out);
                 out.push(b':');
                 at = value(json, from, out);
             }
@@ -54,6 +61,15 @@ fn container(json: &[u8], at: usize, is_object: bool, out: &mut Vec<u8>) -> usiz
     }
     out.push(json[at]);
     at + 1
+}
+
+/// A key as the server reads it, however it is written.
+fn unescaped(key: &[u8]) -> Cow<'_, [u8]> {
+    if !key.contains(&b'\\') {
+        return Cow::Borrowed(&key[1..key.len() - 1]);
+    }
+    // One that is no text, such as half a surrogate pair, the server refuses anyway.
+    serde_json::from_slice::<String>(key).map_or(Cow::Borrowed(key), |key| key.into_bytes().into())
 }
 
 fn copy(json: &[u8], from: usize, until: usize, out: &mut Vec<u8>) -> usize {
@@ -110,6 +126,10 @@ mod tests {
             ),
             (r#"{"\\":null,"a\\\"":"\\","ü🙂":true,"n":null}"#, r#"{"a\\\"":"\\","ü🙂":true}"#),
             ("{ \"a\" : null , \"b\" : [ null ] }", r#"{"b":[null]}"#),
+            (r#"{"a":1,"a":null}"#, r#"{"a":1,"a":null}"#),
+            (r#"{"a":null,"a":1}"#, r#"{"a":1}"#),
+            (r#"{"a":1,"\u0061":null}"#, r#"{"a":1,"\u0061":null}"#),
+            (r#"{"b":{"a":1},"a":null}"#, r#"{"b":{"a":1}}"#),
             ("null", "null"),
             ("[null]", "[null]"),
         ] {

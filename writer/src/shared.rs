@@ -3,6 +3,8 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "asynchronous")]
+use std::time::Duration;
 use std::time::{Instant, SystemTime};
 
 use uuid::Uuid;
@@ -10,7 +12,9 @@ use uuid::Uuid;
 use crate::admission::Admission;
 use crate::batch::Answer;
 use crate::engine::{self, Engine, Submitted, Told};
-use crate::{Error, Event, Options, Report, Stats};
+use crate::notice::Notice;
+use crate::stats::Health;
+use crate::{Error, Event, Logged, Options, Report, Stats};
 
 /// How a writer wakes what waits for it.
 pub(crate) trait Signals: Default {
@@ -24,7 +28,7 @@ pub(crate) trait Signals: Default {
     fn wake_waiting(&self);
 
     /// Tells what became of an event; whoever waited may have gone.
-    fn tell(waiter: Self::Waiter, end: Result<Option<i64>, Error>);
+    fn tell(waiter: Self::Waiter, end: Result<Logged, Error>);
 }
 
 /// See the module.
@@ -32,7 +36,8 @@ pub(crate) struct Shared<S: Signals> {
     engine: Mutex<Engine<S::Waiter>>,
     pub(crate) signals: S,
     pub(crate) options: Arc<Options>,
-    pub(crate) producer: Uuid,
+    /// One for each place.
+    pub(crate) producers: Vec<Uuid>,
     began: Instant,
     /// The process that sends. A fork has neither the thread nor the task, and its copy of the lock
     /// may be held by one that is not there either: nothing here may be locked in it.
@@ -41,7 +46,7 @@ pub(crate) struct Shared<S: Signals> {
 
 impl<S: Signals> fmt::Debug for Shared<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("producer", &self.producer).finish_non_exhaustive()
+        f.debug_struct("Writer").field("producers", &self.producers).finish_non_exhaustive()
     }
 }
 
@@ -51,8 +56,8 @@ impl<S: Signals> Shared<S> {
         Arc::new(Shared {
             engine: Mutex::new(Engine::new(Arc::clone(&options))),
             signals: S::default(),
+            producers: (0..options.in_flight.max(1)).map(|_| Uuid::new_v4()).collect(),
             options,
-            producer: Uuid::new_v4(),
             began: Instant::now(),
             process: std::process::id(),
         })
@@ -105,12 +110,13 @@ impl<S: Signals> Shared<S> {
     ) -> Submitted<S::Waiter> {
         let mut engine = self.lock();
         let submitted = engine.submit(event, admission, waiter, || self.now(), wall);
-        let told = engine.take_told();
+        let (told, notices) = (engine.take_told(), engine.take_notices());
         drop(engine);
         if let Submitted::Queued { wakes: true } = submitted {
             self.signals.wake_sender();
         }
         tell::<S>(told);
+        self.say(notices);
         submitted
     }
 
@@ -120,23 +126,33 @@ impl<S: Signals> Shared<S> {
         event: Event,
         waiter: Option<S::Waiter>,
     ) -> Submitted<S::Waiter> {
-        self.lock().drop_newest(event, waiter, SystemTime::now())
+        let mut engine = self.lock();
+        let submitted = engine.drop_newest(event, waiter, || self.now(), SystemTime::now());
+        let notices = engine.take_notices();
+        drop(engine);
+        self.say(notices);
+        submitted
     }
 
-    /// Says how it went with the batch that was to be sent.
-    pub(crate) fn settle(&self, sent: Result<Answer, Error>) {
+    /// Says how it went with the batch that was to be sent from a place.
+    pub(crate) fn settle(&self, place: usize, sent: Result<Answer, Error>) {
         let mut engine = self.lock();
-        let report = match sent {
-            Ok(answer) => engine.answered(answer),
-            Err(error) => engine.failed(error, self.now(), SystemTime::now(), fastrand::f64()),
-        };
-        let told = engine.take_told();
+        let now = self.now();
+        match sent {
+            Ok(answer) => engine.answered(place, answer, now),
+            Err(error) => engine.failed(place, error, now, SystemTime::now(), fastrand::f64()),
+        }
+        let (told, notices) = (engine.take_told(), engine.take_notices());
         drop(engine);
+        self.signals.wake_sender();
         self.signals.wake_waiting();
         tell::<S>(told);
-        if let Some(error) = report {
-            self.options.report(&error);
-        }
+        self.say(notices);
+    }
+
+    /// Says what there is to say of faults, outside of the lock.
+    pub(crate) fn say(&self, notices: Vec<Notice>) {
+        notices.iter().for_each(|notice| self.options.say(notice));
     }
 
     /// Sends what is queued now; the mark to wait for.
@@ -153,19 +169,39 @@ impl<S: Signals> Shared<S> {
         self.signals.wake_waiting();
     }
 
+    /// The same, and gives it so much time.
+    #[cfg(feature = "asynchronous")]
+    pub(crate) fn begin_close_by(&self, time: Duration) {
+        let now = self.now();
+        self.lock().close_by(now.saturating_add(time));
+        self.signals.wake_sender();
+        self.signals.wake_waiting();
+    }
+
     /// Ends at once, and tells whoever waits.
     pub(crate) fn end(&self) -> Report {
         let mut engine = self.lock();
         let report = engine.abandon();
-        let told = engine.take_told();
+        let (told, notices) = (engine.take_told(), engine.take_notices());
         drop(engine);
         self.signals.wake_sender();
         self.signals.wake_waiting();
         tell::<S>(told);
-        if !report.is_complete() {
-            tracing::warn!("the writer lost events: {}", report.stats);
+        self.say(notices);
+        if !report.is_complete() || report.stats.rejected > 0 {
+            tracing::warn!(
+                "the writer ends, and not all of its events are written: {}",
+                report.stats
+            );
         }
         report
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match self.is_own_process() {
+            true => self.lock().health(self.now()),
+            false => Health::default(),
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -52,6 +52,27 @@ impl fmt::Display for Stats {
     }
 }
 
+/// How a writer is doing now: for metrics, and for the question whether events reach the log.
+#[derive(Clone, Default, Debug)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether the last batch was answered by the server, and not lost on the way. False until the
+    /// first one.
+    pub is_reaching: bool,
+    /// Batches that are sent, or wait to be sent again.
+    pub in_flight: usize,
+    /// Tenants whose events wait by themselves, since a lock or a slow statement held them up.
+    pub stalled_tenants: usize,
+    /// Some of them, at most ten.
+    pub stalled: Vec<Option<uuid::Uuid>>,
+    /// How long sending has failed without an answer in between.
+    pub failing_for: Option<std::time::Duration>,
+    /// Why sending failed last; nothing once it goes well again.
+    pub last_failure: Option<crate::Error>,
+    /// Why events were refused last.
+    pub last_rejection: Option<crate::Error>,
+}
+
 /// What a writer says when it is closed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 #[must_use = "it says whether events were lost"]

@@ -1,31 +1,33 @@
-//! The writer for applications without an asynchronous runtime: a thread of its own, on the crate
+//! The writer for applications without an asynchronous runtime: threads of its own, on the crate
 //! [`postgres`].
+
+mod crew;
 
 use std::error::Error as StdError;
 use std::fmt::Display;
 use std::ops::DerefMut;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls, Transaction};
 
-use crate::batch::{Answer, Batch};
 use crate::connect::with_defaults;
-use crate::engine::{Action, Engine, Submitted};
+use crate::engine::{Engine, Submitted};
 use crate::options::WhenFull;
-use crate::shared::{self, Sending, Signals};
+use crate::shared::{self, Signals};
+use crate::stats::Health;
 use crate::track::Tracked;
-use crate::wire::{self, Parameters};
-use crate::{Error, Event, Options, Report, Stats};
+use crate::wire;
+use crate::{Error, Event, Logged, Options, Report, Stats};
+use crew::Crew;
 
 /// A connection as the writer uses it: a client of its own, or one of the application's pool.
 pub type Connection = Box<dyn DerefMut<Target = Client> + Send>;
 
 type Connector = Box<dyn FnMut() -> Result<Connection, Box<dyn StdError + Send + Sync>> + Send>;
 type Shared = shared::Shared<Threads>;
-type Waiter = SyncSender<Result<Option<i64>, Error>>;
+type Waiter = SyncSender<Result<Logged, Error>>;
 
 /// Logs events from any thread; a clone is the same writer. The last one that is dropped closes it.
 ///
@@ -45,11 +47,11 @@ pub struct Writer {
     handle: Option<Arc<Handle>>,
 }
 
-/// What the writers share; the thread has `Shared` too, but not this, so that it ends.
+/// What the writers share; the threads have `Shared` too, but not this, so that they end.
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    crew: Arc<Crew>,
     report: Mutex<Option<Report>>,
 }
 
@@ -71,7 +73,7 @@ impl Signals for Threads {
         self.progress.notify_all();
     }
 
-    fn tell(waiter: Waiter, end: Result<Option<i64>, Error>) {
+    fn tell(waiter: Waiter, end: Result<Logged, Error>) {
         let _ = waiter.try_send(end);
     }
 }
@@ -103,8 +105,8 @@ impl Writer {
     }
 
     /// A writer on connections of the application's: of a pool, with TLS, whatever `connect` gives.
-    /// It is called when there is something to send, and again after a connection broke. The writer
-    /// keeps what it gets until then.
+    /// It is called when there is something to send, and again after a connection broke; for each of
+    /// [`Options::in_flight`] that is needed. The writer keeps what it gets until then.
     ///
     /// ```no_run
     /// # use eventlog_writer::{Options, sync::Writer};
@@ -119,19 +121,9 @@ impl Writer {
             return Writer { handle: None };
         }
         let shared = Shared::new(options);
-        let sending = Sending(Arc::clone(&shared));
-        let connect: Connector = Box::new(connect);
-        let thread = thread::Builder::new()
-            .name("eventlog-writer".to_owned())
-            .spawn(move || send_all(sending, connect))
-            .expect("the system has room for a thread");
-        Writer {
-            handle: Some(Arc::new(Handle {
-                shared,
-                thread: Mutex::new(Some(thread)),
-                report: Mutex::new(None),
-            })),
-        }
+        let crew = Crew::new(Box::new(connect), shared.producers.len());
+        crew.hire(&shared).expect("the system has room for a thread");
+        Writer { handle: Some(Arc::new(Handle { shared, crew, report: Mutex::new(None) })) }
     }
 
     /// Whether it logs at all.
@@ -156,7 +148,7 @@ impl Writer {
         match handle.submit(event, Some(waiter)) {
             Submitted::Queued { .. } => {
                 let lost = || Err(Error::lost("the writer's thread ended"));
-                told.recv().unwrap_or_else(|_| lost())
+                told.recv().unwrap_or_else(|_| lost()).map(Logged::id)
             }
             Submitted::LeftOut(_) => Ok(None),
             Submitted::Refused(error, _) => Err(error),
@@ -216,6 +208,11 @@ impl Writer {
         self.handle.as_ref().map(|handle| handle.shared.stats()).unwrap_or_default()
     }
 
+    /// How the writer is doing now.
+    pub fn health(&self) -> Health {
+        self.handle.as_ref().map(|handle| handle.shared.health()).unwrap_or_default()
+    }
+
     /// Takes no more events, sends what is queued, and ends: after that, or when the time is over.
     /// Closed again, it says the same again.
     pub fn close(&self, timeout: Duration) -> Report {
@@ -242,62 +239,17 @@ fn wait_until(shared: &Shared, timeout: Duration, is_so: impl Fn(&Engine<Waiter>
     }
 }
 
-/// Waits for something to send; nothing once the writer is closed.
-fn next_batch(shared: &Shared) -> Option<Arc<Batch>> {
-    let news = &shared.signals.news;
-    let mut engine = shared.lock();
-    loop {
-        engine = match engine.poll(shared.now()) {
-            Action::Send(batch) => return Some(batch),
-            Action::End => return None,
-            Action::Wait(None) => news.wait(engine).unwrap_or_else(PoisonError::into_inner),
-            Action::Wait(Some(until)) => {
-                let left = until.saturating_sub(shared.now());
-                news.wait_timeout(engine, left).unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
-    }
-}
-
-/// What the thread does.
-fn send_all(sending: Sending<Threads>, mut connect: Connector) {
-    let shared = &sending.0;
-    let mut connection = None;
-    while let Some(batch) = next_batch(shared) {
-        let sent = send(shared, &mut connection, &mut connect, &batch);
-        if sent.as_ref().is_err_and(Error::loses_connection) {
-            connection = None;
-        }
-        shared.settle(sent);
-    }
-}
-
-fn send(
-    shared: &Shared,
-    connection: &mut Option<Connection>,
-    connect: &mut Connector,
-    batch: &Batch,
-) -> Result<Answer, Error> {
-    if connection.is_none() {
-        shared.lock().connecting();
-        *connection = Some(connect().map_err(Error::from_connector)?);
-        if !shared.lock().connected() {
-            return Err(Error::lost("the writer ended before it was sent"));
-        }
-    }
-    let client = connection.as_mut().expect("it is there");
-    let parameters = Parameters::new(batch, shared.producer, &shared.options);
-    let rows = client.query_typed(parameters.sql(), &parameters.values())?;
-    wire::answer(&rows, batch.events.len())
-}
-
 impl Handle {
     /// Submits an event, and waits for room where it may.
     fn submit(&self, event: Event, waiter: Option<Waiter>) -> Submitted<Waiter> {
-        match self.shared.submit(event, waiter) {
+        let submitted = match self.shared.submit(event, waiter) {
             Submitted::Full(event, waiter) => self.wait_for_room(event, waiter),
             submitted => submitted,
+        };
+        if let Submitted::Queued { wakes: true } = submitted {
+            self.crew.be_watched(&self.shared);
         }
+        submitted
     }
 
     fn wait_for_room(&self, mut event: Event, mut waiter: Option<Waiter>) -> Submitted<Waiter> {
@@ -307,7 +259,8 @@ impl Handle {
         };
         loop {
             let (left, size) = (timeout.saturating_sub(began.elapsed()), event.size());
-            if !wait_until(shared, left, |engine| engine.may_take(size)) {
+            let tenant = event.tenant_id;
+            if !wait_until(shared, left, |engine| engine.may_take(tenant, size)) {
                 return shared.drop_newest(event, waiter);
             }
             (event, waiter) = match shared.submit_again(event, waiter) {
@@ -328,10 +281,9 @@ impl Handle {
         self.shared.begin_close();
         let is_over = wait_until(&self.shared, timeout, |engine| engine.is_closed());
         let end = self.shared.end();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread.filter(|_| is_over) {
-            // It has nothing left to do. One that hangs on the server is left to itself.
-            let _ = thread.join();
+        if is_over {
+            // They have nothing left to do. One that hangs on the server is left to itself.
+            self.crew.dismiss();
         }
         *report = Some(end);
         end

@@ -2,7 +2,7 @@
 //! sent along, so it works through a pooler in transaction mode.
 
 use std::fmt::Display;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
@@ -15,17 +15,32 @@ use crate::{Event, Options};
 
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// Logs a batch.
-pub(crate) const LOG_EVENTS: &str = "SELECT written, duplicate, sampled, rejected, verdicts::text
-       FROM eventlog.log_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+/// Logs a batch. Before, for this statement only, it bounds how long it waits for a lock: by what the
+/// writer says, by what the role has, and by half of the time for the statement, so that a lock that
+/// is held is told apart from a statement that is slow. The CASE makes the call wait for the settings,
+/// which a join would be free to evaluate afterwards.
+macro_rules! log_events {
+    ($settings:literal) => {
+        concat!(
+            "SELECT b.written, b.duplicate, b.sampled, b.rejected, b.verdicts::text, b.is_repeat
+               FROM (SELECT set_config('lock_timeout', coalesce(least($11,
+                            nullif(extract(epoch FROM current_setting('lock_timeout')::interval) * 1000, 0)::bigint,
+                            nullif(extract(epoch FROM current_setting('statement_timeout')::interval) * 500, 0)::bigint),
+                            0)::text, true)",
+            $settings,
+            ") AS s (done)
+              CROSS JOIN LATERAL eventlog.log_events(CASE WHEN s.done IS NOT NULL THEN $1 END,
+                        $2, $3, $4, $5, $6, $7, $8, $9, $10) AS b"
+        )
+    };
+}
 
-/// Logs a batch as one tenant, set for this statement only. The CASE makes the call wait for the
-/// setting, which a join would be free to evaluate afterwards.
+/// As the role that the writer connects as, or as the tenants of the events.
+pub(crate) const LOG_EVENTS: &str = log_events!("");
+
+/// As one tenant, set for this statement only.
 pub(crate) const LOG_EVENTS_OF_TENANT: &str =
-    "SELECT b.written, b.duplicate, b.sampled, b.rejected, b.verdicts::text
-       FROM set_config('eventlog.tenant_id', $11, true) AS s (tenant_id)
-      CROSS JOIN LATERAL eventlog.log_events(CASE WHEN s.tenant_id IS NOT NULL THEN $1 END,
-                $2, $3, $4, $5, $6, $7, $8, $9, $10) AS b";
+    log_events!(" || set_config('eventlog.tenant_id', $12, true)");
 
 /// Logs one event, in the caller's transaction.
 pub(crate) const LOG_EVENT: &str =
@@ -43,6 +58,9 @@ pub(crate) struct Parameters<'b> {
     subjects: Option<Vec<Option<&'b str>>>,
     idempotency_keys: Option<Vec<Option<&'b str>>>,
     producer: Uuid,
+    /// Of those that are refused it tells in any case, where the server can.
+    with_verdicts: Option<bool>,
+    lock_timeout: Option<i64>,
     tenant: Option<String>,
 }
 
@@ -67,6 +85,8 @@ impl<'b> Parameters<'b> {
             subjects: column(events, |event| event.subject.as_deref()),
             idempotency_keys: column(events, |event| event.idempotency_key.as_deref()),
             producer,
+            with_verdicts: batch.with_verdicts.then_some(true),
+            lock_timeout: batch.lock_timeout.map(milliseconds),
             tenant: options.tenant.map(|tenant| tenant.to_string()),
         }
     }
@@ -87,13 +107,19 @@ impl<'b> Parameters<'b> {
             (&self.idempotency_keys, Type::TEXT_ARRAY),
             (&self.producer, Type::UUID),
             (&batch.number, Type::INT8),
-            (&batch.with_verdicts, Type::BOOL),
+            (&self.with_verdicts, Type::BOOL),
+            (&self.lock_timeout, Type::INT8),
         ];
         if let Some(tenant) = &self.tenant {
             values.push((tenant, Type::TEXT));
         }
         values
     }
+}
+
+/// As the setting takes it: zero would be for ever, and more than this is refused.
+fn milliseconds(time: Duration) -> i64 {
+    time.as_millis().clamp(1, i32::MAX as u128) as i64
 }
 
 /// An event as parameters of [`LOG_EVENT`].
@@ -126,6 +152,7 @@ pub(crate) fn answer(rows: &[Row], events: usize) -> Result<Answer, Error> {
         duplicate: count(1)?,
         sampled: count(2)?,
         rejected: count(3)?,
+        is_repeat: row.try_get(5).map_err(|error| unread(&error))?,
         verdicts: verdicts.map_err(|error| unread(&error))?.unwrap_or_default(),
     };
     match answer.events() {
@@ -144,6 +171,8 @@ struct Written {
     message: Option<String>,
     #[serde(default)]
     is_sampled: bool,
+    #[serde(default)]
+    is_duplicate: bool,
 }
 
 fn read_verdicts(json: &str) -> Result<Vec<Verdict>, serde_json::Error> {
@@ -155,6 +184,7 @@ fn read_verdicts(json: &str) -> Result<Vec<Verdict>, serde_json::Error> {
             Written { sqlstate: Some(sqlstate), message, .. } => {
                 Verdict::Rejected(Error::rejected(Some(sqlstate), message.unwrap_or_default()))
             }
+            Written { id, is_duplicate: true, .. } => Verdict::Duplicate(id),
             Written { id, .. } => Verdict::Stored(id),
         })
         .collect())

@@ -1,7 +1,9 @@
 //! The gateway and the command line: the built program against real servers.
 
 mod analytics;
+mod connecting;
 mod dashboard;
+mod doctor;
 mod door;
 mod files;
 mod gateway;
@@ -14,8 +16,10 @@ mod http;
 mod keys;
 mod outage;
 mod proof;
+mod public_keys;
 mod reports;
 mod seed;
 mod server;
+mod shares;
 mod track;
 mod upkeep;

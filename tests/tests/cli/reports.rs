@@ -228,3 +228,67 @@ fn completions_know_every_command() {
         }
     }
 }
+
+#[test]
+fn blanks_in_lists_go_and_names_that_the_log_does_not_have_are_said() {
+    let db = filled();
+    let report = |arguments: &[&str]| {
+        let tenant = ["--tenant", TENANT_A, "--json"];
+        let output = run(&db, "reader", &["report"]).args(arguments).args(tenant).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let plain = report(&["funnel", "steps=conversation_started,plan_updated", "within=30 days"]);
+    let spaced =
+        report(&["funnel", "steps= conversation_started, plan_updated ", "within=30 days"]);
+    assert_eq!(plain, spaced);
+    assert!(plain.1.is_empty() && !plain.0.contains("\"reached\":0"), "{plain:?}");
+    assert_eq!(
+        report(&["summary", "--names", "plan_updated"]).0,
+        report(&["summary", "--names", " plan_updated , plan_updated"]).0
+    );
+    for arguments in [
+        &["funnel", "steps=conversation_started,plan_updatd"][..],
+        &["summary", "--names", "plan_updatd"],
+        &["cohort_retention", "first_name=plan_updatd"],
+    ] {
+        let said = report(arguments).1;
+        assert!(said.contains("\"plan_updatd\"; did you mean plan_updated?"), "{said}");
+    }
+    for command in [&["tail", "-n", "1"][..], &["export", "-"]] {
+        let mut command = run(&db, "reader", command);
+        let output =
+            command.args(["--tenant", TENANT_A, "--names", "plan_updatd"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.contains("did you mean plan_updated?"), "{said}");
+    }
+}
+
+#[test]
+fn reports_are_the_same_where_the_server_quotes_all_identifiers() {
+    let db = filled();
+    let arguments =
+        ["report", "funnel", "steps=conversation_started,plan_updated", "--tenant", TENANT_A];
+    let plain = printed(&mut run(&db, "reader", &arguments));
+    let sql = format!("ALTER DATABASE {} SET quote_all_identifiers = on", db.name);
+    db.superuser().batch_execute(&sql).unwrap();
+    assert_eq!(printed(&mut run(&db, "reader", &arguments)), plain);
+    for command in [
+        &["report"][..],
+        &["codegen"],
+        &["doctor"],
+        &["report", "events_per_day", "--names", "plan_updated"],
+    ] {
+        printed(run(&db, "log_owner", command).env("EVENTLOG_TENANT", TENANT_A));
+    }
+    // What SQL reads back of its own text, too.
+    db.superuser()
+        .batch_execute(
+            "SELECT eventlog.create_log(); SELECT eventlog.grant_service('outsider');
+             SELECT eventlog.revoke_role('outsider'); SELECT eventlog.grant_service('outsider');
+             SELECT eventlog.revoke_role('outsider')",
+        )
+        .unwrap();
+    let left = "SELECT count(*) FROM pg_policy WHERE 'outsider'::regrole = ANY (polroles)";
+    assert_eq!(text(&mut db.superuser(), left), "0");
+}

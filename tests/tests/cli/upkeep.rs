@@ -1,4 +1,4 @@
-//! `eventlog doctor`, `lint` and `codegen`.
+//! `eventlog lint` and `codegen`.
 
 use std::fs;
 use std::path::Path;
@@ -15,85 +15,6 @@ fn run(db: &Db, role: &str, arguments: &[&str]) -> Command {
     let mut command = eventlog(db::shared(), &db.name, role);
     command.args(arguments);
     command
-}
-
-/// What the doctor found, and its exit code.
-fn findings(db: &Db, role: &str) -> (Vec<Value>, Option<i32>) {
-    let output = run(db, role, &["doctor", "--json"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let findings = serde_json::from_slice(&output.stdout);
-    (findings.unwrap_or_else(|error| panic!("{error}: {said}")), output.status.code())
-}
-
-fn wrong(findings: &[Value]) -> Vec<String> {
-    let wrong = findings.iter().filter(|finding| finding["state"] == "wrong");
-    wrong.map(|finding| finding["mend"].as_str().expect("a command").to_owned()).collect()
-}
-
-#[test]
-fn the_doctor_finds_what_was_broken_and_its_commands_mend_it() {
-    let db = Db::new();
-    let mut superuser = db.superuser();
-    let (well, code) = findings(&db, "postgres");
-    assert_eq!((wrong(&well), code), (Vec::new(), Some(0)));
-    assert!(well.iter().all(|finding| finding["state"] != "unknown"), "{well:?}");
-    superuser
-        .batch_execute(
-            "ALTER TABLE eventlog.events DISABLE ROW LEVEL SECURITY;
-             GRANT SELECT ON eventlog.events TO PUBLIC;
-             GRANT DELETE ON eventlog.rejected_events TO \"reader\";
-             DROP POLICY events_guard ON eventlog.events;
-             DROP TRIGGER events_append_only ON eventlog.events;
-             ALTER TABLE eventlog.event_types DISABLE TRIGGER registry_changed;
-             ALTER TABLE eventlog.producers OWNER TO postgres;
-             CREATE TABLE eventlog.stray ();
-             ALTER TABLE eventlog.stray OWNER TO log_owner",
-        )
-        .unwrap();
-    let (ill, code) = findings(&db, "postgres");
-    let commands = wrong(&ill);
-    assert_eq!(code, Some(1));
-    assert_eq!(commands.len(), 8, "{ill:?}");
-    let table = run(&db, "postgres", &["doctor"]).output().unwrap();
-    let table = String::from_utf8(table.stdout).unwrap();
-    assert!(commands.iter().all(|command| table.contains(command)), "{table}");
-    for command in &commands {
-        superuser.batch_execute(command).unwrap_or_else(|error| panic!("{command}: {error:?}"));
-    }
-    // create_log() does not switch on what somebody switched off.
-    superuser
-        .batch_execute("ALTER TABLE eventlog.event_types ENABLE ALWAYS TRIGGER registry_changed")
-        .unwrap();
-    let (well, code) = findings(&db, "postgres");
-    assert_eq!((wrong(&well), code), (Vec::new(), Some(0)), "{well:?}");
-}
-
-#[test]
-fn the_doctor_tells_what_is_missing_and_what_it_may_not_see() {
-    let empty = Db::empty();
-    assert_eq!(wrong(&findings(&empty, "postgres").0), ["CREATE EXTENSION eventlog;"]);
-    empty.superuser().batch_execute("CREATE EXTENSION eventlog").unwrap();
-    assert_eq!(
-        wrong(&findings(&empty, "postgres").0),
-        ["SELECT eventlog.create_log(owner => 'ROLE');"]
-    );
-    let sql = "SELECT eventlog.create_log(); CREATE TABLE public.setting (); ALTER TABLE eventlog.events SET (fillfactor = 100)";
-    let _ = empty.superuser().batch_execute(sql);
-    empty.superuser().batch_execute("SELECT eventlog.create_log()").unwrap();
-    let (found, code) = findings(&empty, "postgres");
-    let owner = found.iter().find(|finding| finding["check"] == "owner").unwrap();
-    assert_eq!((owner["state"].as_str(), code), (Some("wrong"), Some(1)), "{found:?}");
-
-    let db = Db::new();
-    for role in ["log_owner", "reader", "service"] {
-        let (found, code) = findings(&db, role);
-        assert_eq!((wrong(&found), code), (Vec::new(), Some(0)), "{role}: {found:?}");
-    }
-    let (found, _) = findings(&db, "reader");
-    let unseen = found.iter().filter(|finding| finding["state"] == "unknown");
-    assert!(unseen.clone().any(|finding| finding["check"] == "maintenance"), "{found:?}");
-    let mut nowhere = run(&db, "postgres", &["doctor"]);
-    assert!(failed(nowhere.env("PGPORT", "1"), 1).contains("no connection"));
 }
 
 #[test]

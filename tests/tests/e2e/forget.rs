@@ -403,7 +403,7 @@ fn a_tenant_that_is_deleted_while_its_events_are_counted_keeps_no_counts() {
         std::thread::scope(|scope| {
             let waits = scope.spawn(move || second.0.batch_execute(second.1));
             let waiting = format!(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'advisory'",
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'object'",
                 db.name
             );
             wait_for(&mut client, &waiting, "1");

@@ -44,7 +44,7 @@ fn patient(mut client: Client) -> Client {
     client
 }
 
-const MAINTENANCE: &str = "pg_advisory_xact_lock(hashtextextended('eventlog maintain', 0))";
+const MAINTENANCE: &str = "eventlog_private.lock_maintenance()";
 
 const WAITS: &str =
     "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event_type = 'Lock'
@@ -187,16 +187,12 @@ fn calls_at_once_and_writers_meanwhile_hinder_nobody() {
 fn erasing_waits_for_the_step_of_maintenance_that_runs() {
     let (db, mut client) = ninety_days();
     let mut maintenance = db.superuser();
-    maintenance
-        .batch_execute(
-            "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('eventlog maintain', 0))",
-        )
-        .unwrap();
+    maintenance.batch_execute(&format!("BEGIN; SELECT {MAINTENANCE}")).unwrap();
     let caller = thread::spawn({
         let mut caller = db.superuser();
         move || caller.batch_execute(&call())
     });
-    until(&mut client, &WAITS.replace("'Lock'", "'Lock' AND wait_event = 'advisory'"));
+    until(&mut client, &WAITS.replace("'Lock'", "'Lock' AND wait_event = 'object'"));
     let left = format!("SELECT count(*) FROM eventlog.events WHERE actor = '{ERIN}'");
     assert_eq!(text(&mut client, &left), "90");
     maintenance.batch_execute("COMMIT").unwrap();
@@ -226,12 +222,12 @@ fn whatever_isolation_the_session_prefers_what_was_committed_is_found() {
         });
         until(
             &mut client,
-            "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            "EXISTS (SELECT FROM pg_locks WHERE locktype = 'object' AND NOT granted
                         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
         );
         drop(holder);
         let mut maintenance = maintenance.join().unwrap();
-        until(&mut client, &WAITS.replace("'Lock'", "'Lock' AND wait_event = 'advisory'"));
+        until(&mut client, &WAITS.replace("'Lock'", "'Lock' AND wait_event = 'object'"));
         client
             .batch_execute(&format!(
                 "SELECT eventlog.log_event('{TENANT_A}', 'ping', actor => '{ERIN}') FROM generate_series(1, 5)"
@@ -240,6 +236,41 @@ fn whatever_isolation_the_session_prefers_what_was_committed_is_found() {
         maintenance.batch_execute("COMMIT").unwrap();
         caller.join().unwrap().unwrap();
         assert_eq!(text(&mut client, "SELECT erased -> 'events' FROM eventlog.erasures"), "95");
+    }
+}
+
+#[test]
+fn what_an_import_brings_while_its_tenant_is_erased_stays_and_is_counted() {
+    let (db, mut client) = ninety_days();
+    make_rollups(&mut client);
+    client
+        .batch_execute(&format!(
+            "INSERT INTO eventlog.rejected_events (tenant_id, sqlstate, reason, role_name) VALUES ('{TENANT_A}', '23514', 'x', 'x');
+             CREATE TABLE public.more AS SELECT 1000000 + n::bigint AS id, '{TENANT_A}'::uuid AS tenant_id, 'ping'::text AS name,
+                '{{}}'::jsonb AS data, '{LAST_DAY}'::timestamptz - n * interval '3 days' AS created_at FROM generate_series(1, 7) n;
+             GRANT SELECT ON public.more TO log_owner"
+        ))
+        .unwrap();
+    // Its events are gone, and what comes after them is held up.
+    let mut holder = db.superuser();
+    holder.batch_execute("BEGIN; SELECT FROM eventlog.rejected_events FOR UPDATE").unwrap();
+    let caller = thread::spawn({
+        let mut caller = patient(db.superuser());
+        move || caller.batch_execute(&format!("CALL eventlog.forget_tenant('{TENANT_A}')"))
+    });
+    until(&mut client, WAITS);
+    let imported = "SELECT imported FROM eventlog.import_events('public.more')";
+    assert_eq!(text(&mut client, imported), "7");
+    drop(holder);
+    caller.join().unwrap().unwrap();
+    client.batch_execute("CALL eventlog.maintain()").unwrap();
+    let of_a = format!("tenant_id = '{TENANT_A}'");
+    for what in [
+        "count(*) FROM eventlog.events",
+        "sum(events) FROM eventlog.daily_counts",
+        "sum(events) FROM eventlog.hourly_counts",
+    ] {
+        assert_eq!(text(&mut client, &format!("SELECT {what} WHERE {of_a}")), "7", "{what}");
     }
 }
 

@@ -14,11 +14,12 @@ fn classic(n: usize) -> (Db, Client) {
     let mut superuser = db.superuser();
     superuser
         .batch_execute(&format!(
-            "SELECT eventlog.define_event('ping', required_keys => '{{n}}', subject_keys => '{{n}}');
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO log_owner;
+             SELECT eventlog.define_event('ping', required_keys => '{{n}}', subject_keys => '{{n}}');
              CREATE TABLE public.events (id bigserial PRIMARY KEY, tenant_id uuid, name text, data jsonb, created_at timestamptz DEFAULT now());
              INSERT INTO public.events (tenant_id, name, data, created_at)
              SELECT CASE WHEN g % 3 = 0 THEN '{TENANT_A}'::uuid ELSE '{TENANT_B}'::uuid END, 'ping',
-                    jsonb_build_object('n', g, 'x', NULL), '2024-11-01'::timestamptz + g * interval '2 years' / {n}
+                    jsonb_build_object('n', g, 'x', NULL), now() - g * interval '2 years' / {n}
                FROM generate_series(1, {n}) g"
         ))
         .unwrap();
@@ -111,7 +112,7 @@ fn a_source_that_cannot_be_imported_is_refused_with_a_reason() {
     superuser
         .batch_execute(&format!(
             "INSERT INTO public.events (tenant_id, name, data, created_at)
-             SELECT '{TENANT_A}', 'ping', '{{\"n\": 1}}', '0001-01-01'::timestamptz + g * interval '1 year' FROM generate_series(1, 1500) g"
+             SELECT '{TENANT_A}', 'ping', '{{\"n\": 1}}', '1850-01-01'::timestamptz + g * interval '1 month' FROM generate_series(1, 1500) g"
         ))
         .unwrap();
     assert_refused(&mut superuser, IMPORT, "54000", "partitions, limit 1200");
@@ -168,7 +169,8 @@ fn weights_are_kept_and_one_that_cannot_be_is_refused() {
     let mut superuser = db.superuser();
     superuser
         .batch_execute(&format!(
-            "SELECT eventlog.define_event('ping');
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO log_owner;
+             SELECT eventlog.define_event('ping');
              CREATE TABLE public.events AS
              SELECT row_number() OVER () AS id, '{TENANT_A}'::uuid AS tenant_id, 'ping' AS name, '{{}}'::jsonb AS data,
                     now() AS created_at, w AS weight

@@ -7,18 +7,20 @@ use eventlog_tests::{Db, TENANT_A, TENANT_B, assert_refused, rows, text};
 use postgres::Client;
 
 /// A report: a function that reads, of a tenant that can be named.
-struct Report {
-    name: String,
+pub(crate) struct Report {
+    pub(crate) name: String,
     arguments: Vec<String>,
+    /// Those of its arguments that are arrays.
+    pub(crate) arrays: Vec<String>,
 }
 
 impl Report {
-    fn has(&self, argument: &str) -> bool {
+    pub(crate) fn has(&self, argument: &str) -> bool {
         self.arguments.iter().any(|name| name == argument)
     }
 
     /// A call with arguments by name, and those that have no default.
-    fn call(&self, arguments: &[(&str, &str)]) -> String {
+    pub(crate) fn call(&self, arguments: &[(&str, &str)]) -> String {
         let mut given: Vec<String> =
             arguments.iter().map(|(name, value)| format!("{name} => {value}")).collect();
         if self.has("steps") && !arguments.iter().any(|(name, _)| *name == "steps") {
@@ -28,7 +30,7 @@ impl Report {
     }
 
     /// A call over all events of [`filled`].
-    fn of_all(&self, tenant: Option<&str>) -> String {
+    pub(crate) fn of_all(&self, tenant: Option<&str>) -> String {
         let tenant = tenant.map(|tenant| format!("'{tenant}'"));
         let mut arguments = Vec::new();
         if self.has("since") {
@@ -41,10 +43,13 @@ impl Report {
     }
 }
 
-fn reports(client: &mut Client) -> Vec<Report> {
+pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
     let found: Vec<Report> = rows(
         client,
-        "SELECT proname, array_to_string(proargnames[:pronargs], ' ') FROM pg_proc
+        "SELECT proname, array_to_string(proargnames[:pronargs], ' '),
+                array_to_string(ARRAY(SELECT proargnames[n] FROM generate_series(1, pronargs) AS n
+                                       WHERE proargtypes[n - 1] IN ('text[]'::regtype, 'bigint[]'::regtype)), ' ')
+           FROM pg_proc
           WHERE pronamespace = 'eventlog'::regnamespace AND provolatile = 's' AND proname !~ '^_'
             AND 'tenant_id' = ANY (proargnames[:pronargs]) ORDER BY proname",
     )
@@ -52,6 +57,7 @@ fn reports(client: &mut Client) -> Vec<Report> {
     .map(|row| Report {
         name: row[0].clone(),
         arguments: row[1].split(' ').map(str::to_owned).collect(),
+        arrays: row[2].split_whitespace().map(str::to_owned).collect(),
     })
     .collect();
     assert!(found.len() >= 19, "{}", found.len());
@@ -59,7 +65,7 @@ fn reports(client: &mut Client) -> Vec<Report> {
 }
 
 /// Events of all the names that reports ask for, of two tenants, in the rollups, late, and raw.
-fn filled() -> Db {
+pub(crate) fn filled() -> Db {
     let db = Db::new();
     db.superuser()
         .batch_execute(

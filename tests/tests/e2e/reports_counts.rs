@@ -105,7 +105,10 @@ fn days_and_hours_without_events_are_zero() {
         let per_hour = "SELECT count(*), sum(events), max(events) FROM eventlog.events_per_hour('{ping}', '2013-06-03 12:34', '2013-06-05')";
         assert_eq!(rows(&mut reader, per_hour), [["36", "1", "1"]]);
         let nothing = "SELECT * FROM eventlog.summary('2012-01-01', '2012-02-01')";
-        assert_eq!(rows(&mut reader, nothing), [["0", "0", "0", "0", "0", "∅", "∅", "∅", "∅"]]);
+        assert_eq!(
+            rows(&mut reader, nothing),
+            [["0", "0", "0", "0", "0", "∅", "∅", "∅", "∅", "f"]]
+        );
         let empty =
             "SELECT count(*) FROM eventlog.events_per_day(NULL, '2013-06-03', '2013-06-03')";
         assert_eq!(text(&mut reader, empty), "0");

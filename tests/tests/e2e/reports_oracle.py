@@ -20,6 +20,10 @@ UTC = timezone.utc
 DAY = timedelta(days=1)
 
 
+# No flight is left out.
+IS_SAMPLED = False
+
+
 def at(text):
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
@@ -77,6 +81,8 @@ def percentile(values, share):
 def shown(value):
     if value is None:
         return NULL
+    if isinstance(value, bool):
+        return str(value)[0].lower()
     return value.strftime("%Y-%m-%d %H:%M:%S+00") if isinstance(value, datetime) else str(value)
 
 
@@ -148,7 +154,7 @@ def summary(events, since, until, names=None):
     actors = {e.actor for e in on_days(events, since[:10], until_day, names) if e.actor}
     successes, failures, rate, mean, durations = measures(here)
     yield (len(here), len({e.name for e in here}), len(actors), successes, failures, rate, mean,
-           percentile(durations, 0.5), percentile(durations, 0.95))
+           percentile(durations, 0.5), percentile(durations, 0.95), IS_SAMPLED)
 
 
 def success_rate(events, succeeded, failed, since, until):
@@ -204,7 +210,7 @@ def active_actors(events, since, until, names=None):
 
     day = date.fromisoformat(since)
     while day < date.fromisoformat(until):
-        yield day, actors(day, 1), actors(day, 7), actors(day, 30)
+        yield day, actors(day, 1), actors(day, 7), actors(day, 30), IS_SAMPLED
         day += DAY
 
 
@@ -230,7 +236,9 @@ def cohort_retention(events, first_name, returning_name, period, since, until):
         members = [actor for actor, cohort in cohorts.items() if cohort == c]
         for p in range(len(starts) - c):
             came = sum(c + p in active[actor] for actor in members)
-            yield start, len(members), p, came, rounded(came, len(members), 4)
+            # The last period is over where the next one begins.
+            is_complete = c + p < len(starts) - 1 or begin(date.fromisoformat(until)) == date.fromisoformat(until)
+            yield start, len(members), p, came, rounded(came, len(members), 4), is_complete, IS_SAMPLED
 
 
 def funnel(events, steps, within, by, since, until):
@@ -256,7 +264,7 @@ def funnel(events, steps, within, by, since, until):
         middle = [some[(len(some) - 1) // 2], some[len(some) // 2]] if some else []
         yield (n + 1, step, reached[n], rounded(reached[n], reached[0], 4),
                rounded(reached[n], reached[n - 1], 4) if n else NULL,
-               rounded(Decimal(sum(middle)), 2, 3) if some else NULL)
+               rounded(Decimal(sum(middle)), 2, 3) if some else NULL, IS_SAMPLED)
 
 
 def recent_errors(events, since, until, limit, names=None):
@@ -265,7 +273,7 @@ def recent_errors(events, since, until, limit, names=None):
     for (name, error), group in grouped(failed, lambda e: (e.name, e.error)).items():
         last = max(group, key=lambda e: (e.created_at, e.id))
         rows.append((name, error, len(group), len({e.actor for e in group if e.actor}),
-                     min(e.created_at for e in group), last.created_at, last.id, last.subject))
+                     min(e.created_at for e in group), last.created_at, last.id, last.subject, IS_SAMPLED))
     rows.sort(key=lambda row: (row[0], row[1]))
     rows.sort(key=lambda row: row[5], reverse=True)
     return rows[:limit]

@@ -13,6 +13,7 @@ const TABLES: &[&str] = &[
     "rejected_events",
     "tenant_roles",
     "tenant_settings",
+    "tenants_reference",
     "enrichments",
     "hygiene_counts",
     "log_config",

@@ -29,7 +29,7 @@ pub(crate) fn replace_maintain(cluster: &Cluster, database: &str, body: &str) {
             number int GENERATED ALWAYS AS IDENTITY, at timestamptz DEFAULT clock_timestamp(), note text,
             transaction_id xid8 DEFAULT pg_current_xact_id());
          GRANT ALL ON public.runs TO log_owner;
-         CREATE OR REPLACE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false) LANGUAGE plpgsql AS $$
+         CREATE OR REPLACE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false, trust_clock boolean DEFAULT false) LANGUAGE plpgsql AS $$
          BEGIN {body} END $$"
     );
     cluster.psql(database, "postgres", &sql).expect("a superuser may");
@@ -150,7 +150,7 @@ fn it_shows_in_pg_stat_activity_and_a_hanging_database_does_not_keep_others_wait
             "log_owner",
             "eventlog maintenance",
             "active",
-            "CALL eventlog.maintain(dry_run => false)"
+            "CALL eventlog.maintain(dry_run => false, trust_clock => false)"
         ]]
     );
     let launcher = "SELECT datname FROM pg_stat_activity WHERE backend_type = 'eventlog launcher'";

@@ -186,12 +186,12 @@ fn an_event_in_the_callers_transaction_is_there_if_and_only_if_it_commits() {
 }
 
 #[test]
-fn a_permanent_fault_is_counted_reported_once_and_not_tried_again() {
+fn a_permanent_fault_is_counted_said_with_its_reason_and_not_tried_again() {
     let db = Db::new();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&heard);
     let options = options().batch_events(2).on_error(move |error| {
-        into.lock().unwrap().push(error.sqlstate().map(str::to_owned));
+        into.lock().unwrap().push((error.sqlstate().map(str::to_owned), error.events()));
     });
     let writer = Writer::connect(config(&db, "reader"), options);
     for n in 0..10 {
@@ -199,7 +199,9 @@ fn a_permanent_fault_is_counted_reported_once_and_not_tried_again() {
     }
     let stats = writer.close(LONG).stats;
     assert_eq!(stats, Stats { submitted: 10, rejected: 10, ..Stats::default() });
-    assert_eq!(*heard.lock().unwrap(), [Some("42501".to_owned())]);
+    // The first at once, and the others together.
+    let code = Some("42501".to_owned());
+    assert_eq!(*heard.lock().unwrap(), [(code.clone(), 2), (code, 8)]);
 }
 
 #[test]

@@ -221,7 +221,8 @@ const retention = {
         const found = list[position].periods[n];
         if (!found) continue;
         cell.style.setProperty('--share', String(found.share ?? 0));
-        cell.title = `${number(found.returned)} of ${number(found.actors)} actors`;
+        cell.title = `${number(found.returned)} of ${number(found.actors)} actors${found.is_complete ? '' : `, and the ${period} is not over`}`;
+      if (!found.is_complete) cell.classList.add('unfinished');
         cell.classList.add('full');
       }
     }

@@ -72,7 +72,8 @@ impl ApiKey {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// As lower-case digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

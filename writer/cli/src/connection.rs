@@ -1,22 +1,29 @@
 //! Where the server is, and connections to it.
 
-use std::fmt;
+mod conninfo;
+mod files;
+mod target;
+mod tls;
+
+use std::env;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult, Timeouts};
-use eventlog_writer::asynchronous;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, Transaction};
+use tokio_postgres::{Client, Transaction};
 
-use crate::output::{Failure, with_sources};
+use self::conninfo::Parameters;
+pub(crate) use self::target::{NotConnected, Target};
+use crate::output::Failure;
 
 /// How long a request waits for a connection, and for a new one to be made.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub(crate) struct Server {
-    /// Connection string or URL, instead of PGHOST and its like
+    /// Connection string or URL; what it leaves out is that of PGHOST and its like
     #[arg(
         long,
         visible_alias = "url",
@@ -25,31 +32,52 @@ pub(crate) struct Server {
         hide_env_values = true
     )]
     dsn: Option<String>,
+    /// Host of the server, or the folder of its socket
+    #[arg(long, global = true, value_name = "HOST")]
+    host: Option<String>,
+    /// Port of the server
+    #[arg(short, long, global = true, value_name = "PORT")]
+    port: Option<String>,
+    /// Role to connect as
+    #[arg(short = 'U', long, global = true, value_name = "ROLE")]
+    username: Option<String>,
+    /// Database, or a connection string
+    #[arg(short, long, global = true, value_name = "NAME")]
+    dbname: Option<String>,
 }
 
 impl Server {
-    pub(crate) fn config(&self) -> Result<Config, Failure> {
-        let mut config = match &self.dsn {
-            // What is wrong with it is said without repeating it: it may hold a password.
-            Some(dsn) => dsn.parse().map_err(|error| {
-                Failure::new(format!("--dsn is no connection string: {}", with_sources(&error)))
-            })?,
-            None => {
-                asynchronous::config_from_env().map_err(|error| Failure::new(error.to_string()))?
-            }
-        };
-        if config.get_application_name().is_none() && std::env::var_os("PGAPPNAME").is_none() {
-            config.application_name("eventlog");
+    /// Where connections go: what the options say, then the connection string, then its service, then the
+    /// variables, then the files of passwords.
+    pub(crate) fn target(&self) -> Result<Target, Failure> {
+        let mut given = Parameters::new();
+        let mut dsn = self.dsn.as_deref().map(|dsn| ("--dsn", dsn));
+        let mut options =
+            vec![("host", &self.host), ("port", &self.port), ("user", &self.username)];
+        match self.dbname.as_deref() {
+            Some(name) if conninfo::is_string(name) && dsn.is_none() => dsn = Some(("-d", name)),
+            _ => options.push(("dbname", &self.dbname)),
         }
-        Ok(config)
+        for (name, value) in options {
+            if let Some(value) = value {
+                conninfo::take(&mut given, "options", name, value)?;
+            }
+        }
+        if let Some((source, text)) = dsn {
+            conninfo::take_string(&mut given, source, text)?;
+        }
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(service) = given.get("service").cloned().or_else(|| variable("PGSERVICE")) {
+            let file = given.get("servicefile").cloned().or_else(|| variable("PGSERVICEFILE"));
+            files::take_service(&mut given, &service, file.as_deref().map(Path::new))?;
+        }
+        conninfo::take_variables(&mut given, variable)?;
+        Target::of(&given)
     }
 
     /// One connection, for a command.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        asynchronous::connect(self.config()?).await.map_err(|error| {
-            Failure::new(format!("no connection: {}", with_sources(error.as_ref())))
-                .hint("set PGHOST, PGPORT, PGUSER and PGDATABASE, or --dsn")
-        })
+        Ok(self.target()?.connect().await?)
     }
 }
 
@@ -80,7 +108,7 @@ pub(crate) async fn as_owner<'a>(
     let config = "SELECT pg_catalog.set_config('role', $1, true),
                          pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
     transaction.query_typed(config, &[(&owner, Type::TEXT)]).await.map_err(|error| {
-        let hint = format!("connect as {owner}, or as a member of it");
+        let hint = format!("connect as a superuser, or as a member of {owner}");
         Failure::from(error).hint(hint)
     })?;
     Ok(transaction)
@@ -89,30 +117,17 @@ pub(crate) async fn as_owner<'a>(
 /// Makes the connections of a [`Pool`].
 #[derive(Debug)]
 pub(crate) struct Manager {
-    config: Config,
+    target: Target,
 }
 
 pub(crate) type Pool = managed::Pool<Manager>;
-
-/// Why there is no connection.
-#[derive(Debug)]
-pub(crate) struct NotConnected(String);
-
-impl fmt::Display for NotConnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NotConnected {}
 
 impl managed::Manager for Manager {
     type Type = Client;
     type Error = NotConnected;
 
     async fn create(&self) -> Result<Client, NotConnected> {
-        let connected = asynchronous::connect(self.config.clone()).await;
-        connected.map_err(|error| NotConnected(with_sources(error.as_ref())))
+        self.target.connect().await
     }
 
     async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<NotConnected> {
@@ -124,10 +139,10 @@ impl managed::Manager for Manager {
 }
 
 /// A pool of at most so many connections, made when they are wanted.
-pub(crate) fn pool(config: Config, connections: usize) -> Result<Pool, Failure> {
+pub(crate) fn pool(target: Target, connections: usize) -> Result<Pool, Failure> {
     let patience =
         Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
-    Pool::builder(Manager { config })
+    Pool::builder(Manager { target })
         .max_size(connections)
         .timeouts(patience)
         .runtime(deadpool::Runtime::Tokio1)

@@ -1,25 +1,37 @@
 //! Several events at once: all of them are taken, or none.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{Tasks, Waiter, Writer};
+use crate::admission::Admission;
 use crate::engine::Submitted;
 use crate::shared::{Shared, tell};
-use crate::{Error, Event};
+use crate::{Error, Event, Logged};
 
 impl Writer {
     /// Puts events into the queue, all of them or none, and returns at once. None, and nothing is
-    /// counted, where there is no room for all, where one of them is too large or does not
-    /// serialize, and once the writer is closed: they are given back then.
+    /// counted, where there is no room for all, and once the writer is closed: they are given back
+    /// then. One that is too large, does not serialize or cannot be carried ([`Event::check`]) is
+    /// rejected by itself, and the others are taken.
     ///
     /// # Errors
     /// The events, where they were not taken.
     pub fn log_all(&self, events: Vec<Event>) -> Result<(), Vec<Event>> {
         let Some(handle) = &self.handle else { return Ok(()) };
         handle.shared.submit_all(events, |_| None)
+    }
+
+    /// Whether the queue has room for these, whatever the share of their tenants is.
+    pub fn has_room(&self, events: &[Event]) -> bool {
+        let bytes = events.iter().map(Event::size).sum();
+        let handle = self.handle.as_ref();
+        handle
+            .is_none_or(|handle| handle.shared.lock().has_room_whatever_share(events.len(), bytes))
     }
 
     /// As [`Writer::log_all`], and the future that it gives waits for what becomes of each event: as
@@ -30,8 +42,7 @@ impl Writer {
     pub fn log_all_and_wait(
         &self,
         events: Vec<Event>,
-    ) -> Result<impl Future<Output = Vec<Result<Option<i64>, Error>>> + Send + use<>, Vec<Event>>
-    {
+    ) -> Result<impl Future<Output = Vec<Result<Logged, Error>>> + Send + use<>, Vec<Event>> {
         let mut all_told = Vec::with_capacity(events.len());
         let mut are_left_out = 0;
         match &self.handle {
@@ -47,7 +58,7 @@ impl Writer {
         }
         Ok(async move {
             let mut ends = Vec::with_capacity(all_told.len() + are_left_out);
-            ends.extend((0..are_left_out).map(|_| Ok(None)));
+            ends.extend((0..are_left_out).map(|_| Ok(Logged::LeftOut)));
             for told in all_told {
                 let end = told.await;
                 ends.push(end.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))));
@@ -64,38 +75,50 @@ impl Shared<Tasks> {
         mut events: Vec<Event>,
         mut waiter: impl FnMut(&Event) -> Option<Waiter>,
     ) -> Result<(), Vec<Event>> {
-        let most = self.options.max_payload;
-        let is_sound = |event: &Event| event.fault.is_none() && event.data.len() <= most;
-        if !self.is_own_process() || !events.iter().all(is_sound) {
+        if !self.is_own_process() {
             return Err(events);
         }
-        let bytes = events.iter().map(Event::size).sum();
         let wall = SystemTime::now();
         let mut admissions = Vec::with_capacity(events.len());
         admissions.extend(events.iter_mut().map(|event| event.admit(&self.options, wall)));
+        let mut by_tenant: HashMap<Option<Uuid>, (usize, usize)> = HashMap::new();
+        for (event, admission) in events.iter().zip(&admissions) {
+            if let Admission::Taken(size) = admission {
+                let (count, bytes) = by_tenant.entry(event.tenant_id).or_default();
+                (*count, *bytes) = (*count + 1, bytes.saturating_add(*size));
+            }
+        }
         let mut engine = self.lock();
-        if !engine.may_take_all(events.len(), bytes) {
+        if !engine.may_take_all(&by_tenant) {
             return Err(events);
         }
         let mut wakes_sender = false;
         let mut told = Vec::new();
         for (event, admission) in events.into_iter().zip(admissions) {
             let waiter = waiter(&event);
-            match engine.submit(event, admission, waiter, || self.now(), wall) {
+            let submitted = match admission {
+                // There is room for all of them: none is asked for its tenant's share again.
+                Admission::Taken(size) => engine.enqueue(event, size, waiter, || self.now()),
+                other => engine.submit(event, other, waiter, || self.now(), wall),
+            };
+            match submitted {
                 Submitted::Queued { wakes } => wakes_sender |= wakes,
-                Submitted::LeftOut(waiter) => told.extend(waiter.map(|waiter| (waiter, Ok(None)))),
-                // What would be refused was looked for above, under the same lock.
+                Submitted::LeftOut(waiter) => {
+                    told.extend(waiter.map(|waiter| (waiter, Ok(Logged::LeftOut))))
+                }
                 Submitted::Refused(error, waiter) => {
                     told.extend(waiter.map(|waiter| (waiter, Err(error))));
                 }
                 Submitted::Full(_, waiter) => drop(waiter),
             }
         }
+        let notices = engine.take_notices();
         drop(engine);
         if wakes_sender {
             self.signals.news.notify_one();
         }
         tell::<Tasks>(told);
+        self.say(notices);
         Ok(())
     }
 }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use uuid::Uuid;
+
 use super::{Action, Engine, Instant, Submitted};
 use crate::batch::{Answer, Batch};
+use crate::error::Kind;
 use crate::loss::EVENTS_LOST;
-use crate::{Event, Options};
+use crate::{Error, Event, Options, WhenFull};
 
 struct Steps {
     options: Arc<Options>,
@@ -23,8 +26,15 @@ impl Steps {
 
     /// Logs an event; whether it wakes whoever sends, nothing where it was not taken.
     fn log(&mut self) -> Option<bool> {
+        self.log_event(Event::new("ping"))
+    }
+
+    fn log_of(&mut self, tenant: u128) {
+        assert!(self.log_event(Event::new("ping").tenant(Uuid::from_u128(tenant))).is_some());
+    }
+
+    fn log_event(&mut self, mut event: Event) -> Option<bool> {
         let (wall, now) = (SystemTime::UNIX_EPOCH, self.now);
-        let mut event = Event::new("ping");
         let admission = event.admit(&self.options, wall);
         match self.engine.submit(event, admission, None, || now, wall) {
             Submitted::Queued { wakes } => Some(wakes),
@@ -46,7 +56,7 @@ impl Steps {
 
     fn answer(&mut self, batch: &Batch) {
         let written = batch.events.len() as u64;
-        self.engine.answered(Answer { written, ..Answer::default() });
+        self.engine.answered(batch.place, Answer { written, ..Answer::default() }, self.now);
     }
 
     /// Events and notes of the batch that is sent and answered.
@@ -162,4 +172,86 @@ fn notes_of_losses_that_go_on_come_every_ten_seconds_and_take_no_events_place() 
     assert!(steps.engine.is_closed());
     let stats = steps.engine.stats();
     assert_eq!(stats.written, (taken + notes + 1) as u64, "{stats}");
+}
+
+/// Whose events a batch has.
+fn tenants(batch: &Batch) -> Vec<u128> {
+    let tenants = batch.events.iter().map(|event| event.tenant_id.unwrap().as_u128());
+    tenants.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+#[test]
+fn a_tenant_that_stalls_waits_by_itself_and_never_in_all_places() {
+    let mut steps = Steps::new(Options::new().in_flight(2).linger(Duration::ZERO));
+    let fail = |steps: &mut Steps, batch: Arc<Batch>| {
+        let error = Error::rejected(Some("55P03".into()), "locked").with_kind(Kind::Transient);
+        let place = batch.place;
+        drop(batch);
+        steps.engine.failed(place, error, steps.now, SystemTime::UNIX_EPOCH, 1.0);
+    };
+    (1..=3).for_each(|tenant| steps.log_of(tenant));
+    let shared = steps.sent().expect("a batch");
+    assert_eq!(tenants(&shared), [1, 2, 3]);
+    fail(&mut steps, shared);
+    // Each by itself now, and one place is left for a tenant that was not in it.
+    let alone = steps.sent().expect("a batch");
+    assert_eq!(tenants(&alone), [1]);
+    assert!(steps.sent().is_none());
+    steps.log_of(4);
+    let healthy = steps.sent().expect("a batch");
+    assert_eq!(tenants(&healthy), [4]);
+    steps.answer(&healthy);
+    fail(&mut steps, alone);
+    assert_eq!(steps.engine.health(steps.now).stalled_tenants, 1);
+    for expected in [2, 3] {
+        let batch = steps.sent().expect("a batch");
+        assert_eq!(tenants(&batch), [expected]);
+        steps.answer(&batch);
+    }
+    // It is tried again after a while, with all that came meanwhile, and shares nothing.
+    steps.log_of(1);
+    steps.log_of(2);
+    let batch = steps.sent().expect("a batch");
+    assert_eq!(tenants(&batch), [2]);
+    steps.answer(&batch);
+    assert!(steps.sent().is_none());
+    steps.now += Duration::from_secs(1);
+    let batch = steps.sent().expect("a batch");
+    assert_eq!((tenants(&batch), batch.events.len()), (vec![1], 2));
+    steps.answer(&batch);
+    assert_eq!(steps.engine.health(steps.now).stalled_tenants, 0);
+    // For ten seconds it goes apart, then it shares again.
+    steps.now += Duration::from_secs(20);
+    steps.log_of(1);
+    steps.log_of(2);
+    assert_eq!(tenants(&steps.sent().expect("a batch")), [1, 2]);
+    assert!(steps.engine.stats().is_balanced());
+}
+
+#[test]
+fn a_flood_of_one_tenant_delays_the_others_by_no_batch() {
+    let mut steps = Steps::new(Options::new());
+    (0..5_000).for_each(|_| steps.log_of(1));
+    let flood = steps.sent().expect("a batch");
+    assert_eq!(tenants(&flood), [1]);
+    steps.log_of(2);
+    steps.now += steps.options.linger;
+    assert_eq!(tenants(&steps.sent().expect("a batch")), [2], "while the flood is under way");
+    // In a batch that they share each has its turn.
+    let mut steps = Steps::new(Options::new().in_flight(1));
+    (0..3_000).for_each(|_| steps.log_of(1));
+    (2..=5).for_each(|tenant| steps.log_of(tenant));
+    let batch = steps.sent().expect("a batch");
+    assert_eq!((tenants(&batch), batch.events.len()), (vec![1, 2, 3, 4, 5], 1_000));
+}
+
+#[test]
+fn an_event_that_does_not_fit_at_all_costs_no_older_one_its_place() {
+    let options = Options::new().queue(100, 10_000).when_full(WhenFull::DropOldest);
+    let mut steps = Steps::new(options);
+    assert_eq!(steps.log_all(10), 0);
+    let large = Event::new("ping").data(&serde_json::json!({ "a": "x".repeat(20_000) }));
+    assert_eq!(steps.log_event(large), None);
+    let stats = steps.engine.stats();
+    assert_eq!((stats.pending, stats.dropped), (10, 1), "{stats}");
 }

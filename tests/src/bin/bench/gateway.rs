@@ -20,7 +20,7 @@ use crate::Scale;
 use crate::stats::Quartiles;
 use crate::writer::SETTINGS;
 
-const DATABASE: &str = "gateway";
+pub(crate) const DATABASE: &str = "gateway";
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
 /// Events of a request, and requests of a turn.
@@ -54,10 +54,10 @@ struct Measured {
 }
 
 /// The gateway and its key; it ends with this.
-struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
-    address: SocketAddr,
-    key: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) key: String,
 }
 
 impl Drop for Gateway {
@@ -154,30 +154,18 @@ fn print(rounds: usize, contenders: &[Contender], measured: &mut [Measured]) {
     }
 }
 
-fn p99(latencies: &mut [f64]) -> f64 {
+pub(crate) fn p99(latencies: &mut [f64]) -> f64 {
     latencies.sort_by(f64::total_cmp);
     latencies[(latencies.len() - 1) * 99 / 100]
 }
 
 /// The gateway with its defaults, but that neither its limits nor its queue are what is measured.
-fn start(cluster: &Cluster) -> Gateway {
+pub(crate) fn start(cluster: &Cluster) -> Gateway {
     let granted = "CREATE ROLE gateway LOGIN; SET SESSION AUTHORIZATION log_owner;
                    SELECT eventlog.grant_gateway('gateway')";
     cluster.psql(DATABASE, "postgres", granted).unwrap_or_else(|error| panic!("{error}"));
-    let eventlog = |role: &str| {
-        let mut command = Command::new(program::eventlog());
-        command
-            .env("PGHOST", cluster.folder())
-            .env("PGPORT", "5432")
-            .env("PGUSER", role)
-            .env("PGDATABASE", DATABASE)
-            .env_remove("EVENTLOG_DSN")
-            .stdin(Stdio::null());
-        command
-    };
-    let made = eventlog("log_owner").args(["key", "create", "--tenant", TENANT_A]).output();
-    let key = String::from_utf8(made.expect("it starts").stdout).expect("a key").trim().to_owned();
-    let mut child = eventlog("gateway")
+    let key = make_key(cluster, TENANT_A);
+    let mut child = eventlog(cluster, "gateway")
         .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "0"])
         .args(["--queue-events", "1000000", "--queue-bytes", "1000000000"])
         .stderr(Stdio::piped())
@@ -191,6 +179,25 @@ fn start(cluster: &Cluster) -> Gateway {
     // Else it could not say more.
     thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
     Gateway { child, address, key }
+}
+
+/// The program, as a role.
+fn eventlog(cluster: &Cluster, role: &str) -> Command {
+    let mut command = Command::new(program::eventlog());
+    command
+        .env("PGHOST", cluster.folder())
+        .env("PGPORT", "5432")
+        .env("PGUSER", role)
+        .env("PGDATABASE", DATABASE)
+        .env_remove("EVENTLOG_DSN")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A key to write for a tenant.
+pub(crate) fn make_key(cluster: &Cluster, tenant: &str) -> String {
+    let made = eventlog(cluster, "log_owner").args(["key", "create", "--tenant", tenant]).output();
+    String::from_utf8(made.expect("it starts").stdout).expect("a key").trim().to_owned()
 }
 
 /// Serves on a free port for as long as this process lives, with as many threads as the gateway.
@@ -262,7 +269,7 @@ fn turn(address: SocketAddr, request: &[u8], connections: usize, count: usize) -
 }
 
 /// An answer with its body, whose length it says.
-fn read_answer(stream: &mut TcpStream) -> String {
+pub(crate) fn read_answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let mut chunk = [0; 4096];
     loop {

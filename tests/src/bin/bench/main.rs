@@ -11,8 +11,10 @@ mod batches;
 mod contender;
 mod flood;
 mod gateway;
+mod head_of_line;
 mod memory;
 mod months;
+mod partitions;
 mod rules;
 mod single;
 mod stats;
@@ -63,8 +65,10 @@ const SUBJECTS: &[Subject] = &[
     ("rules", rules::run),
     ("flood", flood::run),
     ("gateway", gateway::run),
+    ("gateway head of line", head_of_line::run),
     ("writer", writer::run),
     ("months", months::run),
+    ("partitions", partitions::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
 ];

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
-use super::filter::{Filter, Format, is_standard};
+use super::filter::{Filter, Format, is_standard, warn_of_unknown};
 use super::progress::Progress;
 use crate::connection::Server;
 use crate::output::Failure;
@@ -94,6 +94,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     };
     progress.end();
     let written = written?;
+    warn_of_unknown(&transaction, filter.names().unwrap_or_default()).await;
     target.complete()?;
     if !is_standard(&arguments.file) {
         eprintln!("eventlog: {written} events in {}", arguments.file.display());

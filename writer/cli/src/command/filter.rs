@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
 
-use crate::output::Failure;
+use crate::output::{Failure, printable};
 
 /// Whose events.
 #[derive(Args, Debug)]
@@ -31,7 +31,8 @@ impl Tenant {
         transaction
             .batch_execute(
                 "SET LOCAL search_path = pg_catalog, pg_temp;
-                 SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'",
+                 SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres';
+                 SET LOCAL quote_all_identifiers = off",
             )
             .await?;
         if let Some(tenant) = self.tenant {
@@ -71,7 +72,42 @@ pub(crate) struct Filter {
     pub(crate) until: Option<String>,
     /// Events of these names only, with commas between
     #[arg(long, visible_alias = "name", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(value_parser = trimmed)]
     names: Vec<String>,
+}
+
+/// One value of a list, without the blanks that stand around commas.
+fn trimmed(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(text.trim().to_owned())
+}
+
+/// Says on standard error which of these are no event's name, and what is meant perhaps: a report of a
+/// misspelt name has no rows, or zeros. The exit code is none of its business, since events may be there
+/// whose name was taken off the list.
+pub(crate) async fn warn_of_unknown(transaction: &Transaction<'_>, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    let sql = "SELECT t.name FROM eventlog.event_types t";
+    // A role that may not read them gets no warning, either.
+    let Ok(rows) = transaction.query_typed(sql, &[]).await else { return };
+    let known: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let is_known = |name: &String| {
+        known.iter().any(|other| match other.strip_suffix('*') {
+            Some(prefix) => other == name || name.starts_with(prefix),
+            None => other == name,
+        })
+    };
+    for name in names.iter().filter(|name| !is_known(name)) {
+        let near =
+            known.iter().map(|other| (strsim::damerau_levenshtein(name, other), other)).min();
+        let hint = near
+            .filter(|(distance, _)| *distance <= 3)
+            .map(|(_, other)| format!("; did you mean {other}?"))
+            .unwrap_or_default();
+        let name = printable(name);
+        eprintln!("eventlog: warning: the log has no event type of the name \"{name}\"{hint}");
+    }
 }
 
 impl Filter {

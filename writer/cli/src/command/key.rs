@@ -10,6 +10,9 @@ use crate::api_key::{ApiKey, Kind};
 use crate::connection::{Server, as_owner};
 use crate::output::{Failure, print, print_json, print_table};
 
+/// Bytes that the log takes of an actor.
+const LONGEST_ACTOR: usize = 512;
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -47,6 +50,12 @@ struct Create {
     /// A name that it may log, several times for several; without, every name
     #[arg(long = "event", value_name = "NAME")]
     events: Vec<String>,
+    /// The actor of every event of the key; one that an event names must be the same
+    #[arg(long, value_name = "ID", conflicts_with = "no_actor")]
+    actor: Option<String>,
+    /// Its events may name no actor: for keys that anybody can read
+    #[arg(long)]
+    no_actor: bool,
     /// Events (to write) or requests (to read) in a minute; without, as the gateway says
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
     rate_limit: Option<i32>,
@@ -73,6 +82,12 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
     if new.kind == Kind::Read && !new.events.is_empty() {
         return Err(Failure::new("--event is for keys that write"));
     }
+    if new.kind == Kind::Read && (new.actor.is_some() || new.no_actor) {
+        return Err(Failure::new("--actor and --no-actor are for keys that write"));
+    }
+    if new.actor.as_ref().is_some_and(|actor| actor.is_empty() || actor.len() > LONGEST_ACTOR) {
+        return Err(Failure::new(format!("--actor must be of 1 to {LONGEST_ACTOR} bytes")));
+    }
     let key = ApiKey::generate(new.kind)
         .map_err(|error| Failure::new(format!("no random numbers: {error}")))?;
     let hash = key.hash();
@@ -80,8 +95,8 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
     transaction
         .query_typed(
             "INSERT INTO eventlog.api_keys
-                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval)",
+                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at, actor, no_actor)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10)",
             &[
                 (&key.id, Type::TEXT),
                 (&new.tenant, Type::UUID),
@@ -91,6 +106,8 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
                 (&new.rate_limit, Type::INT4),
                 (&new.description, Type::TEXT),
                 (&new.expires_in, Type::TEXT),
+                (&new.actor, Type::TEXT),
+                (&new.no_actor, Type::BOOL),
             ],
         )
         .await?;
@@ -115,11 +132,13 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
 }
 
 /// The columns of the list, as text and as JSON.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 11] = [
     "id",
     "tenant_id",
     "kind",
     "event_names",
+    "actor",
+    "no_actor",
     "rate_limit",
     "created_at",
     "expires_at",
@@ -134,7 +153,7 @@ async fn list(
 ) -> Result<(), Failure> {
     let rows = transaction
         .query_typed(
-            "SELECT id, tenant_id::text, kind, array_to_string(event_names, ', '), rate_limit::text,
+            "SELECT id, tenant_id::text, kind, array_to_string(event_names, ', '), actor, no_actor::text, rate_limit::text,
                     date_trunc('second', created_at)::text, date_trunc('second', expires_at)::text,
                     CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'
                          ELSE 'valid' END,
@@ -150,7 +169,7 @@ async fn list(
             let entry = |(column, name): (usize, &&str)| {
                 let json = match *name {
                     "event_names" => value(row, COLUMNS.len()),
-                    "rate_limit" => value(row, column),
+                    "rate_limit" | "no_actor" => value(row, column),
                     _ => value(row, column).map(|text| Value::String(text).to_string()),
                 };
                 let json = json.and_then(|json| serde_json::from_str(&json).ok());
@@ -160,8 +179,17 @@ async fn list(
         };
         return print_json(&rows.iter().map(object).collect::<Vec<_>>());
     }
-    let line = |row: &Row| (0..COLUMNS.len()).map(|n| value(row, n).unwrap_or_default()).collect();
-    print_table(&COLUMNS, &rows.iter().map(line).collect::<Vec<_>>())
+    // In a table one column is enough for both.
+    let columns: Vec<&str> = COLUMNS.into_iter().filter(|name| *name != "no_actor").collect();
+    let line = |row: &Row| {
+        let cell = |(column, name): (usize, &str)| match name {
+            "no_actor" => None,
+            "actor" if value(row, column + 1).as_deref() == Some("true") => Some("(none)".into()),
+            _ => Some(value(row, column).unwrap_or_default()),
+        };
+        COLUMNS.into_iter().enumerate().filter_map(cell).collect()
+    };
+    print_table(&columns, &rows.iter().map(line).collect::<Vec<_>>())
 }
 
 async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Result<(), Failure> {

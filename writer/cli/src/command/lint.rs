@@ -129,7 +129,19 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 /// A transaction, never to be committed, as the owner of a log.
 async fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
-    let transaction = client.transaction().await?;
+    let transaction =
+        client.build_transaction().read_only(false).start().await.map_err(|error| {
+            // A standby takes no transaction that may write, not even one to be rolled back.
+            match error.code().is_some_and(|code| code.code() == "0A000" || code.code() == "25006")
+            {
+                true => {
+                    let message = "this server is a standby, and lint needs one that can write";
+                    Failure::new(message)
+                        .hint("connect to the primary, or to any server with the extension")
+                }
+                false => error.into(),
+            }
+        })?;
     let rows = transaction
         .query_typed(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'eventlog'),
@@ -149,7 +161,8 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
     let rows = transaction
         .query_typed(
             "SELECT pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(c.relowner), true),
-                    pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)
+                    pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+                    pg_catalog.set_config('quote_all_identifiers', 'off', true)
                FROM pg_catalog.pg_class c
               WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')",
             &[],

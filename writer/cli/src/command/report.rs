@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction};
 
-use super::filter::Filter;
+use super::filter::{Filter, warn_of_unknown};
 use crate::connection::Server;
 use crate::output::{Failure, print, print_json, print_table};
 
@@ -183,6 +183,9 @@ async fn show(
     );
     let rows = transaction.query_typed(&sql, &values).await;
     let rows = rows.map_err(|error| arguments.filter.tenant.explain(error))?;
+    let of_names = given.iter().filter(|(argument, _)| argument.is_an_event_name());
+    let names: Vec<String> = of_names.flat_map(|(_, value)| value.texts()).cloned().collect();
+    warn_of_unknown(transaction, &names).await;
     let text = |row: &Row, place: usize| row.get::<_, Option<String>>(place).unwrap_or_default();
     if arguments.json {
         // As the server writes it: numbers to the last digit, and the columns in their order.
@@ -204,7 +207,23 @@ enum Given {
     Several(Vec<String>),
 }
 
+impl Given {
+    fn texts(&self) -> &[String] {
+        match self {
+            Given::One(text) => std::slice::from_ref(text),
+            Given::Several(texts) => texts,
+        }
+    }
+}
+
 impl Argument {
+    /// Whether its values are names of events, as far as what it is called tells.
+    fn is_an_event_name(&self) -> bool {
+        self.is_of_names()
+            || ["first_name", "returning_name", "steps", "removed_by", "succeeded", "failed"]
+                .contains(&self.name.as_str())
+    }
+
     /// Whether an option of the command gives it.
     fn is_an_option(&self) -> bool {
         matches!(self.name.as_str(), "since" | "until" | "tenant_id" | "row_limit")
@@ -283,9 +302,10 @@ impl Report {
                 argument,
                 match argument.type_name.as_str() {
                     "text[]" if !value.is_empty() => {
-                        Given::Several(value.split(',').map(str::to_owned).collect())
+                        Given::Several(value.split(',').map(|one| one.trim().to_owned()).collect())
                     }
                     "text[]" => Given::Several(Vec::new()),
+                    "text" if argument.is_an_event_name() => Given::One(value.trim().to_owned()),
                     _ => Given::One(value.clone()),
                 },
             ));

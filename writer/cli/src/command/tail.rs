@@ -9,7 +9,7 @@ use comfy_table::Table;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction};
 
-use super::filter::Filter;
+use super::filter::{Filter, warn_of_unknown};
 use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, printable};
 
@@ -112,6 +112,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         } else {
             Look::default()
         };
+        warn_of_unknown(&transaction, arguments.filter.names().unwrap_or_default()).await;
         (newest, last)
     };
     newest.iter().rev().try_for_each(|line| printer.print(line))?;

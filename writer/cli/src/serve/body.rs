@@ -1,24 +1,25 @@
 //! The body of a request: read within bounds of size and time, unpacked within the same bounds.
 
 use std::io::Read;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::Gateway;
+use super::key_store::Key;
 use super::problem::Problem;
+use super::shares::{Refusal, Share};
 
 /// How deep JSON may nest. The log itself would take more; what reads it here recurses.
 const MAX_DEPTH: usize = 100;
 
-/// The text of a body. While it lives, its bytes count against those of all bodies.
+/// The text of a body. While it lives, its bytes count against those of all bodies, and against its
+/// tenant's share of them.
 pub(crate) struct Text {
     text: String,
-    _share: Option<OwnedSemaphorePermit>,
+    _share: Share,
 }
 
 impl std::ops::Deref for Text {
@@ -32,6 +33,7 @@ impl std::ops::Deref for Text {
 /// Reads a body of JSON.
 pub(crate) async fn read(
     gateway: &Gateway,
+    key: &Key,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Text, Problem> {
@@ -45,7 +47,7 @@ pub(crate) async fn read(
     {
         return Err(too_large(max));
     }
-    let mut share = None;
+    let mut share = gateway.bodies.none(key);
     let time = gateway.arguments.body_timeout;
     let bytes = timeout(time, receive(gateway, body, &mut share)).await.map_err(|_| {
         let message = format!("the body took longer than {time:?}");
@@ -61,11 +63,7 @@ pub(crate) async fn read(
 }
 
 /// Only bytes that have come take a share, so that slow clients hold nothing from others.
-async fn receive(
-    gateway: &Gateway,
-    mut body: Body,
-    share: &mut Option<OwnedSemaphorePermit>,
-) -> Result<Vec<u8>, Problem> {
+async fn receive(gateway: &Gateway, mut body: Body, share: &mut Share) -> Result<Vec<u8>, Problem> {
     let max = gateway.arguments.max_body;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -74,33 +72,20 @@ async fn receive(
         if bytes.len() + data.len() > max {
             return Err(too_large(max));
         }
-        take_share(gateway, share, data.len())?;
+        take_share(share, data.len())?;
         bytes.extend_from_slice(&data);
     }
     Ok(bytes)
 }
 
-fn take_share(
-    gateway: &Gateway,
-    share: &mut Option<OwnedSemaphorePermit>,
-    bytes: usize,
-) -> Result<(), Problem> {
-    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    let more = Arc::clone(&gateway.bodies)
-        .try_acquire_many_owned(bytes)
-        .map_err(|_| Problem::unavailable("too many requests at a time", 1))?;
-    match share {
-        Some(share) => share.merge(more),
-        None => *share = Some(more),
-    }
-    Ok(())
+fn take_share(share: &mut Share, bytes: usize) -> Result<(), Problem> {
+    share.grow(bytes).map_err(|refusal| match refusal {
+        Refusal::OverShare => Problem::too_many("the tenant sends too much at a time", 1),
+        Refusal::Exhausted => Problem::unavailable("too many requests at a time", 1),
+    })
 }
 
-fn unpack(
-    gateway: &Gateway,
-    packed: &[u8],
-    share: &mut Option<OwnedSemaphorePermit>,
-) -> Result<Vec<u8>, Problem> {
+fn unpack(gateway: &Gateway, packed: &[u8], share: &mut Share) -> Result<Vec<u8>, Problem> {
     let max = gateway.arguments.max_body;
     let mut bytes = Vec::new();
     let mut unpacked = flate2::read::MultiGzDecoder::new(packed).take(max as u64 + 1);
@@ -110,7 +95,7 @@ fn unpack(
     if bytes.len() > max {
         return Err(too_large(max));
     }
-    take_share(gateway, share, bytes.len())?;
+    take_share(share, bytes.len())?;
     Ok(bytes)
 }
 

@@ -38,6 +38,9 @@ const SKILL: &[&str] = &[
     "tenantId",
 ];
 
+/// What tells a callback of hooks from other uses of a tool, where it does not say itself.
+const HOOK_SOURCE: &str = "\"hook\"";
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Hook<'a> {
@@ -65,8 +68,9 @@ struct Skill<'a> {
 pub(crate) struct Incoming {
     pub(crate) event: Event,
     pub(crate) tenant: Option<Uuid>,
-    /// Whether it says who did it.
-    pub(crate) has_user: bool,
+    /// Who did it, where it says.
+    pub(crate) user: Option<String>,
+    pub(crate) idempotency_key: Option<String>,
 }
 
 /// The event that an object means; what is wrong with it otherwise.
@@ -79,7 +83,7 @@ pub(crate) fn read(event: &RawValue) -> Result<Incoming, String> {
         [false, false, true] => (skill(&mut fields)?, SKILL, ["userId"].as_slice()),
         _ => return Err("one of name, toolName and skill says what kind of event it is".to_owned()),
     };
-    let mut incoming = Incoming { event, tenant: fields.uuid("tenantId")?, has_user: false };
+    let tenant = fields.uuid("tenantId")?;
     let mut user = None;
     for key in users {
         let value = fields.text(key)?;
@@ -88,15 +92,9 @@ pub(crate) fn read(event: &RawValue) -> Result<Incoming, String> {
         }
         user = user.or(value);
     }
-    if let Some(user) = user {
-        incoming.event = incoming.event.actor(user);
-        incoming.has_user = true;
-    }
-    if let Some(key) = fields.text("idempotencyKey")? {
-        incoming.event = incoming.event.idempotency_key(key);
-    }
+    let idempotency_key = fields.text("idempotencyKey")?;
     fields.end(known)?;
-    Ok(incoming)
+    Ok(Incoming { event, tenant, user, idempotency_key })
 }
 
 fn native(fields: &mut Fields<'_>) -> Result<Event, String> {
@@ -115,12 +113,13 @@ fn native(fields: &mut Fields<'_>) -> Result<Event, String> {
 }
 
 fn hook(fields: &mut Fields<'_>) -> Result<Event, String> {
+    let source: &RawValue = serde_json::from_str(HOOK_SOURCE).expect("it is a string");
     let data = Hook {
         tool_name: fields.required("toolName")?,
         skill_id: fields.take("skillId"),
         skill_name: fields.take("skillName"),
         hook_event: fields.take("hookEvent"),
-        source: fields.take("source"),
+        source: Some(fields.take("source").unwrap_or(source)),
         client_timestamp: fields.take("clientTimestamp"),
         metadata: fields.object("metadata")?,
     };
@@ -175,8 +174,9 @@ mod tests {
             (
                 r#"{"toolName":"t","hookEvent":"post","clientTimestamp":"x","metadata":{"a":[null]},"tenantId":"aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"}"#,
                 "tool_used",
-                r#"{"toolName":"t","hookEvent":"post","clientTimestamp":"x","metadata":{"a":[null]}}"#,
+                r#"{"toolName":"t","hookEvent":"post","source":"hook","clientTimestamp":"x","metadata":{"a":[null]}}"#,
             ),
+            (r#"{"toolName":"t","source":"ci"}"#, "tool_used", r#"{"toolName":"t","source":"ci"}"#),
             (
                 r#"{"skill":"canvas","durationMs":1.50,"success":false,"errorType":"x"}"#,
                 "skill_executed",
@@ -198,10 +198,15 @@ mod tests {
             (r#"{"name":"SECRET\u0000"}"#, "name must not contain U+0000"),
             (r#"{"name":"\ud800"}"#, "name must be a valid string"),
             (r#"{"name":"a","data":"SECRET"}"#, "data must be an object"),
-            (r#"{"name":"a","SECRET":1}"#, "unknown key; known are name, data"),
+            (r#"{"name":"a","nmae":"SECRET"}"#, "unknown key \"nmae\"; known are name, data"),
+            (r#"{"name":"a","a\u0000\nb":1}"#, "unknown key \"a  b\"; known are"),
             (r#"{"name":"a","tenantId":"SECRET"}"#, "tenantId must be a uuid"),
             (r#"{"name":"a","occurredAt":"SECRET"}"#, "occurredAt must be a time"),
             (r#"{"name":"a","occurredAt":-1}"#, "occurredAt must be a time"),
+            (r#"{"name":"a","occurredAt":0}"#, "occurredAt must be a time"),
+            (r#"{"name":"a","occurredAt":99999999.9}"#, "occurredAt must be a time"),
+            (r#"{"name":"a","occurredAt":1e400}"#, "occurredAt must be a time"),
+            (r#"{"name":"a","occurredAt":1764150000000000}"#, "occurredAt must be a time"),
             (r#"{"name":"a","occurredAt":99999999999999999}"#, "occurredAt must be a time"),
             (r#"{"name":"a","occurredAt":"9999-01-01T00:00:00Z"}"#, "occurredAt must be a time"),
             (r#"{"name":"a","actor":"x","userId":"y"}"#, "give one of them"),

@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::problem::shown;
+
 /// An object whose values are not read yet.
 pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
@@ -64,9 +66,11 @@ impl<'a> Fields<'a> {
 
     /// That nothing is left which nobody knows.
     pub(crate) fn end(self, known: &[&str]) -> Checked<()> {
-        match self.0.is_empty() {
-            true => Ok(()),
-            false => Err(format!("unknown key; known are {}", known.join(", "))),
+        match self.0.first() {
+            None => Ok(()),
+            Some((key, _)) => {
+                Err(format!("unknown key {}; known are {}", shown(key), known.join(", ")))
+            }
         }
     }
 
@@ -91,16 +95,20 @@ impl<'a> Fields<'a> {
         value.parse().map(Some).map_err(|_| format!("{key} must be a uuid"))
     }
 
-    /// A time as RFC 3339 writes it, or in milliseconds since 1970.
+    /// A time as RFC 3339 writes it, or in seconds or milliseconds since 1970.
     pub(crate) fn time(&mut self, key: &str) -> Checked<Option<SystemTime>> {
         let Some(value) = self.take(key) else { return Ok(None) };
-        let wrong =
-            || format!("{key} must be a time such as 2026-01-31T12:00:00Z, from 1970 to 9998");
-        let time = match value.get().parse::<i64>() {
-            Ok(milliseconds) => jiff::Timestamp::from_millisecond(milliseconds).ok(),
-            Err(_) => text(key, value)?.parse().ok(),
+        let wrong = || {
+            format!(
+                "{key} must be a time such as 2026-01-31T12:00:00Z, from 1970 to 9998, or a number \
+                 of seconds or milliseconds since 1970, from 1973 to 5138"
+            )
         };
-        let time: jiff::Timestamp = time.ok_or_else(wrong)?;
+        let time: jiff::Timestamp = match value.get().starts_with('"') {
+            true => text(key, value)?.parse().ok(),
+            false => value.get().parse().ok().and_then(number),
+        }
+        .ok_or_else(wrong)?;
         // Within what PostgreSQL knows too, else it would refuse the whole batch of this event.
         const MOST: i64 = 253_370_764_800;
         // Seconds are cut towards 1970, so that they do not tell what lies just before it.
@@ -111,6 +119,20 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Seconds or milliseconds since 1970, whichever is a time from 1973 to 5138: as the log reads the
+/// clocks of clients. A smaller number is hardly a time.
+fn number(number: f64) -> Option<jiff::Timestamp> {
+    const LEAST_SECONDS: f64 = 1e8;
+    const LEAST_MILLISECONDS: f64 = 1e11;
+    const MOST: f64 = 1e14;
+    let microseconds = match number {
+        seconds if (LEAST_SECONDS..LEAST_MILLISECONDS).contains(&seconds) => seconds * 1e6,
+        milliseconds if (LEAST_MILLISECONDS..MOST).contains(&milliseconds) => milliseconds * 1e3,
+        _ => return None,
+    };
+    jiff::Timestamp::from_microsecond(microseconds.round() as i64).ok()
+}
+
 /// A string without U+0000, which PostgreSQL has no place for.
 pub(crate) fn text(key: &str, value: &RawValue) -> Checked<String> {
     let text: String =
@@ -118,5 +140,31 @@ pub(crate) fn text(key: &str, value: &RawValue) -> Checked<String> {
     match text.contains('\0') {
         true => Err(format!("{key} must not contain U+0000")),
         false => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_seconds_or_milliseconds_by_their_size() {
+        for (given, expected) in [
+            (1_764_150_000.0, Some("2025-11-26T09:40:00Z")),
+            (1_764_150_000.25, Some("2025-11-26T09:40:00.25Z")),
+            (1_764_150_000.123_457, Some("2025-11-26T09:40:00.123457Z")),
+            (1_764_150_000_000.0, Some("2025-11-26T09:40:00Z")),
+            (1_764_150_000_123.457, Some("2025-11-26T09:40:00.123457Z")),
+            (1e8, Some("1973-03-03T09:46:40Z")),
+            (1e11, Some("1973-03-03T09:46:40Z")),
+            (0.0, None),
+            (-1e9, None),
+            (99_999_999.0, None),
+            (1e14, None),
+            (1.764_15e15, None),
+            (f64::INFINITY, None),
+        ] {
+            assert_eq!(number(given).map(|time| time.to_string()).as_deref(), expected, "{given}");
+        }
     }
 }

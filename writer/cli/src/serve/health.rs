@@ -10,23 +10,49 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 
 use super::Gateway;
+use super::analytics::IS_BOUND;
 use super::problem::Problem;
 use crate::output::with_sources;
 
-/// Whether this role may log and look keys up here.
-const READY: &str = "SELECT pg_catalog.has_any_column_privilege('eventlog.events', 'INSERT')
-        AND pg_catalog.has_column_privilege('eventlog.api_keys', 'secret_hash', 'SELECT')";
-
-/// How long an answer is given again: whoever asks often asks the database once.
+/// How long an answer is given again: whoever asks often asks the database once. A good one longer,
+/// since each is asked on a new connection.
 const KEPT: Duration = Duration::from_secs(1);
+const KEPT_READY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What this role may do here, first of all whether the database is one that takes events.
+const STATE: &str = "SELECT pg_catalog.pg_is_in_recovery(),
+        pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool,
+        current_user::pg_catalog.text";
+
+const TABLES: &str = "SELECT pg_catalog.to_regclass('eventlog.events') IS NOT NULL,
+        pg_catalog.to_regclass('eventlog.api_keys') IS NOT NULL";
+
+const RIGHTS: &str = "SELECT pg_catalog.has_any_column_privilege('eventlog.events', 'INSERT'),
+        pg_catalog.has_column_privilege('eventlog.api_keys', 'secret_hash', 'SELECT'),
+        pg_catalog.has_column_privilege('eventlog.api_keys', 'no_actor', 'SELECT')";
+
+/// The way of the writer, with nothing to write.
+const LOG_NOTHING: &str = "SELECT * FROM eventlog.log_events(ARRAY[]::pg_catalog.uuid[],
+        ARRAY[]::pg_catalog.text[], ARRAY[]::pg_catalog.text[])";
+
+/// What works, or why nothing does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Ready {
+        /// Why reports will be refused, if they will.
+        reports: Option<&'static str>,
+    },
+    NotReady(String),
+}
 
 #[derive(Default)]
 pub(crate) struct Health {
     is_stopping: AtomicBool,
-    last: Mutex<Option<(Instant, Result<(), &'static str>)>>,
+    last: Mutex<Option<(Instant, Verdict)>>,
 }
 
 impl Health {
@@ -35,31 +61,101 @@ impl Health {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    async fn database(&self, gateway: &Gateway) -> Result<(), &'static str> {
+    /// Whether events reach the log, and reports their readers.
+    pub(crate) async fn verdict(&self, gateway: &Gateway) -> Verdict {
         let mut last = self.last.lock().await;
-        if let Some((at, answer)) = *last
-            && at.elapsed() < KEPT
-        {
-            return answer;
-        }
-        let answer = match timeout(PATIENCE, ask(gateway)).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err("the gateway's role lacks rights: SELECT eventlog.grant_gateway"),
-            Ok(Err(error)) => {
-                tracing::warn!("not ready: {}", with_sources(error.as_ref()));
-                Err("the database is away, or has no log")
+        if let Some((at, verdict)) = &*last {
+            let kept = if matches!(verdict, Verdict::Ready { .. }) { KEPT_READY } else { KEPT };
+            // What the writer met since then is newer.
+            let is_failing = matches!(verdict, Verdict::Ready { .. }) && gateway.is_failing();
+            if at.elapsed() < kept && !is_failing {
+                return verdict.clone();
             }
-            Err(_) => Err("the database does not answer"),
+        }
+        let verdict = match timeout(PATIENCE, ask(gateway)).await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(error)) => Verdict::NotReady(reason(error.as_ref())),
+            Err(_) => Verdict::NotReady("the database does not answer".to_owned()),
         };
-        *last = Some((Instant::now(), answer));
-        answer
+        let is_news = last.as_ref().is_none_or(|(_, before)| *before != verdict);
+        match &verdict {
+            Verdict::NotReady(why) if is_news => tracing::error!("not ready: {why}"),
+            Verdict::Ready { reports: Some(why) } if is_news => {
+                tracing::warn!("reports will be refused: {why}");
+            }
+            Verdict::Ready { reports: None } if is_news && last.is_some() => {
+                tracing::info!("ready");
+            }
+            _ => {}
+        }
+        gateway.metrics.is_ready.set(i64::from(matches!(verdict, Verdict::Ready { .. })));
+        *last = Some((Instant::now(), verdict.clone()));
+        verdict
     }
 }
 
-async fn ask(gateway: &Gateway) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-    let client = gateway.pool.get().await?;
-    let rows = client.query_typed(READY, &[]).await?;
-    Ok(rows.first().and_then(|row| row.get::<_, Option<bool>>(0)).unwrap_or(false))
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the server said, or that there is none. An error of connecting names no password.
+fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(server) = error.downcast_ref::<tokio_postgres::error::DbError>() {
+            return format!("{} (SQLSTATE {})", server.message(), server.code().code());
+        }
+        source = error.source();
+    }
+    format!("the database is away: {}", with_sources(error))
+}
+
+/// Asks on a connection of its own, made as the writer makes its: those of a pool live on where the
+/// password is another now, or the database.
+async fn ask(gateway: &Gateway) -> Result<Verdict, Failed> {
+    let not_ready = |why: &str| Ok(Verdict::NotReady(why.to_owned()));
+    let client = gateway.target.clone().connect().await?;
+    let rows = client.query_typed(STATE, &[]).await?;
+    let row = rows.first().ok_or("no row")?;
+    let is = |column| row.try_get::<_, bool>(column);
+    if is(0)? {
+        return not_ready("the server is a standby: events go to the primary");
+    }
+    if is(1)? {
+        return not_ready("the connection is read-only: default_transaction_read_only is on");
+    }
+    let role: String = row.try_get(2)?;
+    let lacks = |what: &str| {
+        let grant = format!("SELECT eventlog.grant_gateway('{}');", role.replace('\'', "''"));
+        Ok(Verdict::NotReady(format!("the role {role} may not {what}: {grant}")))
+    };
+    let rows = match client.query_typed(TABLES, &[]).await {
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            return lacks("use the log");
+        }
+        rows => rows?,
+    };
+    let row = rows.first().ok_or("no row")?;
+    if !row.try_get::<_, bool>(0)? {
+        return not_ready("the database has no log: SELECT eventlog.create_log();");
+    }
+    if !row.try_get::<_, bool>(1)? {
+        return not_ready("the log is of an older version: SELECT eventlog.migrate_log();");
+    }
+    let rows = client.query_typed(RIGHTS, &[]).await?;
+    let row = rows.first().ok_or("no row")?;
+    if !row.try_get::<_, bool>(0)? {
+        return lacks("log events");
+    }
+    if !row.try_get::<_, bool>(1)? || !row.try_get::<_, bool>(2)? {
+        return lacks("look keys up");
+    }
+    client.query_typed(LOG_NOTHING, &[]).await?;
+    let rows = client.query_typed(&format!("SELECT {IS_BOUND}"), &[]).await?;
+    let is_bound: bool = rows.first().ok_or("no row")?.try_get(0)?;
+    let reports = (!is_bound).then_some(
+        "the role is not held to the tenant of a key: use one of its own, neither a superuser nor \
+         the log's owner, and SELECT eventlog.grant_gateway",
+    );
+    Ok(Verdict::Ready { reports })
 }
 
 /// `/healthz`: it lives.
@@ -72,15 +168,18 @@ pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     if gateway.health.is_stopping.load(Ordering::Relaxed) {
         return Problem::unavailable("the gateway is stopping", 1).into_response();
     }
-    match gateway.health.database(&gateway).await {
-        Ok(()) => axum::Json(json!({ "status": "ok" })).into_response(),
-        Err(message) => Problem::unavailable(message, 1).into_response(),
+    match gateway.health.verdict(&gateway).await {
+        Verdict::Ready { reports: None } => axum::Json(json!({ "status": "ok" })).into_response(),
+        Verdict::Ready { reports: Some(why) } => {
+            axum::Json(json!({ "status": "ok", "reports": why })).into_response()
+        }
+        Verdict::NotReady(message) => Problem::unavailable(message, 1).into_response(),
     }
 }
 
 /// `/metrics`: counts for Prometheus, of no tenant.
 pub(crate) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
-    match gateway.metrics.text(&gateway.writer.stats()) {
+    match gateway.metrics.text(&gateway.writer.stats(), &gateway.writer.health()) {
         Ok(text) => {
             let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
             (kind, text).into_response()

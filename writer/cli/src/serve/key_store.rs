@@ -9,42 +9,99 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::http::{HeaderMap, header};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use serde::de::IgnoredAny;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::look_ups::LookUps;
 use super::problem::Problem;
-use crate::api_key::{ApiKey, Kind};
+use crate::api_key::{self, ApiKey, Kind};
 use crate::connection::Pool;
-use crate::output::with_sources;
 
-const FIND: &str = "SELECT tenant_id, kind, event_names, secret_hash, rate_limit, expires_at,
-                           revoked_at IS NOT NULL
-                      FROM eventlog.api_keys WHERE id OPERATOR(pg_catalog.=) $1";
+/// Bytes that the log takes of an idempotency key.
+const LONGEST_IDEMPOTENCY_KEY: usize = 255;
 
-/// How long one look-up may take.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a key is trusted while it cannot be looked up.
 const OUTAGE: Duration = Duration::from_secs(3600);
 /// How often it is tried again meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
-/// Look-ups in a second of ids that are not known yet: whoever makes ids up does not keep the
-/// database busy.
-const UNKNOWN_PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
+/// Whom the events of a key may name as the one who did it.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Actors {
+    Any,
+    /// All are of this one.
+    One(String),
+    /// None; by name the key of the payload that would become the actor.
+    Nobody(HashMap<String, String>),
+}
 
 /// What a key may do, as it was when it was looked up.
 pub(crate) struct Key {
+    pub(super) id: Arc<str>,
     pub(crate) kind: Kind,
     pub(crate) tenant: Uuid,
-    event_names: Option<Vec<String>>,
-    secret_hash: Vec<u8>,
-    expires_at: Option<SystemTime>,
-    is_revoked: bool,
-    rate_limit: Option<NonZeroU32>,
-    limiter: Option<DefaultDirectRateLimiter>,
+    pub(super) event_names: Option<Vec<String>>,
+    pub(super) secret_hash: Vec<u8>,
+    pub(super) expires_at: Option<SystemTime>,
+    pub(super) is_revoked: bool,
+    pub(super) rate_limit: Option<NonZeroU32>,
+    pub(super) limiter: Option<DefaultDirectRateLimiter>,
+    pub(super) actors: Actors,
 }
 
 impl Key {
+    /// Whether it is one for browsers and apps, where anybody can read it: what others of its tenant
+    /// rely on is not to be had with it.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.event_names.is_some() || self.actors != Actors::Any
+    }
+
+    /// The idempotency key under which the log knows the event. Those of a restricted key are a name
+    /// space of its own: whoever has it cannot take one that the tenant's services are about to use.
+    pub(crate) fn idempotency_key(&self, given: String) -> String {
+        // Too long for the log, which says so.
+        if !self.is_restricted() || given.len() > LONGEST_IDEMPOTENCY_KEY {
+            return given;
+        }
+        let own = format!("{}:{given}", self.id);
+        match own.len() <= LONGEST_IDEMPOTENCY_KEY {
+            true => own,
+            false => format!("{}#{}", self.id, api_key::hex(&Sha256::digest(given))),
+        }
+    }
+
+    /// The actor of an event of this name, with what it says itself; why the key may not log it.
+    pub(crate) fn actor(
+        &self,
+        name: &str,
+        given: Option<String>,
+        payload: &str,
+    ) -> Result<Option<String>, String> {
+        let given = given.filter(|given| !given.is_empty());
+        match &self.actors {
+            Actors::Any => Ok(given),
+            Actors::One(actor) => match given.is_none_or(|given| given == *actor) {
+                true => Ok(Some(actor.clone())),
+                false => Err("the key is of one actor: its events may name no other".to_owned()),
+            },
+            Actors::Nobody(keys) => {
+                if given.is_some() {
+                    return Err("the events of the key may name no actor".to_owned());
+                }
+                let Some(key) = keys.get(name) else { return Ok(None) };
+                let payload: HashMap<String, IgnoredAny> =
+                    serde_json::from_str(payload).unwrap_or_default();
+                match payload.contains_key(key) {
+                    true => Err(format!(
+                        "the events of the key may name no actor, and {key} in data names one"
+                    )),
+                    false => Ok(None),
+                }
+            }
+        }
+    }
+
     /// Whether it may log events of this name.
     pub(crate) fn may_log(&self, name: &str) -> bool {
         self.event_names.as_ref().is_none_or(|names| names.iter().any(|own| own == name))
@@ -105,23 +162,16 @@ impl Entry {
 }
 
 pub(crate) struct KeyStore {
-    pool: Pool,
+    look_ups: LookUps,
     trust: Duration,
-    default_limit: Option<NonZeroU32>,
     /// Keys that are there; ids that are not take no room.
     entries: Mutex<HashMap<String, Arc<Entry>>>,
-    unknown: DefaultDirectRateLimiter,
 }
 
 impl KeyStore {
     pub(crate) fn new(pool: Pool, trust: Duration, default_limit: Option<NonZeroU32>) -> Self {
-        KeyStore {
-            pool,
-            trust,
-            default_limit,
-            entries: Mutex::default(),
-            unknown: RateLimiter::direct(Quota::per_second(UNKNOWN_PER_SECOND)),
-        }
+        let look_ups = LookUps::new(pool, default_limit);
+        KeyStore { look_ups, trust, entries: Mutex::default() }
     }
 
     /// The key of a request, which must be valid and of this kind.
@@ -147,9 +197,6 @@ impl KeyStore {
     async fn find(&self, id: &str) -> Result<Option<Arc<Key>>, Problem> {
         let entry = self.lock().get(id).cloned();
         let Some(entry) = entry else {
-            if self.unknown.check().is_err() {
-                return Err(Problem::too_many("too many unknown keys at a time", 1));
-            }
             return self.look_up(id, None).await.map_err(|()| away());
         };
         let known = entry.known();
@@ -188,17 +235,7 @@ impl KeyStore {
     /// Asks the database, and remembers what it says.
     async fn look_up(&self, id: &str, known: Option<&Arc<Key>>) -> Result<Option<Arc<Key>>, ()> {
         let asked = Instant::now();
-        let found = match tokio::time::timeout(PATIENCE, self.ask(id)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => {
-                tracing::warn!("a key could not be looked up: {}", with_sources(error.as_ref()));
-                return Err(());
-            }
-            Err(_) => {
-                tracing::warn!("a key could not be looked up within {PATIENCE:?}");
-                return Err(());
-            }
-        };
+        let found = self.look_ups.find(id).await?;
         let Some(mut key) = found else {
             self.lock().remove(id);
             return Ok(None);
@@ -231,28 +268,25 @@ impl KeyStore {
             }
         }
     }
-
-    async fn ask(&self, id: &str) -> Result<Option<Key>, Box<dyn std::error::Error + Send + Sync>> {
-        let client = self.pool.get().await?;
-        let rows = client.query_typed(FIND, &[(&id, Type::TEXT)]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let kind: String = row.try_get(1)?;
-        let limit: Option<i32> = row.try_get(4)?;
-        let limit = limit.and_then(|limit| u32::try_from(limit).ok()).and_then(NonZeroU32::new);
-        Ok(Some(Key {
-            tenant: row.try_get(0)?,
-            kind: Kind::named(&kind).ok_or("the key is of an unknown kind")?,
-            event_names: row.try_get(2)?,
-            secret_hash: row.try_get(3)?,
-            expires_at: row.try_get(5)?,
-            is_revoked: row.try_get(6)?,
-            rate_limit: limit.or(self.default_limit),
-            limiter: None,
-        }))
-    }
 }
 
 impl Key {
+    #[cfg(test)]
+    pub(crate) fn for_test(tenant: Uuid, restricted: Option<&str>) -> Self {
+        Key {
+            id: Arc::from(restricted.unwrap_or("own")),
+            kind: Kind::Write,
+            tenant,
+            event_names: restricted.map(|_| vec!["tool_used".to_owned()]),
+            secret_hash: Vec::new(),
+            expires_at: None,
+            is_revoked: false,
+            rate_limit: None,
+            limiter: None,
+            actors: Actors::Any,
+        }
+    }
+
     fn is_like(&self, other: &Key) -> bool {
         self.kind == other.kind
             && self.tenant == other.tenant
@@ -261,6 +295,7 @@ impl Key {
             && self.expires_at == other.expires_at
             && self.is_revoked == other.is_revoked
             && self.rate_limit == other.rate_limit
+            && self.actors == other.actors
     }
 }
 
@@ -278,4 +313,26 @@ fn given_key(headers: &HeaderMap) -> Option<ApiKey> {
         None => headers.get("x-api-key")?.to_str().ok()?.trim(),
     };
     ApiKey::parse(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idempotency_keys_of_a_restricted_key_are_its_own_and_fit() {
+        let own = Key::for_test(Uuid::nil(), None);
+        let public = Key::for_test(Uuid::nil(), Some("0123456789abcdef"));
+        let other = Key::for_test(Uuid::nil(), Some("fedcba9876543210"));
+        for length in [0, 1, 238, 239, 255] {
+            let given = "k".repeat(length);
+            assert_eq!(own.idempotency_key(given.clone()), given);
+            let stored = public.idempotency_key(given.clone());
+            assert!(stored.len() <= LONGEST_IDEMPOTENCY_KEY && stored.starts_with(&*public.id));
+            assert_ne!(stored, other.idempotency_key(given.clone()));
+            assert_ne!(stored, public.idempotency_key(format!("{given}k")));
+        }
+        let long = "k".repeat(256);
+        assert_eq!(public.idempotency_key(long.clone()), long, "the log refuses it");
+    }
 }

@@ -1,18 +1,23 @@
 //! Connections of clients: so many at a time, each with limits, and their end.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 
 use super::Gateway;
+use super::connections::Connection;
+use super::patient::{Patient, Told};
 use crate::output::Failure;
 
 /// Bytes of a request's head, and of what is read ahead of its body.
@@ -29,7 +34,6 @@ pub(crate) async fn serve(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let arguments = &gateway.arguments;
-    let places = Arc::new(Semaphore::new(arguments.max_connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(arguments.header_timeout)
@@ -37,13 +41,8 @@ pub(crate) async fn serve(
         .max_headers(MAX_HEADERS);
     let graceful = GracefulShutdown::new();
     loop {
-        // Who finds no place waits in the listener's own queue.
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-            (listener.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            accepted = accepted => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         };
@@ -57,15 +56,20 @@ pub(crate) async fn serve(
             }
         };
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(routes.clone());
+        let client = gateway.connections.admit();
+        let stream = Patient::new(stream, Arc::clone(&client), arguments.answer_timeout);
+        let service = service(&routes, &client);
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         let gateway = Arc::clone(gateway);
         tokio::spawn(async move {
             gateway.metrics.connections.inc();
-            // A client that breaks off, or was too slow or too large, is no fault of ours.
-            let _ = connection.await;
+            tokio::select! {
+                // A client that breaks off, or was too slow or too large, is no fault of ours.
+                _ = connection => {}
+                () = client.closing() => gateway.metrics.crowded_out.inc(),
+            }
             gateway.metrics.connections.dec();
-            drop(place);
+            gateway.connections.remove(&client);
         });
     }
     drop(listener);
@@ -75,4 +79,24 @@ pub(crate) async fn serve(
         tracing::warn!("requests were cut off: they took longer than --shutdown-timeout");
     }
     Ok(())
+}
+
+/// The routes, as one connection has them.
+fn service(
+    routes: &Router,
+    client: &Arc<Connection>,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = Response<Told>,
+    Error = Infallible,
+    Future: Send,
+> + Send
++ 'static {
+    let (routes, client) = (TowerToHyperService::new(routes.clone()), Arc::clone(client));
+    service_fn(move |mut request: Request<Incoming>| {
+        client.request();
+        request.extensions_mut().insert(Arc::clone(&client));
+        let (answer, client) = (routes.call(request), Arc::clone(&client));
+        async move { answer.await.map(|answer| answer.map(|body| Told::new(body, client))) }
+    })
 }

@@ -2,9 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use eventlog_writer::Stats;
+use eventlog_writer::{Health, Stats};
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
 };
 
 /// Upper bounds of the times, in seconds.
@@ -16,7 +17,12 @@ pub(crate) struct Metrics {
     pub(crate) requests: IntCounterVec,
     pub(crate) seconds: HistogramVec,
     pub(crate) connections: IntGauge,
+    pub(crate) crowded_out: IntCounter,
+    pub(crate) is_ready: IntGauge,
     pending: IntGauge,
+    in_flight: IntGauge,
+    stalled: IntGauge,
+    failing: Gauge,
     events: IntCounterVec,
     /// What of the writer's counts is in `events`.
     counted: Mutex<Stats>,
@@ -35,8 +41,28 @@ impl Metrics {
             &["route"],
         );
         let connections = IntGauge::new("eventlog_http_connections", "Connections of clients.");
+        let crowded_out = IntCounter::new(
+            "eventlog_http_connections_crowded_out_total",
+            "Connections that were closed for others, having done nothing for longest.",
+        );
+        let is_ready = IntGauge::new(
+            "eventlog_ready",
+            "Whether events reach the log: 1, or 0 as /readyz says why.",
+        );
         let pending =
             IntGauge::new("eventlog_events_pending", "Events that wait for the database.");
+        let in_flight = IntGauge::new(
+            "eventlog_batches_in_flight",
+            "Batches that are sent, or wait to be sent again.",
+        );
+        let stalled = IntGauge::new(
+            "eventlog_stalled_tenants",
+            "Tenants whose events wait by themselves, held up by a lock or a slow statement of theirs.",
+        );
+        let failing = Gauge::new(
+            "eventlog_failing_seconds",
+            "How long sending to the log has failed without an answer in between.",
+        );
         let events = IntCounterVec::new(
             Opts::new("eventlog_events_total", "Events that were accepted, and their ends."),
             &["outcome"],
@@ -46,7 +72,12 @@ impl Metrics {
             requests: requests.expect(VALID),
             seconds: seconds.expect(VALID),
             connections: connections.expect(VALID),
+            crowded_out: crowded_out.expect(VALID),
+            is_ready: is_ready.expect(VALID),
             pending: pending.expect(VALID),
+            in_flight: in_flight.expect(VALID),
+            stalled: stalled.expect(VALID),
+            failing: failing.expect(VALID),
             events: events.expect(VALID),
             counted: Mutex::default(),
             registry,
@@ -55,12 +86,17 @@ impl Metrics {
         registry.register(Box::new(metrics.requests.clone())).expect(VALID);
         registry.register(Box::new(metrics.seconds.clone())).expect(VALID);
         registry.register(Box::new(metrics.connections.clone())).expect(VALID);
+        registry.register(Box::new(metrics.crowded_out.clone())).expect(VALID);
+        registry.register(Box::new(metrics.is_ready.clone())).expect(VALID);
         registry.register(Box::new(metrics.pending.clone())).expect(VALID);
+        registry.register(Box::new(metrics.in_flight.clone())).expect(VALID);
+        registry.register(Box::new(metrics.stalled.clone())).expect(VALID);
+        registry.register(Box::new(metrics.failing.clone())).expect(VALID);
         registry.register(Box::new(metrics.events.clone())).expect(VALID);
         metrics
     }
 
-    pub(crate) fn text(&self, stats: &Stats) -> Result<String, prometheus::Error> {
+    pub(crate) fn text(&self, stats: &Stats, health: &Health) -> Result<String, prometheus::Error> {
         {
             let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
             for (outcome, now, before) in [
@@ -78,6 +114,10 @@ impl Metrics {
             if stats.submitted >= counted.submitted {
                 *counted = *stats;
             }
+            let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+            self.in_flight.set(gauge(health.in_flight));
+            self.stalled.set(gauge(health.stalled_tenants));
+            self.failing.set(health.failing_for.unwrap_or_default().as_secs_f64());
             self.pending.set(i64::try_from(stats.pending).unwrap_or(i64::MAX));
         }
         let mut text = Vec::new();

@@ -3,17 +3,22 @@
 
 mod analytics;
 mod body;
+mod connections;
 mod dashboard;
 mod event;
 mod fields;
 mod health;
 mod key_store;
 mod listener;
+mod look_ups;
 mod metrics;
 mod observe;
+mod patient;
 mod problem;
 mod routes;
+mod shares;
 mod track;
+mod turns;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -22,26 +27,36 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use clap::Args;
-use eventlog_writer::asynchronous::Writer;
+use eventlog_writer::asynchronous::{self, Connecting, Writer};
 use eventlog_writer::{Options, WhenFull};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format;
 
-use crate::connection::{Pool, Server, pool};
+use self::connections::Connection;
+use self::key_store::Key;
+use self::problem::Problem;
+use crate::api_key::Kind;
+use crate::connection::{Pool, Server, Target, pool};
 use crate::output::Failure;
 
 /// Connections besides the writer's: for keys, and for the question whether all is well.
 const POOL: usize = 4;
+
+/// Batches that are sent at a time, each of other tenants than the others.
+const IN_FLIGHT: usize = 4;
+
+/// How often the way to the log is looked at, whether somebody asks or not.
+const WATCH: Duration = Duration::from_secs(10);
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Address and port
     #[arg(long, env = "EVENTLOG_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Connections of clients at a time; more wait
+    /// Connections of clients at a time; for more, those are closed that do nothing
     #[arg(long, env = "EVENTLOG_MAX_CONNECTIONS", default_value_t = 512)]
     max_connections: u32,
     /// Largest body of a request in bytes, as it is sent and unpacked
@@ -74,6 +89,9 @@ pub(crate) struct Arguments {
     /// How long a client may take for the body of a request
     #[arg(long, env = "EVENTLOG_BODY_TIMEOUT", default_value = "10s", value_parser = duration)]
     body_timeout: Duration,
+    /// How long a client may take to read an answer; a long one may take longer, at 16 KiB a second
+    #[arg(long, env = "EVENTLOG_ANSWER_TIMEOUT", default_value = "10s", value_parser = duration)]
+    answer_timeout: Duration,
     /// How long ?wait=true waits for the database
     #[arg(long, env = "EVENTLOG_WAIT_TIMEOUT", default_value = "10s", value_parser = duration)]
     wait_timeout: Duration,
@@ -115,16 +133,50 @@ fn field(
 /// What every request sees.
 pub(crate) struct Gateway {
     arguments: Arguments,
+    /// Where the log is.
+    target: Target,
     writer: Writer,
     keys: key_store::KeyStore,
-    pool: Pool,
     /// Connections for reports, which may be slow.
     reports: Pool,
     live: analytics::live::Live,
     metrics: metrics::Metrics,
-    /// Bytes that bodies may still take.
-    bodies: Arc<Semaphore>,
+    /// Whose turn it is with them.
+    turns: Arc<turns::Turns>,
+    connections: connections::Connections,
+    /// Bytes of bodies.
+    bodies: Arc<shares::Shares>,
     health: health::Health,
+}
+
+/// Says at the start whether events reach the log, and whenever that changes.
+async fn watch(gateway: Arc<Gateway>) {
+    loop {
+        gateway.health.verdict(&gateway).await;
+        tokio::time::sleep(WATCH).await;
+    }
+}
+
+impl Gateway {
+    /// Whether the writer cannot send.
+    fn is_failing(&self) -> bool {
+        self.writer.health().failing_for.is_some()
+    }
+
+    /// The key of a request, which must be valid and of this kind. From now until the answer is with
+    /// the client the request is one of those that its tenant may have at a time.
+    async fn authorize(
+        &self,
+        connection: &Connection,
+        headers: &HeaderMap,
+        kind: Kind,
+    ) -> Result<Arc<Key>, Problem> {
+        let key = self.keys.authorize(headers, kind).await?;
+        self.connections.begin(connection, &key)?;
+        // Whatever comes counts as one, so that bad requests have a limit too.
+        key.count(1)?;
+        Ok(key)
+    }
 }
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
@@ -151,7 +203,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             "--query-connections must be at least 1, and --query-timeout at least 1ms",
         ));
     }
-    let config = server.config()?;
+    let target = server.target()?;
     // Whether there is room is asked before events are logged, all of a request or none.
     let options = Options::new()
         .enabled(true)
@@ -159,22 +211,27 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .linger(arguments.linger)
         .max_payload(arguments.max_body)
         .queue(arguments.queue_events, arguments.queue_bytes)
-        .when_full(WhenFull::DropNewest);
-    let reports = pool(config.clone(), arguments.query_connections)?;
-    let pool = pool(config.clone(), POOL)?;
+        .when_full(WhenFull::DropNewest)
+        .in_flight(IN_FLIGHT);
+    let reports = pool(target.clone(), arguments.query_connections)?;
+    let pool = pool(target.clone(), POOL)?;
+    let writers = target.clone();
     let gateway = Arc::new(Gateway {
-        writer: Writer::connect(config, options),
+        writer: Writer::with_connector(options, move || connecting(writers.clone())),
+        target,
         keys: key_store::KeyStore::new(
-            pool.clone(),
+            pool,
             arguments.key_cache,
             NonZeroU32::new(arguments.rate_limit),
         ),
-        pool,
         reports,
         // Most places are for those who log.
         live: analytics::live::Live::new(arguments.max_connections as usize / 4),
         metrics: metrics::Metrics::new(),
-        bodies: Arc::new(Semaphore::new(arguments.max_bodies as usize)),
+        turns: turns::Turns::new(arguments.query_connections),
+        connections: connections::Connections::new(arguments.max_connections as usize),
+        // A body as it is sent, and unpacked.
+        bodies: shares::Shares::new(arguments.max_bodies as usize, 2 * arguments.max_body),
         health: health::Health::default(),
         arguments,
     });
@@ -184,7 +241,9 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .await
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", arguments.listen)))?;
     eprintln!("eventlog: listening on http://{}", listener.local_addr()?);
+    let watching = tokio::spawn(watch(Arc::clone(&gateway)));
     listener::serve(listener, routes, &gateway).await?;
+    watching.abort();
 
     let report = gateway.writer.close(arguments.shutdown_timeout).await;
     eprintln!("eventlog: stopped; events: {}", report.stats);
@@ -196,4 +255,11 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             report.unconfirmed
         ))),
     }
+}
+
+/// A connection of the writer's, made as all others are.
+fn connecting(target: Target) -> Connecting {
+    Box::pin(
+        async move { Ok(Box::new(Box::new(target.connect().await?)) as asynchronous::Connection) },
+    )
 }

@@ -4,6 +4,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+/// A name that a client gave, such as that of a key, as it may stand in a message.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 64;
+    let short: String = name.chars().take(LONGEST).collect();
+    let more = if short.len() < name.len() { "…" } else { "" };
+    format!("\"{}{more}\"", short.replace(char::is_control, " "))
+}
+
 /// Why a request is refused. Its text names limits and keys, never a value of the request.
 #[derive(Debug)]
 pub(crate) struct Problem {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use eventlog_writer::{Error, Event};
+use eventlog_writer::{Error, Event, Logged};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::connections::Connection;
 use super::key_store::Key;
-use super::problem::Problem;
+use super::problem::{Problem, shown};
 use super::{Gateway, body, event};
 use crate::api_key::Kind;
 
@@ -23,16 +24,15 @@ pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 /// All events of a request are taken, or none: so whoever is refused may send the same again.
 pub(crate) async fn track(
     State(gateway): State<Arc<Gateway>>,
+    Extension(connection): Extension<Arc<Connection>>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let key = gateway.keys.authorize(&headers, Kind::Write).await?;
-    // Whatever comes counts as one, so that bad requests have a limit too.
-    key.count(1)?;
+    let key = gateway.authorize(&connection, &headers, Kind::Write).await?;
     let waits = waits(&uri)?;
     let user = user(&headers)?;
-    let body = body::read(&gateway, &headers, body).await?;
+    let body = body::read(&gateway, &key, &headers, body).await?;
     let events = events(&gateway, &key, user.as_deref(), &body)?;
     drop(body);
     let count = events.len();
@@ -40,9 +40,13 @@ pub(crate) async fn track(
     key.count(count - 1)?;
     let accepted = || (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response();
     if !waits {
-        return gateway.writer.log_all(events).map(|()| accepted()).map_err(|_| is_full());
+        return gateway
+            .writer
+            .log_all(events)
+            .map(|()| accepted())
+            .map_err(|events| full(&gateway, &events));
     }
-    let ends = gateway.writer.log_all_and_wait(events).map_err(|_| is_full())?;
+    let ends = gateway.writer.log_all_and_wait(events).map_err(|events| full(&gateway, &events))?;
     match timeout(gateway.arguments.wait_timeout, ends).await {
         Ok(ends) => Ok(without_markup(&verdicts(&ends))),
         // They are in the queue, and will be written.
@@ -50,8 +54,12 @@ pub(crate) async fn track(
     }
 }
 
-fn is_full() -> Problem {
-    Problem::unavailable("too many events wait for the database", 5)
+/// Why the queue takes none of these.
+fn full(gateway: &Gateway, events: &[Event]) -> Problem {
+    match gateway.writer.has_room(events) {
+        true => Problem::too_many("too many events of the tenant wait for the database", 5),
+        false => Problem::unavailable("too many events wait for the database", 5),
+    }
 }
 
 /// Whether `?wait=true` was asked for.
@@ -64,7 +72,11 @@ fn waits(uri: &Uri) -> Result<bool, Problem> {
             _ if pair == "wait" || pair.starts_with("wait=") => {
                 return Err(Problem::bad_request("wait must be true or false"));
             }
-            _ => return Err(Problem::bad_request("unknown parameter; known is wait")),
+            _ => {
+                let name = pair.split('=').next().unwrap_or_default();
+                let message = format!("unknown parameter {}; known is wait", shown(name));
+                return Err(Problem::bad_request(message));
+            }
         };
     }
     Ok(waits)
@@ -110,9 +122,16 @@ fn events(
         if !key.may_log(incoming.event.name().as_str()) {
             return Err(at(Problem::forbidden("the key may not log events of this name")));
         }
-        let mut event = incoming.event.tenant(key.tenant);
-        if let (false, Some(user)) = (incoming.has_user, user) {
-            event = event.actor(user);
+        let event = incoming.event;
+        let user = incoming.user.or_else(|| user.map(str::to_owned));
+        let actor = key.actor(event.name().as_str(), user, event.payload());
+        let actor = actor.map_err(|fault| at(Problem::forbidden(fault)))?;
+        let mut event = event.tenant(key.tenant);
+        if let Some(actor) = actor {
+            event = event.actor(actor);
+        }
+        if let Some(given) = incoming.idempotency_key {
+            event = event.idempotency_key(key.idempotency_key(given));
         }
         events.push(event);
     }
@@ -120,21 +139,26 @@ fn events(
 }
 
 /// What became of each event.
-fn verdicts(ends: &[Result<Option<i64>, Error>]) -> Value {
-    let verdict = |end: &Result<Option<i64>, Error>| match end {
-        Ok(Some(id)) => json!({ "status": "written", "id": id }),
-        // Sampled out, opted out, or known already without its id.
-        Ok(None) => json!({ "status": "left_out" }),
+fn verdicts(ends: &[Result<Logged, Error>]) -> Value {
+    // An id as text: a number of JavaScript has 53 bits.
+    let with_id = |status: &str, id: Option<i64>| match id {
+        Some(id) => json!({ "status": status, "id": id.to_string() }),
+        None => json!({ "status": status }),
+    };
+    let verdict = |end: &Result<Logged, Error>| match end {
+        Ok(Logged::Written(id)) => with_id("written", *id),
+        Ok(Logged::Duplicate(id)) => with_id("duplicate", *id),
+        Ok(Logged::LeftOut) => json!({ "status": "left_out" }),
         Err(error) => json!({
             "status": "rejected", "sqlstate": error.sqlstate(), "message": message(error),
         }),
     };
-    let count =
-        |is: fn(&Result<Option<i64>, Error>) -> bool| ends.iter().filter(|end| is(end)).count();
+    let count = |is: fn(&Result<Logged, Error>) -> bool| ends.iter().filter(|end| is(end)).count();
     json!({
         "accepted": ends.len(),
-        "written": count(|end| matches!(end, Ok(Some(_)))),
-        "leftOut": count(|end| matches!(end, Ok(None))),
+        "written": count(|end| matches!(end, Ok(Logged::Written(_)))),
+        "duplicate": count(|end| matches!(end, Ok(Logged::Duplicate(_)))),
+        "leftOut": count(|end| matches!(end, Ok(Logged::LeftOut))),
         "rejected": count(|end| end.is_err()),
         "verdicts": ends.iter().map(verdict).collect::<Vec<_>>(),
     })

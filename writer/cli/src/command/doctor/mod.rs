@@ -1,4 +1,4 @@
-//! `eventlog doctor`: looks a log over, and tells the command that mends what it finds.
+//! `eventlog doctor`: checks a log, and prints the command that fixes each problem.
 
 mod checks;
 
@@ -6,12 +6,13 @@ use clap::Args;
 use serde::Serialize;
 use tokio_postgres::Transaction;
 
+use self::checks::Place;
 use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, print_json, printable};
 
 const HELP: &str = "\
-Checks version, layout, partitions, row-level security, grants, owner, settings, clock, \
-worker, maintenance and quarantine, and changes nothing. The log's owner sees most; what \
+Checks version, layout, owner, objects, policies, triggers, indexes, grants, partitions, settings, \
+worker, maintenance, quarantine and clock, and changes nothing. The log's owner sees most; what \
 a role may not see is left out, and named. Exit code 1 where something is wrong; advice \
 alone is 0.";
 
@@ -27,8 +28,10 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
+    #[serde(rename = "ok")]
     Good,
     /// It could not be seen.
+    #[serde(rename = "unseen")]
     Unknown,
     /// It may be meant so.
     Advice,
@@ -41,24 +44,36 @@ struct Finding {
     check: &'static str,
     state: State,
     found: String,
-    /// The command that mends it.
+    /// The command that fixes it.
     mend: Option<String>,
+    /// The role that types the command: the log's owner, or `superuser`. None where it is not SQL.
+    role: Option<String>,
 }
 
 impl Finding {
     fn new(check: &'static str, state: State, found: impl Into<String>) -> Self {
-        Finding { check, state, found: found.into(), mend: None }
+        Finding { check, state, found: found.into(), mend: None, role: None }
     }
 
     fn mend(self, command: impl Into<String>) -> Self {
         Finding { mend: Some(command.into()), ..self }
+    }
+
+    /// Who types the command, and where: a standby takes none.
+    fn typed_by(self, role: &str, place: &Place) -> Self {
+        let mend = match place.is_standby {
+            true => self.mend.map(|mend| format!("on the primary: {mend}")),
+            false => self.mend,
+        };
+        Finding { mend, role: Some(role.to_owned()), ..self }
     }
 }
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
     let mut client = server.connect().await?;
     let mut transaction = client.build_transaction().read_only(true).start().await?;
-    let settings = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL DateStyle = 'ISO, YMD'";
+    let settings = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL DateStyle = 'ISO, YMD';
+                    SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off";
     transaction.batch_execute(settings).await?;
     let findings = look(&mut transaction).await?;
     if arguments.json {
@@ -76,7 +91,8 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
 /// Each check in a savepoint: one that fails, since the role lacks a right or the log is of another
 /// version, leaves the others.
 async fn look(transaction: &mut Transaction<'_>) -> Result<Vec<Finding>, Failure> {
-    let mut findings = checks::extension(transaction).await?;
+    let place = checks::place(transaction).await?;
+    let mut findings = checks::extension(transaction, &place).await?;
     if findings.iter().any(|finding| finding.state == State::Wrong) {
         // Nothing else is there to look at.
         return Ok(findings);
@@ -87,13 +103,18 @@ async fn look(transaction: &mut Transaction<'_>) -> Result<Vec<Finding>, Failure
         Ok(_) => savepoint.commit().await?,
         Err(_) => savepoint.rollback().await?,
     }
-    for check in checks::ALL {
+    if place.is_standby {
+        let found =
+            "this server is a standby: it has what its primary has, which maintains the log";
+        findings.push(Finding::new("standby", State::Good, found));
+    }
+    for check in checks::ALL.iter().filter(|check| check.is_for_standbys || !place.is_standby) {
         let savepoint = transaction.savepoint("one_check").await?;
         let found = savepoint.query_typed(check.sql, &[]).await;
         match found {
             Ok(rows) => {
                 savepoint.commit().await?;
-                findings.extend(rows.iter().map(|row| check.finding(row)));
+                findings.extend(rows.iter().map(|row| check.finding(row, &place)));
                 if rows.is_empty() {
                     findings.push(Finding::new(check.name, State::Good, check.good));
                 }
@@ -103,7 +124,9 @@ async fn look(transaction: &mut Transaction<'_>) -> Result<Vec<Finding>, Failure
             }
             Err(error) => {
                 savepoint.rollback().await?;
-                findings.push(check.unseen(error));
+                if !check.is_for_superusers {
+                    findings.push(check.unseen(error));
+                }
             }
         }
     }
@@ -122,7 +145,14 @@ fn show(finding: &Finding, colours: Colours) -> Result<(), Failure> {
     print(&format!("{} {:<12} {found}", colours.paint(style, mark), finding.check))?;
     match &finding.mend {
         Some(mend) => {
-            print(&format!("{:20}  {}", "", colours.paint(Style::Name, &printable(mend))))
+            // A comment, so that the line can be pasted whole.
+            let role = match finding.role.as_deref() {
+                Some("superuser") => "  -- as a superuser".to_owned(),
+                Some(role) => format!("  -- as {role}, or a superuser"),
+                None => String::new(),
+            };
+            let mend = colours.paint(Style::Name, &printable(mend));
+            print(&format!("{:20}  {mend}{}", "", colours.paint(Style::Dim, &printable(&role))))
         }
         None => Ok(()),
     }

@@ -6,12 +6,12 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -19,7 +19,9 @@ use uuid::Uuid;
 use super::query;
 use crate::api_key::Kind;
 use crate::serve::Gateway;
+use crate::serve::connections::Connection;
 use crate::serve::problem::Problem;
+use crate::serve::shares::{Refusal, Shares};
 
 /// How often the database is asked, for each tenant that is watched.
 const LOOK: Duration = Duration::from_secs(3);
@@ -29,12 +31,13 @@ const AT_LEAST: Duration = Duration::from_secs(60);
 const LASTS: Duration = Duration::from_secs(300);
 
 const NEWEST: &str = "SELECT (SELECT e.id FROM eventlog.get_events(
-                         since => pg_catalog.now() - pg_catalog.make_interval(days => 1), row_limit => 1) e)";
+                         since => pg_catalog.now() - pg_catalog.make_interval(days => 1), row_limit => 1,
+                         tenant_id => $1) e)";
 
 /// Who watches what.
 pub(crate) struct Live {
     tenants: Mutex<HashMap<Uuid, Weak<Watched>>>,
-    places: Arc<Semaphore>,
+    places: Arc<Shares>,
     is_stopping: watch::Sender<bool>,
 }
 
@@ -51,11 +54,11 @@ impl Drop for Watched {
 }
 
 impl Live {
-    /// At most so many streams: what they hold is missing to those who log.
+    /// At most so many streams, of all tenants: what they hold is missing to those who log.
     pub(crate) fn new(places: usize) -> Self {
         Live {
             tenants: Mutex::default(),
-            places: Arc::new(Semaphore::new(places)),
+            places: Shares::new(places, 1),
             is_stopping: watch::Sender::new(false),
         }
     }
@@ -98,19 +101,24 @@ async fn look(gateway: Arc<Gateway>, tenant: Uuid, sender: watch::Sender<Option<
 }
 
 async fn newest(gateway: &Gateway, tenant: Uuid) -> Result<i64, Problem> {
-    let nothing: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 0] = [];
-    let row = query::read(gateway, tenant, NEWEST, &nothing).await?;
+    let row = query::read(gateway, tenant, NEWEST, &[(&tenant, Type::UUID)]).await?;
     Ok(row.get::<_, Option<i64>>(0).unwrap_or(0))
 }
 
 pub(crate) async fn live(
     State(gateway): State<Arc<Gateway>>,
+    Extension(connection): Extension<Arc<Connection>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let key = gateway.keys.authorize(&headers, Kind::Read).await?;
-    key.count(1)?;
-    let busy = |_| Problem::unavailable("too many streams at a time: ask every minute instead", 60);
-    let place = Arc::clone(&gateway.live.places).try_acquire_owned().map_err(busy)?;
+    let key = gateway.authorize(&connection, &headers, Kind::Read).await?;
+    let place = gateway.live.places.take(&key, 1).map_err(|refusal| match refusal {
+        Refusal::OverShare => {
+            Problem::too_many("the tenant has too many streams: ask every minute instead", 60)
+        }
+        Refusal::Exhausted => {
+            Problem::unavailable("too many streams at a time: ask every minute instead", 60)
+        }
+    })?;
     let newest = newest(&gateway, key.tenant).await?;
     let watched = gateway.live.watch(&gateway, key.tenant, newest);
     let stopping = gateway.live.is_stopping.subscribe();

@@ -9,13 +9,15 @@ pub(crate) mod reports;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Gateway;
+use super::connections::Connection;
 use super::problem::Problem;
 use crate::api_key::Kind;
+pub(crate) use query::IS_BOUND;
 use reports::Report;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
@@ -23,20 +25,26 @@ type Answer = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
 /// The handler that answers with a report.
 pub(crate) fn report(
     report: &'static Report,
-) -> impl Fn(State<Arc<Gateway>>, HeaderMap, RawQuery) -> Answer + Clone + Send + Sync + 'static {
-    move |State(gateway), headers, RawQuery(query)| {
-        Box::pin(async move { answer(report, &gateway, &headers, query.as_deref()).await })
+) -> impl Fn(State<Arc<Gateway>>, Extension<Arc<Connection>>, HeaderMap, RawQuery) -> Answer
++ Clone
++ Send
++ Sync
++ 'static {
+    move |State(gateway), Extension(connection), headers, RawQuery(query)| {
+        Box::pin(
+            async move { answer(report, &gateway, &connection, &headers, query.as_deref()).await },
+        )
     }
 }
 
 async fn answer(
     report: &Report,
     gateway: &Gateway,
+    connection: &Connection,
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response, Problem> {
-    let key = gateway.keys.authorize(headers, Kind::Read).await?;
-    key.count(1)?;
+    let key = gateway.authorize(connection, headers, Kind::Read).await?;
     let arguments = parameter::read(report.parameters, query.unwrap_or_default())?;
     let rows = query::ask(gateway, key.tenant, report, &arguments).await?;
     // A tenant's data is no markup, whoever shows it. Outside of strings JSON has none of these.

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan, civil};
 
-use crate::serve::problem::Problem;
+use crate::serve::problem::{Problem, shown};
 
 /// Most values of a parameter that may be given several times.
 const MAX_VALUES: usize = 100;
@@ -60,7 +60,7 @@ pub(crate) fn read(parameters: &[Parameter], query: &str) -> Result<Vec<Argument
     let mut found: Vec<Argument> = Vec::new();
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
         let Some(parameter) = parameters.iter().find(|parameter| parameter.name == name) else {
-            return Err(unknown(parameters));
+            return Err(unknown(&name, parameters));
         };
         let (cast, text) = parameter
             .kind
@@ -94,11 +94,12 @@ pub(crate) fn read(parameters: &[Parameter], query: &str) -> Result<Vec<Argument
     Ok(found)
 }
 
-fn unknown(parameters: &[Parameter]) -> Problem {
+fn unknown(name: &str, parameters: &[Parameter]) -> Problem {
+    let name = shown(name);
     let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name).collect();
     Problem::bad_request(match names.is_empty() {
-        true => "unknown parameter; there is none here".to_owned(),
-        false => format!("unknown parameter; known are {}", names.join(", ")),
+        true => format!("unknown parameter {name}; there is none here"),
+        false => format!("unknown parameter {name}; known are {}", names.join(", ")),
     })
 }
 

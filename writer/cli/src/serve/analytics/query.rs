@@ -14,6 +14,7 @@ use super::reports::{Report, Source};
 use crate::output::with_sources;
 use crate::serve::Gateway;
 use crate::serve::problem::Problem;
+use crate::serve::turns::NoTurn;
 
 /// Most rows of an answer.
 const MAX_ROWS: usize = 100_000;
@@ -24,6 +25,13 @@ const BEGIN: &str = "SELECT pg_catalog.set_config('eventlog.tenant_id', $1, true
             pg_catalog.set_config('timezone', 'UTC', true),
             pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
+/// Whether the policies that `grant_gateway` made hold this role to one tenant.
+pub(crate) const IS_BOUND: &str = "pg_catalog.row_security_active('eventlog.events')
+        AND EXISTS (SELECT FROM pg_catalog.pg_policy p, pg_catalog.unnest(p.polroles) AS g (role)
+                     WHERE p.polrelid OPERATOR(pg_catalog.=) 'eventlog.events'::pg_catalog.regclass
+                       AND p.polname OPERATOR(pg_catalog.=) 'events_gateway_select' AND NOT p.polpermissive
+                       AND pg_catalog.pg_has_role(g.role, 'USAGE'))";
+
 /// The rows of a report as a JSON array.
 pub(crate) async fn ask(
     gateway: &Gateway,
@@ -31,41 +39,47 @@ pub(crate) async fn ask(
     report: &Report,
     arguments: &[Argument],
 ) -> Result<String, Problem> {
-    let values: Vec<(&(dyn ToSql + Sync), Type)> = arguments
-        .iter()
-        .map(|argument| -> (&(dyn ToSql + Sync), Type) {
-            match &argument.value {
-                Value::Text(text) => (text, Type::TEXT),
-                Value::Texts(texts) => (texts, Type::TEXT_ARRAY),
-            }
-        })
-        .collect();
+    let given = arguments.iter().map(|argument| -> (&(dyn ToSql + Sync), Type) {
+        match &argument.value {
+            Value::Text(text) => (text, Type::TEXT),
+            Value::Texts(texts) => (texts, Type::TEXT_ARRAY),
+        }
+    });
+    let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&tenant, Type::UUID)];
+    values.extend(given);
     let from = match report.source {
         Source::Function(name) => {
             let given: Vec<String> = arguments
                 .iter()
-                .zip(1..)
+                .zip(2..)
                 .map(|(argument, n)| format!("{} => ${n}::{}", argument.name, argument.cast))
                 .collect();
-            format!("SELECT * FROM eventlog.{name}({})", given.join(", "))
+            let given = given.iter().map(|given| format!(", {given}")).collect::<String>();
+            format!("SELECT * FROM eventlog.{name}(tenant_id => $1{given})")
         }
         Source::Query(sql) => sql.to_owned(),
     };
     let limit = MAX_ROWS + 1;
+    let row = match report.id {
+        None => "pg_catalog.to_json(r)".to_owned(),
+        Some(id) => format!(
+            "pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.||)
+             pg_catalog.jsonb_build_object('{id}', r.{id}::pg_catalog.text)"
+        ),
+    };
     let sql = format!(
-        "SELECT eventlog.current_tenant(), pg_catalog.row_security_active('eventlog.events'),
-                pg_catalog.count(*), pg_catalog.json_agg(r)::pg_catalog.text
+        "SELECT $1, {IS_BOUND}, pg_catalog.count(*), pg_catalog.json_agg({row})::pg_catalog.text
            FROM (SELECT * FROM ({from}) f LIMIT {limit}) r"
     );
     let row = read(gateway, tenant, &sql, &values).await?;
-    let found = || -> Result<(Uuid, bool, i64, Option<String>), tokio_postgres::Error> {
-        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+    let found = || -> Result<(bool, i64, Option<String>), tokio_postgres::Error> {
+        Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
     };
-    let (current, is_bound, count, rows) = found().map_err(|error| {
+    let (is_bound, count, rows) = found().map_err(|error| {
         tracing::error!("a report cannot be read: {error}");
         internal()
     })?;
-    if current != tenant || !is_bound {
+    if !is_bound {
         return Err(unbound());
     }
     if count > MAX_ROWS as i64 {
@@ -84,6 +98,10 @@ pub(crate) async fn read(
     values: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Row, Problem> {
     let patience = gateway.arguments.query_timeout;
+    let _turn = gateway.turns.take(tenant, patience).await.map_err(|reason| match reason {
+        NoTurn::OverShare => Problem::too_many("the tenant has too many reports at a time", 5),
+        NoTurn::Exhausted => Problem::unavailable("too many reports at a time", 5),
+    })?;
     let waits = Timeouts { wait: Some(patience), ..gateway.reports.timeouts() };
     let mut client = gateway.reports.timeout_get(&waits).await.map_err(|error| {
         tracing::warn!("no connection for a report: {}", with_sources(&error));

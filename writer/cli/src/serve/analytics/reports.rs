@@ -6,22 +6,25 @@ use super::parameter::{Kind, Parameter};
 pub(crate) struct Report {
     pub(crate) source: Source,
     pub(crate) parameters: &'static [Parameter],
+    /// The column that is an event's id, if one is: it is served as text, since a number of JavaScript
+    /// has 53 bits.
+    pub(crate) id: Option<&'static str>,
 }
 
 /// Where its rows come from.
 pub(crate) enum Source {
-    /// A function of the extension, called with what was asked.
+    /// A function of the extension, called with what was asked and the tenant.
     Function(&'static str),
     /// A query that takes nothing.
     Query(&'static str),
 }
 
 const fn function(name: &'static str, parameters: &'static [Parameter]) -> Report {
-    Report { source: Source::Function(name), parameters }
+    Report { source: Source::Function(name), parameters, id: None }
 }
 
 const fn query(sql: &'static str) -> Report {
-    Report { source: Source::Query(sql), parameters: &[] }
+    Report { source: Source::Query(sql), parameters: &[], id: None }
 }
 
 /// A parameter whose name is the argument's.
@@ -63,22 +66,26 @@ pub(crate) static RETENTION: Report = function(
     ],
 );
 
-pub(crate) static ERRORS: Report = function("recent_errors", &[SINCE, UNTIL, NAMES, LIMIT]);
+pub(crate) static ERRORS: Report =
+    Report { id: Some("last_id"), ..function("recent_errors", &[SINCE, UNTIL, NAMES, LIMIT]) };
 
-pub(crate) static EVENTS: Report = function(
-    "get_events",
-    &[
-        SINCE,
-        UNTIL,
-        NAMES,
-        Parameter { name: "actor", argument: "actors", kind: Kind::Texts },
-        Parameter { name: "subject", argument: "subjects", kind: Kind::Texts },
-        named("contains", Kind::Object),
-        LIMIT,
-        named("before_created_at", Kind::Time),
-        named("before_id", Kind::Id),
-    ],
-);
+pub(crate) static EVENTS: Report = Report {
+    id: Some("id"),
+    ..function(
+        "get_events",
+        &[
+            SINCE,
+            UNTIL,
+            NAMES,
+            Parameter { name: "actor", argument: "actors", kind: Kind::Texts },
+            Parameter { name: "subject", argument: "subjects", kind: Kind::Texts },
+            named("contains", Kind::Object),
+            LIMIT,
+            named("before_created_at", Kind::Time),
+            named("before_id", Kind::Id),
+        ],
+    )
+};
 
 pub(crate) static FUNNEL: Report = function(
     "funnel",

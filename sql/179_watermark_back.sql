@@ -1,0 +1,54 @@
+-- A watermark that lies ahead of the clock: it was announced by a clock that was wrong. Every event below
+-- it is noted in late_events, and counted from there, for as long as time has not caught up.
+
+-- Where it may be taken back to: the end of today, UTC. Rollups are by days, and what is counted until
+-- then stays counted.
+CREATE FUNCTION eventlog_private.furthest_watermark() RETURNS timestamptz
+LANGUAGE sql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT date_trunc('day', clock_timestamp() + interval '1 day', 'UTC')
+$$;
+
+-- Takes it back. Events from there on are read raw again, so their counts go: none of them is past any
+-- retention. Whoever has not seen it yet notes more events than he need, which does not count.
+CREATE FUNCTION eventlog_private.take_watermark_back() RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
+AS $$
+DECLARE
+    back          timestamptz := eventlog_private.furthest_watermark();
+    earlier_days  integer     := (1 << (date_part('day', back)::integer - 1)) - 1;
+    is_subscriber boolean     := eventlog_private.is_subscriber();
+    partition     regclass;
+BEGIN
+    IF NOT EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > back) THEN
+        RETURN NULL;
+    END IF;
+    -- The trigger is for partitions that are closed.
+    FOR partition IN
+        SELECT p.partition_oid FROM eventlog._partitions p
+          JOIN pg_trigger t ON t.tgrelid = p.partition_oid AND t.tgname = 'late_event' AND t.tgenabled = 'A'
+         WHERE p.until_at > back
+    LOOP
+        IF is_subscriber THEN
+            PERFORM eventlog_private.ensure_late_event(partition, true);
+        ELSE
+            EXECUTE format('DROP TRIGGER late_event ON %s', partition);
+        END IF;
+    END LOOP;
+    UPDATE eventlog.rollup_state s
+       SET rolled_until = least(s.rolled_until, back), announced_until = back, writers = NULL;
+    DELETE FROM eventlog.hourly_counts c WHERE c.hour >= back;
+    DELETE FROM eventlog.daily_counts c WHERE c.day >= back::date;
+    DELETE FROM eventlog.daily_subjects c WHERE c.day >= back::date;
+    DELETE FROM eventlog.monthly_actors a
+     WHERE a.month > date_trunc('month', back)::date
+        OR a.month = date_trunc('month', back)::date AND a.days & earlier_days = 0;
+    UPDATE eventlog.monthly_actors a SET days = a.days & earlier_days
+     WHERE a.month = date_trunc('month', back)::date AND a.days & earlier_days <> a.days;
+    RETURN format('took the watermark of the rollups back to %s', back);
+END
+$$;
