@@ -43,7 +43,7 @@ END
 $$;
 
 CREATE FUNCTION eventlog.hash_actor(actor text) RETURNS text
-LANGUAGE c STABLE PARALLEL UNSAFE
+LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'actor_hash_wrapper';
 
 COMMENT ON FUNCTION eventlog.hash_actor(text) IS

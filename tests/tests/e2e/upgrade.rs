@@ -71,7 +71,7 @@ fn contents(db: &Db) -> Vec<String> {
         .iter()
         .flat_map(|table| {
             let later = match table.as_str() {
-                "event_types" => "{retention,count_subjects}",
+                "event_types" => "{retention,count_subjects,success_values}",
                 "tenant_settings" => "{retention}",
                 "log_config" => "{layout_version,service_roles}",
                 "tenant_roles" => "{role_oid,cluster}",
