@@ -75,7 +75,7 @@ AS $$
 $$;
 
 -- Whether a phase goes by the clock all the way. What is announced already is counted whatever it says.
-CREATE FUNCTION eventlog._needs_clock(phase text) RETURNS boolean
+CREATE FUNCTION eventlog_private.needs_clock(phase text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -93,7 +93,7 @@ AS $$
 DECLARE
     is_believed boolean := eventlog_private.clock_doubt() IS NULL;
 BEGIN
-    IF NOT is_believed AND eventlog._needs_clock(phase) THEN
+    IF NOT is_believed AND eventlog_private.needs_clock(phase) THEN
         RETURN;
     END IF;
     CASE phase
@@ -153,7 +153,7 @@ DECLARE
 BEGIN
     is_more := false;
     -- It may have been set since the run began.
-    IF eventlog._needs_clock(phase) OR task LIKE 'watermark%' THEN
+    IF eventlog_private.needs_clock(phase) OR task LIKE 'watermark%' THEN
         failure := eventlog_private.clock_doubt();
         IF failure IS NOT NULL THEN
             RETURN;

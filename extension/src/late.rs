@@ -92,10 +92,10 @@ fn late_event<'a>(
         let created_at = row.get_by_name::<TimestampWithTimeZone>("created_at").ok()??;
         Some((*tenant_id.as_bytes(), id, pg_sys::TimestampTz::from(created_at)))
     });
-    if let Some((tenant_id, id, created_at)) = column {
-        if created_at < log.watermark {
-            note(&log, &[(Some(tenant_id), id)], created_at);
-        }
+    if let Some((tenant_id, id, created_at)) = column
+        && created_at < log.watermark
+    {
+        note(&log, &[(Some(tenant_id), id)], created_at);
     }
     Ok(None)
 }
