@@ -138,7 +138,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'guard_wrapper';
 
 COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
-'The check of the policy events_guard in a log of 0.1.0, which does not show the clock.';
+'The check of the policy events_guard in a log of 0.1.0, which shows neither clock nor tenant.';
 
 CREATE FUNCTION eventlog.guard(
     id          bigint,
@@ -147,12 +147,13 @@ CREATE FUNCTION eventlog.guard(
     actor       text,
     subject     text,
     weight      real,
-    occurred_at timestamptz
+    occurred_at timestamptz,
+    tenant_id   uuid
 ) RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'guard_with_clock_wrapper';
+AS 'MODULE_PATHNAME', 'guard_of_tenant_wrapper';
 
-COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real, timestamptz) IS
+COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real, timestamptz, uuid) IS
 'The check of the policy events_guard: applies the rules of event_types to a plain INSERT, for a caller who may insert.';
 
 -- The rest of the transaction as the log's owner, for a caller with its rights.

@@ -187,7 +187,7 @@ AS $$
         UNION ALL
         SELECT 'events', '_tenant_insert', true, 'a', NULL, '(tenant_id = eventlog.current_tenant())', ARRAY[0]::oid[]
         UNION ALL
-        SELECT 'events', '_guard', false, 'a', NULL, 'eventlog.guard(id, name, data, actor, subject, weight, occurred_at)', ARRAY[0]::oid[]
+        SELECT 'events', '_guard', false, 'a', NULL, 'eventlog.guard(id, name, data, actor, subject, weight, occurred_at, tenant_id)', ARRAY[0]::oid[]
         UNION ALL
         -- No tenant's data: everybody who was granted SELECT may read.
         SELECT o.table_name, '_select', true, 'r', 'true', NULL, ARRAY[0]::oid[]

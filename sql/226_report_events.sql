@@ -13,6 +13,26 @@ END
 $$;
 
 -- The conditions are put together as they are given, so that each way to ask has a plan of its own.
+-- The keyed hashes of actors, for a caller who may know them: the log's owner, and a service. Not for a
+-- gateway, whose readers would learn who a hash is by trying. None where the log never hashed.
+CREATE FUNCTION eventlog._hashes_of(actors text[]) RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF actors IS NULL OR (SELECT l.hash_key_id FROM eventlog.log_config l) IS NULL
+       OR has_column_privilege('eventlog.api_keys', 'secret_hash', 'SELECT')
+          AND NOT pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'eventlog.events'::regclass), 'USAGE')
+       OR NOT (pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'eventlog.events'::regclass), 'USAGE')
+               OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) AS r (role)
+                           WHERE p.polrelid = 'eventlog.events'::regclass AND p.polname = 'events_service_select'
+                             AND pg_has_role(r.role, 'USAGE'))) THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(SELECT eventlog.hash_actor(a) FROM unnest(actors) AS a WHERE a IS NOT NULL);
+END
+$$;
+
 CREATE FUNCTION eventlog.get_events(
     names      text[]      DEFAULT NULL,
     since      timestamptz DEFAULT now() - interval '30 days',
@@ -37,6 +57,7 @@ AS $$
 DECLARE
     tenant uuid := eventlog._report_tenant(get_events.tenant_id);
     asked  text[] := eventlog._asked_names(names);
+    meant  text[] := actors || eventlog._hashes_of(actors);
 BEGIN
     PERFORM eventlog._check_row_limit(row_limit);
     IF since IS NULL OR until IS NULL OR since > until THEN
@@ -62,13 +83,13 @@ BEGIN
         || CASE WHEN min_weight IS NOT NULL THEN ' AND coalesce(e.weight, 1) >= $11' ELSE '' END
         || CASE WHEN before_id IS NOT NULL THEN ' AND e.created_at <= $12 AND (e.created_at, e.id) < ($12, $13)' ELSE '' END
         || ' ORDER BY e.created_at DESC, e.id DESC LIMIT $14'
-      USING tenant, since, until, asked, actors, subjects, contains, ids,
+      USING tenant, since, until, asked, meant, subjects, contains, ids,
             occurred_since, occurred_until, min_weight, before_created_at, before_id, row_limit;
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.get_events(text[], timestamptz, timestamptz, text[], text[], jsonb, bigint[], timestamptz, timestamptz, real, timestamptz, bigint, integer, uuid) IS
-'Events, newest first, at most row_limit (default 100), with filters on every column: names, created_at from since (default 30 days ago) until until (default tomorrow, for transactions that began later than this one), actors, subjects, a payload that contains a JSON object, ids, occurred_at, weight. For the next page give created_at and id of the last row as before_created_at and before_id.';
+'Events, newest first, at most row_limit (default 100), with filters on every column: names, created_at from since (default 30 days ago) until until (default tomorrow, for transactions that began later than this one), actors (for the log''s owner and services of the log also by the text that was hashed), subjects, a payload that contains a JSON object, ids, occurred_at, weight. For the next page give created_at and id of the last row as before_created_at and before_id.';
 
 CREATE FUNCTION eventlog.recent_errors(
     names      text[]      DEFAULT NULL,

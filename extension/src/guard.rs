@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::datum::{Jsonb, Text};
@@ -93,7 +93,7 @@ fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
     })
 }
 
-/// The check of the policy `events_guard` of a log of 0.1.0, which does not show the clock.
+/// The check of the policy `events_guard` of a log of 0.1.0, which shows neither clock nor tenant.
 #[pg_extern(sql = false)]
 fn guard(
     id: Option<i64>,
@@ -103,12 +103,13 @@ fn guard(
     subject: Option<Text<'_>>,
     weight: Option<f32>,
 ) -> bool {
-    guard_with_clock(id, name, data, actor, subject, weight, None)
+    guard_of_tenant(id, name, data, actor, subject, weight, None, None)
 }
 
 /// The check of the policy `events_guard`: true, or an error that says what is wrong.
 #[pg_extern(sql = false)]
-fn guard_with_clock(
+#[allow(clippy::too_many_arguments, reason = "the columns of events")]
+fn guard_of_tenant(
     id: Option<i64>,
     name: Option<Text<'_>>,
     data: Option<Jsonb<'_>>,
@@ -116,6 +117,7 @@ fn guard_with_clock(
     subject: Option<Text<'_>>,
     weight: Option<f32>,
     occurred_at: Option<TimestampWithTimeZone>,
+    tenant_id: Option<Uuid>,
 ) -> bool {
     let (Some(name), Some(data)) = (name, data) else {
         // The NOT NULL of the column says which.
@@ -131,7 +133,8 @@ fn guard_with_clock(
     if was_checked(id, &row) {
         return true;
     }
-    match check(id, &row, data, occurred_at.map(|at| at.into_inner())) {
+    let tenant_id = tenant_id.map(|tenant_id| *tenant_id.as_bytes());
+    match check(id, &row, data, occurred_at.map(|at| at.into_inner()), tenant_id) {
         Ok(()) => true,
         Err(fault) => fault.raise(),
     }
@@ -144,13 +147,13 @@ fn check(
     row: &Row<'_>,
     data: Jsonb<'_>,
     occurred_at: Option<i64>,
+    tenant_id: Option<[u8; 16]>,
 ) -> Result<(), Fault> {
     let log = registry::current()?;
     // Everybody may call a policy's function; what it does here is for an INSERT only.
     log.require_writer()?;
-    // Whose event it is the guard does not see: maintenance will.
     if let Some(id) = id.filter(|_| now() < log.watermark) {
-        late::note(&log, &[(None, id)], now());
+        late::note(&log, &[(tenant_id, id)], now());
     }
     let event_type = log.find(row.name)?;
     if row.weight.is_some() {
@@ -162,7 +165,7 @@ fn check(
     }
     event::labels_fit(row.actor, row.subject)?;
     event::is_finite("occurred_at", occurred_at)?;
-    let max_bytes = admit(&log)?;
+    let max_bytes = admit(&log, tenant_id)?;
     let terms = Terms {
         max_bytes,
         has_actor: row.actor.is_some(),
@@ -191,13 +194,14 @@ fn check(
     .hint("SELECT eventlog.log_event(tenant_id, name, data);"))
 }
 
-/// The settings of the connection's tenant, which the tenant policy holds the row to; a service's
-/// row may be any tenant's, which the guard does not see. Its limit of size comes back.
-fn admit(log: &Log) -> Result<Option<usize>, Fault> {
-    if log.caller().is_service {
-        return Ok(None);
-    }
-    let tenant_id = tenant::current()?;
+/// The settings of the row's tenant; the policy of 0.1.0 does not show it, and then it is the
+/// connection's, or for a service nobody's. Its limit of size comes back.
+fn admit(log: &Log, tenant_id: Option<[u8; 16]>) -> Result<Option<usize>, Fault> {
+    let tenant_id = match tenant_id {
+        Some(tenant_id) => tenant_id,
+        None if log.caller().is_service => return Ok(None),
+        None => tenant::current()?,
+    };
     let Some(settings) = log.settings_of(&tenant_id) else { return Ok(None) };
     if settings.is_opted_out {
         return Err(Fault::new(

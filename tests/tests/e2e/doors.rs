@@ -162,11 +162,11 @@ fn a_role_that_is_made_again_under_its_name_has_nothing_of_the_former_one() {
     superuser.batch_execute("DROP ROLE IF EXISTS doors_s; ALTER ROLE doors_r RENAME TO doors_s; SELECT eventlog.create_log()").unwrap();
     assert_eq!(text(&mut db.connect("doors_s"), count), "1");
     superuser
-        .batch_execute(&format!(
+        .batch_execute(
             "CREATE ROLE doors_r LOGIN; SELECT eventlog.grant_reader('doors_r');
              SELECT eventlog.grant_service('doors_s'); ALTER ROLE doors_s RENAME TO doors_t;
-             SELECT eventlog.create_log(); SELECT eventlog.grant_service('service')"
-        ))
+             SELECT eventlog.create_log(); SELECT eventlog.grant_service('service')",
+        )
         .unwrap();
     assert_refused(&mut db.connect("doors_r"), count, "42501", "no tenant");
     assert_eq!(text(&mut db.connect("doors_t"), count), "2");

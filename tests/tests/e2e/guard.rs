@@ -178,3 +178,29 @@ fn a_writer_cannot_copy_nor_override_what_is_the_servers() {
         assert!(["42501", "0A000"].contains(&error.code().code()), "{sql}: {error:?}");
     }
 }
+
+#[test]
+fn a_plain_insert_is_held_to_the_rules_of_the_clock_of_labels_and_of_its_own_tenant() {
+    let db = Db::new();
+    db.superuser()
+        .batch_execute(&format!("SELECT eventlog.set_tenant('{TENANT_B}', is_opted_out => true)"))
+        .unwrap();
+    let mut service = db.connect("service");
+    let insert = "INSERT INTO eventlog.events (tenant_id, name, data, occurred_at, actor) VALUES";
+    let data = r#"'{"toolName": "x"}'"#;
+    for (values, sqlstate) in [
+        (format!("('{TENANT_A}', 'tool_used', {data}, 'infinity', NULL)"), "22023"),
+        (format!("('{TENANT_A}', 'tool_used', {data}, '-infinity', NULL)"), "22023"),
+        (format!("('{TENANT_A}', 'tool_used', {data}, now() + interval '1 day', NULL)"), "23514"),
+        (format!("('{TENANT_A}', 'tool_used', {data}, NULL, '')"), "23514"),
+        (format!("('{TENANT_B}', 'tool_used', {data}, NULL, NULL)"), "23514"),
+    ] {
+        assert_refused(&mut service, &format!("{insert} {values}"), sqlstate, "");
+    }
+    service
+        .batch_execute(&format!(
+            "{insert} ('{TENANT_A}', 'tool_used', {data}, now() - interval '1 day', 'a')"
+        ))
+        .unwrap();
+    assert_eq!(text(&mut db.superuser(), "SELECT count(*) FROM eventlog.events"), "1");
+}

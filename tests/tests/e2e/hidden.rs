@@ -94,6 +94,27 @@ fn nobody_but_the_owner_and_services_learns_the_hash_of_a_guess() {
 }
 
 #[test]
+fn events_are_found_by_the_raw_actor_by_the_owner_and_services_only() {
+    let db = hashing("raw_key");
+    let mut owner = db.connect("log_owner");
+    owner
+        .batch_execute(&format!(
+            "SELECT eventlog.log_event('{TENANT_A}', 'signed_up', '{{\"userId\": \"jane@example.com\"}}');
+             SELECT eventlog.grant_gateway('dba')"
+        ))
+        .unwrap();
+    let find = format!(
+        "SELECT count(*) FROM eventlog.get_events(actors => '{{jane@example.com}}', tenant_id => '{TENANT_A}')"
+    );
+    for (role, found) in
+        [("log_owner", "1"), ("service", "1"), ("reader", "0"), ("member", "0"), ("dba", "0")]
+    {
+        let mut client = db.connect_as(role, TENANT_A);
+        assert_eq!(text(&mut client, &find), found, "{role}");
+    }
+}
+
+#[test]
 fn a_star_among_path_keys_shortens_every_absolute_path() {
     let db = Db::new();
     let mut owner = db.superuser();

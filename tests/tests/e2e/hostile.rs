@@ -67,7 +67,7 @@ fn planted_objects_and_a_hostile_search_path_change_nothing() {
              CREATE FUNCTION {schema}.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '2000-01-01'::timestamptz $$;
              CREATE FUNCTION {schema}.current_tenant() RETURNS uuid LANGUAGE sql AS $$ SELECT '{TENANT_B}'::uuid $$;
              CREATE FUNCTION {schema}.guard(bigint, text, jsonb, text, text, real) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-             CREATE FUNCTION {schema}.guard(bigint, text, jsonb, text, text, real, timestamptz) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+             CREATE FUNCTION {schema}.guard(bigint, text, jsonb, text, text, real, timestamptz, uuid) RETURNS boolean LANGUAGE sql AS 'SELECT true';
              CREATE FUNCTION {schema}.octet_length(text) RETURNS integer LANGUAGE sql AS 'SELECT 1/0';
              CREATE FUNCTION {schema}.to_regclass(text) RETURNS regclass LANGUAGE sql AS 'SELECT NULL::regclass';"
         )
