@@ -12,6 +12,9 @@ use crate::registry::{self, LONGEST_NAME, Log};
 /// Distances that are computed for one hint.
 const MOST_COMPARED: usize = 8;
 
+/// Names that are looked at together.
+const BLOCK: usize = 64;
+
 /// How often each letter is in a name. Those of the rest of Unicode share places, which only brings
 /// more names near.
 type Letters = [u8; 32];
@@ -77,7 +80,7 @@ impl Known {
     fn nearest(&self, name: &str) -> Vec<String> {
         let most = (name.chars().count() / 3).clamp(1, 6);
         let mut near: Vec<(usize, &str)> = self
-            .candidates(&letters(name), 2 * most)
+            .candidates(&letters(name), 2 * most as i16)
             .into_iter()
             .map(|(_, place)| &*self.names[place])
             .map(|known| (strsim::osa_distance(name, known), known))
@@ -90,7 +93,7 @@ impl Known {
     /// The places of the names that may be nearest: an edit changes at most two of the counts by one. A
     /// place in the order of letters tells names that come equally near apart, and that is compared
     /// faster than they are.
-    fn candidates(&self, wanted: &Letters, most: usize) -> Vec<(usize, usize)> {
+    fn candidates(&self, wanted: &Letters, most: i16) -> Vec<(i16, usize)> {
         // A pass over bytes for each letter, of which the machine adds many at once. No name has so many
         // letters that a sum overflows.
         let mut shared = vec![0_u8; self.names.len()];
@@ -99,17 +102,28 @@ impl Known {
                 *shared += count.min(wanted);
             }
         }
-        let length: usize = wanted.iter().map(|&count| usize::from(count)).sum();
+        let length: i16 = wanted.iter().map(|&count| i16::from(count)).sum();
+        let difference = |shared: u8, its: u8| length + i16::from(its) - 2 * i16::from(shared);
         let mut nearest = Vec::with_capacity(MOST_COMPARED + 1);
         let mut limit = most + 1;
-        for (place, (&shared, &its)) in shared.iter().zip(&self.lengths).enumerate() {
-            let difference = length + usize::from(its) - 2 * usize::from(shared);
-            if difference < limit {
-                let at = nearest.partition_point(|(other, _)| *other <= difference);
-                nearest.insert(at, (difference, place));
-                nearest.truncate(MOST_COMPARED);
-                if nearest.len() == MOST_COMPARED {
-                    limit = nearest[MOST_COMPARED - 1].0;
+        let blocks = shared.chunks(BLOCK).zip(self.lengths.chunks(BLOCK));
+        for (block, (shared, lengths)) in blocks.enumerate() {
+            let pairs = || shared.iter().zip(lengths).map(|(&shared, &its)| (shared, its));
+            // All of a block at once, without a jump: few have a name that comes nearer.
+            if !pairs()
+                .fold(false, |found, (shared, its)| found | (difference(shared, its) < limit))
+            {
+                continue;
+            }
+            for (place, (shared, its)) in (block * BLOCK..).zip(pairs()) {
+                let difference = difference(shared, its);
+                if difference < limit {
+                    let at = nearest.partition_point(|(other, _)| *other <= difference);
+                    nearest.insert(at, (difference, place));
+                    nearest.truncate(MOST_COMPARED);
+                    if nearest.len() == MOST_COMPARED {
+                        limit = nearest[MOST_COMPARED - 1].0;
+                    }
                 }
             }
         }
