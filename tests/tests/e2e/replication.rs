@@ -54,7 +54,8 @@ fn assert_counted(client: &mut Client, events: &str) {
         assert_eq!(text(client, &reported), events);
         client.batch_execute("CALL eventlog.maintain()").unwrap();
     }
-    let differences = "SELECT count(*) FROM eventlog.verify_rollups('2020-01-01', 'tomorrow')";
+    // Retention took some of what was counted.
+    let differences = "SELECT count(*) FROM eventlog.verify_rollups('2020-01-01', 'tomorrow') WHERE NOT is_sealed";
     assert_eq!(text(client, differences), "0");
 }
 
