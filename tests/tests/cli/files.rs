@@ -90,7 +90,7 @@ fn hostile() -> (Db, Client) {
         r#"{"toolName": "=1+1\n\\.\n"}"#,
         r#"{"toolName": ""}"#,
     ];
-    let labels = ["NULL", "''", "E'x\\n\\\\.\\ny'", "'\"q\", ''s'''", "E'a\\tb\\r'", "'\\N'"];
+    let labels = ["NULL", "' '", "E'x\\n\\\\.\\ny'", "'\"q\", ''s'''", "E'a\\tb\\r'", "'\\N'"];
     for (n, label) in labels.iter().enumerate() {
         for (m, data) in data.iter().enumerate() {
             let tenant = if (n + m) % 2 == 0 { TENANT_A } else { TENANT_B };
