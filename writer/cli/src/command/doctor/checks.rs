@@ -178,6 +178,11 @@ pub(super) const ALL: [Check; 15] = [
     ),
     Check::new("grants", "no extra privileges", include_str!("sql/grants.sql")),
     Check::new("partitions", "they reach ahead without a gap", include_str!("sql/partitions.sql")),
+    Check::new(
+        "rollups",
+        "the reports have the events of all partitions",
+        include_str!("sql/rollups.sql"),
+    ),
     Check::new("settings", "no unusual settings", include_str!("sql/settings.sql")),
     Check::new(
         "files",
