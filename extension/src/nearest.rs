@@ -1,8 +1,8 @@
 //! The names that an unknown one may have been meant for, as the hint of its error.
 //!
-//! An error costs some microseconds, and so does this, however many names there are: names are first
-//! compared by the letters that they are made of, which is a sum over 32 bytes, and a distance is
-//! computed of the few that come near.
+//! An error costs some microseconds, and so does this among thousands of names: names are first
+//! compared by the letters that they have in common, and a distance is computed of the few that come
+//! near.
 
 use std::cell::RefCell;
 
@@ -16,11 +16,15 @@ const MOST_COMPARED: usize = 8;
 /// more names near.
 type Letters = [u8; 32];
 
-/// The names as of a generation of the log, each with its letters, and what was asked last.
+/// The names as of a generation of the log, and what was asked last.
 #[derive(Default)]
 struct Known {
     generation: u64,
-    names: Vec<(Letters, Box<str>)>,
+    names: Vec<Box<str>>,
+    /// How many characters each name has.
+    lengths: Vec<u8>,
+    /// How often a letter is in each name, by letter: what an unknown name has none of is not read.
+    counts: [Vec<u8>; 32],
     last: Option<(Box<str>, String)>,
 }
 
@@ -56,34 +60,60 @@ impl Known {
         if self.generation == log.generation() {
             return;
         }
-        let mut names: Vec<_> = log.names().map(|name| (letters(name), name.into())).collect();
-        names.sort_by(|(_, a): &(_, Box<str>), (_, b)| a.cmp(b));
-        *self = Known { generation: log.generation(), names, last: None };
+        let mut known = Known { generation: log.generation(), ..Known::default() };
+        known.names = log.names().map(Box::from).collect();
+        known.names.sort();
+        for name in &known.names {
+            let letters = letters(name);
+            known.lengths.push(letters.iter().sum());
+            for (counts, count) in known.counts.iter_mut().zip(letters) {
+                counts.push(count);
+            }
+        }
+        *self = known;
     }
 
     /// At most three names that differ little: by a third of the length, and no more than six.
     fn nearest(&self, name: &str) -> Vec<String> {
         let most = (name.chars().count() / 3).clamp(1, 6);
-        let wanted = letters(name);
-        // An edit changes at most two of the counts by one. A place in the order of letters tells names
-        // that come equally near apart, and that is compared faster than they are.
-        let mut candidates: Vec<(u32, u32)> = (0..)
-            .zip(&self.names)
-            .map(|(place, (letters, _))| (difference(letters, &wanted), place))
-            .filter(|(difference, _)| *difference as usize <= 2 * most)
-            .collect();
-        if candidates.len() > MOST_COMPARED {
-            candidates.select_nth_unstable(MOST_COMPARED);
-            candidates.truncate(MOST_COMPARED);
-        }
-        let mut near: Vec<(usize, &str)> = candidates
+        let mut near: Vec<(usize, &str)> = self
+            .candidates(&letters(name), 2 * most)
             .into_iter()
-            .map(|(_, place)| &*self.names[place as usize].1)
+            .map(|(_, place)| &*self.names[place])
             .map(|known| (strsim::osa_distance(name, known), known))
             .filter(|(distance, _)| *distance <= most)
             .collect();
         near.sort_unstable();
         near.iter().take(3).map(|(_, known)| shown(known)).collect()
+    }
+
+    /// The places of the names that may be nearest: an edit changes at most two of the counts by one. A
+    /// place in the order of letters tells names that come equally near apart, and that is compared
+    /// faster than they are.
+    fn candidates(&self, wanted: &Letters, most: usize) -> Vec<(usize, usize)> {
+        // A pass over bytes for each letter, of which the machine adds many at once. No name has so many
+        // letters that a sum overflows.
+        let mut shared = vec![0_u8; self.names.len()];
+        for (counts, &wanted) in self.counts.iter().zip(wanted).filter(|(_, wanted)| **wanted > 0) {
+            for (shared, &count) in shared.iter_mut().zip(counts) {
+                *shared += count.min(wanted);
+            }
+        }
+        let length: usize = wanted.iter().map(|&count| usize::from(count)).sum();
+        let mut nearest = Vec::with_capacity(MOST_COMPARED + 1);
+        let mut limit = most + 1;
+        for (place, (&shared, &its)) in shared.iter().zip(&self.lengths).enumerate() {
+            let difference = length + usize::from(its) - 2 * usize::from(shared);
+            if difference < limit {
+                let at = nearest.partition_point(|(other, _)| *other <= difference);
+                nearest.insert(at, (difference, place));
+                nearest.truncate(MOST_COMPARED);
+                if nearest.len() == MOST_COMPARED {
+                    limit = nearest[MOST_COMPARED - 1].0;
+                }
+            }
+        }
+        nearest
     }
 }
 
@@ -94,8 +124,4 @@ fn letters(name: &str) -> Letters {
         *count = count.saturating_add(1);
     }
     letters
-}
-
-fn difference(a: &Letters, b: &Letters) -> u32 {
-    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
 }

@@ -14,10 +14,12 @@ mod gateway;
 mod head_of_line;
 mod memory;
 mod months;
+mod names;
 mod partitions;
 mod rules;
 mod single;
 mod stats;
+mod waits;
 mod wire;
 mod world;
 mod writer;
@@ -63,12 +65,14 @@ const SUBJECTS: &[Subject] = &[
     ("single client", single::from_client),
     ("batches", batches::run),
     ("rules", rules::run),
+    ("names", names::run),
     ("flood", flood::run),
     ("gateway", gateway::run),
     ("gateway head of line", head_of_line::run),
     ("writer", writer::run),
     ("months", months::run),
     ("partitions", partitions::run),
+    ("waits", waits::run),
     ("memory", memory::run),
     ("memory batch", batch_memory::run),
 ];
