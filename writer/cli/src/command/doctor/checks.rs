@@ -149,7 +149,7 @@ pub(super) async fn clock(transaction: &Transaction<'_>) -> Result<Finding, Fail
     Ok(Finding::new(NAME, State::Advice, found).mend("set the clocks by NTP: chronyc tracking"))
 }
 
-pub(super) const ALL: [Check; 15] = [
+pub(super) const ALL: [Check; 16] = [
     Check::new("layout", "the tables are those of this version", include_str!("sql/layout.sql")),
     Check::new(
         "owner",
