@@ -146,7 +146,7 @@ proof: setup-tests install ## run the long proofs
 	$(test_env) EVENTLOG_PROOF=1 cargo test --release -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests
 
 .PHONY: bench
-bench: install ## measure log_event, batches, rules and the writer beside what they replace
+bench: install ## measure log_event, batches, rules, the writer and the gateway beside what they replace
 	$(test_env) cargo run --release -p eventlog-tests --bin bench
 
 .PHONY: lint

@@ -290,7 +290,7 @@ pub(crate) fn read_answer(stream: &mut TcpStream) -> String {
 }
 
 /// Waits until all that was accepted is in the log.
-fn settle(address: SocketAddr) {
+pub(crate) fn settle(address: SocketAddr) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     loop {
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n").expect("it reads");

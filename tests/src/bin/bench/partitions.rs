@@ -7,11 +7,14 @@ use eventlog_tests::{Cluster, text};
 use postgres::Client;
 
 use crate::Scale;
-use crate::stats::Quartiles;
+use crate::stats::{Quartiles, Target};
 use crate::world::SETTINGS;
 
 /// Both logs, and how long a partition is: by the day they are as many as the default premake makes.
 const LOGS: [(&str, &str); 2] = [("few", "1 month"), ("many", "1 day")];
+
+/// What the many partitions may make of each.
+const TARGET: Target = Target::AtMost(1.5);
 
 const REPORTS: &[&str] = &[
     "eventlog.summary()",
@@ -56,7 +59,7 @@ pub(crate) fn run(scale: Scale) {
             "SELECT count(*) FROM pg_inherits WHERE inhparent = 'eventlog.events'::regclass",
         )
     });
-    println!("  {:46} {:>7} {:>7} {:>7}", "milliseconds", counts[0], counts[1], "ratio");
+    println!("  {:46} {:>7} {:>7} {:>7}   target", "milliseconds", counts[0], counts[1], "ratio");
     for report in REPORTS {
         let sql = format!("SELECT * FROM {report}");
         let (mut times, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
@@ -76,6 +79,8 @@ pub(crate) fn run(scale: Scale) {
             }
         }
         let [few, many] = times.each_ref().map(|times| Quartiles::of(times).median);
-        println!("  {report:46} {few:>7.2} {many:>7.2} {:>7.2}", Quartiles::of(&ratios).median);
+        let ratio = Quartiles::of(&ratios).median;
+        let verdict = TARGET.judge(ratio);
+        println!("  {report:46} {few:>7.2} {many:>7.2} {ratio:>7.2}   {verdict}");
     }
 }
