@@ -48,6 +48,8 @@ export async function filters() {
     await enter(page, keys.a);
     const choose = async (name) => after(page, () => page.click(`#names-list input[value="${name}"]`));
     await page.click('#names-summary');
+    // The browser tells the page of it later.
+    await page.waitForSelector('#names-list input');
     await choose('skill_executed');
     await judge(page, { range: '30d', unit: 'day', names: ['skill_executed'] });
     await choose('tool_used');

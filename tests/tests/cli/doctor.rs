@@ -383,3 +383,15 @@ fn partitions_that_are_missing_or_in_the_way_are_named() {
         ],
     );
 }
+
+#[test]
+fn events_of_a_partition_that_are_in_no_report_are_counted_by_the_command() {
+    let damage = format!(
+        "UPDATE eventlog.rollup_state SET rolled_until = date_trunc('hour', now()), announced_until = date_trunc('hour', now());
+         SET ROLE log_owner; SELECT eventlog._make_partition(now() - interval '40 days');
+         INSERT INTO eventlog.events (id, tenant_id, name, data, created_at) OVERRIDING SYSTEM VALUE
+         VALUES (99, '{TENANT_A}', 'tool_used', '{{\"toolName\": \"t\"}}', now() - interval '40 days');
+         DELETE FROM eventlog.late_events; RESET ROLE"
+    );
+    damages_are_mended("rollups", &[(&damage, "wrong")]);
+}

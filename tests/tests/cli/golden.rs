@@ -136,10 +136,19 @@ pub struct ArtifactDeployed {
     pub collection_name: Option<serde_json::Value>,
     /// The key `projectPath`.
     #[serde(rename = "projectPath", skip_serializing_if = "Option::is_none")]
-    pub project_path: Option<serde_json::Value>,
+    pub project_path: Option<String>,
     /// The key `result`.
     #[serde(rename = "result", skip_serializing_if = "Option::is_none")]
     pub result: Option<ArtifactDeployedResult>,
+    /// The key `success`.
+    #[serde(rename = "success", skip_serializing_if = "Option::is_none")]
+    pub success: Option<serde_json::Value>,
+    /// The key `conflicts`.
+    #[serde(rename = "conflicts", skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<serde_json::Value>,
+    /// The key `metadata`.
+    #[serde(rename = "metadata", skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
     /// Keys that the taxonomy does not name.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -157,6 +166,9 @@ impl ArtifactDeployed {
             collection_name: None,
             project_path: None,
             result: None,
+            success: None,
+            conflicts: None,
+            metadata: None,
             other: serde_json::Map::new(),
         }
     }
@@ -212,10 +224,19 @@ pub struct ArtifactRemoved {
     pub collection_name: Option<serde_json::Value>,
     /// The key `projectPath`.
     #[serde(rename = "projectPath", skip_serializing_if = "Option::is_none")]
-    pub project_path: Option<serde_json::Value>,
+    pub project_path: Option<String>,
     /// The key `result`.
     #[serde(rename = "result", skip_serializing_if = "Option::is_none")]
     pub result: Option<ArtifactRemovedResult>,
+    /// The key `success`.
+    #[serde(rename = "success", skip_serializing_if = "Option::is_none")]
+    pub success: Option<serde_json::Value>,
+    /// The key `conflicts`.
+    #[serde(rename = "conflicts", skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<serde_json::Value>,
+    /// The key `metadata`.
+    #[serde(rename = "metadata", skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
     /// Keys that the taxonomy does not name.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -233,6 +254,9 @@ impl ArtifactRemoved {
             collection_name: None,
             project_path: None,
             result: None,
+            success: None,
+            conflicts: None,
+            metadata: None,
             other: serde_json::Map::new(),
         }
     }
@@ -288,10 +312,19 @@ pub struct ArtifactSearched {
     pub collection_name: Option<serde_json::Value>,
     /// The key `projectPath`.
     #[serde(rename = "projectPath", skip_serializing_if = "Option::is_none")]
-    pub project_path: Option<serde_json::Value>,
+    pub project_path: Option<String>,
     /// The key `result`.
     #[serde(rename = "result", skip_serializing_if = "Option::is_none")]
     pub result: Option<ArtifactSearchedResult>,
+    /// The key `success`.
+    #[serde(rename = "success", skip_serializing_if = "Option::is_none")]
+    pub success: Option<serde_json::Value>,
+    /// The key `conflicts`.
+    #[serde(rename = "conflicts", skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<serde_json::Value>,
+    /// The key `metadata`.
+    #[serde(rename = "metadata", skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
     /// Keys that the taxonomy does not name.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -309,6 +342,9 @@ impl ArtifactSearched {
             collection_name: None,
             project_path: None,
             result: None,
+            success: None,
+            conflicts: None,
+            metadata: None,
             other: serde_json::Map::new(),
         }
     }
@@ -364,10 +400,19 @@ pub struct ArtifactSynced {
     pub collection_name: Option<serde_json::Value>,
     /// The key `projectPath`.
     #[serde(rename = "projectPath", skip_serializing_if = "Option::is_none")]
-    pub project_path: Option<serde_json::Value>,
+    pub project_path: Option<String>,
     /// The key `result`.
     #[serde(rename = "result", skip_serializing_if = "Option::is_none")]
     pub result: Option<ArtifactSyncedResult>,
+    /// The key `success`.
+    #[serde(rename = "success", skip_serializing_if = "Option::is_none")]
+    pub success: Option<serde_json::Value>,
+    /// The key `conflicts`.
+    #[serde(rename = "conflicts", skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<serde_json::Value>,
+    /// The key `metadata`.
+    #[serde(rename = "metadata", skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
     /// Keys that the taxonomy does not name.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -385,6 +430,9 @@ impl ArtifactSynced {
             collection_name: None,
             project_path: None,
             result: None,
+            success: None,
+            conflicts: None,
+            metadata: None,
             other: serde_json::Map::new(),
         }
     }
@@ -440,10 +488,19 @@ pub struct ArtifactUpdated {
     pub collection_name: Option<serde_json::Value>,
     /// The key `projectPath`.
     #[serde(rename = "projectPath", skip_serializing_if = "Option::is_none")]
-    pub project_path: Option<serde_json::Value>,
+    pub project_path: Option<String>,
     /// The key `result`.
     #[serde(rename = "result", skip_serializing_if = "Option::is_none")]
     pub result: Option<ArtifactUpdatedResult>,
+    /// The key `success`.
+    #[serde(rename = "success", skip_serializing_if = "Option::is_none")]
+    pub success: Option<serde_json::Value>,
+    /// The key `conflicts`.
+    #[serde(rename = "conflicts", skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<serde_json::Value>,
+    /// The key `metadata`.
+    #[serde(rename = "metadata", skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
     /// Keys that the taxonomy does not name.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -461,6 +518,9 @@ impl ArtifactUpdated {
             collection_name: None,
             project_path: None,
             result: None,
+            success: None,
+            conflicts: None,
+            metadata: None,
             other: serde_json::Map::new(),
         }
     }
@@ -980,6 +1040,9 @@ pub struct SkillExecuted {
     /// The key `errorMessage`.
     #[serde(rename = "errorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<serde_json::Value>,
+    /// The key `metadata`.
+    #[serde(rename = "metadata", skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
     /// Keys that the taxonomy does not name.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -997,6 +1060,7 @@ impl SkillExecuted {
             duration_ms,
             error_type: None,
             error_message: None,
+            metadata: None,
             other: serde_json::Map::new(),
         }
     }
@@ -1028,6 +1092,9 @@ pub struct ToolUsed {
     /// The key `clientTimestamp`.
     #[serde(rename = "clientTimestamp", skip_serializing_if = "Option::is_none")]
     pub client_timestamp: Option<String>,
+    /// The key `metadata`.
+    #[serde(rename = "metadata", skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
     /// Keys that the taxonomy does not name.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -1046,6 +1113,7 @@ impl ToolUsed {
             hook_event: None,
             source: None,
             client_timestamp: None,
+            metadata: None,
             other: serde_json::Map::new(),
         }
     }

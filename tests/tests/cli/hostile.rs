@@ -66,6 +66,7 @@ const KEYS: &[&str] = &[
     "__proto__",
     "tenant_id",
     "'; --",
+    "<script>",
     "",
 ];
 
@@ -197,6 +198,7 @@ const PARAMETERS: &[&str] = &[
     "within",
     "by",
     "tenant_id",
+    "<script>",
 ];
 
 /// A report, asked with what it may be asked and what it may not.

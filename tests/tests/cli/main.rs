@@ -6,6 +6,7 @@ mod dashboard;
 mod doctor;
 mod doctor_servers;
 mod door;
+mod empty_labels;
 mod files;
 mod gateway;
 #[rustfmt::skip]

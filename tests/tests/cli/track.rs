@@ -150,12 +150,14 @@ fn what_no_event_can_be_is_400_and_nothing_of_the_request_goes_in() {
         ("null", "must be an object"),
         ("[[{\"toolName\":\"t\"}]]", "must be an object"),
         ("{\"toolName\":\"t\",\"toolNam\":1}", "unknown key \"toolNam\"; known are toolName"),
+        ("{\"toolName\":\"t\",\"<b>\":1}", "unknown key \"<b>\""),
         ("{\"toolName\":\"\\u0000\"}", "U+0000"),
         ("{\"toolName\":\"t\",\"idempotencyKey\":7}", "idempotencyKey must be"),
     ] {
         let answer = http.track(&world.key_a, body);
         assert_eq!(answer.status, 400, "{body}");
         assert!(answer.message().contains(says), "{body}: {}", answer.message());
+        assert!(!answer.text().contains('<'), "a client's key is no markup: {}", answer.text());
     }
     let deep =
         format!("{{\"name\":\"a\",\"data\":{}null{}}}", "[".repeat(100_000), "]".repeat(100_000));

@@ -115,3 +115,16 @@ fn log_event_works_inside_select_from_a_table_and_in_functions() {
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.events"), "1001");
     assert_refused(&mut owner, "SELECT eventlog.log_event(g) FROM source", "42883", "log_event");
 }
+
+/// postgres.js sends this for an object where the server says that a parameter is text.
+#[test]
+fn an_object_that_a_driver_sent_as_text_is_refused_with_the_cast_to_write() {
+    let db = Db::new();
+    let mut member = db.connect_as("member", TENANT_A);
+    for text_form in ["'[object Object]'", "'[object Object]'::text"] {
+        let call = format!("SELECT eventlog.try_log_event(NULL, 'tool_used', {text_form}) IS NULL");
+        assert_eq!(text(&mut member, &call), "t");
+    }
+    let kept = "SELECT count(*), bool_and(reason LIKE '%the driver sent an object as text%') FROM eventlog.rejected_events";
+    assert_eq!(rows(&mut member, kept), [["2", "t"]]);
+}

@@ -238,7 +238,8 @@ fn a_superuser_who_types_what_the_manual_says_never_runs_the_owners_code_as_supe
              INSERT INTO public.tenants VALUES ('{TENANT_A}'), ('{TENANT_B}'), (gen_random_uuid());
              GRANT SELECT, REFERENCES ON public.tenants TO log_owner;
              CREATE TABLE public.source AS SELECT 5::bigint AS id, '{TENANT_A}'::uuid AS tenant_id, 'tool_used' AS name,
-                 '{{\"toolName\": \"x\"}}'::jsonb AS data, now() AS created_at"
+                 '{{\"toolName\": \"x\"}}'::jsonb AS data, now() AS created_at;
+             GRANT SELECT ON public.source TO log_owner"
         ))
         .unwrap();
     let mut owner = db.connect("log_owner");

@@ -58,6 +58,7 @@ mod sessions;
 mod settings;
 mod tenant;
 mod upgrade;
+mod upgrade_keeps;
 mod upgrade_live;
 mod waits;
 mod worker;

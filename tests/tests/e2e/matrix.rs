@@ -38,7 +38,7 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         // Views with the caller's own rights.
         (
             "stat_rejected" | "stat_hygiene" | "stat_log" | "stat_partitions" | "stat_storage"
-            | "stat_taxonomy",
+            | "stat_taxonomy" | "stat_uncounted",
             "SELECT",
         ) => reads,
         _ => false,

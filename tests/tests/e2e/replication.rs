@@ -54,7 +54,8 @@ fn assert_counted(client: &mut Client, events: &str) {
         assert_eq!(text(client, &reported), events);
         client.batch_execute("CALL eventlog.maintain()").unwrap();
     }
-    let differences = "SELECT count(*) FROM eventlog.verify_rollups('2020-01-01', 'tomorrow')";
+    // Retention took some of what was counted.
+    let differences = "SELECT count(*) FROM eventlog.verify_rollups('2020-01-01', 'tomorrow') WHERE NOT is_sealed";
     assert_eq!(text(client, differences), "0");
 }
 
@@ -214,7 +215,7 @@ fn a_log_with_a_past_is_copied_into_one_made_by_a_dump_without_its_events() {
     from.batch_execute(&format!(
         "CREATE TABLE public.old AS SELECT g::bigint AS id, '{TENANT_A}'::uuid AS tenant_id, 'ping' AS name,
                 '{{}}'::jsonb AS data, now() - g * interval '1 month' AS created_at FROM generate_series(1, 24) g;
-         SELECT * FROM eventlog.import_events('public.old'); DROP TABLE public.old; {PUBLICATION}"
+         GRANT SELECT ON public.old TO log_owner; SELECT * FROM eventlog.import_events('public.old'); DROP TABLE public.old; {PUBLICATION}"
     ))
     .unwrap();
     let subscriber = Cluster::start(&[("wal_retrieve_retry_interval", "'100ms'")]);

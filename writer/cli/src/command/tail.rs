@@ -95,7 +95,7 @@ const EVENTS: &str = "
       FROM eventlog.get_events(
                tenant_id => $2, names => $3, actors => $4, subjects => $5, contains => $6::jsonb,
                since => greatest($7::timestamptz, $8::timestamptz, '-infinity'),
-               until => coalesce($9::timestamptz, 'infinity'),
+               until => coalesce($9::timestamptz, now() + interval '1 day'),
                before_created_at => $10::timestamptz, before_id => $11, row_limit => $12) r";
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {

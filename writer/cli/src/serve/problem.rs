@@ -12,6 +12,12 @@ pub(crate) fn shown(name: &str) -> String {
     format!("\"{}{more}\"", short.replace(char::is_control, " "))
 }
 
+/// JSON in which no text is markup, whoever shows it: names and data are what clients chose.
+pub(crate) fn without_markup(json: &str) -> String {
+    // Outside of strings JSON has none of these.
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
 /// Why a request is refused. Its text names limits and keys, never a value of the request.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -71,8 +77,9 @@ impl IntoResponse for Problem {
         if let Some(position) = self.position {
             error["position"] = position.into();
         }
-        let body = axum::Json(json!({ "error": error }));
-        let mut response = (self.status, body).into_response();
+        let body = without_markup(&json!({ "error": error }).to_string());
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        let mut response = (self.status, json, body).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::connections::Connection;
 use super::key_store::Key;
-use super::problem::{Problem, shown};
+use super::problem::{Problem, shown, without_markup};
 use super::{Gateway, body, event};
 use crate::api_key::Kind;
 
@@ -48,7 +48,10 @@ pub(crate) async fn track(
     }
     let ends = gateway.writer.log_all_and_wait(events).map_err(|events| full(&gateway, &events))?;
     match timeout(gateway.arguments.wait_timeout, ends).await {
-        Ok(ends) => Ok(without_markup(&verdicts(&ends))),
+        Ok(ends) => {
+            let answer = without_markup(&verdicts(&ends).to_string());
+            Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+        }
         // They are in the queue, and will be written.
         Err(_) => Ok(accepted()),
     }
@@ -162,14 +165,6 @@ fn verdicts(ends: &[Result<Logged, Error>]) -> Value {
         "rejected": count(|end| end.is_err()),
         "verdicts": ends.iter().map(verdict).collect::<Vec<_>>(),
     })
-}
-
-/// JSON in which the name that an event came with is no markup, whoever shows it.
-fn without_markup(answer: &Value) -> Response {
-    // Outside of strings JSON has none of these.
-    let text = answer.to_string().replace('<', "\\u003c").replace('>', "\\u003e");
-    let text = text.replace('&', "\\u0026");
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// The message without the SQLSTATE that ends it.

@@ -149,7 +149,7 @@ pub(super) async fn clock(transaction: &Transaction<'_>) -> Result<Finding, Fail
     Ok(Finding::new(NAME, State::Advice, found).mend("set the clocks by NTP: chronyc tracking"))
 }
 
-pub(super) const ALL: [Check; 15] = [
+pub(super) const ALL: [Check; 16] = [
     Check::new("layout", "the tables are those of this version", include_str!("sql/layout.sql")),
     Check::new(
         "owner",
@@ -178,6 +178,11 @@ pub(super) const ALL: [Check; 15] = [
     ),
     Check::new("grants", "no extra privileges", include_str!("sql/grants.sql")),
     Check::new("partitions", "they reach ahead without a gap", include_str!("sql/partitions.sql")),
+    Check::new(
+        "rollups",
+        "the reports have the events of all partitions",
+        include_str!("sql/rollups.sql"),
+    ),
     Check::new("settings", "no unusual settings", include_str!("sql/settings.sql")),
     Check::new(
         "files",

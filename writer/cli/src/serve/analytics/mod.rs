@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Gateway;
 use super::connections::Connection;
-use super::problem::Problem;
+use super::problem::{Problem, without_markup};
 use crate::api_key::Kind;
 pub(crate) use query::IS_BOUND;
 use reports::Report;
@@ -47,8 +47,7 @@ async fn answer(
     let key = gateway.authorize(connection, headers, Kind::Read).await?;
     let arguments = parameter::read(report.parameters, query.unwrap_or_default())?;
     let rows = query::ask(gateway, key.tenant, report, &arguments).await?;
-    // A tenant's data is no markup, whoever shows it. Outside of strings JSON has none of these.
-    let rows = rows.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    let rows = without_markup(&rows);
     let body = format!("{{\"tenant_id\":\"{}\",\"rows\":{rows}}}", key.tenant);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

@@ -16,6 +16,9 @@ use crate::serve::Gateway;
 use crate::serve::problem::Problem;
 use crate::serve::turns::NoTurn;
 
+/// The routine of PostgreSQL that a function's `RAISE` comes from.
+const RAISE: &str = "exec_stmt_raise";
+
 /// Most rows of an answer.
 const MAX_ROWS: usize = 100_000;
 
@@ -71,7 +74,8 @@ pub(crate) async fn ask(
         "SELECT $1, {IS_BOUND}, pg_catalog.count(*), pg_catalog.json_agg({row})::pg_catalog.text
            FROM (SELECT * FROM ({from}) f LIMIT {limit}) r"
     );
-    let row = read(gateway, tenant, &sql, &values).await?;
+    let given: Vec<&str> = arguments.iter().map(|argument| argument.name).collect();
+    let row = read_given(gateway, tenant, &sql, &values, &given).await?;
     let found = || -> Result<(bool, i64, Option<String>), tokio_postgres::Error> {
         Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
     };
@@ -96,6 +100,17 @@ pub(crate) async fn read(
     tenant: Uuid,
     sql: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<Row, Problem> {
+    read_given(gateway, tenant, sql, values, &[]).await
+}
+
+/// The same, where the request gave arguments of these names.
+async fn read_given(
+    gateway: &Gateway,
+    tenant: Uuid,
+    sql: &str,
+    values: &[(&(dyn ToSql + Sync), Type)],
+    given: &[&str],
 ) -> Result<Row, Problem> {
     let patience = gateway.arguments.query_timeout;
     let _turn = gateway.turns.take(tenant, patience).await.map_err(|reason| match reason {
@@ -129,7 +144,7 @@ pub(crate) async fn read(
     // The server ends it; this is for a server that does not answer.
     match tokio::time::timeout(patience + Duration::from_secs(2), asked).await {
         Ok(Ok(rows)) => rows.into_iter().next().ok_or_else(internal),
-        Ok(Err(error)) => Err(refused(&error, patience)),
+        Ok(Err(error)) => Err(refused(&error, patience, given)),
         Err(_) => {
             tracing::warn!("a report was not answered");
             // Whoever is asked next must not wait for the same answer.
@@ -140,7 +155,7 @@ pub(crate) async fn read(
 }
 
 /// What the server's error is to the client.
-fn refused(error: &tokio_postgres::Error, patience: Duration) -> Problem {
+fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) -> Problem {
     let Some(server) = error.as_db_error() else {
         tracing::warn!("a report was not read: {}", with_sources(error));
         return away();
@@ -151,6 +166,10 @@ fn refused(error: &tokio_postgres::Error, patience: Duration) -> Problem {
             format!("the report took longer than {patience:?}: ask for a shorter span"),
             60,
         ),
+        // PostgreSQL's own error, which shows the text that was given. The functions raise theirs.
+        ("22023", _) if given.contains(&"time_zone") && server.routine() != Some(RAISE) => {
+            Problem::bad_request("time_zone must be a time zone by name, such as Europe/Berlin")
+        }
         // What the functions say of their arguments; they name limits, and what was asked.
         (_, "22" | "54") => Problem::bad_request(server.message()),
         ("42501", _) => {
