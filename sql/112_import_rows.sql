@@ -163,7 +163,8 @@ BEGIN
            i.key, i.sqlstate, i.reason, current_user, i.weight
       FROM eventlog.import_in_progress i
      WHERE i.sqlstate IS NOT NULL
-       AND NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = i.key);
+       AND NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = i.key)
+     ORDER BY i.place;
     GET DIAGNOSTICS rejected = ROW_COUNT;
 
     -- What a trigger left out is not there.
