@@ -1,6 +1,8 @@
 //! Every function of the catalog, called by everybody with everything: nothing changes but what the
 //! manual says.
 
+use std::collections::BTreeSet;
+
 use eventlog_tests::{Db, TENANT_A, TENANT_B, rows, text};
 use postgres::Client;
 
@@ -93,6 +95,9 @@ fn nothing_changes_but_what_a_role_may_do_whoever_calls_whatever_function() {
     assert!(functions.len() > 200);
     let mut before = digest(&mut superuser);
     let mut offences = Vec::new();
+    // What shows that this test sees changes, and that the triggers were called.
+    let mut seen = BTreeSet::new();
+    let mut refusals = BTreeSet::new();
     for role in ["outsider", "reader", "writer", "service"] {
         let mut client = db.connect_as(role, TENANT_A);
         client
@@ -112,6 +117,8 @@ fn nothing_changes_but_what_a_role_may_do_whoever_calls_whatever_function() {
                     Err(error) => {
                         let state = error.as_db_error().map(|error| error.code().code().to_owned());
                         let state = state.unwrap_or_else(|| panic!("{role}: {call}\n{error:?}"));
+                        refusals
+                            .extend(error.as_db_error().map(|error| error.message().to_owned()));
                         if state.starts_with("XX") {
                             offences.push(format!("{role}: {call}: {error:?}"));
                         }
@@ -130,6 +137,7 @@ fn nothing_changes_but_what_a_role_may_do_whoever_calls_whatever_function() {
                 let may: Vec<&str> =
                     may.flat_map(|(_, _, tables)| tables.iter().copied()).collect();
                 for table in changed(&before, &after) {
+                    seen.insert(table.clone());
                     if !may.contains(&&*table) {
                         offences.push(format!("{role}: {call}: changed {table}"));
                     }
@@ -149,6 +157,10 @@ fn nothing_changes_but_what_a_role_may_do_whoever_calls_whatever_function() {
         assert_eq!(text(&mut client, "SELECT 1"), "1");
     }
     assert_eq!(offences, Vec::<String>::new());
+    assert!(seen.contains("events"), "{seen:?}");
+    for function in ["erase_tenant()", "late_event()", "tenant_role_named()"] {
+        assert!(refusals.iter().any(|message| message.starts_with(function)), "{refusals:?}");
+    }
 }
 
 /// A call with nulls, and some with hostile values.
