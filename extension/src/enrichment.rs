@@ -9,12 +9,11 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
+use crate::attempt::{BoundedWaits, attempt, fault_of_any};
 use crate::datum::{Jsonb, Text};
 use crate::edit::scalar_text;
 use crate::jsonb::{Container, Value};
-use crate::spi::{
-    BoundedWaits, Kept, Mode, Params, Rows, Session, attempt, current_role, fault_of_any,
-};
+use crate::spi::{Kept, Mode, Params, Rows, Session, current_role};
 
 /// One row of `enrichments`.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::additions::{Additions, Lookups};
+use crate::attempt;
 use crate::datum::{Jsonb, Text};
 use crate::edit::Hashes;
 use crate::error::{Fault, shown};
@@ -15,7 +16,7 @@ use crate::payload::Terms;
 use crate::quota::Admission;
 use crate::registry::{self, LONGEST_NAME, Log, is_well_formed};
 use crate::rights::Caller;
-use crate::spi::{self, As, Kept, Mode, Params, Session};
+use crate::spi::{As, Kept, Mode, Params, Session};
 use crate::tally::{Incident, Kind};
 use crate::{clock, hash_key, payload, quota, sampling, tenant};
 
@@ -289,7 +290,7 @@ impl<'a> Event<'a> {
             let _owner = As::role(log.owner);
             let params = Params::new([Some(name.datum())]);
             let register = || REGISTER.with(|plan| plan.execute(&session, Mode::Write, params));
-            spi::with_bounded_waits(register, || {
+            attempt::with_bounded_waits(register, || {
                 Fault::new(
                     PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
                     "another transaction holds event_types, or registers the same name",

@@ -11,12 +11,13 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use crate::array;
+use crate::attempt::{self, BoundedWaits};
 use crate::datum::Text;
 use crate::error::Fault;
 use crate::event::uuid_datum;
 use crate::guc;
 use crate::registry::Log;
-use crate::spi::{self, As, BoundedWaits, ByIndex, Kept, Mode, Params, Rows, Session, now};
+use crate::spi::{As, ByIndex, Kept, Mode, Params, Rows, Session, now};
 
 /// How often keys are looked up again that another transaction claimed meanwhile.
 pub(crate) const TRIES: usize = 10;
@@ -129,11 +130,11 @@ pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> bool 
     claimed == claims.len() as u64
 }
 
-/// As `spi::in_subtransaction`, for a `body` that claims keys. A wait for a key that another
+/// As `attempt::in_subtransaction`, for a `body` that claims keys. A wait for a key that another
 /// transaction holds is bounded, and the error says who holds it: 55P03.
 pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, Fault> {
     IS_CLAIMING.set(false);
-    let error = match spi::attempt(body) {
+    let error = match attempt::attempt(body) {
         Ok(done) => return Ok(done),
         Err(error) => error,
     };
@@ -145,7 +146,7 @@ pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<O
     if IS_CLAIMING.replace(false) && is_timeout {
         held().raise();
     }
-    Err(spi::of_the_event(error).unwrap_or_else(|error| error.rethrow()))
+    Err(attempt::of_the_event(error).unwrap_or_else(|error| error.rethrow()))
 }
 
 fn held() -> Fault {

@@ -17,11 +17,12 @@
 //! | `launcher`, `worker`, `task` | the background worker, which calls `maintain()` |
 //! | `owner_lock`, `machine_clock` | locks that only the owner can take, and a clock that nobody sets |
 //! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
-//! | `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
+//! | `attempt`, `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
 mod activity;
 mod additions;
 mod array;
+mod attempt;
 mod batch;
 mod check_import;
 mod clock;

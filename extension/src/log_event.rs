@@ -7,7 +7,7 @@ use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
 use crate::event::{Event, Replay, Verdict};
 use crate::rights::require_read_write;
-use crate::{guc, insert, quarantine, registry, spi};
+use crate::{attempt, guc, insert, quarantine, registry};
 
 /// Validates and inserts; raises on any fault. NULL where the log is disabled, and for what it
 /// leaves out.
@@ -78,7 +78,7 @@ fn run(event: &Event<'_>) -> Option<i64> {
     match event.check() {
         Ok(Verdict::Ready(ready)) => {
             let insert = || insert::one_keyed(&ready, event.idempotency_key);
-            spi::with_own_sqlstates(insert).unwrap_or_else(|fault| fault.raise())
+            attempt::with_own_sqlstates(insert).unwrap_or_else(|fault| fault.raise())
         }
         Ok(Verdict::Quarantine(fault)) => {
             quarantine::put(event, None, true, fault);

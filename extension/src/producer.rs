@@ -7,11 +7,12 @@
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
+use crate::attempt;
 use crate::batch::Counts;
 use crate::error::Fault;
 use crate::event::uuid_datum;
 use crate::registry::Log;
-use crate::spi::{self, As, Kept, Mode, Params, Rows, Session, role_name};
+use crate::spi::{As, Kept, Mode, Params, Rows, Session, role_name};
 
 /// The number of a batch of a producer.
 pub(crate) struct Number {
@@ -87,7 +88,7 @@ pub(crate) fn begin(log: &Log, number: &Number) -> Result<Turn, Fault> {
             LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new(lock_again)));
         }
     };
-    spi::with_bounded_waits(take, || {
+    attempt::with_bounded_waits(take, || {
         Fault::new(
             PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
             "another transaction is writing a batch of this producer",

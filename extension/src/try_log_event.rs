@@ -4,11 +4,11 @@
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
+use crate::attempt::in_subtransaction;
 use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
 use crate::event::{Event, Verdict};
 use crate::rights::require_read_write;
-use crate::spi::in_subtransaction;
 use crate::{guc, insert, parse, quarantine};
 
 /// The form that takes `jsonb`.
