@@ -53,30 +53,30 @@ demo-stop: ## stop and remove all that the demo left running
 .PHONY: test
 test: setup-tests install ## set up, build, install, and run all tests
 	$(test_env) cargo test --release --no-fail-fast $(tested)
-	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
+	@PG_CONFIG='$(pg_config)' scripts/run-regress
 	@$(MAKE) package
-	@PG_CONFIG='$(pg_config)' tests/bin/test-package target/package/eventlog-$(version)-$(feature)-*.tar.gz
+	@PG_CONFIG='$(pg_config)' scripts/test-package target/package/eventlog-$(version)-$(feature)-*.tar.gz
 
 # On another PostgreSQL what meets a server runs, of the same build.
 .PHONY: test-server
 test-server: install
 	$(build_env) cargo build --release $(tested) --examples
 	$(test_env) cargo test --release --no-fail-fast $(tested) --test e2e --test writer --test cli
-	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
+	@PG_CONFIG='$(pg_config)' scripts/run-regress
 
 # The fetched ones are of one day, as upgrades between majors want it: the machine's own may be newer
 # than the newest of them. It lends its build to the one of its major.
 own_major  = $(feature:pg%=%)
-lend       = fetched=$$(tests/bin/postgres-major $(own_major)); $(MAKE) install built= PG_CONFIG="$$fetched"
+lend       = fetched=$$(scripts/postgres-major $(own_major)); $(MAKE) install built= PG_CONFIG="$$fetched"
 tests := $(majors:%=test-%)
 .PHONY: $(tests)
 $(tests): test-%: setup-tests install ## run the tests on PostgreSQL NN (14 to 18), which is fetched
-	@$(lend); config=$$(tests/bin/postgres-major $*); $(MAKE) test-server PG_CONFIG="$$config" OLDER="$$fetched"
+	@$(lend); config=$$(scripts/postgres-major $*); $(MAKE) test-server PG_CONFIG="$$config" OLDER="$$fetched"
 
 .PHONY: test-all
 test-all: setup-tests ## run the tests on PostgreSQL 14 to 18, and upgrades from each to each later one
 	@older=; for major in $(majors); do \
-	    fetched=$$(tests/bin/postgres-major $$major); \
+	    fetched=$$(scripts/postgres-major $$major); \
 	    if [ $$major = $(own_major) ]; then $(MAKE) test OLDER="$$older"; $(lend); \
 	    else $(MAKE) test-server PG_CONFIG="$$fetched" OLDER="$$older"; fi; \
 	    older="$$older $$fetched"; \
@@ -84,7 +84,7 @@ test-all: setup-tests ## run the tests on PostgreSQL 14 to 18, and upgrades from
 
 .PHONY: setup-tests
 setup-tests: setup
-	@PG_CONFIG='$(pg_config)' tests/bin/setup-tests
+	@PG_CONFIG='$(pg_config)' scripts/setup-tests
 	@$(MAKE) dashboard tests/browser/node_modules/.package-lock.json
 
 .PHONY: dashboard
@@ -96,7 +96,7 @@ dashboard: writer/cli/dashboard/node_modules/.package-lock.json ## fetch the lib
 
 .PHONY: setup
 setup: ## install what is missing (Debian, as root), or say what is missing
-	@PG_CONFIG='$(PG_CONFIG)' PG_CONFIG_ORIGIN='$(origin PG_CONFIG)' tests/bin/setup
+	@PG_CONFIG='$(PG_CONFIG)' PG_CONFIG_ORIGIN='$(origin PG_CONFIG)' scripts/setup
 
 .PHONY: build
 build: setup ## compile the extension
@@ -107,7 +107,7 @@ built      = $(if $(and $(SUDO_USER),$(if $(shell command -v cargo),,without)),,
 .PHONY: install
 install: $(built) ## install the extension into the PostgreSQL of PG_CONFIG
 	@$(MAKE) scripts
-	@tests/bin/install-files '$(pg_config)' '$(pkglibdir)' '$(extdir)' '$(library)' $(control) $(scripts) $(released)
+	@scripts/install-files '$(pg_config)' '$(pkglibdir)' '$(extdir)' '$(library)' $(control) $(scripts) $(released)
 
 # `make install` makes them anew, whoever made them before.
 .PHONY: scripts
@@ -139,7 +139,7 @@ uninstall: ## remove the extension from the PostgreSQL of PG_CONFIG
 
 .PHONY: installcheck
 installcheck: install ## run pg_regress against a private server
-	@PG_CONFIG='$(pg_config)' tests/bin/run-regress
+	@PG_CONFIG='$(pg_config)' scripts/run-regress
 
 .PHONY: proof
 proof: setup-tests install ## run the long proofs
@@ -161,7 +161,7 @@ lint: setup ## check formatting, and clippy without a warning
 checks := $(majors:%=check-%)
 .PHONY: $(checks)
 $(checks): check-%: setup ## compile the extension for PostgreSQL NN (14 to 18), which is fetched
-	@config=$$(tests/bin/postgres-major $*); $(MAKE) check PG_CONFIG="$$config"
+	@config=$$(scripts/postgres-major $*); $(MAKE) check PG_CONFIG="$$config"
 
 .PHONY: check
 check:

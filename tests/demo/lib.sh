@@ -1,4 +1,4 @@
-# What the demo prints with, and where its server is. Sourced after tests/bin/cluster.sh.
+# What the demo prints with, and where its server is. Sourced after scripts/cluster.sh.
 
 demo_folder=/tmp/eventlog-demo-$(id -u)
 demo_database=demo

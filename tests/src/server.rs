@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// Whether a library of this name can be loaded: an output plugin, an extension. False only
-    /// where `tests/bin/setup-tests` does not see to it, and then says so on standard error.
+    /// where `scripts/setup-tests` does not see to it, and then says so on standard error.
     pub fn has_library(&self, name: &str) -> bool {
         if self.library_dir.join(format!("{name}.so")).is_file() {
             return true;
