@@ -42,13 +42,13 @@ help: ## list the targets
 
 .PHONY: demo
 demo: install ## show all of it on a private server: flights, an application, reports, the dashboard
-	@tests/demo/charts
+	@demo/charts
 	cargo build --release -p eventlog-cli --bins --examples
-	@PG_CONFIG='$(pg_config)' tests/demo/run
+	@PG_CONFIG='$(pg_config)' demo/run
 
 .PHONY: demo-stop
 demo-stop: ## stop and remove all that the demo left running
-	@PG_CONFIG='$(pg_config)' tests/demo/stop
+	@PG_CONFIG='$(pg_config)' demo/stop
 
 .PHONY: test
 test: setup-tests install ## set up, build, install, and run all tests

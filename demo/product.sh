@@ -1,5 +1,5 @@
 # The second half of the demo: an application of three tenants, its reports, the gateway and the
-# dashboard. Sourced by tests/demo/run.
+# dashboard. Sourced by demo/run.
 
 eventlog=$demo_folder/eventlog
 
@@ -38,11 +38,11 @@ cluster_as_user tee "$demo_folder/product" < target/release/examples/product > /
 cluster_as_user chmod 755 "$eventlog" "$demo_folder/product"
 
 heading '7. A simulated application beside it: three tenants, sixty days'
-step 'its table, its roles (tests/demo/4_create_product.sql)'
-demo_psql postgres '' -f tests/demo/4_create_product.sql > /dev/null
+step 'its table, its roles (demo/4_create_product.sql)'
+demo_psql postgres '' -f demo/4_create_product.sql > /dev/null
 done_with 'made'
 step 'its history, the last thirty days and thirty before'
-demo_psql postgres '' -f tests/demo/5_make_history.sql > /dev/null
+demo_psql postgres '' -f demo/5_make_history.sql > /dev/null
 history=$(value 'SELECT count(*) FROM history')
 done_with "$(commas "$history") events"
 step "taken over: SELECT eventlog.import_events('history')"

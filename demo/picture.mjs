@@ -1,11 +1,11 @@
 // Takes docs/dashboard.png, the README's picture, of a demo that runs:
 //
 //     EVENTLOG_BROWSER='{"origin": "http://127.0.0.1:…", "keys": {"a": "el_r_…"}, "chromium": "/usr/bin/chromium"}' \
-//         node tests/demo/picture.mjs
+//         node demo/picture.mjs
 //
 // The packages are those of the browser's tests: make setup-tests.
 
-import { enter, inBrowser, keys } from '../browser/browser.mjs';
+import { enter, inBrowser, keys } from '../tests/browser/browser.mjs';
 
 await inBrowser(async (page) => {
   await enter(page, keys.a);
