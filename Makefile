@@ -88,7 +88,7 @@ setup-tests: setup
 	@$(MAKE) dashboard tests/browser/node_modules/.package-lock.json
 
 .PHONY: dashboard
-dashboard: writer/cli/dashboard/node_modules/.package-lock.json ## fetch the library of the dashboard's charts, with npm
+dashboard: cli/dashboard/node_modules/.package-lock.json ## fetch the library of the dashboard's charts, with npm
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

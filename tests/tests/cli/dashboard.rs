@@ -175,7 +175,7 @@ fn its_files_hold_no_data_and_are_asked_for_once() {
     for wrong in ["http://", "https://", "<style", "style=", "onclick"] {
         assert!(!page.contains(wrong), "{wrong}");
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../writer/cli/dashboard");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/dashboard");
     let mut files = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
