@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use eventlog_rules::{is_absolute_path, shorten_path};
+use eventlog_common::{is_absolute_path, shorten_path};
 use pgrx::PgSqlErrorCode;
 
 use crate::error::Fault;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use eventlog_rules::is_sampled;
+use eventlog_common::is_sampled;
 use pgrx::pg_sys;
 
 use crate::datum::{Jsonb, Text};

@@ -43,6 +43,6 @@ impl Event {
             Some(key) => self.text_of(key),
             None => self.actor.clone(),
         };
-        key.is_none_or(|key| eventlog_rules::is_sampled(&key, sample.rate))
+        key.is_none_or(|key| eventlog_common::is_sampled(&key, sample.rate))
     }
 }

@@ -35,7 +35,7 @@ mod wire;
 
 pub use error::Error;
 pub use event::{Event, Logged};
-pub use eventlog_rules::shorten_path as redact_path;
+pub use eventlog_common::shorten_path as redact_path;
 #[cfg(feature = "tracing-layer")]
 pub use layer::EventLayer;
 pub use name::EventName;

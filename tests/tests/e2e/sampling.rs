@@ -1,6 +1,6 @@
 //! Sampling: whole keys in or out, the same everywhere, and counts that stay right by weight.
 
-use eventlog_rules::is_sampled;
+use eventlog_common::is_sampled;
 use eventlog_tests::{Db, TENANT_A, assert_refused, rows, text};
 
 const MESSAGE: &str = r#"'{"conversationId": "' || c || '", "role": "user"}'"#;

@@ -8,8 +8,8 @@
 /// is not a number keeps nothing.
 ///
 /// ```
-/// assert!(eventlog_rules::is_sampled("c1", 1.0));
-/// assert!(!eventlog_rules::is_sampled("c1", 0.0));
+/// assert!(eventlog_common::is_sampled("c1", 1.0));
+/// assert!(!eventlog_common::is_sampled("c1", 0.0));
 /// ```
 pub fn is_sampled(key: &str, rate: f64) -> bool {
     sampling_point(key) < rate

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// is cut to its last component, since it may lead anywhere. Shortening twice changes nothing.
 ///
 /// ```
-/// use eventlog_rules::shorten_path;
+/// use eventlog_common::shorten_path;
 /// assert_eq!(shorten_path("/home/user/projects/app"), "~/projects/app");
 /// assert_eq!(shorten_path(r"C:\Users\user\projects\app"), "~/projects/app");
 /// assert_eq!(shorten_path("/srv/customers/acme/app.log"), "app.log");
@@ -45,7 +45,7 @@ pub fn shorten_path(path: &str) -> Cow<'_, str> {
 /// (`/help`, `/`), and says of nobody where they live.
 ///
 /// ```
-/// use eventlog_rules::is_absolute_path;
+/// use eventlog_common::is_absolute_path;
 /// assert!(is_absolute_path("/home/user"));
 /// assert!(!is_absolute_path("/help"));
 /// assert!(!is_absolute_path("and/or"));
