@@ -20,7 +20,7 @@ extdir     = $(DESTDIR)$(shell $(pg_config) --sharedir)/extension
 build_env  = PGRX_PG_CONFIG_PATH='$(pg_config)' CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
 extension  = --release --lib -p eventlog --no-default-features --features $(feature)
 # Always these together: another choice of packages means other features, and compiling twice.
-tested     = -p eventlog-common -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests
+tested     = -p eventlog-common -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests -p eventlog-bench
 # OLDER: pg_configs of older PostgreSQLs with this extension, for the tests of upgrades between them.
 test_env   = $(build_env) PG_CONFIG='$(pg_config)' EVENTLOG_OLDER_PG_CONFIGS='$(OLDER)'
 
@@ -143,17 +143,17 @@ installcheck: install ## run pg_regress against a private server
 
 .PHONY: proof
 proof: setup-tests install ## run the long proofs
-	$(test_env) EVENTLOG_PROOF=1 cargo test --release -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests
+	$(test_env) EVENTLOG_PROOF=1 cargo test --release -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests -p eventlog-bench
 
 .PHONY: bench
 bench: install ## measure log_event, batches, rules, the writer and the gateway beside what they replace
-	$(test_env) cargo run --release -p eventlog-tests --bin bench
+	$(test_env) cargo run --release -p eventlog-bench
 
 .PHONY: lint
 lint: setup ## check formatting, and clippy without a warning
 	cargo fmt --all --check
 	$(build_env) cargo clippy $(extension) -- -D warnings
-	cargo clippy --release -p eventlog-common -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests --all-targets -- -D warnings
+	cargo clippy --release -p eventlog-common -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests -p eventlog-bench --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps -p eventlog-common -p eventlog-writer --all-features
 
 # The bindings for each PostgreSQL have a place of their own in target/, so that these leave the
