@@ -28,7 +28,9 @@ library   := target/release/libeventlog$(if $(filter Darwin,$(shell uname -s)),.
 control   := extension/eventlog.control
 version   := $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" $(control))
 script    := target/eventlog--$(version).sql
-# An upgrade script is what a hand-written head undoes, and all functions again.
+# The install script is all of sql/ in the order of its names; an upgrade script is what a hand-written
+# head undoes, and all functions again.
+sources   := $(sort $(wildcard sql/[0-9]*.sql sql/[0-9]*/*.sql))
 upgrades  := $(patsubst sql/upgrade/%.sql,target/eventlog--%.sql,$(wildcard sql/upgrade/*--$(version).sql))
 scripts    = $(sort $(script) $(upgrades))
 released   = $(filter-out $(scripts:target/%=sql/released/%),$(wildcard sql/released/*.sql))
@@ -112,10 +114,10 @@ install: $(built) ## install the extension into the PostgreSQL of PG_CONFIG
 # `make install` makes them anew, whoever made them before.
 .PHONY: scripts
 scripts:
-	@mkdir -p target; rm -f $(scripts); cat sql/[0-9]*.sql > $(script)
+	@mkdir -p target; rm -f $(scripts); cat $(sources) > $(script)
 	@for upgrade in $(upgrades); do \
 	    head=$${upgrade#target/eventlog--}; \
-	    { cat "sql/upgrade/$$head"; sed -E -e '/^\\echo /d' -e 's/^CREATE (FUNCTION|PROCEDURE|AGGREGATE|VIEW) /CREATE OR REPLACE \1 /' sql/[0-9]*.sql; } > "$$upgrade"; \
+	    { cat "sql/upgrade/$$head"; sed -E -e '/^\\echo /d' -e 's/^CREATE (FUNCTION|PROCEDURE|AGGREGATE|VIEW) /CREATE OR REPLACE \1 /' $(sources); } > "$$upgrade"; \
 	done
 
 .PHONY: freeze

@@ -1,6 +1,6 @@
 \echo Use "CREATE EXTENSION eventlog" to load this file. \quit
 
--- The install script is the numbered files of sql/ in order. It makes functions and views over the
+-- The install script is the files of sql/ in the order of their names. It makes functions and views over the
 -- catalog only: the log itself is made by create_log() as ordinary tables that belong to the
 -- database, because a member table of an extension loses its policies, its row-level security and
 -- its foreign keys in a dump.

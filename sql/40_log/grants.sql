@@ -1,4 +1,4 @@
--- What a role may do with the log. Roles are the DBA's own; sql/roles.sql offers three.
+-- What a role may do with the log. Roles are the DBA's own; sql/optional/roles.sql offers three.
 
 -- 55000 without a log, 22004 without a role, 42501 for a caller without the rights of the log's
 -- owner: PostgreSQL itself would only warn that nothing was granted.
