@@ -237,3 +237,70 @@ AS 'MODULE_PATHNAME', 'registry_changed_wrapper';
 
 COMMENT ON FUNCTION eventlog.registry_changed() IS
 'Trigger that tells every backend that a table changed that the library keeps a copy of.';
+
+-- Takes a lock until the transaction ends; whether it was got. `purpose` is partitions, maintenance
+-- or erasure. Not advisory locks, which every role can take.
+CREATE FUNCTION eventlog_private.take_lock(purpose text, is_shared boolean, may_wait boolean) RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'take_lock_wrapper';
+
+-- Who processes are; of null, those in a transaction of this database for more than an hour.
+CREATE FUNCTION eventlog_private.describe_processes(pids integer[]) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'describe_processes_wrapper';
+
+-- Whether a process that holds a lock on events cannot have written, and will see the watermark of
+-- now before it does.
+CREATE FUNCTION eventlog_private.has_not_written(pid integer) RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'has_not_written_wrapper';
+
+CREATE FUNCTION eventlog.erase_tenant() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'erase_tenant_wrapper';
+
+COMMENT ON FUNCTION eventlog.erase_tenant() IS
+'Trigger on a table of tenants: erases a tenant that is deleted, as forget_tenant() does but in one transaction and without a receipt, as the log''s owner. Its argument is the tenant''s key column.';
+
+CREATE FUNCTION eventlog_private.hash_key_id() RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hash_key_id_wrapper';
+
+CREATE FUNCTION eventlog.hash_actor(actor text) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'actor_hash_wrapper';
+
+COMMENT ON FUNCTION eventlog.hash_actor(text) IS
+'The keyed hash of an actor, as the log stores it where actors are hashed. The log owner''s and the services'': who may hash can try out who a hash is.';
+
+-- As log_event, but what was hashed on its way into the quarantine is not hashed again, neither
+-- sampling nor a quota leaves it out, and no lookup is made: the owner may read what the caller may
+-- not. The log owner's.
+CREATE FUNCTION eventlog_private.replay_event(
+    tenant_id       uuid,
+    name            text,
+    data            jsonb,
+    occurred_at     timestamptz,
+    actor           text,
+    subject         text,
+    idempotency_key text,
+    weight          real
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'replay_event_wrapper';
+
+-- The machine: a name for the time since its start, and the seconds since then. Null where the system
+-- does not tell.
+CREATE FUNCTION eventlog_private.machine_boot() RETURNS text
+LANGUAGE c VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'machine_boot_wrapper';
+
+CREATE FUNCTION eventlog_private.machine_uptime() RETURNS double precision
+LANGUAGE c VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'machine_uptime_wrapper';
+
+-- The keyed hash that the log stores instead of an actor; null where no key was ever accepted.
+-- 55000 where the file does not hold the key that was: what cannot be looked for is not passed over.
+CREATE FUNCTION eventlog_private.hash_actor(actor text) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hash_actor_wrapper';

@@ -1,45 +1,5 @@
 -- What a role may do with the log. Roles are the DBA's own; sql/optional/roles.sql offers three.
 
--- 55000 without a log, 22004 without a role, 42501 for a caller without the rights of the log's
--- owner: PostgreSQL itself would only warn that nothing was granted.
-CREATE FUNCTION eventlog._require_owner(role regrole) RETURNS void
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    owner regrole;
-BEGIN
-    PERFORM eventlog._require_log();
-    IF role IS NULL THEN
-        RAISE EXCEPTION 'role must not be null' USING ERRCODE = 'null_value_not_allowed';
-    END IF;
-    owner := (SELECT relowner FROM pg_class WHERE oid = 'eventlog.events'::regclass);
-    IF NOT pg_has_role(current_user, owner, 'USAGE') THEN
-        RAISE EXCEPTION 'permission denied: the log belongs to %', owner
-            USING ERRCODE = 'insufficient_privilege', HINT = format('SET ROLE %s;', owner);
-    END IF;
-END
-$$;
-
--- True, said by the extension: a service's policies go with it, and leave the log closed.
-CREATE FUNCTION eventlog.any_tenant() RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS 'SELECT true';
-
-COMMENT ON FUNCTION eventlog.any_tenant() IS
-'The condition of the policies of service roles: true for every row.';
-
--- The tables that a reader may read, under their policies, with the layout that each came with.
-CREATE FUNCTION eventlog_private.reader_tables() RETURNS TABLE (table_name name, layout integer)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    VALUES ('events'::name, 1), ('rejected_events', 1), ('hygiene_counts', 1), ('event_types', 1), ('log_config', 1),
-           ('rollup_state', 2), ('late_events', 2), ('hourly_counts', 2), ('daily_counts', 2), ('daily_subjects', 2),
-           ('monthly_actors', 2)
-$$;
-
 -- In layout 1 services were listed by name. Those that the policies know get their mark; a name that
 -- they do not know is of a role that is gone, or was dropped and made again.
 CREATE FUNCTION eventlog_private.mark_services() RETURNS void
@@ -111,49 +71,6 @@ BEGIN
     PERFORM eventlog._grant_tables(kind, role);
 END
 $$;
-
--- The role that a row of tenant_roles names, as it is when the row is made. Its grant, which lets it do
--- nothing, is what a role has that was there: it goes with the role, so that one that is made later
--- under the same name gets no tenant, in a restore neither.
-CREATE FUNCTION eventlog.tenant_role_named() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF TG_RELID <> to_regclass('eventlog.tenant_roles') THEN
-        RAISE EXCEPTION 'tenant_role_named() is for eventlog.tenant_roles only'
-            USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    IF TG_OP = 'UPDATE' AND NEW.role_name = OLD.role_name AND NEW.role_oid IS NOT DISTINCT FROM OLD.role_oid
-       AND OLD.role_oid IS NOT NULL THEN
-        RETURN NEW;
-    END IF;
-    -- A row of a dump brings both along.
-    IF TG_OP = 'UPDATE' OR NEW.role_oid IS NULL OR NEW.cluster IS NULL THEN
-        -- The row that has the name: of a role that has another name by now, or is gone.
-        UPDATE eventlog.tenant_roles t SET role_name = r.rolname FROM pg_roles r
-         WHERE TG_OP = 'INSERT' AND t.role_name = NEW.role_name AND t.role_oid = r.oid AND r.rolname <> t.role_name
-           AND t.cluster = (SELECT system_identifier FROM pg_control_system());
-        DELETE FROM eventlog.tenant_roles t
-         WHERE TG_OP = 'INSERT' AND t.role_name = NEW.role_name AND t.role_oid IS NOT NULL
-           AND t.cluster = (SELECT system_identifier FROM pg_control_system())
-           AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = t.role_oid);
-        NEW.role_oid := to_regrole(quote_ident(NEW.role_name));
-        NEW.cluster := (SELECT system_identifier FROM pg_control_system());
-        IF NEW.role_oid IS NULL THEN
-            RAISE WARNING 'role "%" does not exist: its row counts for nobody', NEW.role_name
-                USING HINT = format('CREATE ROLE %I; then UPDATE eventlog.tenant_roles SET role_name = role_name WHERE role_name = %L;',
-                                    NEW.role_name, NEW.role_name);
-        ELSE
-            EXECUTE format('GRANT REFERENCES (tenant_id) ON TABLE eventlog.tenant_roles TO %I', NEW.role_name);
-        END IF;
-    END IF;
-    RETURN NEW;
-END
-$$;
-
-COMMENT ON FUNCTION eventlog.tenant_role_named() IS
-'Trigger of tenant_roles: notes which role the name is of.';
 
 CREATE FUNCTION eventlog.grant_writer(role regrole) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE

@@ -266,3 +266,14 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- Until when partitions reach without a gap from now; null where now has none.
+CREATE FUNCTION eventlog._covered_until() RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT min(g.until_at)
+      FROM (SELECT p.until_at, lead(p.from_at) OVER (ORDER BY p.from_at) AS next_at, min(p.from_at) OVER () AS first_at
+              FROM eventlog._partitions p WHERE p.until_at > now()) g
+     WHERE g.next_at IS DISTINCT FROM g.until_at AND g.first_at <= now()
+$$;

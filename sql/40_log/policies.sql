@@ -2,104 +2,14 @@
 -- without a policy is its owner's alone. FORCE ROW LEVEL SECURITY is not used: the owner's own
 -- pg_dump would fail.
 
-CREATE FUNCTION eventlog.events_append_only() RETURNS trigger
-LANGUAGE plpgsql
+-- True, said by the extension: a service's policies go with it, and leave the log closed.
+CREATE FUNCTION eventlog.any_tenant() RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RAISE EXCEPTION 'events is append-only: UPDATE is not allowed'
-        USING ERRCODE = 'feature_not_supported',
-              HINT = 'log another event that says what changed';
-END
-$$;
+AS 'SELECT true';
 
-COMMENT ON FUNCTION eventlog.events_append_only() IS
-'Trigger that refuses UPDATE of events and of its partitions for everybody, the owner included.';
-
--- Makes a trigger, or makes it anew where it is not what it is to be: another function, another
--- time, a condition, or switched off. `kind` is pg_trigger.tgtype. ENABLE ALWAYS ('A'), so that
--- session_replication_role does not switch it off; ENABLE REPLICA ('R') is for replication only.
-CREATE FUNCTION eventlog_private.ensure_trigger(relation regclass, trigger_name name, function regproc, kind smallint,
-                                                event text, enabled "char") RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    found record;
-BEGIN
-    SELECT t.tgfoid = function AND t.tgtype = kind AND t.tgqual IS NULL AND t.tgattr = '' AND t.tgnargs = 0
-           AND NOT t.tgdeferrable AS is_right, t.tgenabled INTO found
-      FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = trigger_name;
-    IF found.is_right IS FALSE THEN
-        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, relation);
-    END IF;
-    IF found.is_right IS NOT TRUE THEN
-        EXECUTE format('CREATE TRIGGER %I %s ON %s FOR EACH %s EXECUTE FUNCTION %s()', trigger_name, event, relation,
-                       CASE kind & 1 WHEN 1 THEN 'ROW' ELSE 'STATEMENT' END, function);
-    END IF;
-    IF found.is_right IS NOT TRUE OR found.tgenabled <> enabled THEN
-        EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER %I', relation,
-                       CASE enabled WHEN 'R' THEN 'REPLICA' ELSE 'ALWAYS' END, trigger_name);
-    END IF;
-END
-$$;
-
-CREATE FUNCTION eventlog_private.ensure_append_only(relation regclass) RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT eventlog_private.ensure_trigger(relation, 'events_append_only', 'eventlog.events_append_only', 18::smallint,
-                                           'BEFORE UPDATE', 'A')
-$$;
-
--- On a partition that lies below the watermark of the rollups; on an open one of a subscriber it fires
--- for what replication brings only.
-CREATE FUNCTION eventlog_private.ensure_late_event(relation regclass, is_open boolean) RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT eventlog_private.ensure_trigger(relation, 'late_event', 'eventlog.late_event', 5::smallint, 'AFTER INSERT',
-                                           CASE WHEN is_open THEN 'R' ELSE 'A' END::"char")
-$$;
-
--- What logical replication brings comes late where the publisher is ahead of it, and its apply worker
--- calls no function of ours: on a subscriber open partitions have the trigger too, for that worker
--- only. Nowhere else, because even a trigger that does not fire costs an INSERT 7 %.
-CREATE FUNCTION eventlog_private.is_subscriber() RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT EXISTS (SELECT FROM pg_subscription_rel r
-                    WHERE r.srrelid = to_regclass('eventlog.events')
-                       OR r.srrelid IN (SELECT p.partition_oid FROM eventlog._partitions p))
-$$;
-
--- The trigger on all partitions that need it, where those that end by `watermark` are closed.
-CREATE FUNCTION eventlog_private.ensure_late_events(watermark timestamptz) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    is_subscriber boolean := eventlog_private.is_subscriber();
-    partition     record;
-BEGIN
-    FOR partition IN
-        SELECT p.partition_oid, p.until_at > watermark AS is_open FROM eventlog._partitions p
-         WHERE p.until_at <= watermark OR is_subscriber
-    LOOP
-        PERFORM eventlog_private.ensure_late_event(partition.partition_oid, partition.is_open);
-    END LOOP;
-END
-$$;
-
--- Tells every backend of a change of a table that the library caches.
-CREATE FUNCTION eventlog_private.ensure_registry_trigger(relation regclass) RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT eventlog_private.ensure_trigger(relation, 'registry_changed', 'eventlog.registry_changed', 60::smallint,
-                                           'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'A')
-$$;
+COMMENT ON FUNCTION eventlog.any_tenant() IS
+'The condition of the policies of service roles: true for every row.';
 
 -- Makes a policy, or makes it anew where it is not what it is to be. The conditions are written as
 -- PostgreSQL prints them, so that they can be compared. Where `roles` is null the policy goes.
@@ -155,15 +65,6 @@ AS $$
     SELECT array_agg(DISTINCT acl.grantee) FROM pg_attribute a, aclexplode(a.attacl) acl
      WHERE a.attrelid = to_regclass(format('eventlog.%I', table_name)) AND a.attname = column_name
        AND acl.privilege_type = privilege AND acl.grantee <> 0
-$$;
-
--- The tables with rows of tenants that a tenant's role may read, its own.
-CREATE FUNCTION eventlog_private.tenants_tables() RETURNS SETOF name
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT unnest(ARRAY['events', 'rejected_events', 'hygiene_counts', 'late_events', 'hourly_counts', 'daily_counts',
-                        'daily_subjects', 'monthly_actors']::name[])
 $$;
 
 -- Every policy of the log as it has to be; a relation that has none is its owner's alone. No roles:
@@ -228,30 +129,4 @@ SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT eventlog_private.ensure_policy(w.relation, w.policy, w.is_permissive, w.command, w.using_text, w.check_text, w.roles)
       FROM eventlog_private.wanted_policies() w
-$$;
-
--- Row-level security of every table, and every trigger.
-CREATE FUNCTION eventlog_private.apply_triggers() RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    relation regclass;
-BEGIN
-    FOR relation IN
-        SELECT c.oid FROM pg_class c
-         WHERE NOT c.relrowsecurity AND c.relkind IN ('r', 'p')
-           AND (c.oid IN (SELECT to_regclass(format('eventlog.%I', t.table_name)) FROM eventlog_private.tables() t)
-                OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
-    LOOP
-        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
-    END LOOP;
-    PERFORM eventlog_private.ensure_registry_trigger(format('eventlog.%I', t)::regclass)
-       FROM unnest(ARRAY['event_types', 'tenant_roles', 'tenant_settings', 'enrichments', 'log_config', 'rollup_state']) AS t
-      WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL;
-    PERFORM eventlog_private.ensure_append_only('eventlog.events');
-    PERFORM eventlog_private.ensure_append_only(p.partition_oid) FROM eventlog._partitions p;
-    PERFORM eventlog_private.ensure_trigger('eventlog.tenant_roles', 'tenant_role_named', 'eventlog.tenant_role_named',
-                                            23::smallint, 'BEFORE INSERT OR UPDATE', 'A');
-END
 $$;

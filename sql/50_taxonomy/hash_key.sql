@@ -1,10 +1,6 @@
 -- The key of keyed hashes. The file is the server's; the log keeps only what tells keys apart, so
 -- that another file (a restore, a standby, a hand that slipped) is an error and not other hashes.
 
-CREATE FUNCTION eventlog_private.hash_key_id() RETURNS text
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'hash_key_id_wrapper';
-
 CREATE FUNCTION eventlog_private.accept_hash_key() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -41,10 +37,3 @@ BEGIN
     END;
 END
 $$;
-
-CREATE FUNCTION eventlog.hash_actor(actor text) RETURNS text
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'actor_hash_wrapper';
-
-COMMENT ON FUNCTION eventlog.hash_actor(text) IS
-'The keyed hash of an actor, as the log stores it where actors are hashed. The log owner''s and the services'': who may hash can try out who a hash is.';

@@ -8,16 +8,6 @@
 -- saw it, or where maintain(trust_clock => true) says so. Until then nothing is dropped, deleted,
 -- trimmed, made ahead or announced; events that are there are counted.
 
--- The machine: a name for the time since its start, and the seconds since then. Null where the system
--- does not tell.
-CREATE FUNCTION eventlog_private.machine_boot() RETURNS text
-LANGUAGE c VOLATILE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'machine_boot_wrapper';
-
-CREATE FUNCTION eventlog_private.machine_uptime() RETURNS double precision
-LANGUAGE c VOLATILE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'machine_uptime_wrapper';
-
 -- What the clock may say now, by what it said at another time. A clock is off by 10 minutes, or goes
 -- wrong by a thousandth.
 CREATE FUNCTION eventlog_private.clock_bounds(said timestamptz, boot text, uptime double precision,

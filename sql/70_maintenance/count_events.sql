@@ -1,29 +1,6 @@
 -- What the rollups lack: events that they cannot count, and those of a partition that was away when
 -- they were counted.
 
-CREATE FUNCTION eventlog._stat_uncounted()
-RETURNS TABLE (tenant_id uuid, id bigint, created_at timestamptz, column_name text)
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    PERFORM eventlog._require_log();
-    RETURN QUERY
-    SELECT e.tenant_id, e.id, e.created_at, c.column_name
-      FROM eventlog.events e
-     CROSS JOIN LATERAL (SELECT eventlog._uncountable_column(e.name, e.data, e.actor, e.subject, e.created_at, e.weight)
-                            AS column_name) c
-     WHERE c.column_name IS NOT NULL;
-END
-$$;
-
-CREATE VIEW eventlog.stat_uncounted AS SELECT * FROM eventlog._stat_uncounted();
-
-COMMENT ON VIEW eventlog.stat_uncounted IS
-'Events that the rollups and reports leave out, and the column why: a name, actor or subject that is too long, a weight that is not above 0 and finite, data that is no object. They came past the rules, by COPY as the owner, a restore or replication. Reads all rows.';
-GRANT SELECT ON eventlog.stat_uncounted TO PUBLIC;
-
 CREATE FUNCTION eventlog_private.count_events(partition regclass) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -98,39 +75,3 @@ AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.count_events(regclass) IS
 'Counts the events of a partition that the rollups lack, and says how many they were: of a partition that was detached while maintain() went on, and is attached again. By tenant, hour and name: where a rollup has any, all are taken for counted.';
-
--- Partitions with events that neither a rollup nor late_events has, though their time is counted: those that
--- were detached meanwhile. Of each tenant the last event that is to be counted is looked at, since the end
--- of a partition is what was missed. A probe for each tenant and partition.
-CREATE FUNCTION eventlog_private.partitions_to_count() RETURNS TABLE (partition_name name)
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC'
-AS $$
-DECLARE
-    partition  record;
-    watermark  timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
-    is_missing boolean;
-BEGIN
-    FOR partition IN
-        SELECT p.partition_oid::regclass AS relation, p.partition_name FROM eventlog._partitions p
-         WHERE p.from_at < watermark ORDER BY p.from_at
-    LOOP
-        EXECUTE format($sql$
-            SELECT EXISTS (
-                SELECT FROM unnest($1) AS t (id)
-                 CROSS JOIN LATERAL (
-                    SELECT e.* FROM %s e WHERE e.tenant_id = t.id AND e.created_at < $2
-                     ORDER BY e.created_at DESC LIMIT 1) e
-                 WHERE eventlog._uncountable_column(e.name, e.data, e.actor, e.subject, e.created_at, e.weight) IS NULL
-                   AND NOT EXISTS (SELECT FROM eventlog.hourly_counts h WHERE h.tenant_id = e.tenant_id AND h.name = e.name
-                                      AND h.hour = date_bin('1 hour', e.created_at, '2000-01-01'))
-                   AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at))
-            $sql$, partition.relation) INTO is_missing USING eventlog_private.tenants_in(partition.relation), watermark;
-        IF is_missing THEN
-            partition_name := partition.partition_name;
-            RETURN NEXT;
-        END IF;
-    END LOOP;
-END
-$$;

@@ -1,11 +1,5 @@
 -- Erasing: where to look, and one batch of it.
 
--- The keyed hash that the log stores instead of an actor; null where no key was ever accepted.
--- 55000 where the file does not hold the key that was: what cannot be looked for is not passed over.
-CREATE FUNCTION eventlog_private.hash_actor(actor text) RETURNS text
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'hash_actor_wrapper';
-
 -- The actor that a quarantined payload names under the actor_key of its name; null where there is
 -- none, or where the payload cannot be read.
 CREATE FUNCTION eventlog_private.quarantined_actor(name text, data text) RETURNS text

@@ -1,34 +1,4 @@
--- Waiting for others: locks that only the log's owner can take, and who is waited for.
-
--- Takes a lock until the transaction ends; whether it was got. `purpose` is partitions, maintenance
--- or erasure. Not advisory locks, which every role can take.
-CREATE FUNCTION eventlog_private.take_lock(purpose text, is_shared boolean, may_wait boolean) RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'take_lock_wrapper';
-
--- Who processes are; of null, those in a transaction of this database for more than an hour.
-CREATE FUNCTION eventlog_private.describe_processes(pids integer[]) RETURNS text
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'describe_processes_wrapper';
-
--- Whether a process that holds a lock on events cannot have written, and will see the watermark of
--- now before it does.
-CREATE FUNCTION eventlog_private.has_not_written(pid integer) RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'has_not_written_wrapper';
-
--- The settings that say how text is read and written, as they are by default, until the transaction
--- ends: so that what is stored and compared does not depend on the session.
-CREATE FUNCTION eventlog_private.settle_session() RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-AS $$
-BEGIN
-    PERFORM pg_catalog.set_config(s.name, s.value, true)
-       FROM (VALUES ('timezone', 'UTC'), ('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'),
-                    ('quote_all_identifiers', 'off'), ('standard_conforming_strings', 'on'),
-                    ('extra_float_digits', '1'), ('bytea_output', 'hex')) AS s (name, value);
-END
-$$;
+-- Waiting for locks: for how long, and which transactions are in the way.
 
 -- Bounds the waits that follow by eventlog.lock_timeout, unless the session's own lock_timeout is
 -- shorter; returns the latter, to be set again. (After an error PostgreSQL sets it again itself.)
@@ -124,4 +94,16 @@ AS $$
            WHEN 'AccessExclusiveLock' THEN ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock'] ELSE '{}' END
         || CASE wish WHEN 'ShareRowExclusiveLock' THEN ARRAY['RowExclusiveLock'] ELSE '{}' END
         || ARRAY['ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
+$$;
+
+-- Until when a command of the owner's tries again to get the locks that it needs: for the session's
+-- lock_timeout, or if it has none for eventlog.lock_timeout.
+CREATE FUNCTION eventlog_private.lock_deadline() RETURNS timestamptz
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Not a setting yet where the library is not loaded yet.
+    SELECT clock_timestamp() + interval '1 ms' *
+        coalesce((SELECT nullif(s.setting, '0')::integer FROM pg_settings s WHERE s.name = 'lock_timeout'),
+                 (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout'), 5000)
 $$;
