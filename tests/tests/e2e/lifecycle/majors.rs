@@ -8,7 +8,7 @@ use eventlog_tests::server::{Server, skip};
 use eventlog_tests::{Cluster, TENANT_A, assert_refused, catalog, rows, text};
 use postgres::Client;
 
-use crate::restore::{assert_the_log_works, contents, fill, next_id, target};
+use super::restore::{assert_the_log_works, contents, fill, next_id, target};
 
 /// Older PostgreSQLs, or a word that there are none.
 fn older() -> Vec<Server> {

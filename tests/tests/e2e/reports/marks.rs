@@ -136,11 +136,11 @@ fn a_report_says_which_of_its_names_nobody_defined() {
 
 #[test]
 fn nulls_in_the_arrays_of_a_report_are_as_if_they_were_not_there() {
-    let db = crate::reports::filled();
+    let db = super::every_report::filled();
     let mut superuser = db.superuser();
     let mut reader = db.connect_as("reader", TENANT_A);
     let mut compared = 0;
-    for report in crate::reports::reports(&mut superuser) {
+    for report in super::every_report::reports(&mut superuser) {
         for argument in &report.arrays {
             let argument = argument.as_str();
             let some = match argument {
