@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use eventlog_tests::db::db_error;
+use eventlog_tests::ask::db_error;
 use eventlog_tests::{Cluster, Db, TENANT_A, TENANT_B, assert_refused, db, refused, rows, text};
 use postgres::Client;
 

@@ -229,8 +229,8 @@ fn keys_defined_after_events_came_count_for_them_once_they_are_recounted() {
     let kept =
         "SELECT failures + successes > 0 FROM eventlog.summary(until => date_trunc('day', now()))";
     assert_eq!(text(&mut reader, kept), "t");
-    let unknown = eventlog_tests::db::refused(&mut owner, "SELECT eventlog.recount('nothing')");
+    let unknown = eventlog_tests::refused(&mut owner, "SELECT eventlog.recount('nothing')");
     assert_eq!(unknown.code().code(), "42704");
-    let other = eventlog_tests::db::refused(&mut reader, "SELECT eventlog.recount('ping')");
+    let other = eventlog_tests::refused(&mut reader, "SELECT eventlog.recount('ping')");
     assert_eq!(other.code().code(), "42501");
 }
