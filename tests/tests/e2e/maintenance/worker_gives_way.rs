@@ -9,7 +9,7 @@ use eventlog_tests::{Cluster, cluster, db, text};
 use postgres::NoTls;
 use postgres::error::SqlState;
 
-use crate::worker::{
+use super::worker::{
     HANG, NOTE, pids, preloaded, replace_maintain, wait_for, wait_for_log, wait_for_runs,
     wait_for_worker,
 };

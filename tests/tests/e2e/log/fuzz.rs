@@ -1,7 +1,7 @@
 //! Random calls of every function with random arguments: no backend lost, no XX000.
 
 use eventlog_tests::random::Random;
-use eventlog_tests::{Db, TENANT_A, TENANT_B, db, json, rows, scaled, text};
+use eventlog_tests::{Db, TENANT_A, TENANT_B, json, rows, scaled, text};
 use postgres::Client;
 
 /// A literal of a type, right or wrong.
@@ -231,7 +231,7 @@ fn random_calls_of_every_function_lose_no_backend_and_find_no_internal_error() {
         }
         match client.simple_query(&sql) {
             Ok(_) => accepted += 1,
-            Err(error) => drop(db::db_error(error, &sql)),
+            Err(error) => drop(eventlog_tests::ask::db_error(error, &sql)),
         }
         if is_upkeep {
             client.batch_execute("ROLLBACK").unwrap();

@@ -1,4 +1,4 @@
-//! The reports on real input: each equals what Python computes from the file (`reports_oracle.py`),
+//! The reports on real input: each equals what Python computes from the file (`oracle.py`),
 //! whether the rollups hold all of it, a part of it, or nothing.
 
 use std::io::Write;
@@ -8,7 +8,7 @@ use eventlog_tests::{Db, rows, text};
 use postgres::Client;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights-2013-01.csv.gz");
-const ORACLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/reports_oracle.py");
+const ORACLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/reports/oracle.py");
 
 /// Tenants that are compared: two large ones, and one with a single flight.
 const CARRIERS: &[&str] = &["UA", "B6", "OO"];

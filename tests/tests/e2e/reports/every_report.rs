@@ -1,8 +1,8 @@
 //! What holds for every report, with the reports taken from the catalog: whose rows it shows, what it
 //! refuses, and that nothing planted changes it.
 
+use eventlog_tests::ask::db_error;
 use eventlog_tests::cluster::major_version;
-use eventlog_tests::db::db_error;
 use eventlog_tests::{Db, TENANT_A, TENANT_B, assert_refused, rows, text};
 use postgres::Client;
 

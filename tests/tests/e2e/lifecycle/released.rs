@@ -88,7 +88,7 @@ fn every_symbol_of_a_released_script_is_in_the_library_and_every_function_can_be
         for call in calls {
             superuser.batch_execute("BEGIN").unwrap();
             if let Err(error) = superuser.simple_query(&call[0]) {
-                let error = db::db_error(error, &call[0]);
+                let error = eventlog_tests::ask::db_error(error, &call[0]);
                 let state = error.code().code();
                 assert!(!["42883", "42703", "42P01"].contains(&state), "{call:?}\n{error:?}");
             }

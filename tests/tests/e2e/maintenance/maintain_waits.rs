@@ -242,7 +242,7 @@ fn what_an_idle_holder_logs_after_the_watermark_is_counted() {
         )
         .unwrap();
     // It shows as waiting for its client a moment after its answer is here.
-    db::wait_for(&mut owner, "SELECT eventlog_private.writers_have_ended()", "t");
+    eventlog_tests::wait_for(&mut owner, "SELECT eventlog_private.writers_have_ended()", "t");
     writer.batch_execute("EXECUTE p; SELECT eventlog.log_event(NULL, 'ping'); COMMIT").unwrap();
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.late_events"), "2");
     owner.batch_execute("SELECT eventlog_private.roll_up()").unwrap();

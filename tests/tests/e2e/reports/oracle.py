@@ -1,6 +1,6 @@
 """The reports of one carrier's flights, computed from the file by other means than the log's.
 
-python3 reports_oracle.py FILE.csv.gz CARRIER
+python3 oracle.py FILE.csv.gz CARRIER
 
 Prints, for each check of reports_flights.rs, `= label` and its rows, fields between bars. A field
 that begins with ~ is a percentile, which the log may have off by 2 %.

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use eventlog_tests::db::db_error;
+use eventlog_tests::ask::db_error;
 use eventlog_tests::{Cluster, Db, TENANT_A, TENANT_B, assert_refused, db, refused, rows, text};
 use postgres::Client;
 
-use crate::forget::{ERIN, LAST_DAY, make_rollups, ninety_days};
+use super::forget::{ERIN, LAST_DAY, make_rollups, ninety_days};
 
 fn call() -> String {
     format!("CALL eventlog.forget_actor('{TENANT_A}', '{ERIN}')")

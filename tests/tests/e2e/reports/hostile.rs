@@ -4,7 +4,7 @@
 use eventlog_tests::{Db, TENANT_A, rows, text};
 use postgres::Client;
 
-use crate::reports::{Report, filled, reports};
+use super::every_report::{Report, filled, reports};
 
 /// Names that reports ask for.
 const NAMES: &str = "'{conversation_started,escalation_triggered,ingest_started,ingest_completed,ingest_failed,quota_exceeded,

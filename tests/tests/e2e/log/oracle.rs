@@ -226,7 +226,7 @@ fn a_payload_far_over_any_limit_is_refused_by_its_size() {
     let error = owner
         .query_one(&format!("SELECT eventlog.log_event(NULL, {started})"), &[&huge])
         .expect_err("too large");
-    let error = eventlog_tests::db::db_error(error, "log_event");
+    let error = eventlog_tests::ask::db_error(error, "log_event");
     assert_eq!(error.code().code(), "54000");
     assert!(error.message().contains("limit 2048"), "{error:?}");
     owner

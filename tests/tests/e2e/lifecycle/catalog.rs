@@ -94,7 +94,7 @@ fn every_declared_function_can_be_called() {
     for call in calls {
         superuser.batch_execute("BEGIN").unwrap();
         if let Err(error) = superuser.simple_query(&call[0]) {
-            let error = eventlog_tests::db::db_error(error, &call[0]);
+            let error = eventlog_tests::ask::db_error(error, &call[0]);
             assert_ne!(error.code().code(), "42883", "{error:?}");
         }
         superuser.batch_execute("ROLLBACK").unwrap();

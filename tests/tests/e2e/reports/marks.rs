@@ -136,11 +136,11 @@ fn a_report_says_which_of_its_names_nobody_defined() {
 
 #[test]
 fn nulls_in_the_arrays_of_a_report_are_as_if_they_were_not_there() {
-    let db = crate::reports::filled();
+    let db = super::every_report::filled();
     let mut superuser = db.superuser();
     let mut reader = db.connect_as("reader", TENANT_A);
     let mut compared = 0;
-    for report in crate::reports::reports(&mut superuser) {
+    for report in super::every_report::reports(&mut superuser) {
         for argument in &report.arrays {
             let argument = argument.as_str();
             let some = match argument {
@@ -229,8 +229,8 @@ fn keys_defined_after_events_came_count_for_them_once_they_are_recounted() {
     let kept =
         "SELECT failures + successes > 0 FROM eventlog.summary(until => date_trunc('day', now()))";
     assert_eq!(text(&mut reader, kept), "t");
-    let unknown = eventlog_tests::db::refused(&mut owner, "SELECT eventlog.recount('nothing')");
+    let unknown = eventlog_tests::refused(&mut owner, "SELECT eventlog.recount('nothing')");
     assert_eq!(unknown.code().code(), "42704");
-    let other = eventlog_tests::db::refused(&mut reader, "SELECT eventlog.recount('ping')");
+    let other = eventlog_tests::refused(&mut reader, "SELECT eventlog.recount('ping')");
     assert_eq!(other.code().code(), "42501");
 }

@@ -4,7 +4,7 @@
 use eventlog_tests::{Db, TENANT_A, text};
 use postgres::Client;
 
-use crate::reports::reports;
+use super::every_report::reports;
 
 /// How many partitions a statement locks, once the session has run it often enough for a plan that
 /// would serve all arguments.

@@ -1,5 +1,5 @@
-//! A log that was filled on an older PostgreSQL goes on with the one under test. `make test-NN`
-//! brings one of the machine's own major version for it, `make test-all` every older one.
+//! A log that was filled on an older PostgreSQL goes on with the one under test. `make test PG=NN`
+//! brings one of the machine's own major version for it, `make test PG=all` every older one.
 
 use std::fs;
 
@@ -8,13 +8,13 @@ use eventlog_tests::server::{Server, skip};
 use eventlog_tests::{Cluster, TENANT_A, assert_refused, catalog, rows, text};
 use postgres::Client;
 
-use crate::restore::{assert_the_log_works, contents, fill, next_id, target};
+use super::restore::{assert_the_log_works, contents, fill, next_id, target};
 
 /// Older PostgreSQLs, or a word that there are none.
 fn older() -> Vec<Server> {
     let servers = Server::older();
     if servers.is_empty() {
-        skip("there is no older PostgreSQL with the extension (make test-18, make test-all)");
+        skip("there is no older PostgreSQL with the extension (make test PG=18, make test PG=all)");
     }
     servers
 }

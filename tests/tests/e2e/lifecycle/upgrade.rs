@@ -280,7 +280,7 @@ fn no_function_and_no_view_stumbles_over_an_older_layout() {
     for call in calls {
         superuser.batch_execute("BEGIN").unwrap();
         if let Err(error) = superuser.simple_query(&call[0]) {
-            let error = db::db_error(error, &call[0]);
+            let error = eventlog_tests::ask::db_error(error, &call[0]);
             assert!(
                 !["42703", "42P01", "42883"].contains(&error.code().code()),
                 "{call:?}\n{error:?}"
