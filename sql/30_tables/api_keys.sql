@@ -4,7 +4,7 @@
 -- A key's text is el_w_<id>_<secret>, el_r_… for reading, with 32 random bytes as its secret. Only
 -- the SHA-256 of the secret is kept. That is enough, and a slow hash with a salt would add nothing:
 -- those are for passwords, which can be guessed; 256 random bits cannot, however fast the guessing.
-CREATE FUNCTION eventlog_private.create_api_key_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_api_keys() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -32,7 +32,7 @@ BEGIN
                 (actor IS NULL OR kind = 'write' AND NOT no_actor AND octet_length(actor) BETWEEN 1 AND 512)
                 AND (NOT no_actor OR kind = 'write'))
         );
-        PERFORM eventlog_private.close('eventlog.api_keys');
+        PERFORM eventlog_private.secure('eventlog.api_keys');
     END IF;
     COMMENT ON TABLE eventlog.api_keys IS
         'Keys of the gateway. Change them with the command eventlog key.';

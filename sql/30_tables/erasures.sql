@@ -1,6 +1,6 @@
 -- Receipts of what forget_actor() and forget_tenant() erased.
 
-CREATE FUNCTION eventlog_private.create_erasure_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_erasures() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -21,7 +21,7 @@ BEGIN
             CONSTRAINT erasures_kind_check CHECK (kind IN ('actor', 'tenant')),
             CONSTRAINT erasures_erased_check CHECK (jsonb_typeof(erased) = 'object')
         );
-        PERFORM eventlog_private.close('eventlog.erasures');
+        PERFORM eventlog_private.secure('eventlog.erasures');
     END IF;
     COMMENT ON TABLE eventlog.erasures IS
         'Receipts of forget_actor() and forget_tenant(), kept until the owner deletes them. None says which actor it was.';

@@ -52,7 +52,7 @@ BEGIN
             CONSTRAINT event_types_max_bytes_check CHECK (max_bytes BETWEEN 8 AND 16777216),
             CONSTRAINT event_types_status_check CHECK (status IN ('active', 'deprecated', 'retired'))
         );
-        PERFORM eventlog_private.close('eventlog.event_types');
+        PERFORM eventlog_private.secure('eventlog.event_types');
     END IF;
     -- Since layout 2.
     IF eventlog_private.lacks_column('event_types', 'retention', 'interval') THEN
@@ -97,5 +97,57 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.retention IS 'How long its events are kept, where that is shorter than the log''s and the tenant''s; null for as long as those.';
     COMMENT ON COLUMN eventlog.event_types.count_subjects IS 'Whether its events are counted by subject too; false where almost every event has a subject of its own.';
     COMMENT ON COLUMN eventlog.event_types.success_values IS 'Values of success_key, as text, that mean success: every other one means failure, and where the key is missing a boolean "success" is read. Empty where success_key is a boolean.';
+END
+$$;
+
+-- The columns of event_types that hold rules, each with its default. Whatever reads or writes rules asks
+-- this list.
+CREATE FUNCTION eventlog._default_rules() RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb '{
+        "domain": "application", "description": "", "required_keys": [], "optional_keys": [],
+        "allow_other_keys": true, "allowed_values": {}, "max_bytes": 2048, "actor_key": null,
+        "subject_keys": [], "duration_key": null, "success_key": null, "error_key": null,
+        "occurred_at_key": null, "default_values": {}, "default_when_key": null, "sample_rate": 1, "sample_key": null,
+        "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
+        "status": "active", "successor": null, "retention": null, "count_subjects": true,
+        "success_values": []}'
+$$;
+
+-- Returns the rules of a row of event_types that differ from the defaults.
+CREATE FUNCTION eventlog._rules_of(event_type jsonb) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(jsonb_object_agg(r.key, r.value), '{}')
+      FROM jsonb_each(event_type - '{name,created_at}'::text[]) r
+     WHERE r.value <> coalesce(eventlog._default_rules() -> r.key, 'null')
+$$;
+
+-- Inserts an event type with these rules and defaults for the others; of one that exists, replaces the
+-- rules named in `replaced`. Intervals and numbers must be written as the settings here read them.
+CREATE FUNCTION eventlog_private.write_event_type(name text, rules jsonb, replaced text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+AS $$
+DECLARE
+    -- A log of layout 1 lacks some of the columns.
+    columns text[] := ARRAY(SELECT a.attname FROM pg_attribute a
+                             WHERE a.attrelid = 'eventlog.event_types'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                               AND eventlog._default_rules() ? a.attname);
+BEGIN
+    EXECUTE (
+        SELECT format('INSERT INTO eventlog.event_types (name, %1$s)
+                       SELECT $1, %1$s FROM jsonb_populate_record(NULL::eventlog.event_types, $2)
+                       ON CONFLICT ON CONSTRAINT event_types_pkey DO %2$s',
+                      string_agg(quote_ident(c), ', '),
+                      coalesce('UPDATE SET ' || string_agg(format('%1$I = excluded.%1$I', c), ', ') FILTER (WHERE c = ANY (replaced)),
+                               'NOTHING'))
+          FROM unnest(columns) AS c)
+      USING name, eventlog._default_rules() || rules;
 END
 $$;

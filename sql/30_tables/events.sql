@@ -18,8 +18,8 @@ BEGIN
             weight      real,
             CONSTRAINT events_pkey PRIMARY KEY (id, created_at)
         ) PARTITION BY RANGE (created_at);
-        PERFORM eventlog_private.close('eventlog.events');
-        PERFORM eventlog_private.close('eventlog.events_id_seq');
+        PERFORM eventlog_private.secure('eventlog.events');
+        PERFORM eventlog_private.secure('eventlog.events_id_seq');
     END IF;
 
     -- CREATE INDEX IF NOT EXISTS would keep writers out even where there is nothing to do.

@@ -1,5 +1,30 @@
 -- The tenant of each database role.
 
+CREATE FUNCTION eventlog_private.create_tenant_roles() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF eventlog_private.is_missing('tenant_roles') THEN
+        CREATE TABLE eventlog.tenant_roles (
+            role_name name CONSTRAINT tenant_roles_pkey PRIMARY KEY,
+            tenant_id uuid NOT NULL
+        );
+        PERFORM eventlog_private.secure('eventlog.tenant_roles');
+    END IF;
+    -- Since layout 2.
+    IF eventlog_private.lacks_column('tenant_roles', 'role_oid', 'oid') THEN
+        ALTER TABLE eventlog.tenant_roles ADD COLUMN role_oid oid, ADD COLUMN cluster bigint;
+    END IF;
+    COMMENT ON TABLE eventlog.tenant_roles IS
+        'The tenant of each database role, where eventlog.tenant_source is role. The owner''s to change.';
+    COMMENT ON COLUMN eventlog.tenant_roles.role_name IS 'The role that is current when the log is used, by its name when the row was made.';
+    COMMENT ON COLUMN eventlog.tenant_roles.tenant_id IS 'Its tenant.';
+    COMMENT ON COLUMN eventlog.tenant_roles.role_oid IS 'The role itself, which a trigger sets: a role that is made later under the same name is another.';
+    COMMENT ON COLUMN eventlog.tenant_roles.cluster IS 'System identifier of the server that role_oid is of; on another one the name counts, of a role that was there when the dump was made.';
+END
+$$;
+
 -- The role that a row of tenant_roles names, as it is when the row is made. Its grant, which lets it do
 -- nothing, is what a role has that was there: it goes with the role, so that one that is made later
 -- under the same name gets no tenant, in a restore neither.

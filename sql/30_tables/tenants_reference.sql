@@ -1,6 +1,6 @@
 -- The table of tenants that reference_tenants() tied the log to.
 
-CREATE FUNCTION eventlog_private.create_reference_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_tenants_reference() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -12,7 +12,7 @@ BEGIN
             database_name text    NOT NULL,
             CONSTRAINT tenants_reference_only_row_check CHECK (only_row)
         );
-        PERFORM eventlog_private.close('eventlog.tenants_reference');
+        PERFORM eventlog_private.secure('eventlog.tenants_reference');
     END IF;
     COMMENT ON TABLE eventlog.tenants_reference IS
         'Which table reference_tenants() tied the log to, beside its name in log_config: one that is made later under that name is another.';

@@ -107,3 +107,20 @@ BEGIN
     RETURN format('dropped partition %I, %s, of %s events that were counted there', partition_name, pg_size_pretty(bytes), events);
 END
 $$;
+
+CREATE FUNCTION eventlog_private.due_drop_partition(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.partition_name::text, format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
+      FROM eventlog_private.expired_partitions(counted_until) e
+$$;
+
+CREATE FUNCTION eventlog_private.do_drop_partition(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    action := eventlog_private.drop_partition(task);
+END
+$$;

@@ -18,7 +18,7 @@ BEGIN
                       AND n.created_at < add_late_events.until
                       AND (n.created_at <@ (SELECT eventlog_private.partitioned_time())
                            OR EXISTS (SELECT FROM eventlog.events e WHERE e.id = n.id AND e.created_at = n.created_at))
-                    LIMIT 50000);
+                    LIMIT eventlog_private.most_rows());
     IF notes = '{}' THEN
         RETURN 0;
     END IF;

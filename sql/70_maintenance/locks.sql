@@ -41,5 +41,5 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN NOT eventlog_private.take_lock('maintenance', false, false)
-                THEN coalesce(eventlog_private.describe_holders('{}'), 'a transaction that is gone by now') END
+                THEN coalesce(eventlog_private.describe_holders('{}'), 'a transaction that has ended by now') END
 $$;

@@ -33,3 +33,21 @@ BEGIN
     END LOOP;
 END
 $$;
+
+CREATE FUNCTION eventlog_private.due_make_partition(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT m.from_at::text, format('make the partition of %s until %s', m.from_at, m.until_at)
+      FROM eventlog_private.missing_partitions() m
+$$;
+
+CREATE FUNCTION eventlog_private.do_make_partition(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventlog._make_partition(task::timestamptz);
+    action := format('made the partition of %s', task);
+END
+$$;

@@ -10,12 +10,8 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    measures constant text := 'count(*) AS events,
-        coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0) AS failures,
-        coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0) AS successes,
-        coalesce(sum(e.weight) FILTER (WHERE e.duration IS NOT NULL), 0) AS duration_count,
-        coalesce(sum(e.weight * e.duration), 0) AS duration_sum,
-        eventlog._histogram(e.duration, e.weight) FILTER (WHERE e.duration IS NOT NULL) AS duration_histogram';
+    measures constant text := (SELECT string_agg(format('%s AS %I', m.of_events, m.name), ', ') FROM eventlog_private.measures() m);
+    outcomes constant name[] := ARRAY(SELECT m.name FROM eventlog_private.measures() m WHERE m.is_outcome);
     changed bigint := 0;
     rollup  record;
     rows    bigint;
@@ -35,18 +31,19 @@ BEGIN
     LOOP
         EXECUTE format($sql$
             UPDATE eventlog.%1$I r
-               SET failures = f.failures, successes = f.successes, duration_count = f.duration_count,
-                   duration_sum = f.duration_sum, duration_histogram = f.duration_histogram
+               SET %7$s
               FROM (SELECT e.tenant_id, %3$s AS stretch, %4$s AS subject, %5$s
                       FROM eventlog._measured_events() e
                      WHERE e.name = $1 AND e.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s)
                        AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
                      GROUP BY 1, 2, 3) f
              WHERE r.name = $1 AND r.tenant_id = f.tenant_id AND r.%2$I = f.stretch AND r.events = f.events AND %6$s
-               AND (r.failures, r.successes, r.duration_count, r.duration_sum, r.duration_histogram)
-                   IS DISTINCT FROM (f.failures, f.successes, f.duration_count, f.duration_sum, f.duration_histogram)$sql$,
+               AND (%8$s) IS DISTINCT FROM (%9$s)$sql$,
             rollup.table_name, rollup.stretch, rollup.of_event, CASE WHEN rollup.has_subject THEN 'e.subject' ELSE '''''' END,
-            measures, CASE WHEN rollup.has_subject THEN 'r.subject = f.subject' ELSE 'true' END)
+            measures, CASE WHEN rollup.has_subject THEN 'r.subject = f.subject' ELSE 'true' END,
+            (SELECT string_agg(format('%1$I = f.%1$I', o), ', ') FROM unnest(outcomes) AS o),
+            (SELECT string_agg(format('r.%I', o), ', ') FROM unnest(outcomes) AS o),
+            (SELECT string_agg(format('f.%I', o), ', ') FROM unnest(outcomes) AS o))
           USING recount.name;
         GET DIAGNOSTICS rows = ROW_COUNT;
         changed := changed + rows;

@@ -1,15 +1,16 @@
 -- One run of maintain(): its tasks, the attempts at each, and what is noted in maintenance_runs.
 
--- What speaks for a step that waited in vain: who holds what it waited for.
+-- Describes the transactions that hold what a task of a phase waited for in vain. Deletes and updates wait
+-- for locks of rows too.
 CREATE FUNCTION eventlog_private.blockers(phase text) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(eventlog_private.describe_holders(
-               CASE WHEN phase IN ('drop partition', 'rewrite partition') THEN eventlog_private.modes_against('AccessExclusiveLock')
-                    WHEN phase = 'make partition' THEN eventlog_private.modes_against('ShareUpdateExclusiveLock')
-                    ELSE eventlog_private.modes_against('ShareRowExclusiveLock') || ARRAY['RowShareLock'] END),
-               'a transaction that is gone by now')
+                        eventlog_private.modes_against(p.awaited_lock)
+                        || CASE WHEN p.awaited_lock = 'ShareRowExclusiveLock' THEN ARRAY['RowShareLock'] ELSE '{}' END),
+                    'a transaction that has ended by now')
+      FROM eventlog_private.phases() p WHERE p.phase = blockers.phase
 $$;
 
 -- One attempt at a task, and what comes of it: whether the task is over, the warning to give, how
@@ -36,7 +37,8 @@ BEGIN
         total := total + coalesce(result.rows, 0);
         is_over := NOT result.is_more OR result.failure IS NOT NULL;
         IF is_over AND (total > 0 OR result.rows IS NULL) AND result.action IS NOT NULL THEN
-            PERFORM eventlog_private.note_action(run, format(result.action, total), NULL);
+            PERFORM eventlog_private.note_action(run, CASE WHEN result.rows IS NULL THEN result.action
+                                                           ELSE format(result.action, total) END, NULL);
         END IF;
         reason := result.failure;
     EXCEPTION

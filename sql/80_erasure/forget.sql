@@ -151,7 +151,7 @@ BEGIN
         PERFORM eventlog_private.begin_step();
         PERFORM eventlog_private.wait_for_maintenance();
     END LOOP;
-    erased := eventlog_private.close_receipt(receipt);
+    erased := eventlog_private.finish_receipt(receipt);
     COMMIT;
 END
 $$;

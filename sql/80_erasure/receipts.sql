@@ -50,7 +50,7 @@ END
 $$;
 
 -- Finished: from here on nothing in the receipt tells whom it was about.
-CREATE FUNCTION eventlog_private.close_receipt(receipt uuid) RETURNS jsonb
+CREATE FUNCTION eventlog_private.finish_receipt(receipt uuid) RETURNS jsonb
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -10,7 +10,7 @@ BEGIN
     PERFORM eventlog._require_layout(2);
     RETURN QUERY
     SELECT r.started_at, r.finished_at, r.outcome, r.failures,
-           ARRAY(SELECT d.description FROM unnest(eventlog_private.phases()) AS p, eventlog_private.due(p) AS d),
+           ARRAY(SELECT d.description FROM eventlog_private.phases() p, eventlog_private.due(p.phase) d),
            eventlog._covered_until(),
            nullif(concat_ws('; ',
                'the rollups wait for ' || eventlog_private.awaited_writers(),

@@ -282,7 +282,7 @@ fn the_reference_has_every_table_and_view_with_its_columns() {
            FROM pg_class c
            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
           WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relname !~ '^_'
-            AND (c.relkind = 'v' OR c.relname IN (SELECT table_name FROM eventlog_private.tables()))",
+            AND (c.relkind = 'v' OR c.relname IN (SELECT table_name FROM eventlog_private.relations()))",
     );
     assert!(columns.len() > 60);
     for column in columns {

@@ -49,3 +49,20 @@ BEGIN
                   pg_size_pretty(pg_total_relation_size(relation)));
 END
 $$;
+
+CREATE FUNCTION eventlog_private.due_rewrite_partition(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT w.partition_name::text, format('rewrite partition %I, which lost %s rows', w.partition_name, w.deleted_rows)
+      FROM eventlog_private.partitions_to_rewrite() w
+$$;
+
+CREATE FUNCTION eventlog_private.do_rewrite_partition(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    action := eventlog_private.rewrite_partition(task);
+END
+$$;

@@ -47,12 +47,11 @@ $$;
 
 -- Deletes up to 50,000 events that are past the retention of a tenant, of a name, or of the log, of one
 -- partition; how many they were. Once none is left the rule counts as applied.
-CREATE FUNCTION eventlog_private.thin(rule_tenant uuid, rule_name text) RETURNS bigint
+CREATE FUNCTION eventlog_private.apply_retention(rule_tenant uuid, rule_name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_rows constant integer := 50000;
     is_of_log constant boolean := rule_tenant IS NULL AND rule_name IS NULL;
     rule      record;
     partition record;
@@ -78,7 +77,7 @@ BEGIN
                                AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
                              LIMIT $2))',
                        partition.partition_name, CASE WHEN rule_name IS NOT NULL THEN format('AND e.name = %L', rule_name) ELSE '' END)
-          USING until, most_rows, CASE WHEN rule_tenant IS NULL THEN eventlog_private.tenants_in(partition.partition_oid)
+          USING until, eventlog_private.most_rows(), CASE WHEN rule_tenant IS NULL THEN eventlog_private.tenants_in(partition.partition_oid)
                                        ELSE ARRAY[rule_tenant] END;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         IF deleted > 0 THEN
@@ -115,4 +114,29 @@ AS $$
     UPDATE eventlog.retention_progress p SET thinned_until = since
      WHERE p.thinned_until > since
        AND (p.tenant_id = ANY (tenants) OR p.name = ANY (names) OR num_nonnulls(p.tenant_id, p.name) = 0)
+$$;
+
+-- A task is 'log', or 'tenant' or 'name' and which one.
+CREATE FUNCTION eventlog_private.due_apply_retention(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(' ', CASE WHEN r.tenant_id IS NOT NULL THEN 'tenant' WHEN r.name IS NOT NULL THEN 'name' ELSE 'log' END,
+                     r.tenant_id, r.name),
+           format('delete events of %s created before %s', coalesce('tenant ' || r.tenant_id, 'name ' || r.name, 'all tenants'), r.cutoff)
+      FROM eventlog_private.retention_rules(counted_until) r WHERE r.cutoff > r.thinned_until
+$$;
+
+CREATE FUNCTION eventlog_private.do_apply_retention(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kind text := split_part(task, ' ', 1);
+    key  text := split_part(task, ' ', 2);
+BEGIN
+    rows := eventlog_private.apply_retention(CASE WHEN kind = 'tenant' THEN key::uuid END, CASE WHEN kind = 'name' THEN key END);
+    is_more := rows > 0;
+    action := 'deleted %s events past the retention of ' || CASE kind WHEN 'log' THEN 'the log' ELSE task END;
+END
 $$;

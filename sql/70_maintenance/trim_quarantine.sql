@@ -23,22 +23,18 @@ AS $$
     SELECT h.tenant_id, h.rows - s.rows FROM held h, share s WHERE h.rows > s.rows
 $$;
 
--- Deletes up to 50,000 rows of the quarantine: those past their time, then the oldest of each tenant
--- that has more than its share.
+-- Deletes up to most_rows() rows of the quarantine, and returns their number: those past their time, then
+-- the oldest rows of each tenant that has more than its share.
 CREATE FUNCTION eventlog_private.trim_quarantine() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_rows constant integer := 50000;
+    most_rows constant integer := eventlog_private.most_rows();
     crowding record;
     trimmed  bigint;
-    rows     bigint;
+    rows     bigint := eventlog_private.trim('rejected_events');
 BEGIN
-    DELETE FROM eventlog.rejected_events WHERE ctid = ANY (ARRAY(
-        SELECT r.ctid FROM eventlog.rejected_events r, eventlog.maintenance_settings c
-         WHERE r.created_at < now() - c.rejected_retention LIMIT most_rows));
-    GET DIAGNOSTICS rows = ROW_COUNT;
     IF rows < most_rows THEN
         FOR crowding IN SELECT c.tenant_id, c.excess FROM eventlog_private.crowded_quarantine() c ORDER BY c.excess DESC LOOP
             DELETE FROM eventlog.rejected_events WHERE ctid = ANY (ARRAY(
