@@ -20,14 +20,14 @@ BEGIN
         PERFORM eventlog_private.secure('eventlog.enrichments');
     END IF;
     COMMENT ON TABLE eventlog.enrichments IS
-        'Keys that the log sets by looking them up. Change it with eventlog.add_enrichment().';
+        'Payload keys that the log fills in from lookup tables. Change it with eventlog.add_enrichment().';
     COMMENT ON COLUMN eventlog.enrichments.name IS 'Name of the event.';
-    COMMENT ON COLUMN eventlog.enrichments.target_key IS 'Key of the payload that is set.';
-    COMMENT ON COLUMN eventlog.enrichments.source_key IS 'Key of the payload whose value is looked up.';
-    COMMENT ON COLUMN eventlog.enrichments.lookup IS 'The table, qualified with its schema. Text, so that a dump can be restored without it.';
-    COMMENT ON COLUMN eventlog.enrichments.match_column IS 'Its column that is compared with the value.';
-    COMMENT ON COLUMN eventlog.enrichments.match_type IS 'The type of that column.';
-    COMMENT ON COLUMN eventlog.enrichments.value_column IS 'Its column that the payload gets.';
+    COMMENT ON COLUMN eventlog.enrichments.target_key IS 'Payload key to fill in.';
+    COMMENT ON COLUMN eventlog.enrichments.source_key IS 'Payload key whose value is looked up.';
+    COMMENT ON COLUMN eventlog.enrichments.lookup IS 'The lookup table with its schema, as text, so that a dump can be restored without it.';
+    COMMENT ON COLUMN eventlog.enrichments.match_column IS 'Column of the lookup table that is compared with the value.';
+    COMMENT ON COLUMN eventlog.enrichments.match_type IS 'Type of that column.';
+    COMMENT ON COLUMN eventlog.enrichments.value_column IS 'Column of the lookup table whose value the payload gets.';
     COMMENT ON COLUMN eventlog.enrichments.created_at IS 'When it was added.';
 END
 $$;

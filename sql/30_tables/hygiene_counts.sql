@@ -23,13 +23,13 @@ BEGIN
             ON eventlog.hygiene_counts (tenant_id, created_at DESC);
     END IF;
     COMMENT ON TABLE eventlog.hygiene_counts IS
-        'What the log did to events on their way in, in the transaction that did it: rows are only added, so that no writer waits for another. Read eventlog.stat_hygiene.';
-    COMMENT ON COLUMN eventlog.hygiene_counts.created_at IS 'When it was counted.';
+        'Counts of changes to events on their way in. Each transaction adds rows of its own, so that no writer waits for another. Read eventlog.stat_hygiene.';
+    COMMENT ON COLUMN eventlog.hygiene_counts.created_at IS 'When the change was counted.';
     COMMENT ON COLUMN eventlog.hygiene_counts.tenant_id IS 'The tenant.';
     COMMENT ON COLUMN eventlog.hygiene_counts.kind IS
-        'enrichment_missed (a lookup gave nothing), clock_clamped (occurred_at was ahead), or over_quota.';
-    COMMENT ON COLUMN eventlog.hygiene_counts.name IS 'Name of the event; empty where a quota counts over names.';
-    COMMENT ON COLUMN eventlog.hygiene_counts.key IS 'The key that an enrichment did not set.';
-    COMMENT ON COLUMN eventlog.hygiene_counts.events IS 'How many events.';
+        'enrichment_missed (a lookup found nothing), clock_clamped (occurred_at was in the future), or over_quota.';
+    COMMENT ON COLUMN eventlog.hygiene_counts.name IS 'Name of the event; empty for over_quota, which counts all names together.';
+    COMMENT ON COLUMN eventlog.hygiene_counts.key IS 'The key that an enrichment could not fill in.';
+    COMMENT ON COLUMN eventlog.hygiene_counts.events IS 'Number of events.';
 END
 $$;

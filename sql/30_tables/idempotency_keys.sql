@@ -16,10 +16,10 @@ BEGIN
         PERFORM eventlog_private.secure('eventlog.idempotency_keys');
     END IF;
     COMMENT ON TABLE eventlog.idempotency_keys IS
-        'Idempotency keys that were seen, and the event of each. A key older than eventlog.idempotency_window counts as new.';
-    COMMENT ON COLUMN eventlog.idempotency_keys.tenant_id IS 'The tenant; keys of tenants are apart.';
+        'Idempotency keys that were used, and the event of each. A key older than eventlog.idempotency_window counts as new.';
+    COMMENT ON COLUMN eventlog.idempotency_keys.tenant_id IS 'The tenant; each tenant has its own keys.';
     COMMENT ON COLUMN eventlog.idempotency_keys.key IS 'The key, at most 255 bytes.';
-    COMMENT ON COLUMN eventlog.idempotency_keys.event_id IS 'The id of the first event of the key.';
-    COMMENT ON COLUMN eventlog.idempotency_keys.created_at IS 'When it was seen.';
+    COMMENT ON COLUMN eventlog.idempotency_keys.event_id IS 'Id of the first event with the key.';
+    COMMENT ON COLUMN eventlog.idempotency_keys.created_at IS 'When the key was first used.';
 END
 $$;

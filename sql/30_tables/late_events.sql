@@ -15,9 +15,9 @@ BEGIN
         PERFORM eventlog_private.secure('eventlog.late_events');
     END IF;
     COMMENT ON TABLE eventlog.late_events IS
-        'Events that came below the watermark, in a transaction that took long or by an import, until maintain() adds them to the rollups.';
-    COMMENT ON COLUMN eventlog.late_events.tenant_id IS 'The tenant, or null where a service''s plain INSERT did not tell.';
-    COMMENT ON COLUMN eventlog.late_events.id IS 'The event.';
-    COMMENT ON COLUMN eventlog.late_events.created_at IS 'When it was created.';
+        'Events that were logged below the watermark, by a long transaction or an import, until maintain() adds them to the rollups.';
+    COMMENT ON COLUMN eventlog.late_events.tenant_id IS 'The tenant; null after a plain INSERT of a service.';
+    COMMENT ON COLUMN eventlog.late_events.id IS 'Id of the event.';
+    COMMENT ON COLUMN eventlog.late_events.created_at IS 'created_at of the event.';
 END
 $$;

@@ -8,7 +8,8 @@ BEGIN
     IF eventlog_private.is_missing('log_config') THEN
         CREATE TABLE eventlog.log_config (
             only_row           boolean     CONSTRAINT log_config_pkey PRIMARY KEY DEFAULT true,
-            -- A row that does not say counts as the oldest, which migrate_log() makes good.
+            -- A row restored without this column counts as the oldest layout, which migrate_log()
+            -- completes.
             layout_version     integer     NOT NULL DEFAULT 1,
             partition_interval interval    NOT NULL DEFAULT '1 month',
             retention          interval    NOT NULL DEFAULT '90 days',
@@ -28,17 +29,17 @@ BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.log_config) THEN
         INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
     END IF;
-    COMMENT ON TABLE eventlog.log_config IS 'What create_log() was told, in one row.';
-    COMMENT ON COLUMN eventlog.log_config.only_row IS 'True: there is one row.';
-    COMMENT ON COLUMN eventlog.log_config.layout_version IS 'Version of the tables, which migrate_log() raises.';
-    COMMENT ON COLUMN eventlog.log_config.partition_interval IS 'Span of a partition of events.';
+    COMMENT ON TABLE eventlog.log_config IS 'The settings given to create_log(), in one row.';
+    COMMENT ON COLUMN eventlog.log_config.only_row IS 'Always true: there is one row.';
+    COMMENT ON COLUMN eventlog.log_config.layout_version IS 'Layout of the tables; migrate_log() raises it.';
+    COMMENT ON COLUMN eventlog.log_config.partition_interval IS 'Span of time of a partition of events.';
     COMMENT ON COLUMN eventlog.log_config.retention IS 'How long events are kept.';
-    COMMENT ON COLUMN eventlog.log_config.premake IS 'How far ahead partitions are made.';
-    COMMENT ON COLUMN eventlog.log_config.tenants_table IS 'The table that reference_tenants() tied the log to.';
+    COMMENT ON COLUMN eventlog.log_config.premake IS 'How far ahead partitions are created.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_table IS 'The table of tenants that reference_tenants() tied the log to.';
     COMMENT ON COLUMN eventlog.log_config.tenants_method IS 'How it is tied: foreign_key or trigger.';
-    COMMENT ON COLUMN eventlog.log_config.tenants_key IS 'Its key column.';
-    COMMENT ON COLUMN eventlog.log_config.service_roles IS 'Empty since layout 2: a grant of REFERENCES on this column marks a service.';
-    COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'What tells the key that the log hashes with from others; accept_hash_key() sets it.';
-    COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was made.';
+    COMMENT ON COLUMN eventlog.log_config.tenants_key IS 'Key column of the table of tenants.';
+    COMMENT ON COLUMN eventlog.log_config.service_roles IS 'Empty since layout 2. A role with REFERENCES on this column is a service.';
+    COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'Identifies the hash key that the log uses; accept_hash_key() sets it.';
+    COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was created.';
 END
 $$;

@@ -22,11 +22,11 @@ BEGIN
     END IF;
     COMMENT ON TABLE eventlog.maintenance_runs IS 'The last 100 runs of maintain().';
     COMMENT ON COLUMN eventlog.maintenance_runs.id IS 'Number of the run.';
-    COMMENT ON COLUMN eventlog.maintenance_runs.started_at IS 'When it began.';
-    COMMENT ON COLUMN eventlog.maintenance_runs.finished_at IS 'When it ended; null where it is under way or was interrupted.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.started_at IS 'When the run began.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.finished_at IS 'When the run ended; null while it is running, or if it was interrupted.';
     COMMENT ON COLUMN eventlog.maintenance_runs.outcome IS
-        'running, done, incomplete (a step failed or was blocked, the next run tries again), or interrupted.';
-    COMMENT ON COLUMN eventlog.maintenance_runs.actions IS 'What it did, a line each.';
-    COMMENT ON COLUMN eventlog.maintenance_runs.failures IS 'What it could not do, a line each, and why.';
+        'running, done, incomplete (a task failed or was blocked; the next run tries again), or interrupted.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.actions IS 'What the run did, one line each.';
+    COMMENT ON COLUMN eventlog.maintenance_runs.failures IS 'What the run could not do and why, one line each.';
 END
 $$;

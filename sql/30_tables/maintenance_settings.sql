@@ -31,15 +31,15 @@ BEGIN
            SET clock_at = clock_timestamp(), clock_boot = eventlog_private.machine_boot(), clock_uptime = eventlog_private.machine_uptime();
     END IF;
     COMMENT ON TABLE eventlog.maintenance_settings IS
-        'What maintain() keeps of the quarantine, and what it knows of the server''s clock, in one row.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.clock_at IS 'What the clock said when it was last believed.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.clock_boot IS 'Which start of the machine that was after.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.clock_uptime IS 'How many seconds the machine had been running then.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_at IS 'What a clock that is not believed said first; null where it is believed.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_boot IS 'Which start of the machine that was after.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_uptime IS 'How many seconds the machine had been running then.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.only_row IS 'True: there is one row.';
+        'How much of the quarantine maintain() keeps, and what it knows about the server''s clock, in one row.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_at IS 'Time of the clock when maintain() last believed it.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_boot IS 'Identifies the start of the machine before that time.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.clock_uptime IS 'Seconds that the machine had been running at that time.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_at IS 'Time of the clock when maintain() first doubted it; null while it believes the clock.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_boot IS 'Identifies the start of the machine before that time.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.doubted_uptime IS 'Seconds that the machine had been running at that time.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.only_row IS 'Always true: there is one row.';
     COMMENT ON COLUMN eventlog.maintenance_settings.rejected_retention IS 'How long the quarantine keeps a row.';
-    COMMENT ON COLUMN eventlog.maintenance_settings.rejected_limit IS 'How many rows the quarantine keeps at most: of tenants that have more than an equal share of it, the oldest go.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.rejected_limit IS 'Maximum number of rows in the quarantine: tenants with more than an equal share lose their oldest rows.';
 END
 $$;

@@ -17,11 +17,11 @@ BEGIN
         PERFORM eventlog_private.secure('eventlog.monthly_actors');
     END IF;
     COMMENT ON TABLE eventlog.monthly_actors IS
-        'Rollup: on which days an actor was active, by tenant, month and name.';
+        'Rollup: the days on which an actor was active, by tenant, month and name.';
     COMMENT ON COLUMN eventlog.monthly_actors.tenant_id IS 'The tenant.';
     COMMENT ON COLUMN eventlog.monthly_actors.month IS 'The first day of the month of created_at in UTC.';
     COMMENT ON COLUMN eventlog.monthly_actors.actor IS 'The actor.';
-    COMMENT ON COLUMN eventlog.monthly_actors.days IS 'A bit for each day of the month, the lowest for the first.';
-    COMMENT ON COLUMN eventlog.monthly_actors.name IS 'Name of the events; empty for events of any name.';
+    COMMENT ON COLUMN eventlog.monthly_actors.days IS 'One bit per day of the month; the lowest is the first day.';
+    COMMENT ON COLUMN eventlog.monthly_actors.name IS 'Name of the events; empty for all names together.';
 END
 $$;

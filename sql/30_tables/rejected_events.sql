@@ -33,23 +33,23 @@ BEGIN
     END IF;
 
     COMMENT ON TABLE eventlog.rejected_events IS
-        'The quarantine: events that broke a rule and were not to raise an error, with the reason.';
+        'The quarantine: rejected events, with the reason, of callers that asked for no error.';
     COMMENT ON COLUMN eventlog.rejected_events.id IS 'Number of the row.';
-    COMMENT ON COLUMN eventlog.rejected_events.created_at IS 'When it was refused.';
-    COMMENT ON COLUMN eventlog.rejected_events.tenant_id IS 'The caller''s tenant; null for a caller that has none, such as a service.';
+    COMMENT ON COLUMN eventlog.rejected_events.created_at IS 'When the event was rejected.';
+    COMMENT ON COLUMN eventlog.rejected_events.tenant_id IS 'The caller''s tenant; null if it has none, as a service.';
     COMMENT ON COLUMN eventlog.rejected_events.claimed_tenant_id IS 'The tenant that the caller named.';
     COMMENT ON COLUMN eventlog.rejected_events.name IS 'The name as given, cut to 200 characters.';
-    COMMENT ON COLUMN eventlog.rejected_events.data IS 'The payload as text, {} for none, redacted and hashed as its type says; null where it has more than 64 KiB, or cannot be read and so not be redacted.';
+    COMMENT ON COLUMN eventlog.rejected_events.data IS 'The payload as text, redacted and hashed by the rules of its event type, {} for none; null if it has more than 64 KiB, or if it cannot be parsed and so not be redacted.';
     COMMENT ON COLUMN eventlog.rejected_events.occurred_at IS 'The client''s clock as given.';
-    COMMENT ON COLUMN eventlog.rejected_events.actor IS 'The actor as given, hashed where its type says so, cut to 200 characters.';
+    COMMENT ON COLUMN eventlog.rejected_events.actor IS 'The actor as given, hashed if its event type has hash_actor, cut to 200 characters.';
     COMMENT ON COLUMN eventlog.rejected_events.subject IS 'The subject as given, cut to 200 characters.';
     COMMENT ON COLUMN eventlog.rejected_events.idempotency_key IS 'The key as given, cut to 255 characters.';
     COMMENT ON COLUMN eventlog.rejected_events.sqlstate IS 'The SQLSTATE that log_event would have raised.';
-    COMMENT ON COLUMN eventlog.rejected_events.reason IS 'Message and detail; no value of the payload.';
-    COMMENT ON COLUMN eventlog.rejected_events.role_name IS 'The role that called.';
+    COMMENT ON COLUMN eventlog.rejected_events.reason IS 'Message and detail of the error, without values of the payload.';
+    COMMENT ON COLUMN eventlog.rejected_events.role_name IS 'The role of the caller.';
     COMMENT ON COLUMN eventlog.rejected_events.can_replay IS
-        'Whether replay_rejected() may log it: it is the caller''s own to write, and was kept whole.';
+        'True if replay_rejected() may log it: the caller was allowed to write it, and it was stored completely.';
 
-    COMMENT ON COLUMN eventlog.rejected_events.weight IS 'How many events it stands for, where it survived sampling; null for 1.';
+    COMMENT ON COLUMN eventlog.rejected_events.weight IS 'Number of events it stands for, if it survived sampling; null for 1.';
 END
 $$;

@@ -16,10 +16,10 @@ BEGIN
         PERFORM eventlog_private.secure('eventlog.retention_progress');
     END IF;
     COMMENT ON TABLE eventlog.retention_progress IS
-        'How far the retention of the log, of a tenant, or of a name has been applied.';
-    COMMENT ON COLUMN eventlog.retention_progress.tenant_id IS 'The tenant whose retention it is; null for that of a name, or of the log.';
-    COMMENT ON COLUMN eventlog.retention_progress.name IS 'The name whose retention it is; null for that of a tenant, or of the log.';
+        'How far each retention has been applied: of the log, of a tenant, or of a name.';
+    COMMENT ON COLUMN eventlog.retention_progress.tenant_id IS 'The tenant, for the retention of a tenant; else null.';
+    COMMENT ON COLUMN eventlog.retention_progress.name IS 'The name, for the retention of a name; else null.';
     COMMENT ON COLUMN eventlog.retention_progress.thinned_until IS
-        'Events created before this moment are gone.';
+        'Events created before this time have been deleted.';
 END
 $$;

@@ -15,15 +15,15 @@ BEGIN
         );
         PERFORM eventlog_private.secure('eventlog.rollup_state');
     END IF;
-    -- A dump may leave the counts out, and this row with them.
+    -- A dump without the counts is without this row too.
     INSERT INTO eventlog.rollup_state DEFAULT VALUES ON CONFLICT DO NOTHING;
     COMMENT ON TABLE eventlog.rollup_state IS 'How far the rollups reach, in one row.';
-    COMMENT ON COLUMN eventlog.rollup_state.only_row IS 'True: there is one row.';
+    COMMENT ON COLUMN eventlog.rollup_state.only_row IS 'Always true: there is one row.';
     COMMENT ON COLUMN eventlog.rollup_state.rolled_until IS
-        'The watermark: events created before are in the rollups, but for those in late_events; later ones are read from events.';
+        'The watermark: events created before it are in the rollups, except those in late_events; reports read later ones from events.';
     COMMENT ON COLUMN eventlog.rollup_state.announced_until IS
-        'The next watermark: whoever logs an event created before it notes it in late_events.';
+        'The next watermark: an event created before it is recorded in late_events when it is logged.';
     COMMENT ON COLUMN eventlog.rollup_state.writers IS
-        'Transactions that were writing when it was announced, as pg_locks names them: they have to end first. Null where they were not looked for yet.';
+        'Transactions, as pg_locks names them, that were writing when it was announced and must end first; null until they are looked up.';
 END
 $$;

@@ -26,13 +26,13 @@ BEGIN
                 CONSTRAINT tenant_settings_retention_check CHECK (retention > '0'::interval);
     END IF;
     COMMENT ON TABLE eventlog.tenant_settings IS
-        'Tenants with limits of their own. The owner''s to change, with eventlog.set_tenant().';
+        'Limits of single tenants. Change them with eventlog.set_tenant().';
     COMMENT ON COLUMN eventlog.tenant_settings.tenant_id IS 'The tenant.';
-    COMMENT ON COLUMN eventlog.tenant_settings.is_opted_out IS 'Whether nothing is logged of it.';
-    COMMENT ON COLUMN eventlog.tenant_settings.max_bytes IS 'Largest payload in bytes, where that is stricter than the type''s; null for the type''s.';
-    COMMENT ON COLUMN eventlog.tenant_settings.events_per_minute IS 'Events that it may log in a minute of the server''s clock; null for any number.';
-    COMMENT ON COLUMN eventlog.tenant_settings.over_quota IS 'What happens to more: reject (53400), sample (some are kept, and weigh more), or quarantine.';
-    COMMENT ON COLUMN eventlog.tenant_settings.updated_at IS 'When it was set.';
-    COMMENT ON COLUMN eventlog.tenant_settings.retention IS 'How long its events are kept, where that is shorter than the log''s and the type''s; null for as long as those.';
+    COMMENT ON COLUMN eventlog.tenant_settings.is_opted_out IS 'True if none of its events are logged.';
+    COMMENT ON COLUMN eventlog.tenant_settings.max_bytes IS 'Maximum size of a payload in bytes, if smaller than the event type''s; null for the event type''s.';
+    COMMENT ON COLUMN eventlog.tenant_settings.events_per_minute IS 'Maximum number of events per minute of the server''s clock; null for no limit.';
+    COMMENT ON COLUMN eventlog.tenant_settings.over_quota IS 'What happens to further events: reject (53400), sample (keep some, with a higher weight), or quarantine.';
+    COMMENT ON COLUMN eventlog.tenant_settings.updated_at IS 'When the limits were last set.';
+    COMMENT ON COLUMN eventlog.tenant_settings.retention IS 'How long to keep its events, if shorter than the retention of the log and the event type; null for those.';
 END
 $$;

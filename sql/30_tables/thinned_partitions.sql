@@ -15,11 +15,11 @@ BEGIN
         PERFORM eventlog_private.secure('eventlog.thinned_partitions');
     END IF;
     COMMENT ON TABLE eventlog.thinned_partitions IS
-        'Partitions that lost rows to a retention, or to erasure.';
+        'Partitions that lost rows to retention or erasure.';
     COMMENT ON COLUMN eventlog.thinned_partitions.partition_name IS 'The partition of events.';
-    COMMENT ON COLUMN eventlog.thinned_partitions.deleted_rows IS 'Rows deleted since it was last rewritten.';
+    COMMENT ON COLUMN eventlog.thinned_partitions.deleted_rows IS 'Number of rows deleted since the last rewrite.';
     COMMENT ON COLUMN eventlog.thinned_partitions.sealed_until IS
-        'Rows created before this moment may be gone, though the rollups count them.';
-    COMMENT ON COLUMN eventlog.thinned_partitions.rewritten_at IS 'When maintain() last rewrote it, which gives its space back.';
+        'Rows created before this time may have been deleted, while the rollups still count them.';
+    COMMENT ON COLUMN eventlog.thinned_partitions.rewritten_at IS 'When maintain() last rewrote it to free the space of deleted rows.';
 END
 $$;

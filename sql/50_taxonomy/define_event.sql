@@ -54,7 +54,7 @@ BEGIN
 END
 $$;
 
--- Refuses rules that no payload could keep: a value is compared as it is stored.
+-- Rejects rules that no payload can satisfy. Values are compared as they are stored.
 CREATE FUNCTION eventlog_private.check_rules(name text) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -69,16 +69,16 @@ BEGIN
            LATERAL (
              SELECT k, 'required and redacted' FROM unnest(t.required_keys) k WHERE k = ANY (t.redact_keys)
              UNION ALL
-             SELECT k, 'redacted, and has allowed values' FROM jsonb_object_keys(t.allowed_values) k
+             SELECT k, 'redacted, but has allowed values' FROM jsonb_object_keys(t.allowed_values) k
               WHERE k = ANY (t.redact_keys)
              UNION ALL
-             SELECT k, 'hashed, and has allowed values' FROM jsonb_object_keys(t.allowed_values) k
+             SELECT k, 'hashed, but has allowed values' FROM jsonb_object_keys(t.allowed_values) k
               WHERE k = ANY (t.hash_keys) OR t.hash_actor AND k = t.actor_key) AS r (key, rule)
      WHERE t.name = name
      LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'key "%" of event "%" would be %', key, name, rule
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'rules apply to what is stored: leave one of the two out';
+        RAISE EXCEPTION 'key "%" of event "%" is %', key, name, rule
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'rules apply to stored values, so leave out one of the two';
     END IF;
 END
 $$;
@@ -196,4 +196,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.retire_event(text, text) IS
-'Retires a name: new events of it are refused, with its successor as the hint; those that are logged stay.';
+'Retires an event type: new events of it are refused, with the successor as a hint; events in the log stay.';

@@ -1,7 +1,7 @@
--- The event plan: the enum and its rules as one JSON document, for a team to keep in git, to review,
--- and to put into its databases.
+-- The event plan: all event types and their rules as one JSON document, for a team to keep in git, to
+-- review, and to load into its databases.
 
--- How an interval is written in a plan, '30d' as '30 days'; null where it is none that is positive.
+-- Returns an interval as a plan writes it, '30 days' for '30d', or null if it is no positive interval.
 CREATE FUNCTION eventlog_private.plan_interval(value text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -28,9 +28,9 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.taxonomy_export() IS
-'The event plan as JSON: {"eventlog_plan": 1, "events": {name: {rules that are not the default}}}. For a file in git: psql -Atc "SELECT jsonb_pretty(eventlog.taxonomy_export())" > events.json';
+'Returns the event plan as JSON: {"eventlog_plan": 1, "events": {name: {rules that differ from the defaults}}}. For a file in git: psql -Atc "SELECT jsonb_pretty(eventlog.taxonomy_export())" > events.json';
 
--- Every fault of a plan, in words.
+-- Lists every fault of a plan.
 CREATE FUNCTION eventlog_private.plan_faults(plan jsonb) RETURNS SETOF text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -40,7 +40,7 @@ DECLARE
     rule  record;
 BEGIN
     IF jsonb_typeof(plan) IS DISTINCT FROM 'object' OR jsonb_typeof(plan -> 'events') IS DISTINCT FROM 'object' THEN
-        RETURN NEXT 'it must be an object with the key "events", itself an object';
+        RETURN NEXT 'it must be an object with a key "events", which is an object too';
         RETURN;
     END IF;
     IF plan -> 'eventlog_plan' IS DISTINCT FROM jsonb '1' THEN
@@ -92,12 +92,12 @@ BEGIN
     SELECT string_agg(f, '; ') INTO faults FROM (
         SELECT f FROM eventlog_private.plan_faults(taxonomy_import.plan) f LIMIT 20) AS first;
     IF faults IS NOT NULL THEN
-        RAISE EXCEPTION 'this is not an event plan'
+        RAISE EXCEPTION 'invalid event plan'
             USING ERRCODE = 'invalid_parameter_value', DETAIL = faults,
-                  HINT = 'such as: SELECT eventlog.taxonomy_export();';
+                  HINT = 'for an example: SELECT eventlog.taxonomy_export();';
     END IF;
     IF taxonomy_import.apply THEN
-        -- What is compared below stays so until the commit.
+        -- Keeps the rows compared below unchanged until the commit.
         LOCK TABLE eventlog.event_types IN SHARE ROW EXCLUSIVE MODE;
     END IF;
     FOR step IN
@@ -146,4 +146,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.taxonomy_import(jsonb, boolean) IS
-'Compares an event plan with the enum: what it would add, change and retire (names that it leaves out), a row each; with apply => true it does so, all of it or nothing.';
+'Compares an event plan with event_types and returns a row for each event type that it would add, change or retire (those that the plan leaves out). With apply => true it makes these changes, all or none.';

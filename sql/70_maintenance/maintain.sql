@@ -1,9 +1,27 @@
+-- maintain() keeps the log in shape. It commits after each step, so that no lock is held longer than one
+-- step needs; the next run continues where a run was interrupted.
 
+CREATE FUNCTION eventlog._check_maintain(dry_run boolean, trust_clock boolean) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventlog._require_owner(current_user::regrole);
+    PERFORM eventlog._require_layout(2);
+    IF dry_run IS NULL OR trust_clock IS NULL THEN
+        RAISE EXCEPTION '% must not be null', CASE WHEN dry_run IS NULL THEN 'dry_run' ELSE 'trust_clock' END
+            USING ERRCODE = 'null_value_not_allowed';
+    ELSIF pg_is_in_recovery() AND NOT dry_run THEN
+        RAISE EXCEPTION 'the server is a standby' USING ERRCODE = 'read_only_sql_transaction',
+            HINT = 'call it on the primary; the standby follows';
+    END IF;
+END
+$$;
 
--- A procedure that commits can have no SET clause, and the settings of _begin_step() end with each
--- transaction: so all names here are qualified, and there is no operator. After each COMMIT comes SET
--- TRANSACTION, before anything that would take a snapshot: what another step committed must be seen,
--- and what is due be written, whatever the session prefers.
+-- A procedure that commits cannot have SET clauses, and the settings of begin_step() end with each
+-- transaction. So all names here are qualified and there are no operators. Each COMMIT is followed by SET
+-- TRANSACTION before anything takes a snapshot, so that the next step sees what another step committed, and
+-- may write, whatever the session's defaults are.
 CREATE PROCEDURE eventlog.maintain(dry_run boolean DEFAULT false, trust_clock boolean DEFAULT false)
 LANGUAGE plpgsql
 AS $$
@@ -17,7 +35,7 @@ DECLARE
     step   pg_catalog.record;
 BEGIN
     PERFORM eventlog._check_maintain(dry_run, trust_clock);
-    -- In a transaction block this is 2D000, before anything is done.
+    -- In a transaction block this raises 2D000 before anything is done.
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     IF dry_run THEN
@@ -28,7 +46,7 @@ BEGIN
         END LOOP;
         other := eventlog_private.clock_doubt();
         IF other IS NOT NULL THEN
-            RAISE WARNING '%', other USING HINT = 'if it is right: CALL eventlog.maintain(trust_clock => true);';
+            RAISE WARNING '%', other USING HINT = 'if the clock is right: CALL eventlog.maintain(trust_clock => true);';
         END IF;
         RETURN;
     END IF;
@@ -37,7 +55,7 @@ BEGIN
     PERFORM eventlog_private.begin_step();
     other := eventlog_private.other_maintenance();
     IF other IS NOT NULL THEN
-        RAISE NOTICE 'another maintain() is at work, or an erasure: %', other;
+        RAISE NOTICE 'another maintain() or an erasure is running: %', other;
         RETURN;
     END IF;
     SELECT r.run, r.warning INTO begun FROM eventlog_private.start_run(trust_clock) AS r;
@@ -82,4 +100,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE eventlog.maintain(boolean, boolean) IS
-'Keeps the log in shape: makes partitions ahead, counts events in the rollups, drops those past the log''s retention, applies the retention of tenants and names, and trims the quarantine, idempotency keys and producers. Commits after each step; notes the run in maintenance_runs. With dry_run it only tells, in NOTICEs, what it would do. A clock that jumped is not believed until two runs a day apart agree, or until trust_clock says that it is right: nothing is dropped or deleted by it. Call it every few minutes as the log''s owner or a superuser, or have the background worker do so.';
+'Keeps the log in shape: creates partitions ahead, counts events in the rollups, drops partitions past the log''s retention, applies the retention of tenants and names, and trims the quarantine, idempotency keys and producers. Commits after each step, and records the run in maintenance_runs. With dry_run it only reports, in NOTICEs, what it would do. If the server''s clock jumps, nothing is dropped or deleted until two runs a day apart agree, or until a call with trust_clock. Call it every few minutes as the log''s owner or a superuser, or let the background worker do so.';

@@ -1,6 +1,6 @@
--- Phase "make partition": partitions ahead of the clock.
+-- Phase "make partition": creates partitions ahead of the clock.
 
--- Partitions that are missing from now until premake.
+-- Lists the partitions that are missing from now until premake.
 CREATE FUNCTION eventlog_private.missing_partitions() RETURNS TABLE (from_at timestamptz, until_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -8,7 +8,7 @@ AS $$
 DECLARE
     step     interval;
     horizon  timestamptz;
-    -- Until where the next partition that is there, or the horizon, may be filled up, and from where.
+    -- The start of the next existing partition, or the horizon: the gap before it is to be filled.
     next_at  timestamptz;
     reached  timestamptz := now();
     floor_at timestamptz := '-infinity';

@@ -1,7 +1,8 @@
--- What a later definition does to events that are counted already: nothing, until it is asked to.
+-- Recounting after the keys of an event type changed. Events that are counted already keep their outcomes
+-- and durations until recount() is called.
 
--- Outcomes and durations only: how many events there were, of whom and of what stays as it was counted.
--- A row of which retention or erasure took events keeps what it has: the rest would be wrong too.
+-- Measures outcomes and durations only; numbers of events, actors and subjects stay. A row that lost events
+-- to retention or erasure is left alone, since the remaining events would give wrong values.
 CREATE FUNCTION eventlog_private.recount(name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -21,7 +22,7 @@ BEGIN
         RAISE EXCEPTION 'unknown event name "%"', left(recount.name, 200)
             USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM eventlog.event_types;';
     END IF;
-    -- Nothing is counted meanwhile, and nothing dropped.
+    -- Nothing is counted or dropped meanwhile.
     PERFORM eventlog_private.lock_maintenance();
     FOR rollup IN
         SELECT * FROM (VALUES
@@ -57,4 +58,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.recount(text) IS
-'Measures the counted events of a name anew, by the success_key, error_key and duration_key that its type has now, where their rows are all still there; returns how many rows of the rollups it changed. Those keys count for events from the watermark on: after a change of them the reports of single events follow at once, and summary, events_per_day and the like once this was called. Reads all events; for the log''s owner.';
+'Recounts outcomes and durations of a name by the success_key, error_key and duration_key that its event type has now, where no events were deleted, and returns the number of changed rows of the rollups. Without it, a change of these keys applies to events from the watermark on: reports of single events follow at once, summary, events_per_day and the like only after a recount. Reads all events. For the log''s owner.';

@@ -1,4 +1,4 @@
--- One run of maintain(): its tasks, the attempts at each, and what is noted in maintenance_runs.
+-- One run of maintain(): its tasks, the attempts at each, and its row in maintenance_runs.
 
 -- Describes the transactions that hold what a task of a phase waited for in vain. Deletes and updates wait
 -- for locks of rows too.
@@ -13,10 +13,10 @@ AS $$
       FROM eventlog_private.phases() p WHERE p.phase = blockers.phase
 $$;
 
--- One attempt at a task, and what comes of it: whether the task is over, the warning to give, how
--- long to pause. Its waits for locks are short, since others wait behind them; after some attempts it is
--- left to the next run. `attempt` goes over to the next task of the phase: what held one up for so long
--- may hold that up as well, and it gets one attempt.
+-- Makes one attempt at a task. Returns whether the task is over, the warning to raise, and how long to
+-- pause. Waits for locks are short, since others wait behind them; after most_attempts the task is left to
+-- the next run. `attempt` carries over to the next task of the phase, which gets a single attempt if the
+-- lock was not free for so long.
 CREATE FUNCTION eventlog_private.attempt(run bigint, phase text, task text, INOUT attempt integer, INOUT total bigint,
                                   OUT is_over boolean, OUT warning text, OUT pause double precision)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -63,7 +63,7 @@ BEGIN
 END
 $$;
 
--- Notes that a run begins, and whether it believes the clock; a warning where it does not.
+-- Records that a run begins; returns a warning if the clock is not believed.
 CREATE FUNCTION eventlog_private.start_run(trust_clock boolean, OUT run bigint, OUT warning text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -88,8 +88,8 @@ AS $$
      WHERE r.id = run
 $$;
 
--- The tasks of a phase. What cannot even be listed, such as over a column that is not the log's, is
--- noted, and the run goes on with the next phase.
+-- Returns the tasks of a phase. If they cannot even be listed, for example because of a column that is not
+-- the log's, records that, and the run goes on with the next phase.
 CREATE FUNCTION eventlog_private.tasks(run bigint, phase text) RETURNS text[]
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

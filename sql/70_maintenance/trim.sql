@@ -1,9 +1,7 @@
 -- Phase "trim": deletes what is past its time from tables that would grow for ever.
 
--- The small tables, which would grow for ever: a batch of each at a time.
-
--- Idempotency keys are kept for the longest window that any role or database has, so that none is
--- forgotten while it counts.
+-- Returns the longest idempotency window of any role or database, so that no key is deleted while it
+-- counts.
 CREATE FUNCTION eventlog_private.longest_idempotency_window() RETURNS interval
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

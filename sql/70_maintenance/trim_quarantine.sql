@@ -1,8 +1,8 @@
--- Trimming the quarantine: a fair share for each tenant.
+-- Trimming the quarantine, with a fair share for each tenant.
 
--- Tenants that have more rows in the quarantine than their share of rejected_limit, and how many more.
--- A share is as large as it can be while all fit: tenants that need less leave the rest to the others.
--- Rows of callers without a tenant count for the tenant that they name, or for none.
+-- Lists tenants with more rows in the quarantine than their share of rejected_limit, and how many more. The
+-- share is as large as possible while all fit: tenants that need less leave the rest to others. A row of a
+-- caller without a tenant belongs to the tenant that it named, or to none.
 CREATE FUNCTION eventlog_private.crowded_quarantine() RETURNS TABLE (tenant_id uuid, excess bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -11,7 +11,7 @@ AS $$
         SELECT coalesce(r.tenant_id, r.claimed_tenant_id) AS tenant_id, count(*) AS rows
           FROM eventlog.rejected_events r GROUP BY 1
     ), ordered AS (
-        -- Of tenants with fewer rows, and how many tenants are left from this one on.
+        -- Rows of tenants with fewer rows, and the number of tenants from this one on.
         SELECT h.rows, sum(h.rows) OVER by_rows - h.rows AS before, count(*) OVER () - row_number() OVER by_rows + 1 AS rest
           FROM held h WINDOW by_rows AS (ORDER BY h.rows ROWS UNBOUNDED PRECEDING)
     ), share AS (
