@@ -1,3 +1,5 @@
+-- Creating the log, or completing it.
+
 CREATE FUNCTION eventlog.create_log(
     owner              regrole  DEFAULT NULL,
     partition_interval interval DEFAULT NULL,
