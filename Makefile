@@ -61,7 +61,7 @@ test: setup-tests install ## set up, build, install, and run all tests
 .PHONY: test-server
 test-server: install
 	$(build_env) cargo build --release $(tested) --examples
-	$(test_env) cargo test --release --no-fail-fast $(tested) --test e2e --test writer --test cli
+	$(test_env) cargo test --release --no-fail-fast $(tested) --test e2e --test writer --test cli --test docs
 	@PG_CONFIG='$(pg_config)' scripts/run-regress
 
 # The fetched ones are of one day, as upgrades between majors want it: the machine's own may be newer

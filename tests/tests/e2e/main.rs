@@ -34,7 +34,6 @@ mod partitions;
 mod partitions_others;
 mod payload;
 mod quotas;
-mod readme;
 mod refusals;
 mod registry;
 mod released;
