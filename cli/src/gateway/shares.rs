@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
-use super::key_store::Key;
+use super::key::Key;
 
 /// Why nothing more is given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -46,6 +46,10 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+    }
+
     /// All of these are 401 alike: who has no key learns nothing of the keys there are.
     pub(crate) fn unauthorized() -> Self {
         let message = "a valid key is required: Authorization: Bearer el_…";

@@ -1,20 +1,15 @@
-//! Whether the gateway lives, whether it may get requests, and what it counted.
+//! Whether events reach the log.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
-use super::Gateway;
-use super::analytics::IS_BOUND;
-use super::problem::Problem;
+use super::bound::IS_BOUND;
+use super::metrics::Metrics;
+use crate::connection::Target;
 use crate::output::with_sources;
 
 /// How long an answer is given again: whoever asks often asks the database once. A good one longer,
@@ -61,18 +56,27 @@ impl Health {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether events reach the log, and reports their readers.
-    pub(crate) async fn verdict(&self, gateway: &Gateway) -> Verdict {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether events reach the log there, and reports their readers. What the writer met since an
+    /// earlier answer is newer.
+    pub(crate) async fn verdict(
+        &self,
+        target: &Target,
+        writer_fails: bool,
+        metrics: &Metrics,
+    ) -> Verdict {
         let mut last = self.last.lock().await;
         if let Some((at, verdict)) = &*last {
             let kept = if matches!(verdict, Verdict::Ready { .. }) { KEPT_READY } else { KEPT };
-            // What the writer met since then is newer.
-            let is_failing = matches!(verdict, Verdict::Ready { .. }) && gateway.is_failing();
+            let is_failing = matches!(verdict, Verdict::Ready { .. }) && writer_fails;
             if at.elapsed() < kept && !is_failing {
                 return verdict.clone();
             }
         }
-        let verdict = match timeout(PATIENCE, ask(gateway)).await {
+        let verdict = match timeout(PATIENCE, ask(target)).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(error)) => Verdict::NotReady(reason(error.as_ref())),
             Err(_) => Verdict::NotReady("the database does not answer".to_owned()),
@@ -88,7 +92,7 @@ impl Health {
             }
             _ => {}
         }
-        gateway.metrics.is_ready.set(i64::from(matches!(verdict, Verdict::Ready { .. })));
+        metrics.is_ready.set(i64::from(matches!(verdict, Verdict::Ready { .. })));
         *last = Some((Instant::now(), verdict.clone()));
         verdict
     }
@@ -110,9 +114,9 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Asks on a connection of its own, made as the writer makes its: those of a pool live on where the
 /// password is another now, or the database.
-async fn ask(gateway: &Gateway) -> Result<Verdict, Failed> {
+async fn ask(target: &Target) -> Result<Verdict, Failed> {
     let not_ready = |why: &str| Ok(Verdict::NotReady(why.to_owned()));
-    let client = gateway.target.clone().connect().await?;
+    let client = target.clone().connect().await?;
     let rows = client.query_typed(STATE, &[]).await?;
     let row = rows.first().ok_or("no row")?;
     let is = |column| row.try_get::<_, bool>(column);
@@ -156,37 +160,4 @@ async fn ask(gateway: &Gateway) -> Result<Verdict, Failed> {
          the log's owner, and SELECT eventlog.grant_gateway",
     );
     Ok(Verdict::Ready { reports })
-}
-
-/// `/healthz`: it lives.
-pub(crate) async fn live() -> Response {
-    axum::Json(json!({ "status": "ok" })).into_response()
-}
-
-/// `/readyz`: it may get requests.
-pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    if gateway.health.is_stopping.load(Ordering::Relaxed) {
-        return Problem::unavailable("the gateway is stopping", 1).into_response();
-    }
-    match gateway.health.verdict(&gateway).await {
-        Verdict::Ready { reports: None } => axum::Json(json!({ "status": "ok" })).into_response(),
-        Verdict::Ready { reports: Some(why) } => {
-            axum::Json(json!({ "status": "ok", "reports": why })).into_response()
-        }
-        Verdict::NotReady(message) => Problem::unavailable(message, 1).into_response(),
-    }
-}
-
-/// `/metrics`: counts for Prometheus, of no tenant.
-pub(crate) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
-    match gateway.metrics.text(&gateway.writer.stats(), &gateway.writer.health()) {
-        Ok(text) => {
-            let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-            (kind, text).into_response()
-        }
-        Err(error) => {
-            tracing::error!("metrics: {error}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
 }

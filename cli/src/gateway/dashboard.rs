@@ -80,7 +80,7 @@ pub(crate) async fn file(
 ) -> Result<Response, Problem> {
     match FILES.iter().position(|file| file.name == name) {
         Some(position) => Ok(send(position, &headers)),
-        None => Err(super::routes::not_found().await),
+        None => Err(Problem::not_found()),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::key_store::{Actors, Key};
+use super::key::{Actors, Key};
 use crate::api_key::Kind;
 use crate::connection::Pool;
 use crate::output::with_sources;

@@ -15,9 +15,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Gateway;
 use super::connections::Connection;
 use super::patient::{Patient, Told};
+use super::state::Gateway;
 use crate::output::Failure;
 
 /// Bytes of a request's head, and of what is read ahead of its body.

@@ -12,7 +12,8 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::analytics::{live, report, reports};
 use super::problem::Problem;
-use super::{Gateway, dashboard, health, observe, track};
+use super::state::Gateway;
+use super::{dashboard, observe, probes, track};
 use crate::output::Failure;
 
 /// Describes all of it. Kept by hand, and compared with what is served by a test.
@@ -38,9 +39,9 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
         .route("/api/analytics/taxonomy", get(report(&reports::TAXONOMY)))
         .route("/api/analytics/live", get(live::live))
         .route("/api/openapi.json", get(openapi))
-        .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .route("/healthz", get(probes::live))
+        .route("/readyz", get(probes::ready))
+        .route("/metrics", get(probes::metrics))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(CompressionLayer::new())
@@ -88,8 +89,8 @@ async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
-pub(crate) async fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+async fn not_found() -> Problem {
+    Problem::not_found()
 }
 
 async fn not_allowed() -> Problem {

@@ -3,8 +3,9 @@
 
 pub(crate) mod live;
 mod parameter;
-mod query;
+pub(crate) mod query;
 pub(crate) mod reports;
+pub(crate) mod watching;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +14,10 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
-use super::Gateway;
 use super::connections::Connection;
 use super::problem::{Problem, without_markup};
+use super::state::Gateway;
 use crate::api_key::Kind;
-pub(crate) use query::IS_BOUND;
 use reports::Report;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
@@ -46,7 +46,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let key = gateway.authorize(connection, headers, Kind::Read).await?;
     let arguments = parameter::read(report.parameters, query.unwrap_or_default())?;
-    let rows = query::ask(gateway, key.tenant, report, &arguments).await?;
+    let rows = gateway.reports.ask(key.tenant, report, &arguments).await?;
     let rows = without_markup(&rows);
     let body = format!("{{\"tenant_id\":\"{}\",\"rows\":{rows}}}", key.tenant);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::key_store::Key;
+use super::key::Key;
 use super::problem::Problem;
 use super::shares::{Refusal, Share, Shares};
 

@@ -1,5 +1,9 @@
 //! `POST /api/track`: events come in.
 
+mod body;
+mod event;
+mod fields;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,9 +17,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::connections::Connection;
-use super::key_store::Key;
+use super::key::Key;
 use super::problem::{Problem, shown, without_markup};
-use super::{Gateway, body, event};
+use super::state::Gateway;
 use crate::api_key::Kind;
 
 /// Who did it, where the event does not say.

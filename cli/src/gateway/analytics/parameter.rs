@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan, civil};
 
-use crate::serve::problem::{Problem, shown};
+use crate::gateway::problem::{Problem, shown};
 
 /// Most values of a parameter that may be given several times.
 const MAX_VALUES: usize = 100;

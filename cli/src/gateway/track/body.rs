@@ -7,10 +7,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::Gateway;
-use super::key_store::Key;
-use super::problem::Problem;
-use super::shares::{Refusal, Share};
+use crate::gateway::key::Key;
+use crate::gateway::problem::Problem;
+use crate::gateway::shares::{Refusal, Share};
+use crate::gateway::state::Gateway;
 
 /// How deep JSON may nest. The log itself would take more; what reads it here recurses.
 const MAX_DEPTH: usize = 100;

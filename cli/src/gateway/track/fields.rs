@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::problem::shown;
+use crate::gateway::problem::shown;
 
 /// An object whose values are not read yet.
 pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
