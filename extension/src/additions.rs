@@ -2,13 +2,13 @@
 //! out of it.
 
 use crate::clock;
-use crate::datum::Jsonb;
 use crate::edit::Set;
 use crate::enrichment::value_of;
 use crate::error::Fault;
 use crate::event_type::EventType;
-use crate::jsonb::{Container, Value, key_order};
 use crate::payload::{self, Checked, Terms};
+use crate::pg::datum::Jsonb;
+use crate::pg::jsonb::{Container, Value, key_order};
 use crate::registry::Log;
 
 /// What is done about the lookups of an event's type.

@@ -8,15 +8,18 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
-use crate::datum::{Jsonb, Text};
 use crate::enrichment::Answers;
 use crate::error::Fault;
 use crate::event::{Event, Ready, Verdict};
 use crate::idempotency::{self, Key};
+use crate::insert;
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::input;
 use crate::producer::{self, Number, Turn};
+use crate::quarantine;
+use crate::quota;
 use crate::registry::{self, Log};
 use crate::rights::require_read_write;
-use crate::{insert, parse, quarantine, quota};
 
 /// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
 const CHUNK: usize = 1_000;
@@ -323,14 +326,14 @@ pub(crate) fn render<'a>(verdicts: &[Option<End>]) -> Jsonb<'a> {
             Some(End::Rejected(fault)) => json.push_str(&format!(
                 ",\"sqlstate\":\"{}\",\"message\":{}",
                 fault.sqlstate(),
-                parse::quoted(&fault.reason())
+                input::quoted(&fault.reason())
             )),
             None => {}
         }
         json.push('}');
     }
     json.push(']');
-    parse::jsonb_of(&json).unwrap_or_else(|fault| fault.raise())
+    input::jsonb_of(&json).unwrap_or_else(|fault| fault.raise())
 }
 
 fn number(id: Option<i64>) -> String {

@@ -4,11 +4,15 @@
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
-use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
+use crate::event;
 use crate::event::Event;
+use crate::payload;
 use crate::payload::Terms;
-use crate::{event, parse, payload, quarantine, registry};
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::input;
+use crate::quarantine;
+use crate::registry;
 
 type Stored = (Jsonb<'static>, Option<Text<'static>>, Option<Text<'static>>);
 
@@ -64,7 +68,7 @@ fn for_quarantine(
     let Ok(log) = registry::current() else { return (None, None) };
     let event = Event { name, data, actor, ..Event::default() };
     let clean = quarantine::clean(&log, &event, None);
-    let data = clean.text.and_then(|text| parse::jsonb_of(text.as_str()).ok());
+    let data = clean.text.and_then(|text| input::jsonb_of(text.as_str()).ok());
     (data.filter(|_| event.data.is_some()), clean.actor.map(|actor| Text::copy_of(actor.as_str())))
 }
 

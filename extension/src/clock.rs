@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::edit::scalar_text;
 use crate::guc;
-use crate::jsonb::Value;
-use crate::parse;
+use crate::pg::input;
+use crate::pg::jsonb::Value;
 
 /// PostgreSQL counts microseconds from 2000-01-01, Unix seconds from 1970-01-01.
 const UNIX_EPOCH_IN_SECONDS: i64 = -946_684_800;
@@ -58,7 +58,7 @@ fn instant(text: &str) -> Option<i64> {
     }
     let has_zone = text[11..].contains(['+', '-', 'Z', 'z']);
     let text = if has_zone { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}Z")) };
-    Some(parse::timestamp(&text).ok()?.into_inner())
+    Some(input::timestamp(&text).ok()?.into_inner())
 }
 
 /// The server's clock where `occurred_at` is further ahead of it than `eventlog.max_clock_ahead`.

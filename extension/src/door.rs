@@ -14,7 +14,7 @@ use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Oid};
 use pgrx::{PgSqlErrorCode, pg_guard};
 
 use crate::error::Fault;
-use crate::spi::{As, Kept, Mode, Params, Rows, Session, current_role};
+use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session, current_role};
 
 thread_local! {
     /// The owner of the log, and the function behind a door.

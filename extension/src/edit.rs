@@ -9,9 +9,9 @@ use pgrx::PgSqlErrorCode;
 
 use crate::error::Fault;
 use crate::hash_key::{HashKey, is_hash};
-use crate::jsonb::{self, Container, Table, Value, key_order};
-use crate::numeric;
-use crate::spi::is_too_deep;
+use crate::pg::jsonb::{self, Container, Table, Value, key_order};
+use crate::pg::numeric;
+use crate::pg::spi::is_too_deep;
 
 /// What happens to the value of a key, the weakest first: inside a key that is hashed, one that is
 /// redacted goes all the same.

@@ -9,11 +9,11 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
-use crate::attempt::{BoundedWaits, attempt, fault_of_any};
-use crate::datum::{Jsonb, Text};
 use crate::edit::scalar_text;
-use crate::jsonb::{Container, Value};
-use crate::spi::{Kept, Mode, Params, Rows, Session, current_role};
+use crate::pg::attempt::{BoundedWaits, attempt, fault_of_any};
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::jsonb::{Container, Value};
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session, current_role};
 
 /// One row of `enrichments`.
 #[derive(Debug)]

@@ -4,11 +4,11 @@
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
-use crate::datum::Text;
 use crate::error::Fault;
 use crate::event::uuid_datum;
+use crate::pg::datum::Text;
+use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session};
 use crate::registry::{self, Log};
-use crate::spi::{As, Kept, Mode, Params, Rows, Session};
 
 thread_local! {
     static ERASE: Kept = const { Kept::new(

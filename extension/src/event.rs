@@ -6,17 +6,17 @@ use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::additions::{Additions, Lookups};
-use crate::attempt;
-use crate::datum::{Jsonb, Text};
 use crate::edit::Hashes;
 use crate::error::{Fault, shown};
 use crate::event_type::EventType;
 use crate::guc::{self, UnknownName};
 use crate::payload::Terms;
+use crate::pg::attempt;
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::spi::{As, Kept, Mode, Params, Session};
 use crate::quota::Admission;
 use crate::registry::{self, LONGEST_NAME, Log, is_well_formed};
 use crate::rights::Caller;
-use crate::spi::{As, Kept, Mode, Params, Session};
 use crate::tally::{Incident, Kind};
 use crate::{clock, hash_key, payload, quota, sampling, tenant};
 

@@ -4,13 +4,13 @@ use std::cell::Cell;
 
 use pgrx::PgSqlErrorCode;
 
-use crate::datum::Jsonb;
 use crate::edit::{Rule, Rules};
 use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
 use crate::guc;
-use crate::jsonb::{Container, Value, key_order};
 use crate::payload::MOST_SUBJECT_PARTS;
+use crate::pg::datum::Jsonb;
+use crate::pg::jsonb::{Container, Value, key_order};
 
 /// In `path_keys`: every string that is an absolute path.
 const ALL_PATHS: &str = "*";

@@ -12,12 +12,12 @@ use std::cell::RefCell;
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
-use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
 use crate::payload::Terms;
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::spi::now;
 use crate::quota::{self, Admission};
 use crate::registry::{self, Log};
-use crate::spi::now;
 use crate::{clock, event, late, payload, tenant};
 
 /// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a

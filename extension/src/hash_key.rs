@@ -16,7 +16,9 @@ use pgrx::prelude::*;
 use sha2::Sha256;
 
 use crate::error::Fault;
-use crate::{guc, registry, spi};
+use crate::guc;
+use crate::pg::spi;
+use crate::registry;
 
 /// Shortest and longest key, in bytes.
 const SHORTEST: usize = 16;

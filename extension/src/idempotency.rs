@@ -10,14 +10,14 @@ use std::cell::Cell;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
-use crate::array;
-use crate::attempt::{self, BoundedWaits};
-use crate::datum::Text;
 use crate::error::Fault;
 use crate::event::uuid_datum;
 use crate::guc;
+use crate::pg::array;
+use crate::pg::attempt::{self, BoundedWaits};
+use crate::pg::datum::Text;
+use crate::pg::spi::{As, ByIndex, Kept, Mode, Params, Rows, Session, now};
 use crate::registry::Log;
-use crate::spi::{As, ByIndex, Kept, Mode, Params, Rows, Session, now};
 
 /// How often keys are looked up again that another transaction claimed meanwhile.
 pub(crate) const TRIES: usize = 10;

@@ -7,15 +7,15 @@
 use pgrx::direct_function_call;
 use pgrx::prelude::*;
 
-use crate::array;
-use crate::datum::Text;
 use crate::error::Fault;
 use crate::event::{Ready, uuid_datum};
 use crate::guard::{self, Row};
 use crate::idempotency::{self, Key};
 use crate::late;
 use crate::partition;
-use crate::spi::{As, Kept, Mode, Params, Session, now};
+use crate::pg::array;
+use crate::pg::datum::Text;
+use crate::pg::spi::{As, Kept, Mode, Params, Session, now};
 use crate::tally;
 
 thread_local! {

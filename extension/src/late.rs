@@ -8,11 +8,11 @@
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
-use crate::array;
 use crate::error::Fault;
 use crate::event::uuid_datum;
+use crate::pg::array;
+use crate::pg::spi::{As, Kept, Mode, Params, Session};
 use crate::registry::{self, Log};
-use crate::spi::{As, Kept, Mode, Params, Session};
 
 // SAFETY: PostgreSQL's own function, as its header declares it, which pgrx leaves out. It may raise:
 // called through the guard.

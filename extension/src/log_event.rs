@@ -3,11 +3,15 @@
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
-use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
 use crate::event::{Event, Replay, Verdict};
+use crate::guc;
+use crate::insert;
+use crate::pg::attempt;
+use crate::pg::datum::{Jsonb, Text};
+use crate::quarantine;
+use crate::registry;
 use crate::rights::require_read_write;
-use crate::{attempt, guc, insert, quarantine, registry};
 
 /// Validates and inserts; raises on any fault. NULL where the log is disabled, and for what it
 /// leaves out.

@@ -4,15 +4,16 @@
 use pgrx::datum::{FromDatum, Uuid};
 use pgrx::prelude::*;
 
-use crate::array::Array;
 use crate::batch::{self, Element, Source};
-use crate::datum::{Jsonb, Text};
 use crate::error::{Fault, shown};
 use crate::event::Event;
-use crate::jsonb::{Container, Value};
+use crate::guc;
+use crate::pg::array::Array;
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::input;
+use crate::pg::jsonb::{Container, Value};
 use crate::producer::Number;
 use crate::tenant::parse_uuid;
-use crate::{guc, parse};
 
 type Columns = Vec<Option<pg_sys::Datum>>;
 
@@ -43,7 +44,7 @@ impl Source for Arrays {
 
     fn element<'a>(&'a self, position: usize) -> Element<'a> {
         let text: Option<Text<'a>> = Self::value(self.data.as_ref(), position);
-        let (data, fault) = match text.map(|text| parse::jsonb_of(text.as_str())).transpose() {
+        let (data, fault) = match text.map(|text| input::jsonb_of(text.as_str())).transpose() {
             Ok(data) => (data, None),
             Err(fault) => (None, Some(fault)),
         };
@@ -196,7 +197,7 @@ fn read<'a>(object: Container<'a>, event: &mut Event<'a>) -> Result<(), Fault> {
                 .map(|uuid| event.tenant_id = Some(Uuid::from_bytes(uuid)))
                 .ok_or_else(|| Fault::argument("tenant_id is not a uuid")),
             ("occurred_at", Value::String(text)) => {
-                parse::timestamp(&String::from_utf8_lossy(text))
+                input::timestamp(&String::from_utf8_lossy(text))
                     .map(|at| event.occurred_at = Some(at))
             }
             ("data", Value::Container(data)) => {

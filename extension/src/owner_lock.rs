@@ -11,9 +11,9 @@ use std::sync::atomic::{Ordering, fence};
 
 use pgrx::prelude::*;
 
-use crate::array;
 use crate::error::{Fault, shown};
-use crate::spi::{self, As, Kept, Mode, Params, Rows, Session};
+use crate::pg::array;
+use crate::pg::spi::{self, As, Kept, Mode, Params, Rows, Session};
 
 /// What the locks are for; their numbers are above those of all columns, which are 1600 at most.
 const PURPOSES: [(&str, u16); 3] =

@@ -6,8 +6,8 @@ use pgrx::datum::IntoDatum;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session, now};
 use crate::registry::{self, Log};
-use crate::spi::{As, Kept, Mode, Params, Rows, Session, now};
 
 thread_local! {
     /// The generation of the log and the span of `created_at` that is known to be covered and not

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 
 use pgrx::PgSqlErrorCode;
 
-use crate::datum::{Jsonb, Text};
 use crate::edit::{Edits, Hashes, Set};
 use crate::error::{Fault, shown};
 use crate::event_type::{EventType, Key, Scalar};
-use crate::jsonb::{Container, TooDeep, Value, key_order};
-use crate::numeric;
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::jsonb::{Container, TooDeep, Value, key_order};
+use crate::pg::numeric;
+use crate::pg::spi::is_too_deep;
 use crate::registry::Log;
-use crate::spi::is_too_deep;
 
 /// Longest actor or subject, in bytes.
 pub(crate) const LONGEST_LABEL: usize = 512;

@@ -3,13 +3,13 @@
 use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
-use crate::datum::{Jsonb, Text};
 use crate::edit::{Edits, Hashes};
 use crate::error::Fault;
 use crate::event::{Event, uuid_datum};
-use crate::jsonb::Container;
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::jsonb::Container;
+use crate::pg::spi::{As, Kept, Mode, Params, Session, role_name};
 use crate::registry::{self, Log};
-use crate::spi::{As, Kept, Mode, Params, Session, role_name};
 use crate::{guc, tenant};
 
 /// Largest payload that is kept, in bytes of text; of a larger one only the reason is.

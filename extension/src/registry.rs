@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
-use crate::datum::Text;
 use crate::edit::{Rule, Rules};
 use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
 use crate::event_type::{Definition, EventType, Status};
 use crate::guc;
 use crate::hash_key::HashKey;
-use crate::spi::{self, As, Kept, Mode, Params, Rows, Session};
+use crate::pg::datum::Text;
+use crate::pg::spi::{self, As, Kept, Mode, Params, Rows, Session};
 use crate::tenant_settings::Tenants;
 
 /// Longest name of an event, in bytes (a CHECK of `event_types` says the same).

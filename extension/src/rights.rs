@@ -5,8 +5,8 @@ use std::cell::Cell;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::pg::spi::{As, current_role};
 use crate::registry::Log;
-use crate::spi::{As, current_role};
 
 /// The current role as the log sees it. Worked out once for a role and a generation of the log:
 /// grants, policies, ownership and memberships that change start a new generation.

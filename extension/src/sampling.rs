@@ -5,10 +5,10 @@ use std::cell::Cell;
 use eventlog_common::is_sampled;
 use pgrx::pg_sys;
 
-use crate::datum::{Jsonb, Text};
 use crate::edit::scalar_text;
 use crate::event_type::EventType;
-use crate::jsonb::{Container, Value};
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::jsonb::{Container, Value};
 
 thread_local! {
     static RANDOM: Cell<Option<u64>> = const { Cell::new(None) };

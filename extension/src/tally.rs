@@ -5,11 +5,11 @@
 
 use pgrx::pg_sys;
 
-use crate::array;
-use crate::datum::Text;
 use crate::event::uuid_datum;
+use crate::pg::array;
+use crate::pg::datum::Text;
+use crate::pg::spi::{As, Kept, Mode, Params, Session};
 use crate::registry::Log;
-use crate::spi::{As, Kept, Mode, Params, Session};
 
 /// What happened to some events of a tenant.
 #[derive(Clone, PartialEq, Eq, Debug)]

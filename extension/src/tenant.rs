@@ -11,9 +11,10 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::guc::{self, TenantSource};
-use crate::jsonb::{Container, Value};
-use crate::spi::current_role;
-use crate::{parse, registry};
+use crate::pg::input;
+use crate::pg::jsonb::{Container, Value};
+use crate::pg::spi::current_role;
+use crate::registry;
 
 /// The value of `eventlog.tenant_id`, parsed when it is assigned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,7 +125,7 @@ fn of_claims() -> Result<[u8; 16], Fault> {
 }
 
 fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
-    let claims = parse::jsonb(claims).ok()?;
+    let claims = input::jsonb(claims).ok()?;
     let root = Container::root(claims.bytes());
     // A claim may have dots in its name, as those that are URLs do.
     if let Some(Value::String(text)) = root.get(path.as_bytes()) {

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use pgrx::pg_sys;
 
 use crate::event::uuid_datum;
+use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session};
 use crate::registry::Log;
-use crate::spi::{As, Kept, Mode, Params, Rows, Session};
 
 /// Tenants that a backend keeps the settings of; past that it begins anew.
 const MOST_KEPT: usize = 10_000;
@@ -80,7 +80,7 @@ impl Log {
     fn read_settings(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
         let session = Session::begin();
         let _owner = As::role(self.owner);
-        let _by_index = crate::spi::ByIndex::only();
+        let _by_index = crate::pg::spi::ByIndex::only();
         let params = Params::new([Some(uuid_datum(tenant_id))]);
         FIND.with(|plan| plan.execute(&session, Mode::ReadLatest, params));
         let rows = Rows::last(&session);

@@ -4,12 +4,15 @@
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
-use crate::attempt::in_subtransaction;
-use crate::datum::{Jsonb, Text};
 use crate::error::Fault;
 use crate::event::{Event, Verdict};
+use crate::guc;
+use crate::insert;
+use crate::pg::attempt::in_subtransaction;
+use crate::pg::datum::{Jsonb, Text};
+use crate::pg::input;
+use crate::quarantine;
 use crate::rights::require_read_write;
-use crate::{guc, insert, parse, quarantine};
 
 /// The form that takes `jsonb`.
 #[pg_extern(sql = false)]
@@ -56,7 +59,7 @@ fn try_log_event_text(
     require_read_write(c"try_log_event()");
     let mut event =
         Event { tenant_id, name, occurred_at, actor, subject, idempotency_key, ..Event::default() };
-    match data.map(|text| parse::jsonb_of(text.as_str())).transpose() {
+    match data.map(|text| input::jsonb_of(text.as_str())).transpose() {
         Ok(parsed) => {
             event.data = parsed;
             run(&event, data)

@@ -3,11 +3,11 @@
 use pgrx::prelude::*;
 
 use crate::additions::{Additions, Lookups};
-use crate::datum::{Jsonb, Text};
 use crate::edit::Hashes;
 use crate::error::Fault;
 use crate::event_type::Status;
 use crate::payload::Terms;
+use crate::pg::datum::{Jsonb, Text};
 use crate::registry;
 
 /// What `log_event` would say of name and payload, and what it would store.

@@ -9,9 +9,9 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, direct_function_call, pg_sys};
 
-use crate::datum::Jsonb;
 use crate::error::Fault;
-use crate::jsonb::TooDeep;
+use crate::pg::datum::Jsonb;
+use crate::pg::jsonb::TooDeep;
 
 /// Calls an input function of PostgreSQL; what it raises is a fault.
 ///
