@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::edit::scalar_text;
-use crate::guc;
 use crate::pg::input;
 use crate::pg::jsonb::Value;
+use crate::settings;
 
 /// PostgreSQL counts microseconds from 2000-01-01, Unix seconds from 1970-01-01.
 const UNIX_EPOCH_IN_SECONDS: i64 = -946_684_800;
@@ -64,5 +64,5 @@ fn instant(text: &str) -> Option<i64> {
 /// The server's clock where `occurred_at` is further ahead of it than `eventlog.max_clock_ahead`.
 pub(crate) fn clamped(occurred_at: i64) -> Option<i64> {
     let now = now();
-    (occurred_at > now.saturating_add(guc::max_clock_ahead_micros())).then_some(now)
+    (occurred_at > now.saturating_add(settings::max_clock_ahead_micros())).then_some(now)
 }

@@ -9,7 +9,6 @@ use crate::additions::{Additions, Lookups};
 use crate::edit::Hashes;
 use crate::error::{Fault, shown};
 use crate::event_type::EventType;
-use crate::guc::{self, UnknownName};
 use crate::payload::Terms;
 use crate::pg::attempt;
 use crate::pg::datum::{Jsonb, Text};
@@ -17,6 +16,7 @@ use crate::pg::spi::{As, Kept, Mode, Params, Session};
 use crate::quota::Admission;
 use crate::registry::{self, LONGEST_NAME, Log, is_well_formed};
 use crate::rights::Caller;
+use crate::settings::{self, UnknownName};
 use crate::tally::{Incident, Kind};
 use crate::{clock, hash_key, payload, quota, sampling, tenant};
 
@@ -262,7 +262,7 @@ impl<'a> Event<'a> {
         // Out of the quarantine it stays there.
         let on_unknown_name = match self.replay.is_some() || log.knows(name.as_str()) {
             true => UnknownName::reject,
-            false => guc::on_unknown_name(),
+            false => settings::on_unknown_name(),
         };
         match (self.refuse_early(log, fault), on_unknown_name) {
             (Err(fault), UnknownName::quarantine) => Ok(Verdict::Quarantine(fault)),

@@ -7,10 +7,10 @@ use pgrx::PgSqlErrorCode;
 use crate::edit::{Rule, Rules};
 use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
-use crate::guc;
 use crate::payload::MOST_SUBJECT_PARTS;
 use crate::pg::datum::Jsonb;
 use crate::pg::jsonb::{Container, Value, key_order};
+use crate::settings;
 
 /// In `path_keys`: every string that is an absolute path.
 const ALL_PATHS: &str = "*";
@@ -139,7 +139,7 @@ impl EventType {
         keys.sort_by(|a, b| key_order(a.name.as_bytes(), b.name.as_bytes()));
 
         // An actor that is hashed would be readable in the payload that it was taken from.
-        let hash_actor = row.hash_actor || guc::hash_actors();
+        let hash_actor = row.hash_actor || settings::hash_actors();
         let hashed_actor = row.actor_key.iter().filter(|_| hash_actor);
         let with = |keys: &mut dyn Iterator<Item = &'_ String>, rule| -> Vec<(String, Rule)> {
             keys.map(|key| (key.clone(), rule)).collect()

@@ -16,9 +16,9 @@ use pgrx::prelude::*;
 use sha2::Sha256;
 
 use crate::error::Fault;
-use crate::guc;
 use crate::pg::spi;
 use crate::registry;
+use crate::settings;
 
 /// Shortest and longest key, in bytes.
 const SHORTEST: usize = 16;
@@ -102,7 +102,7 @@ fn load() -> Result<(String, Rc<Hmac<Sha256>>), Fault> {
     if let Some(known) = known {
         return Ok(known);
     }
-    let Some(path) = guc::hash_key_file() else {
+    let Some(path) = settings::hash_key_file() else {
         return Err(unready(
             "eventlog.hash_key_file is not set, and there is no hash without a key",
         )

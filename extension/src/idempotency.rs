@@ -12,12 +12,12 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::event::uuid_datum;
-use crate::guc;
 use crate::pg::array;
 use crate::pg::attempt::{self, BoundedWaits};
 use crate::pg::datum::Text;
 use crate::pg::spi::{As, ByIndex, Kept, Mode, Params, Rows, Session, now};
 use crate::registry::Log;
+use crate::settings;
 
 /// How often keys are looked up again that another transaction claimed meanwhile.
 pub(crate) const TRIES: usize = 10;
@@ -78,7 +78,7 @@ thread_local! {
 
 /// Keys that are older than this were not seen.
 fn window_start() -> pg_sys::Datum {
-    pg_sys::Datum::from(now() - guc::idempotency_window_micros())
+    pg_sys::Datum::from(now() - settings::idempotency_window_micros())
 }
 
 fn columns(keys: &[Key<'_>]) -> (pg_sys::Datum, pg_sys::Datum) {

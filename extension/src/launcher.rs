@@ -13,7 +13,7 @@ use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::guc;
+use crate::settings;
 use crate::task::{self, Failure, Outcome, Step, TASKS};
 
 /// How soon after the server's start the first runs come, where the interval is longer.
@@ -103,7 +103,7 @@ pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
 /// How long after its start the launcher waits. After a crash longer, and twice as long after the
 /// next: should it be a worker that brings the server down, the server is up most of the time.
 fn first_run() -> Duration {
-    let interval = guc::maintenance_interval();
+    let interval = settings::maintenance_interval();
     match task::crashes() {
         0 => interval.min(FIRST_RUN),
         crashes => interval * 2_u32.pow((crashes - 1).min(4)),
@@ -112,7 +112,7 @@ fn first_run() -> Duration {
 
 /// Takes `eventlog.databases` over: what is new is due at that time.
 fn list(jobs: &mut Vec<Job>, due: Instant) {
-    let databases = guc::databases();
+    let databases = settings::databases();
     for job in &mut *jobs {
         job.is_listed = databases.contains(&job.database);
     }
@@ -229,7 +229,7 @@ fn is_wanted(database: pg_sys::Oid) -> bool {
 impl Job {
     /// When it is to run next.
     fn due(&self) -> Instant {
-        let next = self.begun.map(|begun| begun + guc::maintenance_interval());
+        let next = self.begun.map(|begun| begun + settings::maintenance_interval());
         next.map_or(self.not_before, |next| next.max(self.not_before))
     }
 
@@ -251,7 +251,7 @@ impl Job {
             self.run = Some(Run { handle, place, step, gave_way: false });
             return;
         }
-        self.not_before = Instant::now() + guc::maintenance_interval().min(NO_SLOT);
+        self.not_before = Instant::now() + settings::maintenance_interval().min(NO_SLOT);
         self.begun = None;
         self.failed(Failure::new(
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED as i32,

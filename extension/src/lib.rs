@@ -32,7 +32,6 @@ mod error;
 mod event;
 mod event_type;
 mod guard;
-mod guc;
 mod hash_key;
 mod histogram;
 mod idempotency;
@@ -54,6 +53,7 @@ mod quota;
 mod registry;
 mod rights;
 mod sampling;
+mod settings;
 mod tally;
 mod task;
 mod tenant;
@@ -71,7 +71,7 @@ pgrx::pg_module_magic!();
 /// Called by PostgreSQL once, when the library is loaded.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    guc::init();
+    settings::init();
     registry::init();
     quota::init();
     // SAFETY: PostgreSQL's own variable.

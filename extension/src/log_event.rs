@@ -5,13 +5,13 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::event::{Event, Replay, Verdict};
-use crate::guc;
 use crate::insert;
 use crate::pg::attempt;
 use crate::pg::datum::{Jsonb, Text};
 use crate::quarantine;
 use crate::registry;
 use crate::rights::require_read_write;
+use crate::settings;
 
 /// Validates and inserts; raises on any fault. NULL where the log is disabled, and for what it
 /// leaves out.
@@ -25,7 +25,7 @@ fn log_event(
     subject: Option<Text<'_>>,
     idempotency_key: Option<Text<'_>>,
 ) -> Option<i64> {
-    if !guc::enabled() {
+    if !settings::enabled() {
         return None;
     }
     require_read_write(c"log_event()");

@@ -7,12 +7,12 @@ use pgrx::prelude::*;
 use crate::batch::{self, Element, Source};
 use crate::error::{Fault, shown};
 use crate::event::Event;
-use crate::guc;
 use crate::pg::array::Array;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
 use crate::producer::Number;
+use crate::settings;
 use crate::tenant::parse_uuid;
 
 type Columns = Vec<Option<pg_sys::Datum>>;
@@ -158,7 +158,7 @@ fn answer(
     run: impl FnOnce() -> Result<batch::Outcome, Fault>,
     with_verdicts: Option<bool>,
 ) -> Answer {
-    if !guc::enabled() {
+    if !settings::enabled() {
         return (0, 0, 0, 0, false, None);
     }
     let outcome = run().unwrap_or_else(|fault| fault.raise());

@@ -10,7 +10,8 @@ use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::Container;
 use crate::pg::spi::{As, Kept, Mode, Params, Session, role_name};
 use crate::registry::{self, Log};
-use crate::{guc, tenant};
+use crate::settings;
+use crate::tenant;
 
 /// Largest payload that is kept, in bytes of text; of a larger one only the reason is.
 const LARGEST_PAYLOAD: usize = 65_536;
@@ -117,7 +118,8 @@ pub(crate) struct Clean<'a> {
 pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) -> Clean<'a> {
     let event_type = event.name.and_then(|name| log.rules_of(name.as_str()));
     let rules = event_type.map_or(&log.redacted, |event_type| &event_type.rules);
-    let hashes_actor = event_type.map_or_else(guc::hash_actors, |event_type| event_type.hash_actor);
+    let hashes_actor =
+        event_type.map_or_else(settings::hash_actors, |event_type| event_type.hash_actor);
     let mut clean = Clean { text, actor: event.actor, is_whole: true };
     if let (true, Some(actor), false) = (hashes_actor, event.actor, event.replay.is_some()) {
         clean.actor = match log.hash_key.hash(actor.as_str()) {

@@ -19,10 +19,10 @@ use crate::edit::{Rule, Rules};
 use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
 use crate::event_type::{Definition, EventType, Status};
-use crate::guc;
 use crate::hash_key::HashKey;
 use crate::pg::datum::Text;
 use crate::pg::spi::{self, As, Kept, Mode, Params, Rows, Session};
+use crate::settings;
 use crate::tenant_settings::Tenants;
 
 /// Longest name of an event, in bytes (a CHECK of `event_types` says the same).
@@ -219,7 +219,7 @@ impl Log {
             true => read_watermark(&session),
             false => i64::MIN,
         };
-        let redacted = guc::redact_keys();
+        let redacted = settings::redact_keys();
         let mut log = Log {
             generation,
             is_provisional: spi::in_parallel_mode(),
@@ -294,7 +294,7 @@ impl Log {
     }
 
     fn wildcard(&self, name: &str) -> Option<&Rc<EventType>> {
-        if !guc::allow_wildcards() || !is_well_formed(name) {
+        if !settings::allow_wildcards() || !is_well_formed(name) {
             return None;
         }
         name.rmatch_indices('.')

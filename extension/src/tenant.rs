@@ -10,11 +10,11 @@ use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::guc::{self, TenantSource};
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
 use crate::pg::spi::current_role;
 use crate::registry;
+use crate::settings::{self, TenantSource};
 
 /// The value of `eventlog.tenant_id`, parsed when it is assigned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +35,7 @@ fn current_tenant() -> Uuid {
 
 /// The tenant of this connection.
 pub(crate) fn current() -> Result<[u8; 16], Fault> {
-    match guc::tenant_source() {
+    match settings::tenant_source() {
         TenantSource::setting => of_setting(),
         TenantSource::jwt => of_claims(),
         TenantSource::role => of_role(),
@@ -47,7 +47,7 @@ fn none(message: &str) -> Fault {
 }
 
 fn of_setting() -> Result<[u8; 16], Fault> {
-    match guc::tenant_setting() {
+    match settings::tenant_setting() {
         TenantSetting::Tenant(tenant) => Ok(tenant),
         TenantSetting::Unset => Err(none("no tenant: eventlog.tenant_id is not set")
             .hint("SELECT set_config('eventlog.tenant_id', '<uuid>', true);")),
@@ -106,7 +106,7 @@ fn of_claims() -> Result<[u8; 16], Fault> {
     let claims = claims
         .filter(|claims| !claims.is_empty())
         .ok_or_else(|| none("no tenant: request.jwt.claims is not set").hint(hint))?;
-    let path = guc::tenant_claim();
+    let path = settings::tenant_claim();
     let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
         (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)
     });

@@ -6,13 +6,13 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::event::{Event, Verdict};
-use crate::guc;
 use crate::insert;
 use crate::pg::attempt::in_subtransaction;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::quarantine;
 use crate::rights::require_read_write;
+use crate::settings;
 
 /// The form that takes `jsonb`.
 #[pg_extern(sql = false)]
@@ -25,7 +25,7 @@ fn try_log_event(
     subject: Option<Text<'_>>,
     idempotency_key: Option<Text<'_>>,
 ) -> Option<i64> {
-    if !guc::enabled() {
+    if !settings::enabled() {
         return None;
     }
     require_read_write(c"try_log_event()");
@@ -53,7 +53,7 @@ fn try_log_event_text(
     subject: Option<Text<'_>>,
     idempotency_key: Option<Text<'_>>,
 ) -> Option<i64> {
-    if !guc::enabled() {
+    if !settings::enabled() {
         return None;
     }
     require_read_write(c"try_log_event()");

@@ -10,7 +10,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Fault, fault_in, fault_of};
-use crate::guc;
+use crate::settings;
 
 // SAFETY: PostgreSQL's own function, as its header declares it; it reads the error that is being raised.
 unsafe extern "C-unwind" {
@@ -24,7 +24,7 @@ pub(crate) struct BoundedWaits(c_int);
 
 impl BoundedWaits {
     pub(crate) fn by_setting() -> Self {
-        Self::within(guc::lock_timeout_ms())
+        Self::within(settings::lock_timeout_ms())
     }
 
     pub(crate) fn within(milliseconds: c_int) -> Self {
