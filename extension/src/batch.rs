@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
-use crate::enrichment::Answers;
 use crate::error::Fault;
 use crate::event::{Event, Ready, Verdict};
 use crate::idempotency::{self, Key};
 use crate::insert;
+use crate::payload::enrichment::Answers;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::producer::{self, Number, Turn};

@@ -5,20 +5,25 @@ use std::rc::Rc;
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
-use crate::additions::{Additions, Lookups};
-use crate::edit::Hashes;
 use crate::error::{Fault, shown};
-use crate::event_type::EventType;
+use crate::payload;
 use crate::payload::Terms;
+use crate::payload::additions::{Additions, Lookups};
+use crate::payload::clock;
+use crate::payload::edit::Hashes;
+use crate::payload::event_type::EventType;
+use crate::payload::hash_key;
 use crate::pg::attempt;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::spi::{As, Kept, Mode, Params, Session};
+use crate::quota;
 use crate::quota::Admission;
 use crate::registry::{self, LONGEST_NAME, Log, is_well_formed};
 use crate::rights::Caller;
+use crate::sampling;
 use crate::settings::{self, UnknownName};
 use crate::tally::{Incident, Kind};
-use crate::{clock, hash_key, payload, quota, sampling, tenant};
+use crate::tenant;
 
 /// Longest idempotency key, in bytes.
 pub(crate) const LONGEST_KEY: usize = 255;

@@ -13,12 +13,16 @@ use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::event;
+use crate::late;
+use crate::payload;
 use crate::payload::Terms;
+use crate::payload::clock;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::spi::now;
 use crate::quota::{self, Admission};
 use crate::registry::{self, Log};
-use crate::{clock, event, late, payload, tenant};
+use crate::tenant;
 
 /// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
 /// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.

@@ -20,19 +20,13 @@
 //! | `attempt`, `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
 mod activity;
-mod additions;
 mod batch;
 mod check_import;
-mod clock;
 mod door;
-mod edit;
-mod enrichment;
 mod erase_tenant;
 mod error;
 mod event;
-mod event_type;
 mod guard;
-mod hash_key;
 mod histogram;
 mod idempotency;
 mod insert;

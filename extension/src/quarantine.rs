@@ -3,9 +3,9 @@
 use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
-use crate::edit::{Edits, Hashes};
 use crate::error::Fault;
 use crate::event::{Event, uuid_datum};
+use crate::payload::edit::{Edits, Hashes};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::Container;
 use crate::pg::spi::{As, Kept, Mode, Params, Session, role_name};

@@ -13,10 +13,11 @@ use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, pg_shmem_init};
 
 use crate::error::Fault;
+use crate::payload::clock;
 use crate::registry::Log;
+use crate::sampling;
 use crate::tally::{self, Incident, Kind};
 use crate::tenant_settings::{OverQuota, Quota};
-use crate::{clock, sampling};
 
 /// Tenants that shared memory has room for, about 100 KB; of more, each backend counts for itself.
 const SLOTS: usize = 2_048;

@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
-use crate::edit::{Rule, Rules};
-use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
-use crate::event_type::{Definition, EventType, Status};
-use crate::hash_key::HashKey;
+use crate::payload::edit::{Rule, Rules};
+use crate::payload::enrichment::Enrichment;
+use crate::payload::event_type::{Definition, EventType, Status};
+use crate::payload::hash_key::HashKey;
 use crate::pg::datum::Text;
 use crate::pg::spi::{self, As, Kept, Mode, Params, Rows, Session};
 use crate::settings;

@@ -2,11 +2,11 @@
 
 use pgrx::prelude::*;
 
-use crate::additions::{Additions, Lookups};
-use crate::edit::Hashes;
 use crate::error::Fault;
-use crate::event_type::Status;
 use crate::payload::Terms;
+use crate::payload::additions::{Additions, Lookups};
+use crate::payload::edit::Hashes;
+use crate::payload::event_type::Status;
 use crate::pg::datum::{Jsonb, Text};
 use crate::registry;
 

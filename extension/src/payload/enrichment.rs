@@ -9,7 +9,7 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
-use crate::edit::scalar_text;
+use crate::payload::edit::scalar_text;
 use crate::pg::attempt::{BoundedWaits, attempt, fault_of_any};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::{Container, Value};

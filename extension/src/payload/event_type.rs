@@ -4,10 +4,10 @@ use std::cell::Cell;
 
 use pgrx::PgSqlErrorCode;
 
-use crate::edit::{Rule, Rules};
-use crate::enrichment::Enrichment;
 use crate::error::{Fault, shown};
 use crate::payload::MOST_SUBJECT_PARTS;
+use crate::payload::edit::{Rule, Rules};
+use crate::payload::enrichment::Enrichment;
 use crate::pg::datum::Jsonb;
 use crate::pg::jsonb::{Container, Value, key_order};
 use crate::settings;

@@ -1,11 +1,11 @@
 //! What the log itself puts into a payload: defaults, what lookups give, and the client's clock taken
 //! out of it.
 
-use crate::clock;
-use crate::edit::Set;
-use crate::enrichment::value_of;
 use crate::error::Fault;
-use crate::event_type::EventType;
+use crate::payload::clock;
+use crate::payload::edit::Set;
+use crate::payload::enrichment::value_of;
+use crate::payload::event_type::EventType;
 use crate::payload::{self, Checked, Terms};
 use crate::pg::datum::Jsonb;
 use crate::pg::jsonb::{Container, Value, key_order};

@@ -8,7 +8,7 @@ use eventlog_common::{is_absolute_path, shorten_path};
 use pgrx::PgSqlErrorCode;
 
 use crate::error::Fault;
-use crate::hash_key::{HashKey, is_hash};
+use crate::payload::hash_key::{HashKey, is_hash};
 use crate::pg::jsonb::{self, Container, Table, Value, key_order};
 use crate::pg::numeric;
 use crate::pg::spi::is_too_deep;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::edit::scalar_text;
+use crate::payload::edit::scalar_text;
 use crate::pg::input;
 use crate::pg::jsonb::Value;
 use crate::settings;

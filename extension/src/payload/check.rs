@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use pgrx::PgSqlErrorCode;
 
-use crate::edit::{Edits, Hashes, Set};
 use crate::error::{Fault, shown};
-use crate::event_type::{EventType, Key, Scalar};
+use crate::payload::edit::{Edits, Hashes, Set};
+use crate::payload::event_type::{EventType, Key, Scalar};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::{Container, TooDeep, Value, key_order};
 use crate::pg::numeric;
