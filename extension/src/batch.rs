@@ -18,8 +18,8 @@ use crate::pg::input;
 use crate::producer::{self, Number, Turn};
 use crate::quarantine;
 use crate::quota;
+use crate::registry::caller::require_read_write;
 use crate::registry::{self, Log};
-use crate::rights::require_read_write;
 
 /// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
 const CHUNK: usize = 1_000;

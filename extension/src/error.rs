@@ -8,7 +8,7 @@
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
-use crate::nearest;
+use crate::registry::nearest;
 
 /// What is wrong with one event.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::pg::attempt;
 use crate::pg::datum::{Jsonb, Text};
 use crate::quarantine;
 use crate::registry;
-use crate::rights::require_read_write;
+use crate::registry::caller::require_read_write;
 use crate::settings;
 
 /// Validates and inserts; raises on any fault. NULL where the log is disabled, and for what it

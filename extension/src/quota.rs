@@ -15,9 +15,9 @@ use pgrx::{PGRXSharedMemory, pg_shmem_init};
 use crate::error::Fault;
 use crate::payload::clock;
 use crate::registry::Log;
+use crate::registry::tenants::{OverQuota, Quota};
 use crate::sampling;
 use crate::tally::{self, Incident, Kind};
-use crate::tenant_settings::{OverQuota, Quota};
 
 /// Tenants that shared memory has room for, about 100 KB; of more, each backend counts for itself.
 const SLOTS: usize = 2_048;

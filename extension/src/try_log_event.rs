@@ -11,7 +11,7 @@ use crate::pg::attempt::in_subtransaction;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::quarantine;
-use crate::rights::require_read_write;
+use crate::registry::caller::require_read_write;
 use crate::settings;
 
 /// The form that takes `jsonb`.

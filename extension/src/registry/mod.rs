@@ -7,6 +7,10 @@
 //! reads under the latest snapshot, else a REPEATABLE READ transaction would keep an old enum and
 //! leave it behind for the next one.
 
+pub(crate) mod caller;
+pub(crate) mod nearest;
+pub(crate) mod tenants;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -22,8 +26,8 @@ use crate::payload::event_type::{Definition, EventType, Status};
 use crate::payload::hash_key::HashKey;
 use crate::pg::datum::Text;
 use crate::pg::spi::{self, As, Kept, Mode, Params, Rows, Session};
+use crate::registry::tenants::Tenants;
 use crate::settings;
-use crate::tenant_settings::Tenants;
 
 /// Longest name of an event, in bytes (a CHECK of `event_types` says the same).
 pub(crate) const LONGEST_NAME: usize = 128;
