@@ -9,6 +9,8 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use crate::error::Fault;
+use crate::event::quarantine;
+use crate::event::quota;
 use crate::event::{Event, Ready, Verdict};
 use crate::idempotency::{self, Key};
 use crate::insert;
@@ -16,8 +18,6 @@ use crate::payload::enrichment::Answers;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::producer::{self, Number, Turn};
-use crate::quarantine;
-use crate::quota;
 use crate::registry::caller::require_read_write;
 use crate::registry::{self, Log};
 

@@ -7,11 +7,11 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::event;
 use crate::event::Event;
+use crate::event::quarantine;
 use crate::payload;
 use crate::payload::Terms;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
-use crate::quarantine;
 use crate::registry;
 
 type Stored = (Jsonb<'static>, Option<Text<'static>>, Option<Text<'static>>);

@@ -14,13 +14,13 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::event;
+use crate::event::quota::{self, Admission};
 use crate::late;
 use crate::payload;
 use crate::payload::Terms;
 use crate::payload::clock;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::spi::now;
-use crate::quota::{self, Admission};
 use crate::registry::{self, Log};
 use crate::tenant;
 

@@ -8,6 +8,7 @@ use pgrx::direct_function_call;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::event::hygiene;
 use crate::event::{Ready, uuid_datum};
 use crate::guard::{self, Row};
 use crate::idempotency::{self, Key};
@@ -16,7 +17,6 @@ use crate::partition;
 use crate::pg::array;
 use crate::pg::datum::Text;
 use crate::pg::spi::{As, Kept, Mode, Params, Session, now};
-use crate::tally;
 
 thread_local! {
     static ONE: Kept = const { Kept::new(
@@ -85,7 +85,7 @@ thread_local! {
 pub(crate) fn one(ready: &Ready<'_>) -> Option<i64> {
     let id = insert_one(ready);
     if !ready.incidents.is_empty() {
-        tally::write(&ready.log, ready.incidents.iter());
+        hygiene::write(&ready.log, ready.incidents.iter());
     }
     id
 }
@@ -146,7 +146,7 @@ pub(crate) fn many<'r, 'a: 'r>(
     ready: impl Iterator<Item = &'r Ready<'a>> + Clone,
 ) -> Option<Vec<Option<i64>>> {
     let Some(first) = ready.clone().next() else { return Some(Vec::new()) };
-    tally::write(&first.log, ready.clone().flat_map(|ready| &ready.incidents));
+    hygiene::write(&first.log, ready.clone().flat_map(|ready| &ready.incidents));
     let is_late = partition::ensure(&first.log);
     let ids = insert_rows(first, ready.clone())?;
     if is_late {

@@ -41,12 +41,8 @@ mod partition;
 mod payload;
 mod pg;
 mod producer;
-mod quarantine;
-mod quota;
 mod registry;
-mod sampling;
 mod settings;
-mod tally;
 mod task;
 mod tenant;
 mod try_log_event;
@@ -64,7 +60,7 @@ pgrx::pg_module_magic!();
 pub extern "C-unwind" fn _PG_init() {
     settings::init();
     registry::init();
-    quota::init();
+    event::quota::init();
     // SAFETY: PostgreSQL's own variable.
     if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
         task::init();

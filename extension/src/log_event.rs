@@ -4,11 +4,11 @@ use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::event::quarantine;
 use crate::event::{Event, Replay, Verdict};
 use crate::insert;
 use crate::pg::attempt;
 use crate::pg::datum::{Jsonb, Text};
-use crate::quarantine;
 use crate::registry;
 use crate::registry::caller::require_read_write;
 use crate::settings;

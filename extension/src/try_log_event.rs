@@ -5,12 +5,12 @@ use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::event::quarantine;
 use crate::event::{Event, Verdict};
 use crate::insert;
 use crate::pg::attempt::in_subtransaction;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
-use crate::quarantine;
 use crate::registry::caller::require_read_write;
 use crate::settings;
 

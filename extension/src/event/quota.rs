@@ -13,11 +13,11 @@ use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, pg_shmem_init};
 
 use crate::error::Fault;
+use crate::event::hygiene::{self, Incident, Kind};
+use crate::event::sampling;
 use crate::payload::clock;
 use crate::registry::Log;
 use crate::registry::tenants::{OverQuota, Quota};
-use crate::sampling;
-use crate::tally::{self, Incident, Kind};
 
 /// Tenants that shared memory has room for, about 100 KB; of more, each backend counts for itself.
 const SLOTS: usize = 2_048;
@@ -186,7 +186,7 @@ pub(crate) fn due(tenant_id: &[u8; 16], is_due: bool) -> Option<Incident> {
 pub(crate) fn settle(log: &Log, tenant_id: &[u8; 16], is_due: bool) {
     let has_quota = log.settings_of(tenant_id).is_some_and(|settings| settings.quota.is_some());
     if has_quota {
-        tally::write(log, due(tenant_id, is_due).iter());
+        hygiene::write(log, due(tenant_id, is_due).iter());
     }
 }
 

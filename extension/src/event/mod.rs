@@ -1,11 +1,18 @@
 //! An event on its way in: the checks that every verb shares.
 
+pub(crate) mod hygiene;
+pub(crate) mod quarantine;
+pub(crate) mod quota;
+pub(crate) mod sampling;
+
 use std::rc::Rc;
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::{Fault, shown};
+use crate::event::hygiene::{Incident, Kind};
+use crate::event::quota::Admission;
 use crate::payload;
 use crate::payload::Terms;
 use crate::payload::additions::{Additions, Lookups};
@@ -16,13 +23,9 @@ use crate::payload::hash_key;
 use crate::pg::attempt;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::spi::{As, Kept, Mode, Params, Session};
-use crate::quota;
-use crate::quota::Admission;
 use crate::registry::caller::Caller;
 use crate::registry::{self, LONGEST_NAME, Log, is_well_formed};
-use crate::sampling;
 use crate::settings::{self, UnknownName};
-use crate::tally::{Incident, Kind};
 use crate::tenant;
 
 /// Longest idempotency key, in bytes.
