@@ -15,7 +15,6 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::event;
 use crate::event::quota::{self, Admission};
-use crate::late;
 use crate::payload;
 use crate::payload::Terms;
 use crate::payload::clock;
@@ -23,6 +22,7 @@ use crate::pg::datum::{Jsonb, Text};
 use crate::pg::spi::now;
 use crate::registry::{self, Log};
 use crate::tenant;
+use crate::write::late;
 
 /// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
 /// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.

@@ -20,7 +20,6 @@
 //! | `attempt`, `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
 mod activity;
-mod batch;
 mod check_import;
 mod door;
 mod erase_tenant;
@@ -28,19 +27,14 @@ mod error;
 mod event;
 mod guard;
 mod histogram;
-mod idempotency;
-mod insert;
-mod late;
 mod launcher;
 mod log_event;
 mod log_events;
 mod machine_clock;
 mod owner_lock;
 mod owner_step;
-mod partition;
 mod payload;
 mod pg;
-mod producer;
 mod registry;
 mod settings;
 mod task;
@@ -48,6 +42,7 @@ mod tenant;
 mod try_log_event;
 mod validate_event;
 mod worker;
+mod write;
 
 // pgrx 0.18.1 lets `version` overwrite `name` in the short form: both are spelled out.
 #[cfg(feature = "pg18")]

@@ -6,12 +6,12 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::event::quarantine;
 use crate::event::{Event, Replay, Verdict};
-use crate::insert;
 use crate::pg::attempt;
 use crate::pg::datum::{Jsonb, Text};
 use crate::registry;
 use crate::registry::caller::require_read_write;
 use crate::settings;
+use crate::write::insert;
 
 /// Validates and inserts; raises on any fault. NULL where the log is disabled, and for what it
 /// leaves out.

@@ -4,16 +4,16 @@
 use pgrx::datum::{FromDatum, Uuid};
 use pgrx::prelude::*;
 
-use crate::batch::{self, Element, Source};
 use crate::error::{Fault, shown};
 use crate::event::Event;
 use crate::pg::array::Array;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
-use crate::producer::Number;
 use crate::settings;
 use crate::tenant::parse_uuid;
+use crate::write::batch::{self, Element, Source};
+use crate::write::producer::Number;
 
 type Columns = Vec<Option<pg_sys::Datum>>;
 

@@ -7,12 +7,12 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::event::quarantine;
 use crate::event::{Event, Verdict};
-use crate::insert;
 use crate::pg::attempt::in_subtransaction;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::registry::caller::require_read_write;
 use crate::settings;
+use crate::write::insert;
 
 /// The form that takes `jsonb`.
 #[pg_extern(sql = false)]

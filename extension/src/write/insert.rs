@@ -11,12 +11,12 @@ use crate::error::Fault;
 use crate::event::hygiene;
 use crate::event::{Ready, uuid_datum};
 use crate::guard::{self, Row};
-use crate::idempotency::{self, Key};
-use crate::late;
-use crate::partition;
 use crate::pg::array;
 use crate::pg::datum::Text;
 use crate::pg::spi::{As, Kept, Mode, Params, Session, now};
+use crate::write::idempotency::{self, Key};
+use crate::write::late;
+use crate::write::partition;
 
 thread_local! {
     static ONE: Kept = const { Kept::new(

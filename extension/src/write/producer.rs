@@ -7,12 +7,12 @@
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
-use crate::batch::Counts;
 use crate::error::Fault;
 use crate::event::uuid_datum;
 use crate::pg::attempt;
 use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session, role_name};
 use crate::registry::Log;
+use crate::write::batch::Counts;
 
 /// The number of a batch of a producer.
 pub(crate) struct Number {

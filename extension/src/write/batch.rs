@@ -12,14 +12,14 @@ use crate::error::Fault;
 use crate::event::quarantine;
 use crate::event::quota;
 use crate::event::{Event, Ready, Verdict};
-use crate::idempotency::{self, Key};
-use crate::insert;
 use crate::payload::enrichment::Answers;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
-use crate::producer::{self, Number, Turn};
 use crate::registry::caller::require_read_write;
 use crate::registry::{self, Log};
+use crate::write::idempotency::{self, Key};
+use crate::write::insert;
+use crate::write::producer::{self, Number, Turn};
 
 /// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
 const CHUNK: usize = 1_000;

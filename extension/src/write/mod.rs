@@ -1,0 +1,8 @@
+//! Events on their way into the table.
+
+pub(crate) mod batch;
+pub(crate) mod idempotency;
+pub(crate) mod insert;
+pub(crate) mod late;
+pub(crate) mod partition;
+pub(crate) mod producer;
