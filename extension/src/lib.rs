@@ -19,14 +19,12 @@
 //! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `attempt`, `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
-mod activity;
 mod check_import;
 mod door;
 mod erase_tenant;
 mod error;
 mod event;
 mod guard;
-mod histogram;
 mod launcher;
 mod log_event;
 mod log_events;
@@ -36,6 +34,7 @@ mod owner_step;
 mod payload;
 mod pg;
 mod registry;
+mod report;
 mod settings;
 mod task;
 mod tenant;

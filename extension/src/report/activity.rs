@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use pgrx::Internal;
 use pgrx::prelude::*;
 
-use crate::histogram::with_state;
 use crate::pg::datum::Text;
+use crate::report::histogram::with_state;
 
 /// Longest span of a report, in days (`eventlog._check_span` says the same).
 const LONGEST: usize = 3_800;
