@@ -25,7 +25,6 @@ mod erase_tenant;
 mod error;
 mod event;
 mod guard;
-mod launcher;
 mod log_event;
 mod log_events;
 mod machine_clock;
@@ -36,7 +35,6 @@ mod pg;
 mod registry;
 mod report;
 mod settings;
-mod task;
 mod tenant;
 mod try_log_event;
 mod validate_event;
@@ -57,7 +55,7 @@ pub extern "C-unwind" fn _PG_init() {
     event::quota::init();
     // SAFETY: PostgreSQL's own variable.
     if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
-        task::init();
-        launcher::init();
+        worker::mailbox::init();
+        worker::launcher::init();
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 
-use crate::launcher;
 use crate::registry;
 use crate::tenant::{self, TenantSetting};
+use crate::worker::launcher;
 
 /// Where a connection's tenant comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PostgresGucEnum)]

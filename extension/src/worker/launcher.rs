@@ -14,7 +14,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::settings;
-use crate::task::{self, Failure, Outcome, Step, TASKS};
+use crate::worker::mailbox::{self, Failure, Outcome, Step, TASKS};
 
 /// How soon after the server's start the first runs come, where the interval is longer.
 const FIRST_RUN: Duration = Duration::from_secs(60);
@@ -104,7 +104,7 @@ pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
 /// next: should it be a worker that brings the server down, the server is up most of the time.
 fn first_run() -> Duration {
     let interval = settings::maintenance_interval();
-    match task::crashes() {
+    match mailbox::crashes() {
         0 => interval.min(FIRST_RUN),
         crashes => interval * 2_u32.pow((crashes - 1).min(4)),
     }
@@ -146,7 +146,7 @@ fn collect(jobs: &mut Vec<Job>) {
         unsafe { pg_sys::pfree(run.handle.cast()) };
         let (place, gave_way) = (run.place, run.gave_way);
         job.run = None;
-        match task::take(place) {
+        match mailbox::take(place) {
             Outcome::Ready { database, owner } if job.is_listed => {
                 job.start(place, Step::Maintain { database, owner });
             }
@@ -234,7 +234,7 @@ impl Job {
     }
 
     fn start(&mut self, place: usize, step: Step) {
-        let number = task::put(place, step);
+        let number = mailbox::put(place, step);
         // SAFETY: the number of this process.
         let me = unsafe { pg_sys::MyProcPid };
         let builder = BackgroundWorkerBuilder::new("eventlog maintenance")

@@ -20,7 +20,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::task::{self, Failure, Outcome, Step, Text};
+use crate::worker::mailbox::{self, Failure, Outcome, Step, Text};
 
 /// Named so that no other procedure fits better: one of the same signature is this one.
 const MAINTAIN: &CStr = c"CALL eventlog.maintain(dry_run => false, trust_clock => false)";
@@ -59,7 +59,7 @@ thread_local! {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn eventlog_maintenance_main(number: pg_sys::Datum) {
     let number = number.value() as u64;
-    let Some(step) = task::step(number) else { return };
+    let Some(step) = mailbox::step(number) else { return };
     TASK.set(number);
     // SAFETY: at the start of a background worker; the functions live as long as the process.
     unsafe {
@@ -80,11 +80,11 @@ pub extern "C-unwind" fn eventlog_maintenance_main(number: pg_sys::Datum) {
     .execute();
     // SAFETY: rolls back whatever an error left open.
     unsafe { pg_sys::AbortOutOfAnyTransaction() };
-    task::answer(number, outcome);
+    mailbox::answer(number, outcome);
 }
 
 fn check(database: &Text<64>) -> Outcome {
-    let name = task::name_of(database);
+    let name = mailbox::name_of(database);
     // SAFETY: once in this process; the name ends in NUL; no name of a role is the bootstrap
     // superuser.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(name.as_ptr(), ptr::null(), 0) };
@@ -251,7 +251,7 @@ unsafe extern "C-unwind" fn on_log(data: *mut pg_sys::ErrorData) {
         let failure = Failure::new((*data).sqlerrcode, message, hint);
         (*data).output_to_server = false;
         if is_fatal {
-            task::answer(TASK.get(), Outcome::Failed(failure));
+            mailbox::answer(TASK.get(), Outcome::Failed(failure));
             // Else the postmaster logs each time that the worker exited with code 1.
             pg_sys::on_proc_exit(Some(exit_quietly), pg_sys::Datum::from(0));
         } else if FIRST_WARNING.get().is_none() {
