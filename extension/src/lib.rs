@@ -19,25 +19,15 @@
 //! | `late`, `histogram`, `activity` | what rollups and reports need of the library |
 //! | `attempt`, `error`, `guc`, `datum`, `array`, `parse`, `spi` | faults, settings, and the server's own interfaces |
 
-mod check_import;
-mod door;
-mod erase_tenant;
+mod api;
 mod error;
 mod event;
-mod guard;
-mod log_event;
-mod log_events;
-mod machine_clock;
-mod owner_lock;
-mod owner_step;
 mod payload;
 mod pg;
 mod registry;
 mod report;
 mod settings;
 mod tenant;
-mod try_log_event;
-mod validate_event;
 mod worker;
 mod write;
 

@@ -7,10 +7,10 @@
 use pgrx::direct_function_call;
 use pgrx::prelude::*;
 
+use crate::api::guard::{self, Row};
 use crate::error::Fault;
 use crate::event::hygiene;
 use crate::event::{Ready, uuid_datum};
-use crate::guard::{self, Row};
 use crate::pg::array;
 use crate::pg::datum::Text;
 use crate::pg::spi::{As, Kept, Mode, Params, Session, now};

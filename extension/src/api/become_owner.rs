@@ -8,7 +8,7 @@
 use pgrx::prelude::*;
 use pgrx::{PgXactCallbackEvent, register_xact_callback};
 
-use crate::door::require_rights_of;
+use crate::api::door::require_rights_of;
 use crate::error::Fault;
 use crate::registry;
 
