@@ -6,32 +6,16 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 
-use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::pg::identity::current_role;
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
-use crate::pg::spi::current_role;
+use crate::pg::uuid::parse_uuid;
 use crate::registry;
+use crate::settings::tenant_setting::TenantSetting;
 use crate::settings::{self, TenantSource};
-
-/// The value of `eventlog.tenant_id`, parsed when it is assigned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TenantSetting {
-    Unset,
-    Malformed,
-    Tenant([u8; 16]),
-}
-
-/// The tenant of this connection; 42501 if there is none.
-#[pg_extern(sql = false)]
-fn current_tenant() -> Uuid {
-    match current() {
-        Ok(tenant) => Uuid::from_bytes(tenant),
-        Err(fault) => fault.raise(),
-    }
-}
 
 /// The tenant of this connection.
 pub(crate) fn current() -> Result<[u8; 16], Fault> {
@@ -54,38 +38,6 @@ fn of_setting() -> Result<[u8; 16], Fault> {
         TenantSetting::Malformed => Err(none("no tenant: eventlog.tenant_id is not a uuid")
             .hint("SELECT set_config('eventlog.tenant_id', '<uuid>', true);")),
     }
-}
-
-/// `eventlog.tenant_id` as its assign hook keeps it.
-pub(crate) fn parse_setting(text: &[u8]) -> TenantSetting {
-    match text.trim_ascii() {
-        b"" => TenantSetting::Unset,
-        text => parse_uuid(text).map_or(TenantSetting::Malformed, TenantSetting::Tenant),
-    }
-}
-
-/// A uuid in the spellings that PostgreSQL takes: 32 hexadecimal digits, a hyphen allowed after
-/// every fourth, braces allowed around.
-pub(crate) fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
-    let text = match text {
-        [b'{', inner @ .., b'}'] => inner,
-        _ => text,
-    };
-    let mut uuid = [0u8; 16];
-    let mut digits = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if byte == b'-' {
-            let after_a_group = digits > 0 && digits < 32 && digits % 4 == 0;
-            if !after_a_group || text[at - 1] == b'-' {
-                return None;
-            }
-            continue;
-        }
-        let digit = char::from(byte).to_digit(16)?;
-        *uuid.get_mut(digits / 2)? |= (digit as u8) << if digits % 2 == 0 { 4 } else { 0 };
-        digits += 1;
-    }
-    (digits == 32).then_some(uuid)
 }
 
 thread_local! {

@@ -8,16 +8,9 @@
 use pgrx::prelude::*;
 use pgrx::{PgXactCallbackEvent, register_xact_callback};
 
-use crate::api::door::require_rights_of;
 use crate::error::Fault;
+use crate::pg::identity::{identity, require_rights_of};
 use crate::registry;
-
-fn identity() -> (pg_sys::Oid, i32) {
-    let mut identity = (pg_sys::InvalidOid, 0);
-    // SAFETY: reads the backend's identity.
-    unsafe { pg_sys::GetUserIdAndSecContext(&mut identity.0, &mut identity.1) };
-    identity
-}
 
 /// Becomes the log's owner until the transaction ends; 42501 for a caller without its rights.
 #[pg_extern(sql = false)]

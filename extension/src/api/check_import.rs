@@ -5,11 +5,10 @@ use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::event;
 use crate::event::Event;
+use crate::event::check::{is_finite, labels_fit};
 use crate::event::quarantine;
-use crate::payload;
-use crate::payload::Terms;
+use crate::payload::check::{self, Terms};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::registry;
@@ -83,15 +82,15 @@ fn check(
     let log = registry::current()?;
     let event_type = log.find(name.as_str())?;
     for (what, at) in ["created_at", "occurred_at"].into_iter().zip(times) {
-        event::is_finite(what, at)?;
+        is_finite(what, at)?;
     }
     let actor = actor.filter(|actor| !actor.as_str().is_empty());
     let subject = subject.filter(|subject| !subject.as_str().is_empty());
-    event::labels_fit(actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
+    labels_fit(actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
     let data = data.unwrap_or_else(Jsonb::empty_object);
     let terms =
         Terms { has_actor: actor.is_some(), has_subject: subject.is_some(), ..Terms::default() };
-    let checked = payload::check(&log, event_type, data, terms)?;
+    let checked = check::check(&log.hash_key, event_type, data, terms)?;
     let hash = |actor: Text<'_>| log.hash_key.hash(actor.as_str());
     let hashed = actor.filter(|_| event_type.hash_actor).map(hash).transpose()?;
     // Copied, since a row is given back after the arguments are gone.

@@ -7,14 +7,14 @@
 //! schema that only the log's owner may use. SECURITY DEFINER cannot do this: the extension's
 //! functions belong to the superuser who installed it.
 
-use std::ffi::CStr;
 use std::mem::offset_of;
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Oid};
 use pgrx::{PgSqlErrorCode, pg_guard};
 
 use crate::error::Fault;
-use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session, current_role};
+use crate::pg::identity::{As, require_rights_of};
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
 
 thread_local! {
     /// The owner of the log, and the function behind a door.
@@ -51,33 +51,6 @@ fn behind(fcinfo: FunctionCallInfo) -> (Option<Oid>, Oid) {
         .hint("ALTER EXTENSION eventlog UPDATE;")
         .raise(),
     }
-}
-
-/// A role's name as SQL writes it.
-fn quoted_name(role: Oid) -> String {
-    // SAFETY: with `noerr` a role that is gone gives null; both strings live in our memory context.
-    unsafe {
-        let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() {
-            return role.to_u32().to_string();
-        }
-        CStr::from_ptr(pg_sys::quote_identifier(name)).to_string_lossy().into_owned()
-    }
-}
-
-/// 42501 unless the current role has the rights of `owner`.
-pub(crate) fn require_rights_of(owner: Oid) {
-    // SAFETY: both are roles.
-    if unsafe { pg_sys::has_privs_of_role(current_role(), owner) } {
-        return;
-    }
-    let owner = quoted_name(owner);
-    Fault::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("permission denied: the log belongs to {owner}"),
-    )
-    .hint(format!("SET ROLE {owner};"))
-    .raise();
 }
 
 /// Calls the function behind a door with the door's own arguments, as `role`.

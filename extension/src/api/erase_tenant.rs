@@ -5,10 +5,12 @@ use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::event::uuid_datum;
 use crate::pg::datum::Text;
-use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session};
-use crate::registry::{self, Log};
+use crate::pg::identity::As;
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::uuid::uuid_datum;
+use crate::registry;
+use crate::registry::log::Log;
 
 thread_local! {
     static ERASE: Kept = const { Kept::new(

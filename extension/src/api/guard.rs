@@ -7,95 +7,21 @@
 //! insert while it is up.) The guard also tells `log_event` the row's id, so that a role that may
 //! only write needs no RETURNING.
 
-use std::cell::RefCell;
-
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::event;
+use crate::event::check::{is_finite, labels_fit};
 use crate::event::quota::{self, Admission};
-use crate::payload;
-use crate::payload::Terms;
+use crate::payload::check::{self, Terms};
 use crate::payload::clock;
 use crate::pg::datum::{Jsonb, Text};
-use crate::pg::spi::now;
-use crate::registry::{self, Log};
+use crate::pg::transaction::now;
+use crate::registry;
+use crate::registry::log::Log;
 use crate::tenant;
+use crate::write::checked_rows::{Row, was_checked};
 use crate::write::late;
-
-/// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
-/// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Row<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) data: &'a [u8],
-    pub(crate) actor: Option<&'a str>,
-    pub(crate) subject: Option<&'a str>,
-    /// The bits of the weight.
-    pub(crate) weight: Option<u32>,
-}
-
-/// The rows of one statement of ours that is being executed.
-struct Frame {
-    rows: &'static [Row<'static>],
-    next: usize,
-    passed: Passed,
-}
-
-/// What the guard saw of the rows of a statement.
-#[derive(Default, Debug)]
-pub(crate) struct Passed {
-    /// The lowest id of all. That is the first row's: an id is drawn before any trigger of the row
-    /// can insert another one.
-    pub(crate) lowest: Option<i64>,
-    /// The ids of the rows on the list, by their place in it, so far as they came.
-    pub(crate) ids: Vec<Option<i64>>,
-}
-
-thread_local! {
-    /// Innermost last: a trigger on `events` may log events of its own.
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Runs `insert`, a statement that inserts `rows` in this order, with the rows on the list.
-pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, Passed) {
-    struct Pop;
-    impl Drop for Pop {
-        fn drop(&mut self) {
-            FRAMES.with_borrow_mut(|frames| frames.pop());
-        }
-    }
-
-    // SAFETY: the frame goes before this function returns, also on an error (a panic to Rust), so
-    // the borrow it holds ends before `rows` does.
-    let rows = unsafe { std::mem::transmute::<&[Row<'_>], &'static [Row<'static>]>(rows) };
-    let frame = Frame { rows, next: 0, passed: Passed::default() };
-    FRAMES.with_borrow_mut(|frames| frames.push(frame));
-    let _pop = Pop;
-    let result = insert();
-    let passed = FRAMES.with_borrow_mut(|frames| {
-        frames.last_mut().map(|frame| std::mem::take(&mut frame.passed)).unwrap_or_default()
-    });
-    (result, passed)
-}
-
-fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
-    FRAMES.with_borrow_mut(|frames| {
-        let Some(frame) = frames.last_mut() else { return false };
-        if let Some(id) = id {
-            frame.passed.lowest = Some(frame.passed.lowest.map_or(id, |lowest| lowest.min(id)));
-        }
-        // The next one, unless a trigger of the user skipped or changed rows before this one.
-        let Some(ahead) = frame.rows[frame.next..].iter().position(|checked| checked == row) else {
-            return false;
-        };
-        frame.passed.ids.resize(frame.next + ahead, None);
-        frame.passed.ids.push(id);
-        frame.next += ahead + 1;
-        true
-    })
-}
 
 /// The check of the policy `events_guard` of a log of 0.1.0, which shows neither clock nor tenant.
 #[pg_extern(sql = false)]
@@ -167,8 +93,8 @@ fn check(
         )
         .hint("leave the column out"));
     }
-    event::labels_fit(row.actor, row.subject)?;
-    event::is_finite("occurred_at", occurred_at)?;
+    labels_fit(row.actor, row.subject)?;
+    is_finite("occurred_at", occurred_at)?;
     let max_bytes = admit(&log, tenant_id)?;
     let terms = Terms {
         max_bytes,
@@ -176,7 +102,7 @@ fn check(
         has_subject: row.subject.is_some(),
         ..Terms::default()
     };
-    let is_changed = payload::check(&log, event_type, data, terms)?.changed;
+    let is_changed = check::check(&log.hash_key, event_type, data, terms)?.changed;
     let detail = if is_changed {
         "the log would strip a null, or redact, hash or shorten a value"
     } else if event_type.hash_actor && row.actor.is_some() {

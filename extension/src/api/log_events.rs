@@ -10,10 +10,11 @@ use crate::pg::array::Array;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
+use crate::pg::uuid::parse_uuid;
 use crate::settings;
-use crate::tenant::parse_uuid;
 use crate::write::batch::{self, Element, Source};
 use crate::write::producer::Number;
+use crate::write::verdicts::render;
 
 type Columns = Vec<Option<pg_sys::Datum>>;
 
@@ -164,7 +165,7 @@ fn answer(
     let outcome = run().unwrap_or_else(|fault| fault.raise());
     let counts = outcome.counts;
     let verdicts = outcome.verdicts.filter(|_| with_verdicts.is_some() || counts.rejected > 0);
-    let verdicts = verdicts.map(|verdicts| batch::render(&verdicts));
+    let verdicts = verdicts.map(|verdicts| render(&verdicts));
     (counts.written, counts.duplicate, counts.sampled, counts.rejected, outcome.is_repeat, verdicts)
 }
 

@@ -2,12 +2,17 @@
 
 mod become_owner;
 mod check_import;
-pub(crate) mod door;
+mod current_tenant;
+mod door;
 mod erase_tenant;
-pub(crate) mod guard;
+mod guard;
+mod hash_key;
+mod late_event;
 mod log_event;
 mod log_events;
 mod machine_clock;
 mod owner_lock;
+mod registry_changed;
+mod replay_event;
 mod try_log_event;
 mod validate_event;

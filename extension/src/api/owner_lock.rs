@@ -13,7 +13,8 @@ use pgrx::prelude::*;
 
 use crate::error::{Fault, shown};
 use crate::pg::array;
-use crate::pg::spi::{self, As, Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::{As, current_role};
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
 
 /// What the locks are for; their numbers are above those of all columns, which are 1600 at most.
 const PURPOSES: [(&str, u16); 3] =
@@ -68,7 +69,7 @@ fn events() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
 fn events_of_the_caller() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
     let (events, owner) = events()?;
     // SAFETY: both are roles.
-    if unsafe { pg_sys::has_privs_of_role(spi::current_role(), owner) } {
+    if unsafe { pg_sys::has_privs_of_role(current_role(), owner) } {
         return Ok((events, owner));
     }
     Err(Fault::new(

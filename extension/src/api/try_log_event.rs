@@ -10,7 +10,7 @@ use crate::event::{Event, Verdict};
 use crate::pg::attempt::in_subtransaction;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
-use crate::registry::caller::require_read_write;
+use crate::pg::transaction::require_read_write;
 use crate::settings;
 use crate::write::insert;
 

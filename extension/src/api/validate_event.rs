@@ -3,8 +3,8 @@
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::payload::Terms;
 use crate::payload::additions::{Additions, Lookups};
+use crate::payload::check::Terms;
 use crate::payload::edit::Hashes;
 use crate::payload::event_type::Status;
 use crate::pg::datum::{Jsonb, Text};
@@ -52,7 +52,7 @@ fn stored(
     let hashes = if log.caller().is_owner { Hashes::Make } else { Hashes::Hide };
     let terms = Terms { hashes, ..Terms::default() };
     // Copied, since a row is given back after the arguments are gone.
-    let stored = Jsonb::copy_of(ours.check(&log, event_type, data, terms)?.data.bytes());
+    let stored = Jsonb::copy_of(ours.check(&log.hash_key, event_type, data, terms)?.data.bytes());
     let is_deprecated = event_type.status == Status::Deprecated;
     let hint = || event_type.successor_hint().unwrap_or_else(|| "the name is deprecated".into());
     Ok((stored, is_deprecated.then(hint)))

@@ -5,11 +5,12 @@
 
 use pgrx::pg_sys;
 
-use crate::event::uuid_datum;
 use crate::pg::array;
 use crate::pg::datum::Text;
-use crate::pg::spi::{As, Kept, Mode, Params, Session};
-use crate::registry::Log;
+use crate::pg::identity::As;
+use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::uuid::uuid_datum;
+use crate::registry::log::Log;
 
 /// What happened to some events of a tenant.
 #[derive(Clone, PartialEq, Eq, Debug)]

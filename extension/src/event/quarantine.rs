@@ -4,12 +4,15 @@ use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
 use crate::error::Fault;
-use crate::event::{Event, uuid_datum};
+use crate::event::Event;
 use crate::payload::edit::{Edits, Hashes};
 use crate::pg::datum::{Jsonb, Text};
+use crate::pg::identity::{As, role_name};
 use crate::pg::jsonb::Container;
-use crate::pg::spi::{As, Kept, Mode, Params, Session, role_name};
-use crate::registry::{self, Log};
+use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::uuid::uuid_datum;
+use crate::registry;
+use crate::registry::log::Log;
 use crate::settings;
 use crate::tenant;
 

@@ -16,7 +16,7 @@ use crate::error::Fault;
 use crate::event::hygiene::{self, Incident, Kind};
 use crate::event::sampling;
 use crate::payload::clock;
-use crate::registry::Log;
+use crate::registry::log::Log;
 use crate::registry::tenants::{OverQuota, Quota};
 
 /// Tenants that shared memory has room for, about 100 KB; of more, each backend counts for itself.

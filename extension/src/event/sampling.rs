@@ -5,8 +5,9 @@ use std::cell::Cell;
 use eventlog_common::is_sampled;
 use pgrx::pg_sys;
 
-use crate::payload::edit::scalar_text;
+use crate::payload::clock;
 use crate::payload::event_type::EventType;
+use crate::payload::scalar::scalar_text;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::{Container, Value};
 
@@ -49,5 +50,5 @@ fn seed() -> u64 {
     let mut seed = 0_u64;
     // SAFETY: fills the eight bytes, or says that it could not; the clock will do then.
     let is_random = unsafe { pg_sys::pg_strong_random((&raw mut seed).cast(), size_of::<u64>()) };
-    if is_random { seed } else { crate::payload::clock::now() as u64 }
+    if is_random { seed } else { clock::now() as u64 }
 }

@@ -2,14 +2,14 @@
 //! out of it.
 
 use crate::error::Fault;
+use crate::payload::check::{Checked, Terms, check};
 use crate::payload::clock;
 use crate::payload::edit::Set;
 use crate::payload::enrichment::value_of;
 use crate::payload::event_type::EventType;
-use crate::payload::{self, Checked, Terms};
+use crate::payload::hash_key::HashKey;
 use crate::pg::datum::Jsonb;
 use crate::pg::jsonb::{Container, Value, key_order};
-use crate::registry::Log;
 
 /// What is done about the lookups of an event's type.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,14 +71,14 @@ impl<'t> Additions<'t> {
     /// payload is refused, what was looked up is left out, the largest first, and counts as missed.
     pub(crate) fn check<'a>(
         &mut self,
-        log: &Log,
+        hash_key: &HashKey,
         event_type: &EventType,
         data: Jsonb<'a>,
         terms: Terms<'_>,
     ) -> Result<Checked<'a>, Fault> {
         loop {
             let set = if event_type.sets_keys { self.set(event_type) } else { Vec::new() };
-            let checked = payload::check(log, event_type, data, Terms { set: &set, ..terms });
+            let checked = check(hash_key, event_type, data, Terms { set: &set, ..terms });
             drop(set);
             if checked.is_ok() || !self.leave_out_largest() {
                 return checked;

@@ -7,18 +7,16 @@ use pgrx::PgSqlErrorCode;
 
 use crate::error::{Fault, shown};
 use crate::payload::edit::{Edits, Hashes, Set};
-use crate::payload::event_type::{EventType, Key, Scalar};
+use crate::payload::event_type::{EventType, Key, MOST_SUBJECT_PARTS};
+use crate::payload::hash_key::HashKey;
+use crate::payload::scalar::equals;
 use crate::pg::datum::{Jsonb, Text};
-use crate::pg::jsonb::{Container, TooDeep, Value, key_order};
+use crate::pg::jsonb::{Container, Value, key_order};
 use crate::pg::numeric;
-use crate::pg::spi::is_too_deep;
-use crate::registry::Log;
+use crate::pg::transaction::is_too_deep;
 
 /// Longest actor or subject, in bytes.
 pub(crate) const LONGEST_LABEL: usize = 512;
-
-/// Most keys that a subject is joined from (a CHECK of `event_types` says the same).
-pub(crate) const MOST_SUBJECT_PARTS: usize = 8;
 
 /// What is stored of a payload, and what is taken from it.
 #[derive(Debug)]
@@ -44,18 +42,9 @@ pub(crate) struct Terms<'a> {
     pub(crate) has_subject: bool,
 }
 
-impl From<TooDeep> for Fault {
-    fn from(_: TooDeep) -> Self {
-        Fault::new(
-            PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX,
-            "payload has too many levels for max_stack_depth",
-        )
-    }
-}
-
 /// Checks `data` against the rules of `event_type`.
 pub(crate) fn check<'a>(
-    log: &Log,
+    hash_key: &HashKey,
     event_type: &EventType,
     data: Jsonb<'a>,
     terms: Terms<'_>,
@@ -68,12 +57,7 @@ pub(crate) fn check<'a>(
             given.kind()
         )));
     }
-    let edits = Edits {
-        rules: &event_type.rules,
-        set: terms.set,
-        hash_key: &log.hash_key,
-        hashes: terms.hashes,
-    };
+    let edits = Edits { rules: &event_type.rules, set: terms.set, hash_key, hashes: terms.hashes };
     let edited =
         if edits.touch(given)? { Some(Jsonb::copy_of(&edits.write(given)?)) } else { None };
     let root = edited.map_or(given, |edited| Container::root(edited.bytes()));
@@ -191,15 +175,6 @@ fn broken(event_type: &EventType, faults: Vec<String>) -> Fault {
         "the rules: SELECT * FROM eventlog.event_types WHERE name = '{}';",
         event_type.name
     ))
-}
-
-fn equals(allowed: &Scalar, value: Value<'_>) -> bool {
-    match (allowed, value) {
-        (Scalar::Bool(a), Value::Bool(b)) => *a == b,
-        (Scalar::String(a), Value::String(b)) => **a == *b,
-        (Scalar::Numeric(a), Value::Numeric(b)) => **a == *b || numeric::equal(a, b),
-        _ => false,
-    }
 }
 
 /// The scalars as text, joined by `/`; nothing unless all of them are there, and none is empty.

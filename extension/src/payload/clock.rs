@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::payload::edit::scalar_text;
+use crate::payload::scalar::scalar_text;
 use crate::pg::input;
 use crate::pg::jsonb::Value;
 use crate::settings;

@@ -1,7 +1,6 @@
 //! Editing a payload, in the one pass that also strips its nulls: keys removed, hashed or shortened
 //! at any depth, keys set at the root.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use eventlog_common::{is_absolute_path, shorten_path};
@@ -9,9 +8,9 @@ use pgrx::PgSqlErrorCode;
 
 use crate::error::Fault;
 use crate::payload::hash_key::{HashKey, is_hash};
+use crate::payload::scalar::scalar_text;
 use crate::pg::jsonb::{self, Container, Table, Value, key_order};
-use crate::pg::numeric;
-use crate::pg::spi::is_too_deep;
+use crate::pg::transaction::is_too_deep;
 
 /// What happens to the value of a key, the weakest first: inside a key that is hashed, one that is
 /// redacted goes all the same.
@@ -283,15 +282,5 @@ impl Edits<'_> {
             ));
         }
         Ok(kind)
-    }
-}
-
-/// A string, number or boolean as text; of what is neither, nothing.
-pub(crate) fn scalar_text(value: Value<'_>) -> Cow<'_, str> {
-    match value {
-        Value::String(bytes) => String::from_utf8_lossy(bytes),
-        Value::Numeric(bytes) => numeric::to_text(bytes).into(),
-        Value::Bool(value) => Cow::Borrowed(if value { "true" } else { "false" }),
-        Value::Null | Value::Container(_) => Cow::Borrowed(""),
     }
 }

@@ -9,11 +9,12 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
-use crate::payload::edit::scalar_text;
+use crate::payload::scalar::scalar_text;
 use crate::pg::attempt::{BoundedWaits, attempt, fault_of_any};
 use crate::pg::datum::{Jsonb, Text};
+use crate::pg::identity::current_role;
 use crate::pg::jsonb::{Container, Value};
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session, current_role};
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
 
 /// One row of `enrichments`.
 #[derive(Debug)]

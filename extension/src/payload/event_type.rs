@@ -5,15 +5,18 @@ use std::cell::Cell;
 use pgrx::PgSqlErrorCode;
 
 use crate::error::{Fault, shown};
-use crate::payload::MOST_SUBJECT_PARTS;
 use crate::payload::edit::{Rule, Rules};
 use crate::payload::enrichment::Enrichment;
+use crate::payload::scalar::{Scalar, scalars};
 use crate::pg::datum::Jsonb;
 use crate::pg::jsonb::{Container, Value, key_order};
 use crate::settings;
 
 /// In `path_keys`: every string that is an absolute path.
 const ALL_PATHS: &str = "*";
+
+/// Most keys that a subject is joined from (a CHECK of `event_types` says the same).
+pub(crate) const MOST_SUBJECT_PARTS: usize = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
@@ -30,14 +33,6 @@ impl Status {
             _ => Status::Retired,
         }
     }
-}
-
-/// A value that a key may have.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Scalar {
-    Bool(bool),
-    String(Box<[u8]>),
-    Numeric(Box<[u8]>),
 }
 
 /// What the type says of one key.
@@ -208,17 +203,4 @@ fn key<'k>(keys: &'k mut Vec<Key>, name: &str) -> &'k mut Key {
         keys.len() - 1
     });
     &mut keys[at]
-}
-
-fn scalars(values: Value<'_>) -> Vec<Scalar> {
-    let Value::Container(array) = values else { return Vec::new() };
-    array
-        .elements()
-        .filter_map(|value| match value {
-            Value::Bool(value) => Some(Scalar::Bool(value)),
-            Value::String(bytes) => Some(Scalar::String(bytes.into())),
-            Value::Numeric(bytes) => Some(Scalar::Numeric(bytes.into())),
-            Value::Null | Value::Container(_) => None,
-        })
-        .collect()
 }

@@ -16,8 +16,7 @@ use pgrx::prelude::*;
 use sha2::Sha256;
 
 use crate::error::Fault;
-use crate::pg::spi;
-use crate::registry;
+use crate::pg::transaction::now;
 use crate::settings;
 
 /// Shortest and longest key, in bytes.
@@ -58,6 +57,11 @@ impl HashKey {
         HashKey { accepted: id.map(String::into_boxed_str) }
     }
 
+    /// Whether a key was ever accepted.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.accepted.is_some()
+    }
+
     /// The keyed hash of a text, as 64 hexadecimal digits. 55000 where there is no key.
     pub(crate) fn hash(&self, text: &str) -> Result<[u8; 64], Fault> {
         let (id, key) = load()?;
@@ -93,8 +97,8 @@ fn digits(key: &Hmac<Sha256>, text: &[u8]) -> [u8; 64] {
 }
 
 /// The key in the file now, and its id.
-fn load() -> Result<(String, Rc<Hmac<Sha256>>), Fault> {
-    let now = spi::now();
+pub(crate) fn load() -> Result<(String, Rc<Hmac<Sha256>>), Fault> {
+    let now = now();
     let known = LOADED.with_borrow(|loaded| {
         let loaded = loaded.as_ref().filter(|loaded| loaded.looked_at == now)?;
         Some((loaded.id.clone(), Rc::clone(&loaded.key)))
@@ -187,57 +191,4 @@ fn read(file: &mut File) -> Result<Hmac<Sha256>, Fault> {
         }
         _ => Ok(Hmac::new_from_slice(&bytes).expect("a key of any length will do")),
     }
-}
-
-/// 42501 for a caller without the rights of the log's owner.
-fn require_owner(log: &registry::Log) -> Result<(), Fault> {
-    if log.caller().is_owner {
-        return Ok(());
-    }
-    Err(Fault::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        "permission denied: the hash key is the log owner's",
-    ))
-}
-
-/// What tells the key in the file from others: for `accept_hash_key()`, by the log's owner.
-#[pg_extern(sql = false)]
-fn hash_key_id() -> String {
-    let id = registry::current().and_then(|log| {
-        require_owner(&log)?;
-        Ok(load()?.0)
-    });
-    id.unwrap_or_else(|fault| fault.raise())
-}
-
-/// The keyed hash of an actor, for an erasure that looks for both; nothing where the log never had
-/// a key. The owner's: whoever may hash can try out who a hash is.
-#[pg_extern(sql = false)]
-fn hash_actor(actor: Option<&str>) -> Option<String> {
-    let hash = registry::current().and_then(|log| {
-        require_owner(&log)?;
-        match actor {
-            Some(actor) if log.hash_key.accepted.is_some() => {
-                let hash = log.hash_key.hash(actor)?;
-                Ok(Some(String::from_utf8_lossy(&hash).into_owned()))
-            }
-            _ => Ok(None),
-        }
-    });
-    hash.unwrap_or_else(|fault| fault.raise())
-}
-
-/// The keyed hash of an actor, as the log stores it: for who looks for a person's events. The owner's
-/// and the services'; 55000 where the log has no key.
-#[pg_extern(sql = false)]
-fn actor_hash(actor: Option<&str>) -> Option<String> {
-    let hash = registry::current().and_then(|log| {
-        if !log.caller().is_service {
-            require_owner(&log)?;
-        }
-        let Some(actor) = actor.filter(|actor| !actor.is_empty()) else { return Ok(None) };
-        let hash = log.hash_key.hash(actor)?;
-        Ok(Some(String::from_utf8_lossy(&hash).into_owned()))
-    });
-    hash.unwrap_or_else(|fault| fault.raise())
 }

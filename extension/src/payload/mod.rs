@@ -7,5 +7,4 @@ pub(crate) mod edit;
 pub(crate) mod enrichment;
 pub(crate) mod event_type;
 pub(crate) mod hash_key;
-
-pub(crate) use check::{Checked, LONGEST_LABEL, MOST_SUBJECT_PARTS, Terms, check, label_fits};
+pub(crate) mod scalar;

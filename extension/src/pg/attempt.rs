@@ -10,23 +10,17 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use crate::error::{Fault, fault_in, fault_of};
-use crate::settings;
 
 // SAFETY: PostgreSQL's own function, as its header declares it; it reads the error that is being raised.
 unsafe extern "C-unwind" {
     fn geterrcode() -> c_int;
 }
 
-/// Bounds each wait for a lock until it is dropped, an error on the way included: by
-/// `eventlog.lock_timeout`, or by what the caller says, but never longer than the session itself
+/// Bounds each wait for a lock until it is dropped, an error on the way included, but never longer than the session itself
 /// would wait. As `SET lock_timeout` does, at the price of writing a variable.
 pub(crate) struct BoundedWaits(c_int);
 
 impl BoundedWaits {
-    pub(crate) fn by_setting() -> Self {
-        Self::within(settings::lock_timeout_ms())
-    }
-
     pub(crate) fn within(milliseconds: c_int) -> Self {
         // SAFETY: PostgreSQL's own variable, which only this thread reads; given back on drop.
         unsafe {
@@ -38,9 +32,13 @@ impl BoundedWaits {
 }
 
 /// Runs `body`, whose waits for a lock are bounded; `fault` is raised where one lasts too long.
-pub(crate) fn with_bounded_waits<T>(body: impl FnOnce() -> T, fault: fn() -> Fault) -> T {
+pub(crate) fn with_bounded_waits<T>(
+    milliseconds: c_int,
+    body: impl FnOnce() -> T,
+    fault: fn() -> Fault,
+) -> T {
     PgTryBuilder::new(AssertUnwindSafe(|| {
-        let _bounded = BoundedWaits::by_setting();
+        let _bounded = BoundedWaits::within(milliseconds);
         body()
     }))
     .catch_others(|error| match fault_of_any(&error) {

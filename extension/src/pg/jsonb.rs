@@ -10,6 +10,10 @@
 
 use std::cmp::Ordering;
 
+use pgrx::PgSqlErrorCode;
+
+use crate::error::Fault;
+
 const COUNT: u32 = 0x0FFF_FFFF;
 const IS_SCALAR: u32 = 0x1000_0000;
 const IS_OBJECT: u32 = 0x2000_0000;
@@ -34,6 +38,15 @@ pub(crate) type IsTooDeep = fn() -> bool;
 /// The value has more levels than the stack.
 #[derive(Debug)]
 pub(crate) struct TooDeep;
+
+impl From<TooDeep> for Fault {
+    fn from(_: TooDeep) -> Self {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX,
+            "payload has too many levels for max_stack_depth",
+        )
+    }
+}
 
 /// An object or an array, from its header on.
 #[derive(Clone, Copy)]

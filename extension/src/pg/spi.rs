@@ -5,10 +5,12 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int};
-use std::ptr;
 
 use pgrx::datum::FromDatum;
 use pgrx::pg_sys::{self, Datum, Oid};
+
+use crate::pg::identity::current_role;
+use crate::pg::transaction::in_parallel_mode;
 
 /// A connection to SPI, ended when it is dropped. After an error PostgreSQL ends it itself, and
 /// the innermost connection may be another's by then.
@@ -54,35 +56,6 @@ pub(crate) enum Mode {
     /// transaction has; assigns no transaction id, so works on a standby. Inside a parallel
     /// operation PostgreSQL gives no new snapshot, and the query's own is used.
     ReadLatest,
-}
-
-// SAFETY: PostgreSQL's own functions, as its headers declare them. They read a variable and raise
-// nothing, so they need not pay for pgrx's guard against errors (60 to 110 instructions a call).
-unsafe extern "C-unwind" {
-    safe fn GetUserId() -> Oid;
-    safe fn GetCurrentTransactionStartTimestamp() -> i64;
-    safe fn stack_is_too_deep() -> bool;
-}
-
-/// The role whose rights count now.
-pub(crate) fn current_role() -> Oid {
-    GetUserId()
-}
-
-/// What `now()` gives: when the transaction began.
-pub(crate) fn now() -> i64 {
-    GetCurrentTransactionStartTimestamp()
-}
-
-/// Whether the stack is near `max_stack_depth`, as PostgreSQL's own recursive functions ask.
-pub(crate) fn is_too_deep() -> bool {
-    stack_is_too_deep()
-}
-
-/// Whether a parallel query is under way, in its leader or in a worker.
-pub(crate) fn in_parallel_mode() -> bool {
-    // SAFETY: reads the transaction's state.
-    unsafe { pg_sys::IsInParallelMode() }
 }
 
 /// A statement whose plan is kept for the life of the backend, one for each role that uses it:
@@ -229,53 +202,5 @@ impl Drop for ByIndex {
     fn drop(&mut self) {
         // SAFETY: as above.
         unsafe { pg_sys::enable_seqscan = self.0 };
-    }
-}
-
-/// Acts as another role until it is dropped; an error on the way drops it too, and PostgreSQL
-/// restores the role once more when it aborts the transaction.
-///
-/// For a superuser it is a security-restricted operation as well: a deferred trigger of the other
-/// role's would run at commit, when the superuser is back (up to PostgreSQL 17).
-pub(crate) struct As {
-    role: Oid,
-    context: c_int,
-}
-
-impl As {
-    pub(crate) fn role(role: Oid) -> Self {
-        let mut saved = As { role: Oid::INVALID, context: 0 };
-        // SAFETY: reads and writes the backend's identity, and asks for a role's attribute.
-        unsafe {
-            pg_sys::GetUserIdAndSecContext(&mut saved.role, &mut saved.context);
-            let mut context = saved.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int;
-            if saved.role != role && pg_sys::superuser_arg(saved.role) {
-                context |= pg_sys::SECURITY_RESTRICTED_OPERATION as c_int;
-            }
-            pg_sys::SetUserIdAndSecContext(role, context);
-        }
-        saved
-    }
-}
-
-impl Drop for As {
-    fn drop(&mut self) {
-        // SAFETY: gives back what `role` found.
-        unsafe { pg_sys::SetUserIdAndSecContext(self.role, self.context) };
-    }
-}
-
-/// The current role's name as a parameter; empty for a role that was dropped.
-pub(crate) fn role_name() -> Datum {
-    // SAFETY: with `noerr` a dropped role gives null; a `name` is 64 bytes, zeroed first.
-    unsafe {
-        let name = pg_sys::GetUserNameFromId(current_role(), true);
-        let copy = pg_sys::palloc0(pg_sys::NAMEDATALEN as usize).cast::<c_char>();
-        if !name.is_null() {
-            let length = CStr::from_ptr(name).to_bytes().len();
-            let most = pg_sys::NAMEDATALEN as usize - 1;
-            ptr::copy_nonoverlapping(name, copy, length.min(most));
-        }
-        Datum::from(copy)
     }
 }

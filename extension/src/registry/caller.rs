@@ -5,8 +5,8 @@ use std::cell::Cell;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::pg::spi::{As, current_role};
-use crate::registry::Log;
+use crate::pg::identity::{As, current_role};
+use crate::registry::log::Log;
 
 /// The current role as the log sees it. Worked out once for a role and a generation of the log:
 /// grants, policies, ownership and memberships that change start a new generation.
@@ -95,15 +95,5 @@ impl Log {
             "permission denied to log events",
         )
         .hint("the log's owner types: SELECT eventlog.grant_writer('<role>');"))
-    }
-}
-
-/// Refuses to write in a READ ONLY transaction and on a standby, as INSERT does (25006).
-pub(crate) fn require_read_write(verb: &std::ffi::CStr) {
-    // SAFETY: reads a variable; the name ends in NUL; raises or does nothing.
-    unsafe {
-        if pg_sys::XactReadOnly {
-            pg_sys::PreventCommandIfReadOnly(verb.as_ptr());
-        }
     }
 }

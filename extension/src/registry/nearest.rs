@@ -7,7 +7,8 @@
 use std::cell::RefCell;
 
 use crate::error::shown;
-use crate::registry::{self, LONGEST_NAME, Log};
+use crate::registry;
+use crate::registry::log::{LONGEST_NAME, Log};
 
 /// Distances that are computed for one hint.
 const MOST_COMPARED: usize = 8;

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use pgrx::pg_sys;
 
-use crate::event::uuid_datum;
-use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session};
-use crate::registry::Log;
+use crate::pg::identity::As;
+use crate::pg::spi::{ByIndex, Kept, Mode, Params, Rows, Session};
+use crate::pg::uuid::uuid_datum;
 
 /// Tenants that a backend keeps the settings of; past that it begins anew.
 const MOST_KEPT: usize = 10_000;
@@ -50,25 +50,24 @@ thread_local! {
 pub(crate) struct Tenants {
     /// Whether any tenant has some.
     has_settings: bool,
+    owner: pg_sys::Oid,
     known: RefCell<HashMap<[u8; 16], Option<TenantSettings>>>,
 }
 
 impl Tenants {
-    pub(crate) fn new(has_settings: bool) -> Self {
-        Tenants { has_settings, known: RefCell::default() }
+    pub(crate) fn new(has_settings: bool, owner: pg_sys::Oid) -> Self {
+        Tenants { has_settings, owner, known: RefCell::default() }
     }
-}
 
-impl Log {
     /// The settings of a tenant, if it has some.
-    pub(crate) fn settings_of(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
-        if !self.tenants.has_settings {
+    pub(crate) fn settings(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
+        if !self.has_settings {
             return None;
         }
-        let known = self.tenants.known.borrow().get(tenant_id).copied();
+        let known = self.known.borrow().get(tenant_id).copied();
         known.unwrap_or_else(|| {
-            let settings = self.read_settings(tenant_id);
-            let mut known = self.tenants.known.borrow_mut();
+            let settings = self.read(tenant_id);
+            let mut known = self.known.borrow_mut();
             if known.len() == MOST_KEPT {
                 known.clear();
             }
@@ -77,10 +76,10 @@ impl Log {
         })
     }
 
-    fn read_settings(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
+    fn read(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
         let session = Session::begin();
         let _owner = As::role(self.owner);
-        let _by_index = crate::pg::spi::ByIndex::only();
+        let _by_index = ByIndex::only();
         let params = Params::new([Some(uuid_datum(tenant_id))]);
         FIND.with(|plan| plan.execute(&session, Mode::ReadLatest, params));
         let rows = Rows::last(&session);

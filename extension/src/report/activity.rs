@@ -10,7 +10,7 @@ use pgrx::Internal;
 use pgrx::prelude::*;
 
 use crate::pg::datum::Text;
-use crate::report::histogram::with_state;
+use crate::report::aggregate::with_state;
 
 /// Longest span of a report, in days (`eventlog._check_span` says the same).
 const LONGEST: usize = 3_800;

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use pgrx::prelude::*;
-use pgrx::{Internal, PgMemoryContexts, pg_sys};
+use pgrx::{Internal, pg_sys};
+
+use crate::report::aggregate::with_state;
 
 /// Growth from one bucket to the next.
 const GROWTH: f64 = 1.04;
@@ -41,25 +43,6 @@ fn bucket_of(value: f64) -> i32 {
 /// The value in a bucket that is off by the same share at both ends.
 fn value_of(bucket: i32) -> f64 {
     if bucket == ZERO { 0.0 } else { GROWTH.powi(bucket) * 2.0 / (1.0 + GROWTH) }
-}
-
-/// The state of an aggregate, made where it lives until the aggregate is over.
-pub(crate) fn with_state<T: Default>(
-    state: Internal,
-    fcinfo: pg_sys::FunctionCallInfo,
-    change: impl FnOnce(&mut T),
-) -> Internal {
-    let mut state = state;
-    let mut context: pg_sys::MemoryContext = std::ptr::null_mut();
-    // SAFETY: PostgreSQL passes a valid fcinfo; the context is set where the call is an aggregate's.
-    let is_aggregate = unsafe { pg_sys::AggCheckCallContext(fcinfo, &raw mut context) } != 0;
-    assert!(is_aggregate, "called outside of an aggregate");
-    // SAFETY: the state of an aggregate is made here by its own step and nowhere else; `internal`
-    // keeps SQL from passing another's.
-    unsafe {
-        PgMemoryContexts::For(context).switch_to(|_| change(state.get_or_insert_default::<T>()));
-    }
-    state
 }
 
 /// Step of `_histogram(value, weight)`.

@@ -5,7 +5,7 @@
 //! log and whose it is, and runs nothing that anybody else wrote. The second connects as the
 //! log's owner and calls `eventlog.maintain()`. Before PostgreSQL 17 a role that may not log in
 //! cannot be given to a worker: then it stays the superuser, and maintain() works as the owner in a
-//! way that a trigger of the owner's cannot undo (`owner_step.rs`).
+//! way that a trigger of the owner's cannot undo (`api/become_owner.rs`).
 //!
 //! Whatever goes wrong is told to the launcher (`launcher.rs`), which logs it once.
 

@@ -13,13 +13,14 @@ use crate::event::quarantine;
 use crate::event::quota;
 use crate::event::{Event, Ready, Verdict};
 use crate::payload::enrichment::Answers;
-use crate::pg::datum::{Jsonb, Text};
-use crate::pg::input;
-use crate::registry::caller::require_read_write;
-use crate::registry::{self, Log};
+use crate::pg::datum::Text;
+use crate::pg::transaction::require_read_write;
+use crate::registry;
+use crate::registry::log::Log;
 use crate::write::idempotency::{self, Key};
 use crate::write::insert;
-use crate::write::producer::{self, Number, Turn};
+use crate::write::producer::{self, Counts, Number, Turn};
+use crate::write::verdicts::End;
 
 /// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
 const CHUNK: usize = 1_000;
@@ -38,33 +39,6 @@ pub(crate) struct Element<'a> {
 pub(crate) trait Source {
     fn len(&self) -> usize;
     fn element<'a>(&'a self, position: usize) -> Element<'a>;
-}
-
-/// How many elements had which end.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) written: i64,
-    pub(crate) duplicate: i64,
-    pub(crate) sampled: i64,
-    pub(crate) rejected: i64,
-}
-
-/// The end of one element.
-pub(crate) enum End {
-    Written(Option<i64>),
-    Duplicate(Option<i64>),
-    /// Sampled out, or its tenant opted out, or a trigger of the user skipped its row.
-    LeftOut,
-    Rejected(Fault),
-}
-
-impl End {
-    fn id(&self) -> Option<i64> {
-        match self {
-            End::Written(id) | End::Duplicate(id) => *id,
-            End::LeftOut | End::Rejected(_) => None,
-        }
-    }
 }
 
 /// The end of a batch.
@@ -309,33 +283,4 @@ impl Batch {
             verdicts[position] = Some(end);
         }
     }
-}
-
-/// The verdicts as JSON: `[{"position": 1, "id": 7}, {"position": 2, "sqlstate": …, "message": …}]`.
-pub(crate) fn render<'a>(verdicts: &[Option<End>]) -> Jsonb<'a> {
-    let mut json = String::from("[");
-    for (position, end) in verdicts.iter().enumerate() {
-        let separator = if position == 0 { "" } else { "," };
-        json.push_str(&format!("{separator}{{\"position\":{}", position + 1));
-        match end {
-            Some(End::Written(id)) => json.push_str(&format!(",\"id\":{}", number(*id))),
-            Some(End::Duplicate(id)) => {
-                json.push_str(&format!(",\"id\":{},\"is_duplicate\":true", number(*id)));
-            }
-            Some(End::LeftOut) => json.push_str(",\"id\":null,\"is_sampled\":true"),
-            Some(End::Rejected(fault)) => json.push_str(&format!(
-                ",\"sqlstate\":\"{}\",\"message\":{}",
-                fault.sqlstate(),
-                input::quoted(&fault.reason())
-            )),
-            None => {}
-        }
-        json.push('}');
-    }
-    json.push(']');
-    input::jsonb_of(&json).unwrap_or_else(|fault| fault.raise())
-}
-
-fn number(id: Option<i64>) -> String {
-    id.map_or_else(|| "null".to_owned(), |id| id.to_string())
 }

@@ -11,12 +11,14 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::event::uuid_datum;
 use crate::pg::array;
 use crate::pg::attempt::{self, BoundedWaits};
 use crate::pg::datum::Text;
-use crate::pg::spi::{As, ByIndex, Kept, Mode, Params, Rows, Session, now};
-use crate::registry::Log;
+use crate::pg::identity::As;
+use crate::pg::spi::{ByIndex, Kept, Mode, Params, Rows, Session};
+use crate::pg::transaction::now;
+use crate::pg::uuid::uuid_datum;
+use crate::registry::log::Log;
 use crate::settings;
 
 /// How often keys are looked up again that another transaction claimed meanwhile.
@@ -123,7 +125,7 @@ pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> bool 
     let params = Params::new([Some(tenants), Some(texts), Some(ids), Some(window_start())]);
     let session = Session::begin();
     let _owner = As::role(log.owner);
-    let _bounded = BoundedWaits::by_setting();
+    let _bounded = BoundedWaits::within(settings::lock_timeout_ms());
     IS_CLAIMING.set(true);
     let claimed = CLAIM.with(|plan| plan.execute(&session, Mode::Write, params));
     IS_CLAIMING.set(false);

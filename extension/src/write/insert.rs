@@ -7,13 +7,16 @@
 use pgrx::direct_function_call;
 use pgrx::prelude::*;
 
-use crate::api::guard::{self, Row};
 use crate::error::Fault;
+use crate::event::Ready;
 use crate::event::hygiene;
-use crate::event::{Ready, uuid_datum};
 use crate::pg::array;
 use crate::pg::datum::Text;
-use crate::pg::spi::{As, Kept, Mode, Params, Session, now};
+use crate::pg::identity::As;
+use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::transaction::now;
+use crate::pg::uuid::uuid_datum;
+use crate::write::checked_rows::{Row, with_checked};
 use crate::write::idempotency::{self, Key};
 use crate::write::late;
 use crate::write::partition;
@@ -113,7 +116,7 @@ fn insert_row(ready: &Ready<'_>) -> Option<i64> {
     let rows = [row(ready)];
     let params = Params::new([tenant, name, data, occurred_at, actor, subject, weight]);
     let (written, passed) =
-        guard::with_checked(&rows, || ONE.with(|plan| plan.execute(&session, Mode::Write, params)));
+        with_checked(&rows, || ONE.with(|plan| plan.execute(&session, Mode::Write, params)));
     if written == 0 {
         return None;
     }
@@ -187,7 +190,7 @@ fn insert_rows<'r, 'a: 'r>(
         return (written == ids.len() as u64).then(|| ids.into_iter().map(Some).collect());
     }
     let rows: Vec<Row<'_>> = ready.map(row).collect();
-    let (written, passed) = guard::with_checked(&rows, || {
+    let (written, passed) = with_checked(&rows, || {
         MANY.with(|plan| plan.execute(&session, Mode::Write, Params::new(columns)))
     });
     let mut ids = passed.ids;

@@ -6,8 +6,12 @@ use pgrx::datum::IntoDatum;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session, now};
-use crate::registry::{self, Log};
+use crate::generation;
+use crate::pg::identity::As;
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::transaction::now;
+use crate::registry;
+use crate::registry::log::Log;
 
 thread_local! {
     /// The generation of the log and the span of `created_at` that is known to be covered and not
@@ -117,11 +121,11 @@ fn without_event_triggers<T>(body: impl FnOnce() -> T) -> T {
 
 fn is_known(now: i64) -> bool {
     let (generation, from, until) = COVERED.get();
-    generation == registry::generation() && from <= now && now < until
+    generation == generation::current() && from <= now && now < until
 }
 
 fn find(log: &Log, now: i64, watermark: i64) -> bool {
-    let generation = registry::generation();
+    let generation = generation::current();
     let session = Session::begin();
     let _owner = As::role(log.owner);
     let found = COVERING

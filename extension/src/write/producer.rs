@@ -8,11 +8,12 @@ use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::event::uuid_datum;
 use crate::pg::attempt;
-use crate::pg::spi::{As, Kept, Mode, Params, Rows, Session, role_name};
-use crate::registry::Log;
-use crate::write::batch::Counts;
+use crate::pg::identity::{As, role_name};
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::uuid::uuid_datum;
+use crate::registry::log::Log;
+use crate::settings;
 
 /// The number of a batch of a producer.
 pub(crate) struct Number {
@@ -35,6 +36,15 @@ impl Number {
             (None, Some(_)) => Err(Fault::argument("batch_number is given without producer")),
         }
     }
+}
+
+/// How many elements had which end.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) written: i64,
+    pub(crate) duplicate: i64,
+    pub(crate) sampled: i64,
+    pub(crate) rejected: i64,
 }
 
 /// Whether a batch is to be written.
@@ -88,7 +98,7 @@ pub(crate) fn begin(log: &Log, number: &Number) -> Result<Turn, Fault> {
             LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new(lock_again)));
         }
     };
-    attempt::with_bounded_waits(take, || {
+    attempt::with_bounded_waits(settings::lock_timeout_ms(), take, || {
         Fault::new(
             PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
             "another transaction is writing a batch of this producer",
