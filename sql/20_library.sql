@@ -206,7 +206,7 @@ CREATE FUNCTION eventlog._percentile(histogram double precision[], share double 
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'percentile_wrapper';
 
--- Who was active on which day; extension/src/activity.rs says how it is kept.
+-- Who was active on which day; extension/src/report/activity.rs says how it is kept.
 CREATE FUNCTION eventlog_private.activity_step(state internal, actor text, day_offset integer, first_days integer,
                                         returning_days integer, days integer) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE

@@ -1,7 +1,7 @@
 -- How events come into the rollups, exactly once and at no cost to the insert.
 --
 -- 1. maintain() announces a watermark and commits. Whoever locks events for an INSERT afterwards
---    sees it, and notes an event created below it in late_events (extension/src/late.rs; in closed
+--    sees it, and notes an event created below it in late_events (extension/src/write/late.rs; in closed
 --    partitions a trigger does, so that it holds for the owner's own COPY too).
 -- 2. It remembers the transactions that are writing now: they may not have seen the watermark.
 -- 3. Once all of them have ended, every event below the watermark is committed or noted as late,
