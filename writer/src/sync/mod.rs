@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls, Transaction};
 
-use crate::connect::with_defaults;
 use crate::engine::{Engine, Submitted};
 use crate::options::WhenFull;
 use crate::shared::{self, Signals};
 use crate::stats::Health;
 use crate::track::Tracked;
 use crate::wire;
+use crate::wire::connect::with_defaults;
 use crate::{Error, Event, Logged, Options, Report, Stats};
 use crew::Crew;
 
@@ -88,7 +88,7 @@ impl Writer {
         Self::with_connector(options, move || {
             #[cfg(feature = "tls")]
             if config.get_ssl_mode() == postgres::config::SslMode::Require {
-                return Ok(own(config.connect(crate::connect::tls()?)?));
+                return Ok(own(config.connect(crate::wire::connect::tls()?)?));
             }
             Ok(own(config.connect(NoTls)?))
         })
@@ -100,7 +100,7 @@ impl Writer {
     /// # Errors
     /// Where they contradict themselves; not where there is no server.
     pub fn from_env(options: Options) -> Result<Self, Error> {
-        let config = crate::connect::conninfo()?.parse().map_err(Error::from_config)?;
+        let config = crate::wire::connect::conninfo()?.parse().map_err(Error::from_config)?;
         Ok(Self::connect(config, options))
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::Event;
-use crate::engine::Instant;
+use crate::engine::clock::Instant;
 pub(crate) use take::Taken;
 
 /// Whose events they are; none are the connection's own tenant's.

@@ -1,6 +1,8 @@
 //! The only SQL of the writer. No state is kept on the connection: one statement a batch, its types
 //! sent along, so it works through a pooler in transaction mode.
 
+pub(crate) mod connect;
+
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use crate::batch::{Answer, Batch, Verdict};
+use crate::engine::batch::{Answer, Batch, Verdict};
 use crate::error::Error;
 use crate::event::Prepared;
 use crate::{Event, Options};

@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime};
 use fastrand::Rng;
 use uuid::Uuid;
 
-use crate::admission::Admission;
-use crate::batch::{Answer, Batch};
+use crate::engine::admission::Admission;
+use crate::engine::batch::{Answer, Batch};
+use crate::engine::loss::{MOST_NOTES, MOST_TENANTS};
 use crate::engine::{Action, Engine, Submitted};
-use crate::loss::{MOST_NOTES, MOST_TENANTS};
 use crate::{Error, Event, Options, WhenFull};
 use server::{Server, is_note, undone};
 

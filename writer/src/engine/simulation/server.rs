@@ -6,9 +6,9 @@ use std::sync::Arc;
 use fastrand::Rng;
 use uuid::Uuid;
 
-use crate::batch::{Answer, Batch, Verdict};
+use crate::engine::batch::{Answer, Batch, Verdict};
+use crate::engine::loss::EVENTS_LOST;
 use crate::error::Kind;
-use crate::loss::EVENTS_LOST;
 use crate::{Error, Event};
 
 /// What the server remembers of a producer: one for each place.

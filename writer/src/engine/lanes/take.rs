@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Item, Lane, Lanes, State, Tenant};
-use crate::engine::Instant;
+use crate::engine::clock::Instant;
 
 /// What goes into a batch.
 pub(crate) struct Taken<W> {

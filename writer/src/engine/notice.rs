@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::Error;
-use crate::engine::Instant;
+use crate::engine::clock::Instant;
 
 /// How long what goes on is added up before it is said again.
 const SAY_EVERY: Duration = Duration::from_secs(10);

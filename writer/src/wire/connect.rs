@@ -16,13 +16,13 @@ macro_rules! with_defaults {
     ($config:expr) => {{
         let mut config = $config;
         if config.get_connect_timeout().is_none() {
-            config.connect_timeout($crate::connect::connect_timeout());
+            config.connect_timeout($crate::wire::connect::connect_timeout());
         }
         if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout($crate::connect::tcp_timeout());
+            config.tcp_user_timeout($crate::wire::connect::tcp_timeout());
         }
         if config.get_application_name().is_none() {
-            config.application_name(&$crate::connect::application_name());
+            config.application_name(&$crate::wire::connect::application_name());
         }
         config
     }};

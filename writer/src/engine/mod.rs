@@ -8,29 +8,34 @@
 //! that, and the server's memory of the producer's last number, make it exactly once. A batch that
 //! the server undid for certain may be taken apart, and its events sent under other numbers.
 
+pub(crate) mod admission;
+pub(crate) mod batch;
+mod clock;
 mod intake;
+mod lanes;
+mod loss;
+pub(crate) mod notice;
 mod outcome;
 mod poll;
+#[cfg(test)]
+mod simulation;
 mod take_apart;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use clock::Instant;
 pub(crate) use intake::Submitted;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::batch::Batch;
+use crate::engine::batch::Batch;
+use crate::engine::lanes::{Lanes, Tenant};
+use crate::engine::loss::{Losses, Note};
+use crate::engine::notice::{Notice, Notices};
 use crate::error::Cure;
-use crate::lanes::{Lanes, Tenant};
-use crate::loss::{Losses, Note};
-use crate::notice::{Notice, Notices};
 use crate::options::Options;
 use crate::stats::{Health, Stats};
 use crate::{Error, Logged};
-
-/// Time since the writer began.
-pub(crate) type Instant = Duration;
 
 /// Most tenants that [`Health`] names.
 const MOST_NAMED: usize = 10;

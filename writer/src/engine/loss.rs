@@ -12,7 +12,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::Event;
-use crate::engine::Instant;
+use crate::engine::clock::Instant;
 
 /// The name of the event that tells of lost ones.
 pub(crate) const EVENTS_LOST: &str = "writer_events_lost";

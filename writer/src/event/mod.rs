@@ -1,13 +1,16 @@
 //! An event, as the application gives it.
 
+mod check;
+mod payload;
+
 use std::time::SystemTime;
 
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::EventName;
-use crate::check::{MOST_DEPTH, nests_too_deep};
-use crate::payload::without_null_keys;
+use crate::event::check::{MOST_DEPTH, nests_too_deep};
+use crate::event::payload::without_null_keys;
 
 /// Bytes that an event takes besides its texts, roughly: for the bounds of queue and batch.
 const OVERHEAD: usize = 256;
