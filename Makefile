@@ -85,7 +85,7 @@ test-all: setup-tests ## run the tests on PostgreSQL 14 to 18, and upgrades from
 .PHONY: setup-tests
 setup-tests: setup
 	@PG_CONFIG='$(pg_config)' tests/bin/setup-tests
-	@$(MAKE) dashboard tests/browser/node_modules/.package-lock.json
+	@$(MAKE) dashboard tests/{browser,drivers}/node_modules/.package-lock.json
 
 .PHONY: dashboard
 dashboard: writer/cli/dashboard/node_modules/.package-lock.json ## fetch the library of the dashboard's charts, with npm

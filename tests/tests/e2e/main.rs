@@ -7,6 +7,7 @@ mod clock;
 mod cron;
 mod doors;
 mod doors_catalog;
+mod drivers;
 mod enrichment;
 mod errors;
 mod event_plan;
