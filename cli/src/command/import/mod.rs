@@ -1,6 +1,7 @@
 //! `eventlog import`: files that `eventlog export` wrote, or others of the same columns, into a log.
 
 mod csv;
+mod input;
 mod json;
 mod row;
 mod source;
