@@ -24,5 +24,6 @@ mod reports;
 mod seed;
 mod server;
 mod shares;
+mod statement_timeout;
 mod track;
 mod upkeep;

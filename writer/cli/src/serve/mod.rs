@@ -98,6 +98,9 @@ pub(crate) struct Arguments {
     /// How long a report may take
     #[arg(long, env = "EVENTLOG_QUERY_TIMEOUT", default_value = "10s", value_parser = duration)]
     query_timeout: Duration,
+    /// How long another statement may take, where the role has no statement_timeout; 0 for any time
+    #[arg(long, env = "EVENTLOG_STATEMENT_TIMEOUT", default_value = "30s", value_parser = duration_or_none)]
+    statement_timeout: Duration,
     /// Connections to the database for reports
     #[arg(long, env = "EVENTLOG_QUERY_CONNECTIONS", default_value_t = 4)]
     query_connections: usize,
@@ -114,6 +117,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "such as 10s, 500ms or 2m".to_owned())?;
     span.try_into().map_err(|_| "must not be negative".to_owned())
+}
+
+/// The same, or 0.
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0" { Ok(Duration::ZERO) } else { duration(text) }
 }
 
 /// A part of a line of the log. Clients choose some of it, such as the name of an event, and make no
@@ -203,7 +211,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             "--query-connections must be at least 1, and --query-timeout at least 1ms",
         ));
     }
-    let target = server.target()?;
+    let target = server.target()?.with_statement_timeout(arguments.statement_timeout);
     // Whether there is room is asked before events are logged, all of a request or none.
     let options = Options::new()
         .enabled(true)
