@@ -70,7 +70,7 @@ BEGIN
         BEGIN
             PERFORM eventlog._lock_partitions();
             LOCK TABLE ONLY eventlog.events IN SHARE UPDATE EXCLUSIVE MODE;
-            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types', 'tenant_roles']::name[] LOOP
+            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types', 'tenant_roles', 'producers']::name[] LOOP
                 IF to_regclass(format('eventlog.%I', relation)) IS NOT NULL THEN
                     EXECUTE format('LOCK TABLE eventlog.%I IN ACCESS EXCLUSIVE MODE', relation);
                 END IF;
@@ -98,6 +98,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM eventlog_private.mark_services();
+    PERFORM eventlog_private.mark_writers();
     UPDATE eventlog.log_config SET service_roles = '{}' WHERE service_roles <> '{}';
     -- Their roles are noted by a trigger from now on.
     UPDATE eventlog.tenant_roles r SET role_name = r.role_name;

@@ -33,6 +33,7 @@ mod outcomes;
 mod partitions;
 mod partitions_others;
 mod payload;
+mod producers;
 mod quotas;
 mod readme;
 mod refusals;

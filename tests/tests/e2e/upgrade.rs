@@ -74,7 +74,7 @@ fn contents(db: &Db) -> Vec<String> {
                 "event_types" => "{retention,count_subjects,success_values}",
                 "tenant_settings" => "{retention}",
                 "log_config" => "{layout_version,service_roles}",
-                "tenant_roles" => "{role_oid,cluster}",
+                "tenant_roles" | "producers" => "{role_oid,cluster}",
                 _ => "{}",
             };
             let all = format!(
