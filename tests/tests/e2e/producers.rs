@@ -176,7 +176,8 @@ fn on_another_server_a_batch_that_was_sent_is_known_from_a_role_that_was_granted
     // A role of this server is made again before it sent anything.
     superuser
         .batch_execute(
-            "DROP OWNED BY member; DROP ROLE member; CREATE ROLE member LOGIN;
+            "SET ROLE log_owner; SELECT eventlog.revoke_role('member'); RESET ROLE;
+             DROP OWNED BY member; DROP ROLE member; CREATE ROLE member LOGIN;
              SELECT eventlog.grant_writer('member')",
         )
         .unwrap();

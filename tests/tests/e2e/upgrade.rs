@@ -71,7 +71,9 @@ fn contents(db: &Db) -> Vec<String> {
         .iter()
         .flat_map(|table| {
             let later = match table.as_str() {
-                "event_types" => "{retention,count_subjects,success_values}",
+                "event_types" => {
+                    "{retention,count_subjects,success_values,success_key,optional_keys}"
+                }
                 "tenant_settings" => "{retention}",
                 "log_config" => "{layout_version,service_roles}",
                 "tenant_roles" | "producers" => "{role_oid,cluster}",
