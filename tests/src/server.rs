@@ -24,7 +24,7 @@ impl Server {
     }
 
     /// Those of older major versions, with this extension installed, whose `pg_config`s
-    /// `EVENTLOG_OLDER_PG_CONFIGS` names, with spaces between. `make test-NN` sets it.
+    /// `EVENTLOG_OLDER_PG_CONFIGS` names, with spaces between. `make test PG=NN` sets it.
     pub fn older() -> Vec<Server> {
         let list = std::env::var("EVENTLOG_OLDER_PG_CONFIGS").unwrap_or_default();
         let servers: Vec<Server> =
@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// Whether a library of this name can be loaded: an output plugin, an extension. False only
-    /// where `tests/bin/setup-tests` does not see to it, and then says so on standard error.
+    /// where `scripts/setup-tests` does not see to it, and then says so on standard error.
     pub fn has_library(&self, name: &str) -> bool {
         if self.library_dir.join(format!("{name}.so")).is_file() {
             return true;

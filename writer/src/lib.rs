@@ -6,27 +6,17 @@
 )]
 #![forbid(unsafe_code)]
 
-mod admission;
 #[cfg(feature = "asynchronous")]
 pub mod asynchronous;
-mod batch;
-mod check;
-mod connect;
 mod engine;
 mod error;
 mod event;
-mod lanes;
 #[cfg(feature = "tracing-layer")]
 mod layer;
-mod loss;
 mod name;
-mod notice;
 mod options;
-mod payload;
 #[cfg(any(feature = "sync", feature = "asynchronous"))]
 mod shared;
-#[cfg(test)]
-mod simulation;
 mod stats;
 #[cfg(feature = "sync")]
 pub mod sync;
@@ -35,7 +25,7 @@ mod wire;
 
 pub use error::Error;
 pub use event::{Event, Logged};
-pub use eventlog_rules::shorten_path as redact_path;
+pub use eventlog_common::shorten_path as redact_path;
 #[cfg(feature = "tracing-layer")]
 pub use layer::EventLayer;
 pub use name::EventName;

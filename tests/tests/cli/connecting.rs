@@ -197,8 +197,7 @@ fn sslmode_is_heeded_wherever_it_is_said_and_passwords_come_from_files() {
 
 /// As the manuals print it.
 fn printed_commands(what: &str) -> Vec<&'static str> {
-    let manuals =
-        [include_str!("../../../README.md"), include_str!("../../../writer/cli/README.md")];
+    let manuals = [include_str!("../../../README.md"), include_str!("../../../cli/README.md")];
     manuals.iter().flat_map(|text| text.lines()).filter(|line| line.contains(what)).collect()
 }
 

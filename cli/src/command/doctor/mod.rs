@@ -1,0 +1,114 @@
+//! `eventlog doctor`: checks a log, and prints the command that fixes each problem.
+
+mod checks;
+mod finding;
+
+use clap::Args;
+use tokio_postgres::Transaction;
+
+use self::finding::{Finding, State};
+use crate::connection::Server;
+use crate::output::{Colours, Failure, Style, print, print_json, printable};
+
+const HELP: &str = "\
+Checks version, layout, owner, objects, policies, triggers, indexes, grants, partitions, settings, \
+worker, maintenance, quarantine and clock, and changes nothing. The log's owner sees most; what \
+a role may not see is left out, and named. Exit code 1 where something is wrong; advice \
+alone is 0.";
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Arguments {
+    /// Print JSON: an array of findings
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
+    let mut client = server.connect().await?;
+    let mut transaction = client.build_transaction().read_only(true).start().await?;
+    let settings = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL DateStyle = 'ISO, YMD';
+                    SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off";
+    transaction.batch_execute(settings).await?;
+    let findings = look(&mut transaction).await?;
+    if arguments.json {
+        print_json(&findings)?;
+    } else {
+        let colours = Colours::of_stdout();
+        findings.iter().try_for_each(|finding| show(finding, colours))?;
+    }
+    match findings.iter().any(|finding| finding.state == State::Wrong) {
+        true => Err(Failure::said()),
+        false => Ok(()),
+    }
+}
+
+/// Each check in a savepoint: one that fails, since the role lacks a right or the log is of another
+/// version, leaves the others.
+async fn look(transaction: &mut Transaction<'_>) -> Result<Vec<Finding>, Failure> {
+    let place = checks::place(transaction).await?;
+    let mut findings = checks::extension(transaction, &place).await?;
+    if findings.iter().any(|finding| finding.state == State::Wrong) {
+        // Nothing else is there to look at.
+        return Ok(findings);
+    }
+    // Settings are known once the library is loaded, which the first call of it does.
+    let savepoint = transaction.savepoint("load").await?;
+    match savepoint.query_typed("SELECT FROM eventlog.validate_event('tool_used')", &[]).await {
+        Ok(_) => savepoint.commit().await?,
+        Err(_) => savepoint.rollback().await?,
+    }
+    if place.is_standby {
+        let found =
+            "this server is a standby: it has what its primary has, which maintains the log";
+        findings.push(Finding::new("standby", State::Good, found));
+    }
+    for check in checks::ALL.iter().filter(|check| check.is_for_standbys || !place.is_standby) {
+        let savepoint = transaction.savepoint("one_check").await?;
+        let found = savepoint.query_typed(check.sql, &[]).await;
+        match found {
+            Ok(rows) => {
+                savepoint.commit().await?;
+                findings.extend(rows.iter().map(|row| check.finding(row, &place)));
+                if rows.is_empty() {
+                    findings.push(Finding::new(check.name, State::Good, check.good));
+                }
+            }
+            Err(error) if error.is_closed() || error.as_db_error().is_none() => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                savepoint.rollback().await?;
+                if !check.is_for_superusers {
+                    findings.push(check.unseen(error));
+                }
+            }
+        }
+    }
+    findings.push(checks::clock(transaction).await?);
+    Ok(findings)
+}
+
+fn show(finding: &Finding, colours: Colours) -> Result<(), Failure> {
+    let (style, mark) = match finding.state {
+        State::Good => (Style::Good, "ok     "),
+        State::Unknown => (Style::Dim, "unseen "),
+        State::Advice => (Style::Warning, "advice "),
+        State::Wrong => (Style::Bad, "WRONG  "),
+    };
+    let found = printable(&finding.found).replace('\n', " ");
+    print(&format!("{} {:<12} {found}", colours.paint(style, mark), finding.check))?;
+    match &finding.mend {
+        Some(mend) => {
+            // A comment, so that the line can be pasted whole.
+            let role = match finding.role.as_deref() {
+                Some("superuser") => "  -- as a superuser".to_owned(),
+                Some(role) => format!("  -- as {role}, or a superuser"),
+                None => String::new(),
+            };
+            let mend = colours.paint(Style::Name, &printable(mend));
+            print(&format!("{:20}  {mend}{}", "", colours.paint(Style::Dim, &printable(&role))))
+        }
+        None => Ok(()),
+    }
+}

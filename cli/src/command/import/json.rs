@@ -1,0 +1,224 @@
+//! JSON: an object a line, or an array of objects. Payloads are passed on as they are written, with
+//! numbers to the last digit.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::input::{Input, Numbered};
+use super::row::Row;
+use crate::output::Failure;
+
+/// A key that is not known would be a typing error that nobody sees.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Object<'a> {
+    id: Option<i64>,
+    tenant_id: Option<String>,
+    name: Option<String>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    actor: Option<String>,
+    subject: Option<String>,
+    occurred_at: Option<String>,
+    created_at: Option<String>,
+    #[serde(borrow)]
+    weight: Option<&'a RawValue>,
+}
+
+fn row(text: &[u8]) -> Result<Row, String> {
+    let object: Object<'_> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let raw = |value: Option<&RawValue>| value.map(|value| value.get().to_owned());
+    Ok(Row([
+        object.id.map(|id| id.to_string()),
+        object.tenant_id,
+        object.name,
+        raw(object.data),
+        object.actor,
+        object.subject,
+        object.occurred_at,
+        object.created_at,
+        raw(object.weight),
+    ]))
+}
+
+/// An object a line. Empty lines are left out.
+#[derive(Default)]
+pub(super) struct Lines {
+    text: Vec<u8>,
+}
+
+impl Lines {
+    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Numbered>, Failure> {
+        loop {
+            self.text.clear();
+            if !input.line(&mut self.text)? {
+                return Ok(None);
+            }
+            if !self.text.trim_ascii().is_empty() {
+                return Ok(Some((input.line, row(&self.text))));
+            }
+        }
+    }
+}
+
+/// One array, of which an object at a time is in memory.
+#[derive(Default)]
+pub(super) struct Array {
+    state: State,
+    /// What was read and is not wanted yet, and how far it was looked at.
+    text: Vec<u8>,
+    at: usize,
+    /// Lines that ended so far: an array may have one only.
+    lines: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum State {
+    #[default]
+    Before,
+    /// Behind `[`: an object, or the end.
+    First,
+    /// Behind an object: a comma, or the end.
+    Behind,
+    /// Behind a comma: an object.
+    Next,
+    After,
+}
+
+impl Array {
+    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Numbered>, Failure> {
+        loop {
+            let Some(byte) = self.byte(input)? else {
+                return match self.state {
+                    State::After => Ok(None),
+                    _ => Err(self.unexpected("the end of the file")),
+                };
+            };
+            self.state = match (self.state, byte) {
+                (state, b' ' | b'\t' | b'\r' | b'\n') => state,
+                (State::Before, b'[') => State::First,
+                (State::First | State::Behind, b']') => State::After,
+                (State::Behind, b',') => State::Next,
+                (State::First | State::Next, b'{') => {
+                    let line = self.lines + 1;
+                    let object = self.object(input)?;
+                    self.state = State::Behind;
+                    return Ok(Some((line, row(&object))));
+                }
+                _ => return Err(self.unexpected(&format!("{:?}", char::from(byte)))),
+            };
+        }
+    }
+
+    /// The rest of an object whose brace was read, with it.
+    fn object(&mut self, input: &mut Input) -> Result<Vec<u8>, Failure> {
+        let mut start = self.at - 1;
+        let (mut depth, mut is_text, mut is_escaped) = (1_usize, false, false);
+        while depth > 0 {
+            if self.at == self.text.len() {
+                drop(self.text.drain(..start));
+                (self.at, start) = (self.at - start, 0);
+                if !input.chunk(&mut self.text)? {
+                    return Err(self.unexpected("the end of the file"));
+                }
+            }
+            let byte = self.text[self.at];
+            self.at += 1;
+            match byte {
+                b'\n' => self.lines += 1,
+                _ if is_escaped => is_escaped = false,
+                b'\\' if is_text => is_escaped = true,
+                b'"' => is_text = !is_text,
+                b'{' | b'[' if !is_text => depth += 1,
+                b'}' | b']' if !is_text => depth -= 1,
+                _ => {}
+            }
+        }
+        Ok(self.text[start..self.at].to_vec())
+    }
+
+    fn byte(&mut self, input: &mut Input) -> Result<Option<u8>, Failure> {
+        if self.at == self.text.len() {
+            self.text.clear();
+            self.at = 0;
+            if !input.chunk(&mut self.text)? {
+                return Ok(None);
+            }
+        }
+        let byte = self.text[self.at];
+        self.at += 1;
+        self.lines += u64::from(byte == b'\n');
+        Ok(Some(byte))
+    }
+
+    fn unexpected(&self, found: &str) -> Failure {
+        let wanted = match self.state {
+            State::Before => "an array, [",
+            State::First | State::Next => "an object, {",
+            State::Behind => "a comma, or the end of the array, ]",
+            State::After => "nothing more",
+        };
+        Failure::new(format!("line {}: found {found} instead of {wanted}", self.lines + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Array, Lines};
+    use crate::command::import::input::Input;
+
+    fn names(text: &'static str) -> Result<Vec<(u64, Option<String>)>, String> {
+        let (mut input, mut array) = (Input::of(text.as_bytes()), Array::default());
+        let mut names = Vec::new();
+        while let Some((line, row)) = array.next(&mut input).map_err(|error| error.to_string())? {
+            names.push((line, row.ok().and_then(|row| row.0[2].clone())));
+        }
+        Ok(names)
+    }
+
+    #[test]
+    fn an_array_is_read_an_object_at_a_time() {
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(names(" [ ]\n"), Ok(Vec::new()));
+        assert_eq!(
+            names(
+                "[{\"name\": \"a\"},{\"name\":\n\"}]\\\"{\", \"data\": {\"a\": [{}]}}\n\n,\n{bad},{\"name\":\"\\\\\"}]"
+            ),
+            Ok(vec![(1, some("a")), (1, some("}]\"{")), (5, None), (5, some("\\"))])
+        );
+    }
+
+    #[test]
+    fn what_is_no_array_of_objects_is_told_with_its_line() {
+        for (text, what) in [
+            ("", "line 1: found the end"),
+            ("{}", "line 1: found '{' instead of an array"),
+            ("[1]", "line 1: found '1' instead of an object"),
+            ("[{},]", "line 1: found ']' instead of an object"),
+            ("[\n{}\n{}]", "line 3: found '{' instead of a comma"),
+            ("[{}] x", "line 1: found 'x' instead of nothing more"),
+            ("[{\"a\": \"", "line 1: found the end"),
+        ] {
+            let said = names(text).unwrap_err();
+            assert!(said.contains(what), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_event_does_not_stop_the_next_one() {
+        let mut input = Input::of(
+            b"{\"id\": 1, \"weight\": 2.50, \"actor\": \"\"}\n\n[]\n{\"who\": 1}\n{\"id\": 2}",
+        );
+        let mut lines = Lines::default();
+        let (line, row) = lines.next(&mut input).unwrap().unwrap();
+        let row = row.unwrap().0;
+        assert_eq!((line, row[0].as_deref(), row[4].as_deref()), (1, Some("1"), Some("")));
+        assert_eq!((row[5].as_deref(), row[8].as_deref()), (None, Some("2.50")));
+        let (line, row) = lines.next(&mut input).unwrap().unwrap();
+        assert!(line == 3 && row.is_err());
+        let (line, row) = lines.next(&mut input).unwrap().unwrap();
+        assert!(line == 4 && row.unwrap_err().contains("who"));
+        assert_eq!(lines.next(&mut input).unwrap().unwrap().0, 5);
+        assert!(lines.next(&mut input).unwrap().is_none());
+    }
+}

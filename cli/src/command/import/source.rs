@@ -1,0 +1,73 @@
+//! The rows of a file, one after the other, with the lines that they begin in.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use super::csv::Csv;
+use super::input::{Input, Numbered};
+use super::json::{Array, Lines as Ndjson};
+use crate::command::filter::{Format, is_standard};
+use crate::output::Failure;
+
+pub(super) struct Source {
+    /// How long it is, where that is known.
+    pub(super) bytes: Option<u64>,
+    input: Input,
+    format: Reader,
+    is_at_end: bool,
+    was_read: u64,
+}
+
+enum Reader {
+    Csv(Csv),
+    Ndjson(Ndjson),
+    Json(Array),
+}
+
+impl Source {
+    pub(super) fn open(path: &Path, format: Format) -> Result<Self, Failure> {
+        let cannot =
+            |error: io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+        let (reader, bytes): (Box<dyn BufRead>, _) = match is_standard(path) {
+            true => (Box::new(io::stdin().lock()), None),
+            false => {
+                let file = File::open(path).map_err(cannot)?;
+                let found = file.metadata().map_err(cannot)?;
+                if found.is_dir() {
+                    return Err(Failure::new(format!("{} is a folder", path.display())));
+                }
+                let bytes = found.is_file().then_some(found.len());
+                (Box::new(BufReader::with_capacity(1 << 16, file)), bytes)
+            }
+        };
+        let mut input = Input::new(reader)?;
+        let format = match format {
+            Format::Csv => Reader::Csv(Csv::begin(&mut input)?),
+            Format::Ndjson => Reader::Ndjson(Ndjson::default()),
+            Format::Json => Reader::Json(Array::default()),
+        };
+        Ok(Source { bytes, input, format, is_at_end: false, was_read: 0 })
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Numbered>, Failure> {
+        let next = match &mut self.format {
+            Reader::Csv(csv) => csv.next(&mut self.input),
+            Reader::Ndjson(lines) => lines.next(&mut self.input),
+            Reader::Json(array) => array.next(&mut self.input),
+        }?;
+        self.is_at_end = next.is_none();
+        Ok(next)
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
+    /// Bytes that were read since this was last asked.
+    pub(super) fn take_read(&mut self) -> u64 {
+        let read = self.input.read() - self.was_read;
+        self.was_read = self.input.read();
+        read
+    }
+}

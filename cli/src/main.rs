@@ -1,0 +1,78 @@
+//! `eventlog`: the gateway and the command line.
+
+mod api_key;
+mod command;
+mod connection;
+mod gateway;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::output::Failure;
+
+/// Work with a log that the PostgreSQL extension eventlog keeps.
+///
+/// The server is that of PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and their like, or of
+/// --dsn. Exit codes: 0 done, 1 refused or failed, 2 used wrongly.
+#[derive(Parser)]
+#[command(name = "eventlog", version, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    server: connection::Server,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take events and questions over HTTP
+    Serve(gateway::Arguments),
+    /// Answer a question: counts, actors, subjects, funnels, errors
+    Report(command::report::Arguments),
+    /// Show the newest events, and those that come
+    Tail(command::tail::Arguments),
+    /// Write events into a file: CSV, NDJSON or JSON
+    Export(command::export::Arguments),
+    /// Read events from a file into the log
+    Import(command::import::Arguments),
+    /// Look the log over, and tell what mends it
+    Doctor(command::doctor::Arguments),
+    /// Check an event plan and sample payloads, for CI
+    Lint(command::lint::Arguments),
+    /// Print Rust for the taxonomy
+    Codegen(command::codegen::Arguments),
+    /// Make, list and revoke the keys of the gateway
+    Key(command::key::Arguments),
+    /// Print a script that completes this command in a shell
+    Completions(command::completions::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let server = &arguments.server;
+    let done = match arguments.command {
+        Command::Serve(arguments) => in_runtime(gateway::run(server, arguments)),
+        Command::Report(arguments) => in_runtime(command::report::run(server, arguments)),
+        Command::Tail(arguments) => in_runtime(command::tail::run(server, arguments)),
+        Command::Export(arguments) => in_runtime(command::export::run(server, arguments)),
+        Command::Import(arguments) => in_runtime(command::import::run(server, arguments)),
+        Command::Doctor(arguments) => in_runtime(command::doctor::run(server, arguments)),
+        Command::Lint(arguments) => in_runtime(command::lint::run(server, arguments)),
+        Command::Codegen(arguments) => in_runtime(command::codegen::run(server, arguments)),
+        Command::Key(arguments) => in_runtime(command::key::run(server, arguments)),
+        Command::Completions(arguments) => {
+            command::completions::run(&arguments, Arguments::command())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?.block_on(work)
+}
