@@ -19,7 +19,7 @@ AS $$
         ('event_types',          1, 'all', true,  'PRIMARY KEY (name)'),
         ('rejected_events',      1, 'own', false, 'PRIMARY KEY (id)'),
         ('idempotency_keys',     1, NULL,  false, 'PRIMARY KEY (tenant_id, key)'),
-        ('producers',            1, NULL,  false, 'PRIMARY KEY (role_name, producer)'),
+        ('producers',            1, NULL,  false, 'PRIMARY KEY (producer, role_oid, cluster)'),
         ('tenant_roles',         1, NULL,  true,  'PRIMARY KEY (role_name)'),
         ('log_config',           1, 'all', true,  'PRIMARY KEY (only_row)'),
         ('enrichments',          1, NULL,  true,  'PRIMARY KEY (name, target_key)'),

@@ -20,7 +20,7 @@ BEGIN
         BEGIN
             PERFORM eventlog._lock_partitions();
             LOCK TABLE ONLY eventlog.events IN SHARE UPDATE EXCLUSIVE MODE;
-            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types', 'tenant_roles']::name[] LOOP
+            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types', 'tenant_roles', 'producers']::name[] LOOP
                 IF to_regclass(format('eventlog.%I', relation)) IS NOT NULL THEN
                     EXECUTE format('LOCK TABLE eventlog.%I IN ACCESS EXCLUSIVE MODE', relation);
                 END IF;
@@ -48,14 +48,29 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM eventlog_private.mark_services();
+    PERFORM eventlog_private.mark_writers();
     UPDATE eventlog.log_config SET service_roles = '{}' WHERE service_roles <> '{}';
     -- A trigger records the role of each row from now on.
     UPDATE eventlog.tenant_roles r SET role_name = r.role_name;
-    -- Event types of the starter taxonomy that nobody changed.
+    -- Event types of the starter taxonomy, if nobody changed their subject_keys.
     UPDATE eventlog.event_types t SET count_subjects = false
       FROM eventlog_private.starter_taxonomy() s
      WHERE s.name = t.name AND s.rules -> 'subject_keys' = to_jsonb(t.subject_keys) AND s.rules -> 'count_subjects' = 'false'
        AND t.count_subjects;
+    -- Of those that nobody changed at all, the rules that reports use. Not path_keys: only the owner changes
+    -- what is stored of a payload.
+    PERFORM eventlog_private.write_event_type(t.name, s.rules, replaced => '{optional_keys,success_key,success_values}')
+       FROM eventlog.event_types t
+       JOIN eventlog_private.starter_taxonomy() s ON s.name = t.name
+      WHERE to_jsonb(t) - '{name,created_at,retention,count_subjects}'::text[]
+            = (eventlog._default_rules() || s.rules || jsonb_build_object(
+                   -- Without the keys that are new.
+                   'optional_keys', (SELECT coalesce(jsonb_agg(k.key ORDER BY k.place), '[]')
+                                       FROM jsonb_array_elements_text(s.rules -> 'optional_keys') WITH ORDINALITY AS k (key, place)
+                                      WHERE k.key <> 'metadata' AND (s.domain <> 'artifacts' OR k.key NOT IN ('success', 'conflicts'))),
+                   'success_key', CASE WHEN s.domain <> 'artifacts' THEN s.rules -> 'success_key' END,
+                   'success_values', '{}'::text[], 'path_keys', '{}'::text[]))
+              - '{retention,count_subjects}'::text[];
 END
 $$;
 

@@ -27,8 +27,10 @@ AS $$
          't.created_at < (SELECT now() - c.rejected_retention FROM eventlog.maintenance_settings c)'),
         ('idempotency_keys',
          't.created_at < (SELECT now() - eventlog_private.longest_idempotency_window())'),
+        -- A role that was dropped leaves nothing to a later one of its name.
         ('producers',
-         't.updated_at < now() - interval ''30 days'''),
+         't.updated_at < now() - interval ''30 days''
+          OR t.cluster = (SELECT s.system_identifier FROM pg_control_system() s) AND t.role_oid NOT IN (SELECT r.oid FROM pg_roles r)'),
         ('hygiene_counts',
          't.created_at < (SELECT now() - c.retention FROM eventlog.log_config c)'),
         -- Notes in the span of a partition are counted, not trimmed.

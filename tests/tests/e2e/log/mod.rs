@@ -2,6 +2,7 @@
 
 mod batches;
 mod call_shapes;
+mod drivers;
 mod errors;
 mod exactly_once;
 mod flights;
