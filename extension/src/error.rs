@@ -85,7 +85,7 @@ impl Fault {
     /// rule, a constraint or a trigger of the user may say of it, under any SQLSTATE. What is of the
     /// connection, the transaction, a lock, the resources or the server must reach the caller: a
     /// transaction that goes on after swallowing one of those lies.
-    /// (`eventlog_private.is_of_the_event` says the same to SQL.)
+    /// (`eventlog_private.is_fault_of_event` says the same to SQL.)
     pub(crate) fn is_of_the_event(&self) -> bool {
         let state = self.sqlstate();
         match &state[..2] {

@@ -15,7 +15,7 @@ DECLARE
     deadline timestamptz := eventlog_private.lock_deadline();
     relation name;
 BEGIN
-    PERFORM eventlog_private.keep_waits_short();
+    PERFORM eventlog_private.limit_waits();
     LOOP
         BEGIN
             PERFORM eventlog._lock_partitions();
@@ -30,7 +30,7 @@ BEGIN
             IF clock_timestamp() >= deadline THEN
                 RAISE EXCEPTION 'cannot migrate the log now: a transaction holds locks on its tables'
                     USING ERRCODE = 'lock_not_available',
-                          DETAIL = eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')),
+                          DETAIL = eventlog_private.describe_lock_holders(eventlog_private.conflicting_modes('AccessExclusiveLock')),
                           HINT = 'end that transaction, or wait longer: SET lock_timeout = ''1min''; SELECT eventlog.migrate_log();';
             END IF;
         END;
@@ -130,7 +130,7 @@ BEGIN
             PERFORM eventlog_private.migrate_to_2();
         END IF;
         PERFORM eventlog_private.apply_policies();
-        PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog_private.untied_tenants() u;
+        PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog_private.tenants_without_trigger() u;
         PERFORM eventlog_private.grant_to_readers(has);
         UPDATE eventlog.log_config SET layout_version = newest;
     END IF;

@@ -27,7 +27,7 @@ SET search_path = pg_catalog, pg_temp
 AS 'SELECT 50';
 
 -- Limits the waits that follow to longest_wait_ms(), unless the session's lock_timeout is shorter.
-CREATE FUNCTION eventlog_private.keep_waits_short() RETURNS void
+CREATE FUNCTION eventlog_private.limit_waits() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -40,7 +40,7 @@ $$;
 
 -- Lists the transactions, prepared ones too, that hold a lock in one of these modes on the log: on its
 -- relations, on the other side of their foreign keys, or one of take_lock().
-CREATE FUNCTION eventlog_private.holders(modes text[]) RETURNS TABLE (virtualtransaction text, pid integer)
+CREATE FUNCTION eventlog_private.lock_holders(modes text[]) RETURNS TABLE (virtualtransaction text, pid integer)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,15 +78,15 @@ AS $$
         eventlog_private.describe_processes(array_remove(pids, NULL))), '')
 $$;
 
-CREATE FUNCTION eventlog_private.describe_holders(modes text[]) RETURNS text
+CREATE FUNCTION eventlog_private.describe_lock_holders(modes text[]) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT eventlog_private.describe_transactions(array_agg(h.virtualtransaction), array_agg(h.pid)) FROM eventlog_private.holders(modes) h
+    SELECT eventlog_private.describe_transactions(array_agg(h.virtualtransaction), array_agg(h.pid)) FROM eventlog_private.lock_holders(modes) h
 $$;
 
 -- Returns the modes of locks that conflict with a lock of this mode.
-CREATE FUNCTION eventlog_private.modes_against(mode text) RETURNS text[]
+CREATE FUNCTION eventlog_private.conflicting_modes(mode text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -71,7 +71,7 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM eventlog.%I t WHERE %s', trimmed.table_name, trimmed.condition) INTO due;
         table_name := trimmed.table_name;
         IF table_name = 'rejected_events' THEN
-            due := greatest(due, (SELECT coalesce(sum(c.excess), 0) FROM eventlog_private.crowded_quarantine() c));
+            due := greatest(due, (SELECT coalesce(sum(c.excess), 0) FROM eventlog_private.tenants_over_share() c));
         END IF;
         RETURN NEXT;
     END LOOP;

@@ -69,7 +69,7 @@ $$;
 
 -- Returns the given names. An unknown name gives a NOTICE, because the report shows zeros for it, as for a
 -- name without events.
-CREATE FUNCTION eventlog._asked_names(names text[]) RETURNS text[]
+CREATE FUNCTION eventlog._check_names(names text[]) RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -27,7 +27,7 @@ WITH log AS (
       FROM granted g
      WHERE g.grantee = 0 OR g.is_partition OR NOT coalesce(CASE
                WHEN g.relname = 'events' AND g.privilege = 'INSERT' THEN
-                   g.attname IN ('tenant_id', 'name', 'data', 'occurred_at', 'actor', 'subject', 'weight')
+                   g.attname IN (SELECT c.name FROM eventlog_private.event_columns() c WHERE c.is_writable)
                WHEN g.relname = 'api_keys' AND g.privilege = 'SELECT' THEN
                    g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at')
                -- The mark of a service.
@@ -90,8 +90,8 @@ SELECT true, format('%s may log events, and lacks a right that it takes', w.roln
   FROM writer w
  WHERE NOT has_schema_privilege(w.oid, 'eventlog', 'USAGE')
     OR NOT has_table_privilege(w.oid, 'eventlog.event_types', 'SELECT')
-    OR EXISTS (SELECT FROM unnest(ARRAY['tenant_id', 'name', 'data', 'occurred_at', 'actor', 'subject', 'weight']) AS a
-                WHERE NOT has_column_privilege(w.oid, 'eventlog.events', a, 'INSERT'))
+    OR EXISTS (SELECT FROM eventlog_private.event_columns() c
+                WHERE c.is_writable AND NOT has_column_privilege(w.oid, 'eventlog.events', c.name, 'INSERT'))
  UNION ALL
 SELECT true, format('%s may log events, and may not execute %s', w.rolname, string_agg(f.oid::regprocedure::text, ', ')),
        format('GRANT EXECUTE ON FUNCTION %s TO %I;', string_agg(f.oid::regprocedure::text, ', '), w.rolname), 'superuser'
