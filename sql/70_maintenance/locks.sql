@@ -17,7 +17,7 @@ AS $$
 DECLARE
     deadline timestamptz := clock_timestamp() + interval '10 minutes';
     is_short boolean     := (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'lock_timeout')
-                          < (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout');
+                          < eventlog_private.lock_timeout_ms();
 BEGIN
     LOOP
         BEGIN
