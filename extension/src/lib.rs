@@ -42,8 +42,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define::init();
     registry::invalidation::init();
     event::quota::init();
-    // SAFETY: PostgreSQL's own variable.
-    if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
+    if pg::server::preloading() {
         worker::mailbox::init();
         worker::launcher::init();
     }
