@@ -130,8 +130,12 @@ freeze: scripts ## freeze the scripts of this version, on the day of its release
 	done
 
 .PHONY: package
-package: build scripts ## make an archive that installs where nothing can be compiled
-	@extension/package/make-archive '$(pg_config)' '$(version)' '$(library)' $(control) $(scripts) $(released)
+package: setup ## make an archive and Debian packages (PG=NN: of PostgreSQL NN, which is fetched)
+	@PG_CONFIG='$(pg_config)' packaging/package $(PG)
+
+.PHONY: packages
+packages: setup ## make them for PostgreSQL 14 to 18
+	@PG_CONFIG='$(pg_config)' packaging/package $(majors)
 
 .PHONY: uninstall
 uninstall: ## remove the extension from the PostgreSQL of PG_CONFIG

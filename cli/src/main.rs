@@ -47,6 +47,8 @@ enum Command {
     Key(command::key::Arguments),
     /// Print a script that completes this command in a shell
     Completions(command::completions::Arguments),
+    /// Write manual pages into a folder
+    Man(command::man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Codegen(arguments) => in_runtime(command::codegen::run(server, arguments)),
         Command::Key(arguments) => in_runtime(command::key::run(server, arguments)),
         Command::Completions(arguments) => command::completions::run(&arguments),
+        Command::Man(arguments) => command::man::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
