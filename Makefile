@@ -55,7 +55,8 @@ test: setup-tests install ## set up, build, install, and run all tests
 	$(test_env) cargo test --release --no-fail-fast $(tested)
 	@PG_CONFIG='$(pg_config)' scripts/run-regress
 	@$(MAKE) package
-	@PG_CONFIG='$(pg_config)' scripts/test-package target/package/eventlog-$(version)-$(feature)-*.tar.gz
+	@PG_CONFIG='$(pg_config)' packaging/test-archive target/package/eventlog-$(version)-$(feature)-*.tar.gz
+	@PG_CONFIG='$(pg_config)' packaging/test-debian
 
 # On another PostgreSQL what meets a server runs, of the same build.
 .PHONY: test-server
@@ -148,6 +149,7 @@ installcheck: install ## run pg_regress against a private server
 .PHONY: proof
 proof: setup-tests install ## run the long proofs
 	$(test_env) EVENTLOG_PROOF=1 cargo test --release -p eventlog-writer --all-features -p eventlog-cli -p eventlog-tests -p eventlog-bench
+	@PG_CONFIG='$(pg_config)' packaging/prove
 
 .PHONY: bench
 bench: install ## measure log_event, batches, rules, the writer and the gateway beside what they replace
