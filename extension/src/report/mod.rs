@@ -1,0 +1,5 @@
+//! Aggregates that rollups and reports need.
+
+pub(crate) mod activity;
+pub(crate) mod aggregate;
+pub(crate) mod histogram;
