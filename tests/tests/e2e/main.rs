@@ -3,7 +3,6 @@
 mod lifecycle;
 mod log;
 mod maintenance;
-mod readme;
 mod reports;
 mod security;
 mod taxonomy;

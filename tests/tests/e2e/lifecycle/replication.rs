@@ -40,7 +40,7 @@ fn log(n: u32) -> String {
     format!("SELECT eventlog.log_event('{TENANT_A}', 'ping', '{{\"n\": {n}}}')")
 }
 
-/// What the README has a subscriber's DBA type before rows come.
+/// What the manual has a subscriber's DBA type before rows come.
 const FOLLOW: &str = "SELECT eventlog.create_log()";
 const ENABLE: &str = "ALTER SUBSCRIPTION log ENABLE";
 
@@ -458,7 +458,7 @@ fn wal2json_gives_each_payload_byte_for_byte_under_the_name_of_its_partition() {
     assert_eq!(decoded, rows(&mut client, STORED));
 }
 
-/// Why the README says to carry names by `taxonomy_import`: rows of `event_types` that the apply
+/// Why the manual says to carry names by `taxonomy_import`: rows of `event_types` that the apply
 /// worker writes fire no statement trigger, and so tell no backend.
 #[test]
 fn names_are_carried_by_the_event_plan() {
