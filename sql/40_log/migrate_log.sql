@@ -70,7 +70,7 @@ BEGIN
                 'success_values', jsonb '[]', 'path_keys', jsonb '[]',
                 'success_key', CASE WHEN s.domain <> 'artifacts' THEN s.rules -> 'success_key' ELSE 'null' END,
                 -- Without the keys that were added since.
-                'optional_keys', s.rules -> 'optional_keys' - 'metadata'
+                'optional_keys', (s.rules -> 'optional_keys') - 'metadata'
                     - CASE WHEN s.domain = 'artifacts' THEN '{success,conflicts}' ELSE '{}' END::text[]))
              - '{retention,count_subjects}'::text[];
 END
