@@ -25,15 +25,5 @@ fn log_event(
         return None;
     }
     require_read_write(c"log_event()");
-    let event = Event {
-        tenant_id,
-        name,
-        data,
-        occurred_at,
-        actor,
-        subject,
-        idempotency_key,
-        ..Event::default()
-    };
-    single::log(&event)
+    single::log(&Event::new(tenant_id, name, data, occurred_at, actor, subject, idempotency_key))
 }

@@ -33,15 +33,6 @@ fn replay_event(
         .raise(),
         _ => {}
     }
-    let event = Event {
-        tenant_id,
-        name,
-        data,
-        occurred_at,
-        actor,
-        subject,
-        idempotency_key,
-        replay: Some(Replay { weight }),
-    };
-    single::log(&event)
+    let event = Event::new(tenant_id, name, data, occurred_at, actor, subject, idempotency_key);
+    single::log(&Event { replay: Some(Replay { weight }), ..event })
 }

@@ -5,6 +5,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::error::Fault;
 use crate::event::Event;
+use crate::limits::quarantine::{KEY_CHARACTERS, LABEL_CHARACTERS, NAME_CHARACTERS, PAYLOAD_BYTES};
 use crate::payload::edit::{Edits, Hashes};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::identity::{As, role_name};
@@ -15,13 +16,6 @@ use crate::registry;
 use crate::registry::log::Log;
 use crate::settings;
 use crate::tenant;
-
-/// Largest payload that is kept, in bytes of text; of a larger one only the reason is.
-const LARGEST_PAYLOAD: usize = 65_536;
-/// Longest name, actor or subject, and key that is kept, in characters.
-const LONGEST_NAME: usize = 200;
-const LONGEST_LABEL: usize = 200;
-const LONGEST_KEY: usize = 255;
 
 thread_local! {
     static INSERT: Kept = const { Kept::new(
@@ -81,11 +75,11 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
             kept.datum()
         };
         let clean = clean(&log, event, text);
-        let name = event.name.map(|name| cut(name, LONGEST_NAME));
-        let actor = clean.actor.map(|actor| cut(actor, LONGEST_LABEL));
-        let subject = event.subject.map(|subject| cut(subject, LONGEST_LABEL));
-        let key = event.idempotency_key.map(|key| cut(key, LONGEST_KEY));
-        let data = clean.text.filter(|data| data.as_str().len() <= LARGEST_PAYLOAD);
+        let name = event.name.map(|name| cut(name, NAME_CHARACTERS));
+        let actor = clean.actor.map(|actor| cut(actor, LABEL_CHARACTERS));
+        let subject = event.subject.map(|subject| cut(subject, LABEL_CHARACTERS));
+        let key = event.idempotency_key.map(|key| cut(key, KEY_CHARACTERS));
+        let data = clean.text.filter(|data| data.as_str().len() <= PAYLOAD_BYTES);
         can_replay &= clean.is_whole && data.is_some() && name.is_some();
         let params = Params::new([
             own.as_ref().map(uuid_datum),

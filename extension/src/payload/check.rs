@@ -6,17 +6,15 @@ use std::borrow::Cow;
 use pgrx::PgSqlErrorCode;
 
 use crate::error::{Fault, shown};
+use crate::limits::{LABEL_BYTES, SUBJECT_PARTS};
 use crate::payload::edit::{Edits, Hashes, Set};
-use crate::payload::event_type::{EventType, Key, MOST_SUBJECT_PARTS};
+use crate::payload::event_type::{EventType, Key};
 use crate::payload::hash_key::HashKey;
 use crate::payload::scalar::equals;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::{Container, Value, key_order};
 use crate::pg::numeric;
 use crate::pg::transaction::is_too_deep;
-
-/// Longest actor or subject, in bytes.
-pub(crate) const LONGEST_LABEL: usize = 512;
 
 /// What is stored of a payload, and what is taken from it.
 #[derive(Debug)]
@@ -65,7 +63,7 @@ pub(crate) fn check<'a>(
     let mut faults = Vec::new();
     let mut changed = false;
     let mut actor = None;
-    let mut subject = [None; MOST_SUBJECT_PARTS];
+    let mut subject = [None; SUBJECT_PARTS];
     let mut rules = event_type.keys.iter().peekable();
     for (key, value) in root.pairs() {
         if matches!(value, Value::Null) {
@@ -206,8 +204,8 @@ fn promoted<'a>(what: &str, parts: &[Option<Value<'_>>]) -> Result<Option<Text<'
 
 /// An actor or subject must fit: 22023 otherwise.
 pub(crate) fn label_fits(what: &str, text: &str) -> Result<(), Fault> {
-    if text.len() <= LONGEST_LABEL {
+    if text.len() <= LABEL_BYTES {
         return Ok(());
     }
-    Err(Fault::argument(format!("{what} is too long: {} bytes, limit {LONGEST_LABEL}", text.len())))
+    Err(Fault::argument(format!("{what} is too long: {} bytes, limit {LABEL_BYTES}", text.len())))
 }

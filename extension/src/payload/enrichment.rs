@@ -14,9 +14,23 @@ use crate::pg::attempt::{BoundedWaits, attempt, fault_of_any};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::identity::current_role;
 use crate::pg::jsonb::{Container, Value};
+use crate::pg::record::record;
 use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
 
-/// One row of `enrichments`.
+record! {
+    /// One row of `enrichments`, with quoted columns.
+    pub(crate) struct EnrichmentRow<'a> {
+        name: String,
+        target_key: String,
+        source_key: String,
+        lookup: String,
+        match_column: String,
+        match_type: String,
+        value_column: String,
+    }
+}
+
+/// A lookup that a type of event has.
 #[derive(Debug)]
 pub(crate) struct Enrichment {
     pub(crate) target_key: Box<str>,
@@ -67,21 +81,15 @@ impl Drop for Answers {
 
 impl Enrichment {
     /// `lookup` and the columns are quoted as SQL wants them.
-    pub(crate) fn new(
-        target_key: String,
-        source_key: String,
-        lookup: &str,
-        match_column: &str,
-        match_type: &str,
-        value_column: &str,
-    ) -> Option<Self> {
+    pub(crate) fn new(row: EnrichmentRow<'_>) -> Option<Self> {
+        let EnrichmentRow { lookup, match_column, match_type, value_column, .. } = row;
         let sql = format!(
             "SELECT pg_catalog.to_jsonb(t.{value_column}) FROM {lookup} AS t \
               WHERE t.{match_column} OPERATOR(pg_catalog.=) CAST($1 AS {match_type}) LIMIT 1"
         );
         Some(Enrichment {
-            target_key: target_key.into(),
-            source_key: source_key.into(),
+            target_key: row.target_key.into(),
+            source_key: row.source_key.into(),
             sql: CString::new(sql).ok()?,
         })
     }
@@ -125,10 +133,10 @@ impl Enrichment {
             let rows = Rows::last(&session);
             let found = (rows.len() == 1).then(|| rows.get::<Jsonb<'_>>(0, 1)).flatten();
             let found = found.filter(|found| found.size() <= most_bytes);
-            found.map(|found| found.bytes().to_vec())
+            found.map(|found| found.bytes().to_vec()).ok_or(())
         });
         let error = match answer {
-            Ok(answer) => return answer,
+            Ok(answer) => return answer.ok(),
             Err(error) => error,
         };
         let state = fault_of_any(&error).map(|fault| fault.sqlstate());

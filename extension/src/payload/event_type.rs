@@ -5,18 +5,17 @@ use std::cell::Cell;
 use pgrx::PgSqlErrorCode;
 
 use crate::error::{Fault, shown};
+use crate::limits::SUBJECT_PARTS;
 use crate::payload::edit::{Rule, Rules};
 use crate::payload::enrichment::Enrichment;
 use crate::payload::scalar::{Scalar, scalars};
 use crate::pg::datum::Jsonb;
 use crate::pg::jsonb::{Container, Value, key_order};
+use crate::pg::record::record;
 use crate::settings;
 
 /// In `path_keys`: every string that is an absolute path.
 const ALL_PATHS: &str = "*";
-
-/// Most keys that a subject is joined from (a CHECK of `event_types` says the same).
-pub(crate) const MOST_SUBJECT_PARTS: usize = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
@@ -47,29 +46,30 @@ pub(crate) struct Key {
     pub(crate) subject_part: Option<usize>,
 }
 
-/// One row of `event_types` with its lookups, as it was read.
-#[derive(Default)]
-pub(crate) struct Definition<'a> {
-    pub(crate) name: String,
-    pub(crate) status: String,
-    pub(crate) successor: Option<String>,
-    pub(crate) required_keys: Vec<String>,
-    pub(crate) optional_keys: Vec<String>,
-    pub(crate) allow_other_keys: bool,
-    pub(crate) allowed_values: Option<Jsonb<'a>>,
-    pub(crate) max_bytes: i32,
-    pub(crate) actor_key: Option<String>,
-    pub(crate) subject_keys: Vec<String>,
-    pub(crate) occurred_at_key: Option<String>,
-    pub(crate) default_values: Option<Jsonb<'a>>,
-    pub(crate) default_when_key: Option<String>,
-    pub(crate) sample_rate: f64,
-    pub(crate) sample_key: Option<String>,
-    pub(crate) redact_keys: Vec<String>,
-    pub(crate) hash_keys: Vec<String>,
-    pub(crate) hash_actor: bool,
-    pub(crate) path_keys: Vec<String>,
-    pub(crate) enrichments: Vec<Enrichment>,
+record! {
+    /// One row of `event_types`. To add a rule: a column of the table, a field here, and what becomes of
+    /// it in [`EventType::new`].
+    pub(crate) struct EventTypeRow<'a> {
+        name: String,
+        status: String,
+        successor: Option<String>,
+        required_keys: Vec<String>,
+        optional_keys: Vec<String>,
+        allow_other_keys: bool = true,
+        allowed_values: Option<Jsonb<'a>>,
+        max_bytes: i32 = 2048,
+        actor_key: Option<String>,
+        subject_keys: Vec<String>,
+        occurred_at_key: Option<String>,
+        default_values: Option<Jsonb<'a>>,
+        default_when_key: Option<String>,
+        sample_rate: f64 = 1.0,
+        sample_key: Option<String>,
+        redact_keys: Vec<String>,
+        hash_keys: Vec<String>,
+        hash_actor: bool,
+        path_keys: Vec<String>,
+    }
 }
 
 /// One type of event.
@@ -104,7 +104,11 @@ pub(crate) struct EventType {
 
 impl EventType {
     /// `redacted` are the keys that are removed from every event.
-    pub(crate) fn new(row: Definition<'_>, redacted: &[String]) -> Self {
+    pub(crate) fn new(
+        row: EventTypeRow<'_>,
+        enrichments: Vec<Enrichment>,
+        redacted: &[String],
+    ) -> Self {
         let mut keys: Vec<Key> = Vec::new();
         for name in &row.required_keys {
             key(&mut keys, name).required = true;
@@ -115,7 +119,7 @@ impl EventType {
         // What the log itself may leave in a payload needs no declaration.
         let defaults =
             row.default_values.filter(|values| Container::root(values.bytes()).len() > 0);
-        let targets = row.enrichments.iter().map(|enrichment| enrichment.target_key.to_string());
+        let targets = enrichments.iter().map(|enrichment| enrichment.target_key.to_string());
         for name in row.occurred_at_key.iter().cloned().chain(targets) {
             key(&mut keys, &name);
         }
@@ -123,7 +127,7 @@ impl EventType {
         {
             key(&mut keys, &String::from_utf8_lossy(name));
         }
-        for (part, name) in row.subject_keys.iter().enumerate().take(MOST_SUBJECT_PARTS) {
+        for (part, name) in row.subject_keys.iter().enumerate().take(SUBJECT_PARTS) {
             key(&mut keys, name).subject_part = Some(part);
         }
         if let Some(rules) = row.allowed_values {
@@ -153,16 +157,16 @@ impl EventType {
             allow_other_keys: row.allow_other_keys,
             max_bytes: usize::try_from(row.max_bytes).unwrap_or(0),
             actor_key: row.actor_key,
-            subject_parts: row.subject_keys.len().min(MOST_SUBJECT_PARTS),
+            subject_parts: row.subject_keys.len().min(SUBJECT_PARTS),
             sample_rate: row.sample_rate,
             sample_key: row.sample_key,
             sets_keys: defaults.is_some()
                 || row.occurred_at_key.is_some()
-                || !row.enrichments.is_empty(),
+                || !enrichments.is_empty(),
             occurred_at_key: row.occurred_at_key,
             default_values: defaults.map_or_else(Box::default, |values| values.bytes().into()),
             default_when_key: row.default_when_key,
-            enrichments: row.enrichments,
+            enrichments,
             rules: Rules::new(rules.iter().map(|(key, rule)| (&**key, *rule)))
                 .with_all_paths(row.path_keys.iter().any(|key| key == ALL_PATHS)),
             hash_actor,

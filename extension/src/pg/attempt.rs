@@ -67,9 +67,11 @@ unsafe extern "C-unwind" fn note_sqlstate(_arg: *mut c_void) {
     RAISED.set(unsafe { geterrcode() });
 }
 
-/// Runs `body` in a subtransaction: rolled back where it raises, or gives nothing. A fault of the
-/// event is then the answer; every other error goes on to the caller.
-pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, Fault> {
+/// Runs `body` in a subtransaction, which is rolled back if `body` raises an error or returns `Err`.
+/// A fault of the event is then the answer; every other error goes on to the caller.
+pub(crate) fn in_subtransaction<T, U>(
+    body: impl FnOnce() -> Result<T, U>,
+) -> Result<Result<T, U>, Fault> {
     attempt(body).map_err(|error| of_the_event(error).unwrap_or_else(|error| error.rethrow()))
 }
 
@@ -87,7 +89,9 @@ pub(crate) fn fault_of_any(error: &CaughtError) -> Option<Fault> {
 /// As `in_subtransaction`, but every error is the answer: to be looked at and, where it is not one of
 /// the event's, to be raised again.
 #[allow(clippy::result_large_err, reason = "the error as pgrx has it, on a path that is rare")]
-pub(crate) fn attempt<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, CaughtError> {
+pub(crate) fn attempt<T, U>(
+    body: impl FnOnce() -> Result<T, U>,
+) -> Result<Result<T, U>, CaughtError> {
     // SAFETY: as PL/pgSQL does for a block with EXCEPTION: memory context and resource owner are
     // put back, and the subtransaction has ended before an error goes on.
     unsafe {
@@ -104,8 +108,8 @@ pub(crate) fn attempt<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, 
             .catch_rust_panic(Err)
             .execute();
         match result {
-            Ok(Some(_)) => pg_sys::ReleaseCurrentSubTransaction(),
-            Ok(None) | Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            Ok(Ok(_)) => pg_sys::ReleaseCurrentSubTransaction(),
+            Ok(Err(_)) | Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
         }
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;

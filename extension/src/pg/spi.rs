@@ -3,8 +3,9 @@
 //! pgrx's own `Spi` is not used: it assigns a transaction id even for reads, takes the
 //! transaction's old snapshot once something was written, and never frees a result.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 
 use pgrx::datum::FromDatum;
 use pgrx::pg_sys::{self, Datum, Oid};
@@ -62,9 +63,19 @@ pub(crate) enum Mode {
 /// under row-level security PostgreSQL plans anew whenever the role is another than last time
 /// (150 µs), which a pooler that switches roles would pay for each event.
 pub(crate) struct Kept {
-    sql: &'static CStr,
-    types: &'static [Oid],
+    source: Source,
     plans: RefCell<Vec<(Oid, pg_sys::SPIPlanPtr)>>,
+}
+
+enum Source {
+    Written(&'static CStr, &'static [Oid]),
+    Built(fn() -> Statement),
+}
+
+/// A statement that is put together at its first use.
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    pub(crate) types: Vec<Oid>,
 }
 
 /// How many roles a backend keeps plans for; past that the oldest goes.
@@ -72,25 +83,36 @@ const ROLES: usize = 16;
 
 impl Kept {
     pub(crate) const fn new(sql: &'static CStr, types: &'static [Oid]) -> Self {
-        Kept { sql, types, plans: RefCell::new(Vec::new()) }
+        Kept { source: Source::Written(sql, types), plans: RefCell::new(Vec::new()) }
     }
 
-    fn plan(&self, _session: &Session) -> pg_sys::SPIPlanPtr {
+    pub(crate) const fn built(build: fn() -> Statement) -> Self {
+        Kept { source: Source::Built(build), plans: RefCell::new(Vec::new()) }
+    }
+
+    fn plan<const N: usize>(&self, _session: &Session) -> pg_sys::SPIPlanPtr {
         let role = current_role();
         if let Some(plan) = self.plans.borrow().iter().find(|(r, _)| *r == role).map(|(_, p)| *p) {
             return plan;
         }
-        let mut types = self.types.to_vec();
+        let (sql, mut types) = match &self.source {
+            Source::Written(sql, types) => (Cow::Borrowed(*sql), types.to_vec()),
+            Source::Built(build) => {
+                let Statement { sql, types } = build();
+                (Cow::Owned(CString::new(sql).expect("SQL without a zero byte")), types)
+            }
+        };
+        assert_eq!(N, types.len(), "parameters of {sql:?}");
         // SAFETY: `sql` ends in NUL and `types` has the length given; a plan that SPI_keepplan took
         // lives until SPI_freeplan.
         let plan = unsafe {
             let plan = pg_sys::SPI_prepare_cursor(
-                self.sql.as_ptr(),
+                sql.as_ptr(),
                 types.len() as c_int,
                 types.as_mut_ptr(),
                 pg_sys::CURSOR_OPT_GENERIC_PLAN as c_int,
             );
-            assert!(!plan.is_null(), "SPI refused a statement: {:?}", self.sql);
+            assert!(!plan.is_null(), "SPI refused a statement: {sql:?}");
             pg_sys::SPI_keepplan(plan);
             plan
         };
@@ -111,8 +133,7 @@ impl Kept {
         mode: Mode,
         mut params: Params<N>,
     ) -> u64 {
-        assert_eq!(N, self.types.len());
-        let plan = self.plan(session);
+        let plan = self.plan::<N>(session);
         // SAFETY: the parameters are of the plan's types and outlive the call. The snapshot is
         // pushed and popped in pairs; after an error PostgreSQL pops it.
         unsafe {
@@ -141,7 +162,7 @@ impl Kept {
                     code
                 }
             };
-            assert!(code > 0, "SPI answered {code} to {:?}", self.sql);
+            assert!(code > 0, "SPI answered {code}");
             pg_sys::SPI_processed
         }
     }
@@ -166,6 +187,14 @@ impl<'s> Rows<'s> {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Returns the number of a column; nothing if the result has none of that name.
+    pub(crate) fn column(&self, name: &str) -> Option<c_int> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the table of the statement that was run last; the name ends in NUL.
+        let number = unsafe { pg_sys::SPI_fnumber((*self.table).tupdesc, name.as_ptr()) };
+        (number > 0).then_some(number)
     }
 
     /// A column, counted from 1, of a row, counted from 0. The value lives as long as the session.

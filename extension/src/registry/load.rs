@@ -9,9 +9,10 @@ use std::sync::atomic::Ordering;
 use crate::error::Fault;
 use crate::generation;
 use crate::payload::edit::{Rule, Rules};
-use crate::payload::enrichment::Enrichment;
-use crate::payload::event_type::{Definition, EventType};
+use crate::payload::enrichment::{Enrichment, EnrichmentRow};
+use crate::payload::event_type::{EventType, EventTypeRow};
 use crate::payload::hash_key::HashKey;
+use crate::pg::array;
 use crate::pg::datum::Text;
 use crate::pg::identity::As;
 use crate::pg::server;
@@ -27,8 +28,7 @@ thread_local! {
         c"SELECT relname::pg_catalog.text, oid, relowner FROM pg_catalog.pg_class
            WHERE relnamespace OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_namespace
                    WHERE nspname OPERATOR(pg_catalog.=) 'eventlog')
-             AND relname OPERATOR(pg_catalog.=) ANY (ARRAY['events', 'event_types', 'enrichments', 'tenant_settings',
-                                                               'tenant_roles', 'log_config', 'rollup_state'])
+             AND relname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])
           UNION ALL
           SELECT 'ids', d.objid, 0
             FROM pg_catalog.pg_depend d
@@ -36,18 +36,16 @@ thread_local! {
              AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
              AND d.refclassid OPERATOR(pg_catalog.=) d.classid
              AND d.deptype OPERATOR(pg_catalog.=) 'i' AND d.refobjsubid OPERATOR(pg_catalog.=) 1",
-        &[],
+        &[pg_sys::TEXTARRAYOID],
     ) };
     static EVENT_TYPES: Kept = const { Kept::new(
-        c"SELECT name, status, successor, required_keys, optional_keys, allow_other_keys,
-                 allowed_values, max_bytes, actor_key, subject_keys, occurred_at_key, default_values,
-                 default_when_key, sample_rate, sample_key, redact_keys, hash_keys, hash_actor, path_keys
-            FROM eventlog.event_types",
+        c"SELECT * FROM eventlog.event_types",
         &[],
     ) };
     static ENRICHMENTS: Kept = const { Kept::new(
-        c"SELECT name, target_key, source_key, lookup, pg_catalog.quote_ident(match_column),
-                 match_type, pg_catalog.quote_ident(value_column)
+        c"SELECT name, target_key, source_key, lookup, match_type,
+                 pg_catalog.quote_ident(match_column) AS match_column,
+                 pg_catalog.quote_ident(value_column) AS value_column
             FROM eventlog.enrichments ORDER BY target_key",
         &[],
     ) };
@@ -106,7 +104,9 @@ pub(crate) fn load() -> Result<Rc<Log>, Fault> {
 impl Log {
     fn read_all(generation: u64) -> Result<Log, Fault> {
         let session = Session::begin();
-        RELATIONS.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+        let watched = WATCHED_TABLES.iter().map(|name| Some(Text::copy_of(name).datum()));
+        let watched = Params::new([Some(array::of(pg_sys::TEXTOID, watched))]);
+        RELATIONS.with(|plan| plan.execute(&session, Mode::ReadLatest, watched));
         let rows = Rows::last(&session);
         let relations: HashMap<String, (pg_sys::Oid, pg_sys::Oid)> = (0..rows.len())
             .filter_map(|row| Some((rows.get(row, 1)?, (rows.get(row, 2)?, rows.get(row, 3)?))))
@@ -163,13 +163,10 @@ impl Log {
         };
         let mut enrichments = read_enrichments(&session);
         EVENT_TYPES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
-        let rows = Rows::last(&session);
-        for row in 0..rows.len() {
-            if let Some(mut definition) = read_type(&rows, row) {
-                definition.enrichments = enrichments.remove(&definition.name).unwrap_or_default();
-                let event_type = EventType::new(definition, &redacted);
-                log.types.insert(event_type.name.clone(), Rc::new(event_type));
-            }
+        for row in EventTypeRow::read(&Rows::last(&session)) {
+            let enrichments = enrichments.remove(&row.name).unwrap_or_default();
+            let event_type = EventType::new(row, enrichments, &redacted);
+            log.types.insert(event_type.name.clone(), Rc::new(event_type));
         }
         let cluster = Text::copy_of(&server::system_identifier().to_string());
         let cluster = Params::new([Some(cluster.datum())]);
@@ -191,49 +188,13 @@ fn read_watermark(session: &Session) -> i64 {
     watermark.unwrap_or(i64::MIN)
 }
 
-fn read_type<'r>(rows: &Rows<'r>, row: usize) -> Option<Definition<'r>> {
-    let keys = |column| -> Vec<String> {
-        rows.get::<Vec<Option<String>>>(row, column)
-            .unwrap_or_default()
-            .into_iter()
-            .flatten()
-            .collect()
-    };
-    Some(Definition {
-        name: rows.get(row, 1)?,
-        status: rows.get(row, 2)?,
-        successor: rows.get(row, 3),
-        required_keys: keys(4),
-        optional_keys: keys(5),
-        allow_other_keys: rows.get(row, 6).unwrap_or(true),
-        allowed_values: rows.get(row, 7),
-        max_bytes: rows.get(row, 8).unwrap_or(2048),
-        actor_key: rows.get(row, 9),
-        subject_keys: keys(10),
-        occurred_at_key: rows.get(row, 11),
-        default_values: rows.get(row, 12),
-        default_when_key: rows.get(row, 13),
-        sample_rate: rows.get(row, 14).unwrap_or(1.0),
-        sample_key: rows.get(row, 15),
-        redact_keys: keys(16),
-        hash_keys: keys(17),
-        hash_actor: rows.get(row, 18).unwrap_or(false),
-        path_keys: keys(19),
-        enrichments: Vec::new(),
-    })
-}
-
 /// The lookups of each name, as the log's owner.
 fn read_enrichments(session: &Session) -> HashMap<String, Vec<Enrichment>> {
     ENRICHMENTS.with(|plan| plan.execute(session, Mode::ReadLatest, Params::new([])));
-    let rows = Rows::last(session);
     let mut enrichments: HashMap<String, Vec<Enrichment>> = HashMap::new();
-    for row in 0..rows.len() {
-        let text = |column| rows.get::<String>(row, column).unwrap_or_default();
-        let lookup = (text(4), text(5), text(6), text(7));
-        let enrichment =
-            Enrichment::new(text(2), text(3), &lookup.0, &lookup.1, &lookup.2, &lookup.3);
-        enrichments.entry(text(1)).or_default().extend(enrichment);
+    for mut row in EnrichmentRow::read(&Rows::last(session)) {
+        let name = std::mem::take(&mut row.name);
+        enrichments.entry(name).or_default().extend(Enrichment::new(row));
     }
     enrichments
 }

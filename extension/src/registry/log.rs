@@ -4,14 +4,20 @@ use pgrx::prelude::*;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::limits::NAME_BYTES;
 use crate::payload::edit::Rules;
 use crate::payload::event_type::{EventType, Status};
 use crate::payload::hash_key::HashKey;
 use crate::registry::tenants::{TenantSettings, Tenants};
 use crate::settings;
 
-/// Longest name of an event, in bytes (a CHECK of `event_types` says the same).
-pub(crate) const LONGEST_NAME: usize = 128;
+/// What the taxonomy says of a name.
+pub(crate) enum Lookup<'l> {
+    Known(&'l Rc<EventType>),
+    /// Its type is there, and takes no more events.
+    Retired(&'l Rc<EventType>),
+    Unknown,
+}
 
 /// The log of this database.
 #[derive(Debug)]
@@ -35,17 +41,22 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        self.lookup(name).is_some()
-    }
-
     /// The type of a name whatever its status, for what it keeps out of the log.
     pub(crate) fn rules_of(&self, name: &str) -> Option<&Rc<EventType>> {
-        self.lookup(name)
+        self.row_of(name)
+    }
+
+    /// Finds the type of a name: its own row, or where wildcards are allowed the longest prefix's.
+    pub(crate) fn lookup(&self, name: &str) -> Lookup<'_> {
+        match self.row_of(name) {
+            Some(event_type) if event_type.status == Status::Retired => Lookup::Retired(event_type),
+            Some(event_type) => Lookup::Known(event_type),
+            None => Lookup::Unknown,
+        }
     }
 
     /// A wildcard's own row is a rule, not a name.
-    pub(super) fn lookup(&self, name: &str) -> Option<&Rc<EventType>> {
+    fn row_of(&self, name: &str) -> Option<&Rc<EventType>> {
         let own = self.types.get(name).filter(|event_type| !event_type.name.ends_with(".*"));
         own.or_else(|| self.wildcard(name))
     }
@@ -83,7 +94,7 @@ impl Log {
 
 /// What a CHECK of `event_types` says of a name.
 pub(crate) fn is_well_formed(name: &str) -> bool {
-    name.len() <= LONGEST_NAME
+    name.len() <= NAME_BYTES
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'))
 }

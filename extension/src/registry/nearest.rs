@@ -7,8 +7,9 @@
 use std::cell::RefCell;
 
 use crate::error::shown;
+use crate::limits::NAME_BYTES;
 use crate::registry;
-use crate::registry::log::{LONGEST_NAME, Log};
+use crate::registry::log::Log;
 
 /// Distances that are computed for one hint.
 const MOST_COMPARED: usize = 8;
@@ -40,7 +41,7 @@ thread_local! {
 pub(crate) fn hint(name: &str) -> String {
     const NONE: &str =
         "SELECT name FROM eventlog.event_types; a new one: SELECT eventlog.define_event('<name>');";
-    if name.len() > LONGEST_NAME {
+    if name.len() > NAME_BYTES {
         return NONE.into();
     }
     let Ok(log) = registry::current() else { return NONE.into() };

@@ -24,6 +24,19 @@ use crate::settings;
 /// How often keys are looked up again that another transaction claimed meanwhile.
 pub(crate) const TRIES: usize = 10;
 
+/// Whether an event with a key was logged before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seen {
+    Never,
+    /// `id` is the event's, so far as it is known.
+    Before {
+        id: Option<i64>,
+    },
+}
+
+/// Another transaction claimed a key in the meantime.
+pub(crate) struct KeyTaken;
+
 /// A key of a tenant.
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'a> {
@@ -90,10 +103,10 @@ fn columns(keys: &[Key<'_>]) -> (pg_sys::Datum, pg_sys::Datum) {
     )
 }
 
-/// For each key: nothing if it was not seen, else the id of its event, so far as that is known.
-/// Sees what is committed by now, whatever snapshot the transaction has.
-pub(crate) fn find(log: &Log, keys: &[Key<'_>]) -> Vec<Option<Option<i64>>> {
-    let mut found = vec![None; keys.len()];
+/// Looks keys up in what is committed by now, whatever snapshot the transaction has; returns one
+/// answer for each.
+pub(crate) fn find(log: &Log, keys: &[Key<'_>]) -> Vec<Seen> {
+    let mut found = vec![Seen::Never; keys.len()];
     let (tenants, texts) = columns(keys);
     let params = Params::new([Some(tenants), Some(texts), Some(window_start())]);
     let session = Session::begin();
@@ -103,17 +116,17 @@ pub(crate) fn find(log: &Log, keys: &[Key<'_>]) -> Vec<Option<Option<i64>>> {
     let rows = Rows::last(&session);
     for row in 0..rows.len() {
         if let Some(n) = rows.get::<i64>(row, 1) {
-            found[n as usize - 1] = Some(rows.get::<i64>(row, 2));
+            found[n as usize - 1] = Seen::Before { id: rows.get::<i64>(row, 2) };
         }
     }
     found
 }
 
-/// Claims the keys for these events; false if one of them is another transaction's by now, and the
-/// caller must roll back. Waits for transactions that are about to claim one.
-pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> bool {
+/// Claims the keys for these events. Waits for transactions that are about to claim one; where one
+/// of them did, the caller must roll back.
+pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> Result<(), KeyTaken> {
     if claims.is_empty() {
-        return true;
+        return Ok(());
     }
     claims.sort_by(|(a, _), (b, _)| {
         (a.tenant_id, a.key.as_str()).cmp(&(b.tenant_id, b.key.as_str()))
@@ -129,12 +142,14 @@ pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> bool 
     IS_CLAIMING.set(true);
     let claimed = CLAIM.with(|plan| plan.execute(&session, Mode::Write, params));
     IS_CLAIMING.set(false);
-    claimed == claims.len() as u64
+    if claimed == claims.len() as u64 { Ok(()) } else { Err(KeyTaken) }
 }
 
 /// As `attempt::in_subtransaction`, for a `body` that claims keys. A wait for a key that another
 /// transaction holds is bounded, and the error says who holds it: 55P03.
-pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, Fault> {
+pub(crate) fn in_subtransaction<T, U>(
+    body: impl FnOnce() -> Result<T, U>,
+) -> Result<Result<T, U>, Fault> {
     IS_CLAIMING.set(false);
     let error = match attempt::attempt(body) {
         Ok(done) => return Ok(done),
