@@ -5,7 +5,7 @@ use std::time::Instant;
 use eventlog_tests::{Cluster, db, rows, text};
 use postgres::Client;
 
-use crate::Scale;
+use crate::scale::Scale;
 use crate::stats::Quartiles;
 use crate::world::SETTINGS;
 

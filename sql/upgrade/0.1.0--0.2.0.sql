@@ -1,7 +1,7 @@
 \echo Use "ALTER EXTENSION eventlog UPDATE TO '0.2.0'" to load this file. \quit
 
--- The head of the upgrade script: what CREATE OR REPLACE cannot do. Behind it come the numbered
--- files, each function and view replaced where it is. What a policy, a trigger or a view stands on
+-- The head of the upgrade script: what CREATE OR REPLACE cannot do. Behind it come the
+-- files of sql/, each function and view replaced where it is. What a policy, a trigger or a view stands on
 -- (guard, current_tenant, any_tenant, events_append_only, registry_changed, erase_tenant, …) must
 -- never be dropped, nor what the library of 0.1.0 calls by name in sessions that still have it
 -- (_covering_partition, _lock_partitions, _make_partition).

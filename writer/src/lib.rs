@@ -6,27 +6,17 @@
 )]
 #![forbid(unsafe_code)]
 
-mod admission;
 #[cfg(feature = "asynchronous")]
 pub mod asynchronous;
-mod batch;
-mod check;
-mod connect;
 mod engine;
 mod error;
 mod event;
-mod lanes;
 #[cfg(feature = "tracing-layer")]
 mod layer;
-mod loss;
 mod name;
-mod notice;
 mod options;
-mod payload;
 #[cfg(any(feature = "sync", feature = "asynchronous"))]
 mod shared;
-#[cfg(test)]
-mod simulation;
 mod stats;
 #[cfg(feature = "sync")]
 pub mod sync;

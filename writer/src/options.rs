@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::notice::{Notice, Topic};
+use crate::engine::notice::{Notice, Topic};
 use crate::{Error, EventName};
 
 /// Most events of a batch: a larger one costs the server memory and gains nothing.

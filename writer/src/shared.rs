@@ -9,10 +9,10 @@ use std::time::{Instant, SystemTime};
 
 use uuid::Uuid;
 
-use crate::admission::Admission;
-use crate::batch::Answer;
+use crate::engine::admission::Admission;
+use crate::engine::batch::Answer;
+use crate::engine::notice::Notice;
 use crate::engine::{self, Engine, Submitted, Told};
-use crate::notice::Notice;
 use crate::stats::Health;
 use crate::{Error, Event, Logged, Options, Report, Stats};
 

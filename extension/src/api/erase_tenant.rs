@@ -1,5 +1,5 @@
 //! The trigger on the application's table of tenants: a tenant that is deleted takes along what
-//! `forget_tenant()` would erase (`sql/190_forget.sql` has the list).
+//! `forget_tenant()` would erase (`sql/80_erasure/forget.sql` has the list).
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;

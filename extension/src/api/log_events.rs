@@ -39,7 +39,7 @@ impl Source for Arrays {
 
     fn element<'a>(&'a self, position: usize) -> Element<'a> {
         let text = at(&self.data, position);
-        let (data, fault) = match text.map(|text| input::jsonb_of(text.as_str())).transpose() {
+        let (data, fault) = match text.map(|text| input::payload(text.as_str())).transpose() {
             Ok(data) => (data, None),
             Err(fault) => (None, Some(fault)),
         };

@@ -1,5 +1,5 @@
 //! A clock that nobody sets: how long the machine has been running, and a name for that run. By it
-//! maintenance notices that the server's clock was set (`sql/178_clock.sql`).
+//! maintenance notices that the server's clock was set (`sql/70_maintenance/clock.sql`).
 //!
 //! Where the system does not tell (it is Linux that does) there is none, as after a restart of the
 //! machine.

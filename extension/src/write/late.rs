@@ -1,6 +1,6 @@
 //! Late events: those that are created below the watermark of the rollups, in a transaction that
 //! took long or by an import. They are noted in `late_events`, as the log's owner, and maintenance
-//! adds them to the rollups (`sql/177_roll_up.sql` says how).
+//! adds them to the rollups (`sql/70_maintenance/roll_up.sql` says how).
 //!
 //! An ordinary event costs nothing: its partition is known together with the watermark, so that one
 //! comparison tells that it is neither late nor without a partition (`partition`).

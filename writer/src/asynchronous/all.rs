@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{Tasks, Waiter, Writer};
-use crate::admission::Admission;
 use crate::engine::Submitted;
+use crate::engine::admission::Admission;
 use crate::shared::{Shared, tell};
 use crate::{Error, Event, Logged};
 

@@ -6,14 +6,14 @@ use std::future::Future;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::Error;
-use crate::connect::with_defaults;
+use crate::wire::connect::with_defaults;
 
 /// What `PGHOST` and its like say, as `Writer::from_env` takes them.
 ///
 /// # Errors
 /// Where they contradict themselves.
 pub fn config_from_env() -> Result<Config, Error> {
-    crate::connect::conninfo()?.parse().map_err(Error::from_config)
+    crate::wire::connect::conninfo()?.parse().map_err(Error::from_config)
 }
 
 /// A connection as the writer makes its own, as `Writer::connect` does; a task of its own drives it.
@@ -24,7 +24,7 @@ pub async fn connect(config: Config) -> Result<Client, Box<dyn StdError + Send +
     let config = with_defaults!(config);
     #[cfg(feature = "tls")]
     if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-        let (client, connection) = config.connect(crate::connect::tls()?).await?;
+        let (client, connection) = config.connect(crate::wire::connect::tls()?).await?;
         return Ok(driven(client, connection));
     }
     let (client, connection) = config.connect(NoTls).await?;

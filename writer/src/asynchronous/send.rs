@@ -7,8 +7,8 @@ use tokio::time::timeout;
 
 use super::{Connection, Connector, Shared, Tasks};
 use crate::Error;
-use crate::batch::{Answer, Batch};
 use crate::engine::Action;
+use crate::engine::batch::{Answer, Batch};
 use crate::shared::Sending;
 use crate::wire::{self, Parameters};
 

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use super::{Engine, Instant, Phase, Sender};
-use crate::admission::Admission;
-use crate::lanes::Tenant;
+use crate::engine::admission::Admission;
+use crate::engine::lanes::Tenant;
 use crate::options::WhenFull;
 use crate::{Error, Event};
 

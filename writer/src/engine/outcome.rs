@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::{Engine, Instant, Phase, State, UnderWay};
-use crate::batch::{Answer, Verdict};
+use crate::engine::batch::{Answer, Verdict};
 use crate::error::Cure;
 use crate::stats::Report;
 use crate::{Error, Event, Logged};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Action, Engine, Instant, Phase, Sender, State, UnderWay};
 use crate::Event;
-use crate::batch::Batch;
-use crate::lanes::Taken;
+use crate::engine::batch::Batch;
+use crate::engine::lanes::Taken;
 
 impl<W> Engine<W> {
     /// Whether so much may share a batch now that it is sent at once: a batch, or half of what the

@@ -3,8 +3,8 @@
 
 use super::{Engine, Instant, UnderWay};
 use crate::Error;
+use crate::engine::lanes::{Item, Tenant};
 use crate::error::Cure;
-use crate::lanes::{Item, Tenant};
 
 /// How often an event that is alone in its batch may take too long.
 const MOST_TRIES_ALONE: u32 = 3;

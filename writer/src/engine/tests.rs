@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::{Action, Engine, Instant, Submitted};
-use crate::batch::{Answer, Batch};
+use crate::engine::batch::{Answer, Batch};
+use crate::engine::loss::EVENTS_LOST;
 use crate::error::Kind;
-use crate::loss::EVENTS_LOST;
 use crate::{Error, Event, Options, WhenFull};
 
 struct Steps {

@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 
 use super::{Connection, Connector, Shared, Threads};
 use crate::Error;
-use crate::batch::{Answer, Batch};
 use crate::engine::Action;
+use crate::engine::batch::{Answer, Batch};
 use crate::shared::Sending;
 use crate::wire::{self, Parameters};
 

@@ -1,0 +1,130 @@
+//! What the next batch takes out of the lanes.
+
+use std::collections::VecDeque;
+
+use super::{Item, Lane, Lanes, State, Tenant};
+use crate::engine::clock::Instant;
+
+/// What goes into a batch.
+pub(crate) struct Taken<W> {
+    pub(crate) items: Vec<Item<W>>,
+    pub(crate) tenants: Vec<Tenant>,
+    /// Since when its only tenant has been held up, if it is.
+    pub(crate) stalled_since: Option<Instant>,
+}
+
+/// What is left of a batch's bounds.
+struct Room {
+    events: usize,
+    bytes: usize,
+}
+
+impl<W> Lane<W> {
+    /// Takes events in their order, as long as there is room for more and they fit.
+    fn take(&mut self, turn: usize, room: &mut Room, into: &mut Vec<Item<W>>) {
+        for _ in 0..turn {
+            if room.events == 0 {
+                return;
+            }
+            let is_first = into.is_empty();
+            let Some(item) = self.items.pop_front_if(|item| is_first || item.size <= room.bytes)
+            else {
+                if !self.items.is_empty() {
+                    room.events = 0;
+                }
+                return;
+            };
+            room.events -= 1;
+            room.bytes = room.bytes.saturating_sub(item.size);
+            self.bytes -= item.size;
+            self.flying.0 += 1;
+            self.flying.1 += item.size;
+            into.push(item);
+        }
+    }
+}
+
+impl<W> Lanes<W> {
+    /// A batch of tenants that share it, in turns, so that none waits for the backlog of another.
+    pub(crate) fn take_shared(&mut self, events: usize, bytes: usize) -> Taken<W> {
+        let mut room = Room { events, bytes };
+        let mut items = Vec::with_capacity(self.ready_events.min(events));
+        let mut tenants = Vec::new();
+        let turn = events.div_ceil(self.ready.len().max(1));
+        let mut again = VecDeque::new();
+        while room.events > 0 {
+            // Who had no turn yet comes before those that have more.
+            let Some(tenant) = self.ready.pop_front().or_else(|| again.pop_front()) else { break };
+            let Some(lane) = self.lanes.get_mut(&tenant) else { continue };
+            if lane.state == State::Ready {
+                self.ready_events -= lane.items.len();
+                self.ready_bytes -= lane.bytes;
+                lane.state = State::Flying;
+                tenants.push(tenant);
+            }
+            lane.take(turn, &mut room, &mut items);
+            if !lane.items.is_empty() {
+                again.push_back(tenant);
+            }
+        }
+        // One that found no room at all, since its event was too large for what was left.
+        tenants.retain(|tenant| {
+            let is_in = self.lanes.get(tenant).is_some_and(|lane| lane.flying.0 > 0);
+            if !is_in {
+                self.make_ready(*tenant);
+                self.ready.rotate_right(1);
+            }
+            is_in
+        });
+        self.taken(items, tenants)
+    }
+
+    fn taken(&mut self, items: Vec<Item<W>>, tenants: Vec<Tenant>) -> Taken<W> {
+        self.events -= items.len();
+        self.bytes -= items.iter().map(|item| item.size).sum::<usize>();
+        let only = tenants.first().filter(|_| tenants.len() == 1);
+        let stall = only.and_then(|tenant| self.lanes.get(tenant)?.stall);
+        Taken { items, tenants, stalled_since: stall.map(|stall| stall.since) }
+    }
+
+    /// A batch that goes apart, if one may now: of a group, or of a tenant that stalled long enough.
+    pub(crate) fn take_apart(
+        &mut self,
+        now: Instant,
+        events: usize,
+        bytes: usize,
+    ) -> Option<Taken<W>> {
+        loop {
+            let group = match self.groups.pop_front() {
+                Some(group) => group,
+                None => {
+                    let (at, tenant) = *self.stalled.first().filter(|(at, _)| *at <= now)?;
+                    self.stalled.remove(&(at, tenant));
+                    vec![tenant]
+                }
+            };
+            let mut room = Room { events, bytes };
+            let (mut items, mut tenants) = (Vec::new(), Vec::new());
+            for tenant in group {
+                let Some(lane) = self.lanes.get_mut(&tenant) else { continue };
+                if lane.items.is_empty() {
+                    lane.state = State::Empty;
+                    self.forget_if_idle(tenant, Some(now));
+                    continue;
+                }
+                lane.take(lane.most.min(events), &mut room, &mut items);
+                if lane.flying.0 > 0 {
+                    lane.state = State::Flying;
+                    tenants.push(tenant);
+                } else {
+                    // No room: by itself then.
+                    lane.state = State::Grouped;
+                    self.groups.push_front(vec![tenant]);
+                }
+            }
+            if !items.is_empty() {
+                return Some(self.taken(items, tenants));
+            }
+        }
+    }
+}

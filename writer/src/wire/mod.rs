@@ -1,0 +1,193 @@
+//! The only SQL of the writer. No state is kept on the connection: one statement a batch, its types
+//! sent along, so it works through a pooler in transaction mode.
+
+pub(crate) mod connect;
+
+use std::fmt::Display;
+use std::time::{Duration, SystemTime};
+
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
+
+use crate::engine::batch::{Answer, Batch, Verdict};
+use crate::error::Error;
+use crate::event::Prepared;
+use crate::{Event, Options};
+
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// Logs a batch. Before, for this statement only, it bounds how long it waits for a lock: by what the
+/// writer says, by what the role has, and by half of the time for the statement, so that a lock that
+/// is held is told apart from a statement that is slow. The CASE makes the call wait for the settings,
+/// which a join would be free to evaluate afterwards.
+macro_rules! log_events {
+    ($settings:literal) => {
+        concat!(
+            "SELECT b.written, b.duplicate, b.sampled, b.rejected, b.verdicts::text, b.is_repeat
+               FROM (SELECT set_config('lock_timeout', coalesce(least($11,
+                            nullif(extract(epoch FROM current_setting('lock_timeout')::interval) * 1000, 0)::bigint,
+                            nullif(extract(epoch FROM current_setting('statement_timeout')::interval) * 500, 0)::bigint),
+                            0)::text, true)",
+            $settings,
+            ") AS s (done)
+              CROSS JOIN LATERAL eventlog.log_events(CASE WHEN s.done IS NOT NULL THEN $1 END,
+                        $2, $3, $4, $5, $6, $7, $8, $9, $10) AS b"
+        )
+    };
+}
+
+/// As the role that the writer connects as, or as the tenants of the events.
+pub(crate) const LOG_EVENTS: &str = log_events!("");
+
+/// As one tenant, set for this statement only.
+pub(crate) const LOG_EVENTS_OF_TENANT: &str =
+    log_events!(" || set_config('eventlog.tenant_id', $12, true)");
+
+/// Logs one event, in the caller's transaction.
+pub(crate) const LOG_EVENT: &str =
+    "SELECT eventlog.log_event($1, $2, $3::text::jsonb, $4, $5, $6, $7)";
+
+/// A batch as parameters, by column. A column that no event has is one NULL: a thousand of them
+/// would cost the server as much as a thousand values.
+pub(crate) struct Parameters<'b> {
+    batch: &'b Batch,
+    tenant_ids: Option<Vec<Option<Uuid>>>,
+    names: Vec<&'b str>,
+    data: Vec<&'b str>,
+    occurred_at: Option<Vec<Option<SystemTime>>>,
+    actors: Option<Vec<Option<&'b str>>>,
+    subjects: Option<Vec<Option<&'b str>>>,
+    idempotency_keys: Option<Vec<Option<&'b str>>>,
+    producer: Uuid,
+    /// Of those that are refused it tells in any case, where the server can.
+    with_verdicts: Option<bool>,
+    lock_timeout: Option<i64>,
+    tenant: Option<String>,
+}
+
+fn column<'b, T>(
+    events: &'b [Event],
+    value: impl Fn(&'b Event) -> Option<T>,
+) -> Option<Vec<Option<T>>> {
+    let is_used = events.iter().any(|event| value(event).is_some());
+    is_used.then(|| events.iter().map(value).collect())
+}
+
+impl<'b> Parameters<'b> {
+    pub(crate) fn new(batch: &'b Batch, producer: Uuid, options: &Options) -> Self {
+        let events = &batch.events;
+        Parameters {
+            batch,
+            tenant_ids: column(events, |event| event.tenant_id),
+            names: events.iter().map(|event| event.name.as_str()).collect(),
+            data: events.iter().map(|event| event.data.as_str()).collect(),
+            occurred_at: column(events, |event| event.occurred_at),
+            actors: column(events, |event| event.actor.as_deref()),
+            subjects: column(events, |event| event.subject.as_deref()),
+            idempotency_keys: column(events, |event| event.idempotency_key.as_deref()),
+            producer,
+            with_verdicts: batch.with_verdicts.then_some(true),
+            lock_timeout: batch.lock_timeout.map(milliseconds),
+            tenant: options.tenant.map(|tenant| tenant.to_string()),
+        }
+    }
+
+    pub(crate) fn sql(&self) -> &'static str {
+        if self.tenant.is_some() { LOG_EVENTS_OF_TENANT } else { LOG_EVENTS }
+    }
+
+    pub(crate) fn values(&self) -> Vec<Parameter<'_>> {
+        let batch = self.batch;
+        let mut values: Vec<Parameter<'_>> = vec![
+            (&self.tenant_ids, Type::UUID_ARRAY),
+            (&self.names, Type::TEXT_ARRAY),
+            (&self.data, Type::TEXT_ARRAY),
+            (&self.occurred_at, Type::TIMESTAMPTZ_ARRAY),
+            (&self.actors, Type::TEXT_ARRAY),
+            (&self.subjects, Type::TEXT_ARRAY),
+            (&self.idempotency_keys, Type::TEXT_ARRAY),
+            (&self.producer, Type::UUID),
+            (&batch.number, Type::INT8),
+            (&self.with_verdicts, Type::BOOL),
+            (&self.lock_timeout, Type::INT8),
+        ];
+        if let Some(tenant) = &self.tenant {
+            values.push((tenant, Type::TEXT));
+        }
+        values
+    }
+}
+
+/// As the setting takes it: zero would be for ever, and more than this is refused.
+fn milliseconds(time: Duration) -> i64 {
+    time.as_millis().clamp(1, i32::MAX as u128) as i64
+}
+
+/// An event as parameters of [`LOG_EVENT`].
+pub(crate) fn event_values(prepared: &Prepared) -> [Parameter<'_>; 7] {
+    let event = &prepared.event;
+    [
+        (&event.tenant_id, Type::UUID),
+        (&prepared.own_name, Type::TEXT),
+        (&event.data, Type::TEXT),
+        (&event.occurred_at, Type::TIMESTAMPTZ),
+        (&event.actor, Type::TEXT),
+        (&event.subject, Type::TEXT),
+        (&event.idempotency_key, Type::TEXT),
+    ]
+}
+
+/// What the server says of a batch of so many events. An answer that makes no sense is not worth
+/// another try.
+pub(crate) fn answer(rows: &[Row], events: usize) -> Result<Answer, Error> {
+    let row = rows.first().ok_or_else(|| Error::protocol("log_events gave no row"))?;
+    let unread = |error: &dyn Display| Error::protocol(format!("log_events gave {error}"));
+    let count = |column| -> Result<u64, Error> {
+        let count: i64 = row.try_get(column).map_err(|error| unread(&error))?;
+        u64::try_from(count).map_err(|error| unread(&error))
+    };
+    let verdicts: Option<String> = row.try_get(4).map_err(|error| unread(&error))?;
+    let verdicts = verdicts.map(|json| read_verdicts(&json)).transpose();
+    let answer = Answer {
+        written: count(0)?,
+        duplicate: count(1)?,
+        sampled: count(2)?,
+        rejected: count(3)?,
+        is_repeat: row.try_get(5).map_err(|error| unread(&error))?,
+        verdicts: verdicts.map_err(|error| unread(&error))?.unwrap_or_default(),
+    };
+    match answer.events() {
+        counted if counted > events as u64 => {
+            Err(unread(&format_args!("the counts of {counted} events for {events}")))
+        }
+        _ => Ok(answer),
+    }
+}
+
+/// One verdict as the log writes it: `{"position": 1, "id": 7}` and its like.
+#[derive(serde::Deserialize)]
+struct Written {
+    id: Option<i64>,
+    sqlstate: Option<String>,
+    message: Option<String>,
+    #[serde(default)]
+    is_sampled: bool,
+    #[serde(default)]
+    is_duplicate: bool,
+}
+
+fn read_verdicts(json: &str) -> Result<Vec<Verdict>, serde_json::Error> {
+    let written: Vec<Written> = serde_json::from_str(json)?;
+    Ok(written
+        .into_iter()
+        .map(|verdict| match verdict {
+            Written { is_sampled: true, .. } => Verdict::LeftOut,
+            Written { sqlstate: Some(sqlstate), message, .. } => {
+                Verdict::Rejected(Error::rejected(Some(sqlstate), message.unwrap_or_default()))
+            }
+            Written { id, is_duplicate: true, .. } => Verdict::Duplicate(id),
+            Written { id, .. } => Verdict::Stored(id),
+        })
+        .collect())
+}
