@@ -8,7 +8,7 @@ use crate::error::Fault;
 use crate::event::Event;
 use crate::event::check::{is_finite, labels_fit};
 use crate::event::quarantine;
-use crate::payload::check::{self, Terms};
+use crate::payload::check::{self, CheckOptions};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::registry;
@@ -88,9 +88,12 @@ fn check(
     let subject = subject.filter(|subject| !subject.as_str().is_empty());
     labels_fit(actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
     let data = data.unwrap_or_else(Jsonb::empty_object);
-    let terms =
-        Terms { has_actor: actor.is_some(), has_subject: subject.is_some(), ..Terms::default() };
-    let checked = check::check(&log.hash_key, event_type, data, terms)?;
+    let options = CheckOptions {
+        has_actor: actor.is_some(),
+        has_subject: subject.is_some(),
+        ..CheckOptions::default()
+    };
+    let checked = check::check(&log.hash_key, event_type, data, options)?;
     let hash = |actor: Text<'_>| log.hash_key.hash(actor.as_str());
     let hashed = actor.filter(|_| event_type.hash_actor).map(hash).transpose()?;
     // Copied, since a row is given back after the arguments are gone.

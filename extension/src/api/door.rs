@@ -13,11 +13,11 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use crate::error::Fault;
 use crate::pg::call::{Call, export_calls};
 use crate::pg::identity::require_rights_of;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 
 thread_local! {
     /// The owner of the log, and the function behind a door.
-    static BEHIND: Kept = const { Kept::new(
+    static BEHIND: Prepared = const { Prepared::new(
         c"SELECT (SELECT c.relowner FROM pg_catalog.pg_class c
                    WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')),
                  b.oid

@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::event::check::{is_finite, labels_fit};
 use crate::event::quota::{self, Admission};
-use crate::payload::check::{self, Terms};
+use crate::payload::check::{self, CheckOptions};
 use crate::payload::clock;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::transaction::now;
@@ -21,7 +21,7 @@ use crate::registry;
 use crate::registry::log::Log;
 use crate::tenant;
 use crate::write::checked_rows::{Row, was_checked};
-use crate::write::late;
+use crate::write::late_events;
 
 /// The check of the policy `events_guard` of a log of 0.1.0, which shows neither clock nor tenant.
 #[pg_extern(sql = false)]
@@ -83,7 +83,7 @@ fn check(
     // Everybody may call a policy's function; what it does here is for an INSERT only.
     log.require_writer()?;
     if let Some(id) = id.filter(|_| now() < log.watermark) {
-        late::note(&log, &[(tenant_id, id)], now());
+        late_events::note(&log, &[(tenant_id, id)], now());
     }
     let event_type = log.find(row.name)?;
     if row.weight.is_some() {
@@ -96,13 +96,13 @@ fn check(
     labels_fit(row.actor, row.subject)?;
     is_finite("occurred_at", occurred_at)?;
     let max_bytes = admit(&log, tenant_id)?;
-    let terms = Terms {
+    let options = CheckOptions {
         max_bytes,
         has_actor: row.actor.is_some(),
         has_subject: row.subject.is_some(),
-        ..Terms::default()
+        ..CheckOptions::default()
     };
-    let is_changed = check::check(&log.hash_key, event_type, data, terms)?.changed;
+    let is_changed = check::check(&log.hash_key, event_type, data, options)?.changed;
     let detail = if is_changed {
         "the log would strip a null, or redact, hash or shorten a value"
     } else if event_type.hash_actor && row.actor.is_some() {

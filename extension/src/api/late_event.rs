@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::pg::trigger;
 use crate::registry;
-use crate::write::late;
+use crate::write::late_events;
 
 /// The moment below which an event is late, as the transaction has to see it now.
 fn watermark() -> i64 {
@@ -51,7 +51,7 @@ fn late_event<'a>(
     if let Some((tenant_id, id, created_at)) = column
         && created_at < log.watermark
     {
-        late::note(&log, &[(Some(tenant_id), id)], created_at);
+        late_events::note(&log, &[(Some(tenant_id), id)], created_at);
     }
     Ok(None)
 }

@@ -13,7 +13,7 @@ use crate::pg::jsonb::{Container, Value};
 use crate::pg::uuid::parse_uuid;
 use crate::settings;
 use crate::write::batch::{self, Element, Source};
-use crate::write::producer::Number;
+use crate::write::producer::BatchNumber;
 use crate::write::verdicts::render;
 
 /// The batch as arrays, one for each column; `None` where the caller left one out.
@@ -113,7 +113,7 @@ fn log_events(
             idempotency_keys: column("idempotency_keys", idempotency_keys, len)?,
             names,
         };
-        let number = Number::of(producer, batch_number)?;
+        let number = BatchNumber::of(producer, batch_number)?;
         batch::run(&arrays, number, with_verdicts.unwrap_or(true))
     };
     TableIterator::once(answer(run, with_verdicts))

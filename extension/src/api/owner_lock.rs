@@ -10,10 +10,10 @@ use pgrx::prelude::*;
 
 use crate::error::{Fault, shown};
 use crate::pg::array;
-use crate::pg::identity::{As, bypasses_policies, current_role, has_rights_of, is_member_of};
+use crate::pg::identity::{ActAs, bypasses_policies, current_role, has_rights_of, is_member_of};
 use crate::pg::lock::{self, Strength};
 use crate::pg::process;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 
 /// What the locks are for; their numbers are above those of all columns, which are 1600 at most.
 const PURPOSES: [(&str, u16); 3] =
@@ -21,7 +21,7 @@ const PURPOSES: [(&str, u16); 3] =
 
 thread_local! {
     /// Not from the registry: create_log() takes a lock before it completes the tables of the log.
-    static EVENTS: Kept = const { Kept::new(
+    static EVENTS: Prepared = const { Prepared::new(
         c"SELECT oid, relowner FROM pg_catalog.pg_class
            WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')",
         &[],
@@ -29,7 +29,7 @@ thread_local! {
 
     /// These processes; of null, those that have been in a transaction of this database for more
     /// than an hour. Never the query: it may hold what is nobody else's to read.
-    static DESCRIBE: Kept = const { Kept::new(
+    static DESCRIBE: Prepared = const { Prepared::new(
         c"SELECT pg_catalog.string_agg(d.line, '; ' ORDER BY d.since) OPERATOR(pg_catalog.||)
                  CASE WHEN pg_catalog.max(d.found) OPERATOR(pg_catalog.>) 5
                       THEN pg_catalog.format('; and %s more', pg_catalog.max(d.found) OPERATOR(pg_catalog.-) 5) ELSE '' END
@@ -101,7 +101,7 @@ fn describe_processes(pids: Option<Vec<Option<i32>>>) -> Option<String> {
         pids.map(|pids| array::of(pg_sys::INT4OID, pids.iter().map(|pid| (*pid)?.into_datum())));
     let session = Session::begin();
     // The statement names the catalog's own only.
-    let _superuser = As::role(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID));
+    let _superuser = ActAs::role(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID));
     DESCRIBE.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([pids])));
     Rows::last(&session).get::<String>(0, 1)
 }

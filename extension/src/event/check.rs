@@ -16,16 +16,16 @@ use crate::event::sampling;
 use crate::event::verdict::{Reason, Stopped, Verdict};
 use crate::event::{Event, Ready};
 use crate::limits::{KEY_BYTES, NAME_BYTES};
-use crate::payload::additions::{Additions, Lookups};
-use crate::payload::check::{Terms, label_fits};
+use crate::payload::check::{CheckOptions, label_fits};
 use crate::payload::clock;
+use crate::payload::completion::{Completion, Lookups};
 use crate::payload::edit::Hashes;
 use crate::payload::event_type::EventType;
 use crate::payload::hash_key;
-use crate::pg::attempt;
 use crate::pg::datum::{Jsonb, Text};
-use crate::pg::identity::As;
-use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Session};
+use crate::pg::subtransaction;
 use crate::registry;
 use crate::registry::caller::Caller;
 use crate::registry::find::{retired, unknown};
@@ -35,7 +35,7 @@ use crate::settings::{self, UnknownName};
 use crate::tenant;
 
 thread_local! {
-    static REGISTER: Kept = const { Kept::new(
+    static REGISTER: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.event_types (name, domain, description)
           VALUES ($1, 'registered', 'Registered when it was first logged.')
           ON CONFLICT (name) DO NOTHING",
@@ -94,17 +94,17 @@ impl<'a> Event<'a> {
         let weight = self.admit(event_type, &tenant_id, settings, data, actor)?;
         let occurred_at = self.occurred_at.map(|at| at.into_inner());
         fits(occurred_at, actor, subject, self.idempotency_key)?;
-        let mut additions = self.look_up(&log, caller, event_type, data, occurred_at);
-        let terms = Terms {
+        let mut completion = self.look_up(&log, caller, event_type, data, occurred_at);
+        let options = CheckOptions {
             max_bytes: settings.and_then(|settings| settings.max_bytes),
             hashes: if self.is_new() { Hashes::Make } else { Hashes::Keep },
             has_actor: actor.is_some(),
             has_subject: subject.is_some(),
-            ..Terms::default()
+            ..CheckOptions::default()
         };
-        let checked = additions.check(&log.hash_key, event_type, data, terms)?;
+        let checked = completion.check(&log.hash_key, event_type, data, options)?;
         let actor = actor.map(|actor| self.hash(&log, event_type, actor)).transpose()?;
-        let (occurred_at, incidents) = note(additions, tenant_id, name, settings);
+        let (occurred_at, incidents) = note(completion, tenant_id, name, settings);
         Ok(Ready {
             caller,
             tenant_id,
@@ -232,14 +232,14 @@ impl<'a> Event<'a> {
         event_type: &'t EventType,
         data: Jsonb<'t>,
         occurred_at: Option<i64>,
-    ) -> Additions<'t> {
-        let mut additions = Additions::new(occurred_at);
+    ) -> Completion<'t> {
+        let mut completion = Completion::new(occurred_at);
         if event_type.sets_keys {
             let lookups = if self.is_new() { Lookups::Ask } else { Lookups::Miss };
             let _owner = log.without_superuser(caller);
-            additions.collect(event_type, data, lookups);
+            completion.collect(event_type, data, lookups);
         }
-        additions
+        completion
     }
 
     /// Hashes the actor if its type wants it.
@@ -269,10 +269,10 @@ fn register(log: &Log, name: Text<'_>) -> Result<(), Fault> {
     }
     {
         let session = Session::begin();
-        let _owner = As::role(log.owner);
+        let _owner = ActAs::role(log.owner);
         let params = Params::new([Some(name.datum())]);
         let register = || REGISTER.with(|plan| plan.execute(&session, Mode::Write, params));
-        attempt::with_bounded_waits(settings::lock_timeout_ms(), register, || {
+        subtransaction::with_bounded_waits(settings::lock_timeout_ms(), register, || {
             Fault::new(
                 PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
                 "another transaction holds event_types, or registers the same name",
@@ -325,7 +325,7 @@ pub(crate) fn labels_fit(actor: Option<&str>, subject: Option<&str>) -> Result<(
 
 /// Keeps the client's clock from running ahead, and notes what was done to the event.
 fn note(
-    additions: Additions<'_>,
+    completion: Completion<'_>,
     tenant_id: [u8; 16],
     name: Text<'_>,
     settings: Option<TenantSettings>,
@@ -334,10 +334,10 @@ fn note(
     let mut incident = |kind| {
         incidents.push(Incident { tenant_id, kind, name: name.as_str().into(), events: 1 });
     };
-    for key in additions.missed {
+    for key in completion.missed {
         incident(Kind::EnrichmentMissed(key.into()));
     }
-    let mut occurred_at = additions.occurred_at;
+    let mut occurred_at = completion.occurred_at;
     if let Some(clamped) = occurred_at.and_then(clock::clamped) {
         occurred_at = Some(clamped);
         incident(Kind::ClockClamped);

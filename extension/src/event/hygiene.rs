@@ -7,8 +7,8 @@ use pgrx::pg_sys;
 
 use crate::pg::array;
 use crate::pg::datum::Text;
-use crate::pg::identity::As;
-use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 
@@ -41,7 +41,7 @@ impl Kind {
 }
 
 thread_local! {
-    static INSERT: Kept = const { Kept::new(
+    static INSERT: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.hygiene_counts (tenant_id, kind, name, key, events)
           SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),
                  pg_catalog.unnest($4), pg_catalog.unnest($5)",
@@ -84,6 +84,6 @@ pub(crate) fn write<'i>(log: &Log, incidents: impl Iterator<Item = &'i Incident>
         )),
     ]);
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     INSERT.with(|plan| plan.execute(&session, Mode::Write, params));
 }

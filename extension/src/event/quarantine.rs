@@ -8,9 +8,9 @@ use crate::event::Event;
 use crate::limits::quarantine::{KEY_CHARACTERS, LABEL_CHARACTERS, NAME_CHARACTERS, PAYLOAD_BYTES};
 use crate::payload::edit::{Edits, Hashes};
 use crate::pg::datum::{Jsonb, Text};
-use crate::pg::identity::{As, role_name};
+use crate::pg::identity::{ActAs, role_name};
 use crate::pg::jsonb::Container;
-use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry;
 use crate::registry::log::Log;
@@ -18,7 +18,7 @@ use crate::settings;
 use crate::tenant;
 
 thread_local! {
-    static INSERT: Kept = const { Kept::new(
+    static INSERT: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.rejected_events
               (tenant_id, claimed_tenant_id, name, data, occurred_at, actor, subject,
                idempotency_key, sqlstate, reason, role_name, can_replay, weight)
@@ -96,7 +96,7 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
             can_replay.into_datum(),
             weight(&log, event).and_then(f32::into_datum),
         ]);
-        let _owner = As::role(log.owner);
+        let _owner = ActAs::role(log.owner);
         INSERT.with(|plan| plan.execute(&session, Mode::Write, params));
     }
 }
@@ -113,8 +113,8 @@ pub(crate) struct Clean<'a> {
 /// read cannot be redacted: where there are rules it is not kept. Values that cannot be hashed, for
 /// want of a key, go.
 pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) -> Clean<'a> {
-    let event_type = event.name.and_then(|name| log.rules_of(name.as_str()));
-    let rules = event_type.map_or(&log.redacted, |event_type| &event_type.rules);
+    let event_type = event.name.and_then(|name| log.any_type_of(name.as_str()));
+    let edits = event_type.map_or(&log.redacted, |event_type| &event_type.key_edits);
     let hashes_actor =
         event_type.map_or_else(settings::hash_actors, |event_type| event_type.hash_actor);
     let mut clean = Clean { text, actor: event.actor, is_whole: true };
@@ -127,21 +127,21 @@ pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) ->
     }
     let Some(data) = event.data else {
         clean.text = match text {
-            Some(_) if !rules.is_empty() => None,
+            Some(_) if !edits.is_empty() => None,
             Some(text) => Some(text),
             None => Some(Text::copy_of("{}")),
         };
         return clean;
     };
-    if rules.is_empty() {
+    if edits.is_empty() {
         clean.text = Some(text.unwrap_or_else(|| data.to_text()));
         return clean;
     }
-    let without_hashes = rules.with_redacted_hashes();
+    let without_hashes = edits.with_redacted_hashes();
     let written =
-        [(rules, true), (&without_hashes, false)].into_iter().find_map(|(rules, is_whole)| {
+        [(edits, true), (&without_hashes, false)].into_iter().find_map(|(key_edits, is_whole)| {
             let edits = Edits {
-                rules,
+                key_edits,
                 set: &[],
                 hash_key: &log.hash_key,
                 hashes: if event.replay.is_some() { Hashes::Keep } else { Hashes::Make },

@@ -7,8 +7,8 @@ use pgrx::PgSqlErrorCode;
 
 use crate::error::{Fault, shown};
 use crate::limits::{LABEL_BYTES, SUBJECT_PARTS};
-use crate::payload::edit::{Edits, Hashes, Set};
-use crate::payload::event_type::{EventType, Key};
+use crate::payload::edit::{Edits, Hashes, SetKey};
+use crate::payload::event_type::{EventType, KeyRule};
 use crate::payload::hash_key::HashKey;
 use crate::payload::scalar::equals;
 use crate::pg::datum::{Jsonb, Text};
@@ -28,9 +28,9 @@ pub(crate) struct Checked<'a> {
 
 /// What applies to one event besides the rules of its type.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Terms<'a> {
+pub(crate) struct CheckOptions<'a> {
     /// Keys that the log sets, in the order of an object's keys.
-    pub(crate) set: &'a [Set<'a>],
+    pub(crate) set: &'a [SetKey<'a>],
     /// The tenant's own limit.
     pub(crate) max_bytes: Option<usize>,
     pub(crate) hashes: Hashes,
@@ -45,7 +45,7 @@ pub(crate) fn check<'a>(
     hash_key: &HashKey,
     event_type: &EventType,
     data: Jsonb<'a>,
-    terms: Terms<'_>,
+    options: CheckOptions<'_>,
 ) -> Result<Checked<'a>, Fault> {
     let given = Container::root(data.bytes());
     if !given.is_object() {
@@ -55,7 +55,12 @@ pub(crate) fn check<'a>(
             given.kind()
         )));
     }
-    let edits = Edits { rules: &event_type.rules, set: terms.set, hash_key, hashes: terms.hashes };
+    let edits = Edits {
+        key_edits: &event_type.key_edits,
+        set: options.set,
+        hash_key,
+        hashes: options.hashes,
+    };
     let edited =
         if edits.touch(given)? { Some(Jsonb::copy_of(&edits.write(given)?)) } else { None };
     let root = edited.map_or(given, |edited| Container::root(edited.bytes()));
@@ -73,7 +78,7 @@ pub(crate) fn check<'a>(
         if let Value::Container(child) = value {
             changed = changed || child.has_null_keys(is_too_deep)?;
         }
-        // Rules whose key sorts before this one have no value in the payload.
+        // KeyEdits whose key sorts before this one have no value in the payload.
         while let Some(rule) = rules.next_if(|rule| key_order(rule.name.as_bytes(), key).is_lt()) {
             missing(rule, &mut faults);
         }
@@ -85,10 +90,10 @@ pub(crate) fn check<'a>(
                     faults
                         .push(format!("key {} has a value that is not allowed", shown(&rule.name)));
                 }
-                if rule.is_actor && !terms.has_actor {
+                if rule.is_actor && !options.has_actor {
                     actor = Some(value);
                 }
-                if let Some(part) = rule.subject_part.filter(|_| !terms.has_subject) {
+                if let Some(part) = rule.subject_part.filter(|_| !options.has_subject) {
                     subject[part] = Some(value);
                 }
             }
@@ -108,7 +113,7 @@ pub(crate) fn check<'a>(
         None if changed => Jsonb::copy_of(&edits.write(root)?),
         None => data,
     };
-    let most = terms.max_bytes.map_or(event_type.max_bytes, |own| own.min(event_type.max_bytes));
+    let most = options.max_bytes.map_or(event_type.max_bytes, |own| own.min(event_type.max_bytes));
     if !faults.is_empty() {
         if let Err(size) = bounded(event_type, &stored, most) {
             faults.push(size.message);
@@ -116,7 +121,7 @@ pub(crate) fn check<'a>(
         return Err(broken(event_type, faults));
     }
     bounded(event_type, &stored, most)?;
-    let subject_parts = if terms.has_subject { 0 } else { event_type.subject_parts };
+    let subject_parts = if options.has_subject { 0 } else { event_type.subject_parts };
     Ok(Checked {
         data: stored,
         changed: changed || edited.is_some_and(|edited| edited.bytes() != data.bytes()),
@@ -125,7 +130,7 @@ pub(crate) fn check<'a>(
     })
 }
 
-fn missing(rule: &Key, faults: &mut Vec<String>) {
+fn missing(rule: &KeyRule, faults: &mut Vec<String>) {
     if rule.required {
         faults.push(format!("required key {} is missing", shown(&rule.name)));
     }

@@ -16,7 +16,7 @@ const LEAST_MILLISECONDS: f64 = 1e11;
 
 /// The instant that a payload tells: a time by ISO 8601 (in UTC, where it names no zone), or
 /// milliseconds or seconds since 1970. Nothing where it is not clearly one.
-pub(crate) fn told(value: Value<'_>) -> Option<i64> {
+pub(crate) fn parse(value: Value<'_>) -> Option<i64> {
     match value {
         Value::String(bytes) => instant(std::str::from_utf8(bytes).ok()?),
         Value::Numeric(_) => {

@@ -10,12 +10,12 @@ use std::ffi::CString;
 use pgrx::pg_sys;
 
 use crate::payload::scalar::scalar_text;
-use crate::pg::attempt::{BoundedWaits, attempt, fault_of_any};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::identity::current_role;
 use crate::pg::jsonb::{Container, Value};
 use crate::pg::record::record;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
+use crate::pg::subtransaction::{self, BoundedWaits, fault_of_any};
 
 record! {
     /// One row of `enrichments`, with quoted columns.
@@ -42,13 +42,13 @@ pub(crate) struct Enrichment {
 thread_local! {
     /// The plans, by their text: they outlive the registry, which is read anew with each change,
     /// and there are no more of them than lookups were ever defined while the backend lived.
-    static PLANS: RefCell<HashMap<CString, &'static Kept>> = RefCell::new(HashMap::new());
+    static PLANS: RefCell<HashMap<CString, &'static Prepared>> = RefCell::new(HashMap::new());
 }
 
 /// What was looked up: by whom, with which statement, and for what.
 type Question = (pg_sys::Oid, CString, String);
 
-/// Answers that one batch keeps; past that it looks up again.
+/// LookupCache that one batch keeps; past that it looks up again.
 const MOST_KEPT: usize = 10_000;
 
 thread_local! {
@@ -63,16 +63,16 @@ thread_local! {
 const LONGEST_WAIT_MS: i32 = 100;
 
 /// Keeps answers until it is dropped, an error on the way included.
-pub(crate) struct Answers(());
+pub(crate) struct LookupCache(());
 
-impl Answers {
+impl LookupCache {
     pub(crate) fn keep() -> Self {
         ANSWERS.set(Some(HashMap::new()));
-        Answers(())
+        LookupCache(())
     }
 }
 
-impl Drop for Answers {
+impl Drop for LookupCache {
     fn drop(&mut self) {
         ANSWERS.set(None);
         LOCKED.take();
@@ -125,7 +125,7 @@ impl Enrichment {
         if LOCKED.with_borrow(|locked| locked.contains(&self.sql)) {
             return None;
         }
-        let answer = attempt(|| {
+        let answer = subtransaction::run(|| {
             let session = Session::begin();
             let _bounded = BoundedWaits::within(LONGEST_WAIT_MS);
             let plan = self.plan();
@@ -158,13 +158,13 @@ impl Enrichment {
         [&self.source_key, &self.target_key].iter().all(|key| root.get(key.as_bytes()).is_some())
     }
 
-    fn plan(&self) -> &'static Kept {
+    fn plan(&self) -> &'static Prepared {
         PLANS.with_borrow_mut(|plans| match plans.get(&self.sql) {
             Some(plan) => *plan,
             None => {
                 let sql: &'static CString = Box::leak(Box::new(self.sql.clone()));
-                let plan: &'static Kept =
-                    Box::leak(Box::new(Kept::new(sql.as_c_str(), &[pg_sys::TEXTOID])));
+                let plan: &'static Prepared =
+                    Box::leak(Box::new(Prepared::new(sql.as_c_str(), &[pg_sys::TEXTOID])));
                 plans.insert(self.sql.clone(), plan);
                 plan
             }

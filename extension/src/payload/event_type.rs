@@ -6,7 +6,7 @@ use pgrx::PgSqlErrorCode;
 
 use crate::error::{Fault, shown};
 use crate::limits::SUBJECT_PARTS;
-use crate::payload::edit::{Rule, Rules};
+use crate::payload::edit::{KeyEdit, KeyEdits};
 use crate::payload::enrichment::Enrichment;
 use crate::payload::scalar::{Scalar, scalars};
 use crate::pg::datum::Jsonb;
@@ -36,7 +36,7 @@ impl Status {
 
 /// What the type says of one key.
 #[derive(Debug, Default)]
-pub(crate) struct Key {
+pub(crate) struct KeyRule {
     pub(crate) name: Box<str>,
     pub(crate) required: bool,
     /// The values it may have; `None` where any will do.
@@ -79,7 +79,7 @@ pub(crate) struct EventType {
     pub(crate) status: Status,
     pub(crate) successor: Option<String>,
     /// In the order of an object's keys, so that one walk compares both.
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Vec<KeyRule>,
     pub(crate) allow_other_keys: bool,
     pub(crate) max_bytes: usize,
     pub(crate) actor_key: Option<String>,
@@ -96,7 +96,7 @@ pub(crate) struct EventType {
     pub(crate) default_when_key: Option<String>,
     pub(crate) enrichments: Vec<Enrichment>,
     /// What is removed, hashed and shortened, `eventlog.redact_keys` among it.
-    pub(crate) rules: Rules,
+    pub(crate) key_edits: KeyEdits,
     pub(crate) hash_actor: bool,
     /// Whether this backend has warned already that the name is deprecated.
     pub(crate) has_warned: Cell<bool>,
@@ -109,7 +109,7 @@ impl EventType {
         enrichments: Vec<Enrichment>,
         redacted: &[String],
     ) -> Self {
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<KeyRule> = Vec::new();
         for name in &row.required_keys {
             key(&mut keys, name).required = true;
         }
@@ -140,13 +140,13 @@ impl EventType {
         // An actor that is hashed would be readable in the payload that it was taken from.
         let hash_actor = row.hash_actor || settings::hash_actors();
         let hashed_actor = row.actor_key.iter().filter(|_| hash_actor);
-        let with = |keys: &mut dyn Iterator<Item = &'_ String>, rule| -> Vec<(String, Rule)> {
-            keys.map(|key| (key.clone(), rule)).collect()
+        let with = |keys: &mut dyn Iterator<Item = &'_ String>, edit| -> Vec<(String, KeyEdit)> {
+            keys.map(|key| (key.clone(), edit)).collect()
         };
-        let rules: Vec<(String, Rule)> = [
-            with(&mut row.redact_keys.iter().chain(redacted), Rule::Redact),
-            with(&mut row.hash_keys.iter().chain(hashed_actor), Rule::Hash),
-            with(&mut row.path_keys.iter().filter(|key| *key != ALL_PATHS), Rule::Shorten),
+        let key_edits: Vec<(String, KeyEdit)> = [
+            with(&mut row.redact_keys.iter().chain(redacted), KeyEdit::Redact),
+            with(&mut row.hash_keys.iter().chain(hashed_actor), KeyEdit::Hash),
+            with(&mut row.path_keys.iter().filter(|key| *key != ALL_PATHS), KeyEdit::Shorten),
         ]
         .concat();
         EventType {
@@ -167,7 +167,7 @@ impl EventType {
             default_values: defaults.map_or_else(Box::default, |values| values.bytes().into()),
             default_when_key: row.default_when_key,
             enrichments,
-            rules: Rules::new(rules.iter().map(|(key, rule)| (&**key, *rule)))
+            key_edits: KeyEdits::new(key_edits.iter().map(|(key, edit)| (&**key, *edit)))
                 .with_all_paths(row.path_keys.iter().any(|key| key == ALL_PATHS)),
             hash_actor,
             has_warned: Cell::new(false),
@@ -201,9 +201,9 @@ impl EventType {
     }
 }
 
-fn key<'k>(keys: &'k mut Vec<Key>, name: &str) -> &'k mut Key {
+fn key<'k>(keys: &'k mut Vec<KeyRule>, name: &str) -> &'k mut KeyRule {
     let at = keys.iter().position(|key| &*key.name == name).unwrap_or_else(|| {
-        keys.push(Key { name: name.into(), ..Key::default() });
+        keys.push(KeyRule { name: name.into(), ..KeyRule::default() });
         keys.len() - 1
     });
     &mut keys[at]

@@ -1,8 +1,8 @@
 //! What the type of an event demands of its payload, and what becomes of the payload.
 
-pub(crate) mod additions;
 pub(crate) mod check;
 pub(crate) mod clock;
+pub(crate) mod completion;
 pub(crate) mod edit;
 pub(crate) mod enrichment;
 pub(crate) mod event_type;

@@ -24,9 +24,9 @@ pub(crate) fn current_role() -> Oid {
 ///
 /// For a superuser it is a security-restricted operation as well: a deferred trigger of the other
 /// role's would run at commit, when the superuser is back (up to PostgreSQL 17).
-pub(crate) struct As(Identity);
+pub(crate) struct ActAs(Identity);
 
-impl As {
+impl ActAs {
     pub(crate) fn role(role: Oid) -> Self {
         let saved = Identity::current();
         let mut acting = saved.with_role(role);
@@ -34,11 +34,11 @@ impl As {
             acting.context |= pg_sys::SECURITY_RESTRICTED_OPERATION as c_int;
         }
         acting.assume();
-        As(saved)
+        ActAs(saved)
     }
 }
 
-impl Drop for As {
+impl Drop for ActAs {
     fn drop(&mut self) {
         self.0.assume();
     }

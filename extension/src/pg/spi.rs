@@ -62,7 +62,7 @@ pub(crate) enum Mode {
 /// A statement whose plan is kept for the life of the backend, one for each role that uses it:
 /// under row-level security PostgreSQL plans anew whenever the role is another than last time
 /// (150 µs), which a pooler that switches roles would pay for each event.
-pub(crate) struct Kept {
+pub(crate) struct Prepared {
     source: Source,
     plans: RefCell<Vec<(Oid, pg_sys::SPIPlanPtr)>>,
 }
@@ -81,13 +81,13 @@ pub(crate) struct Statement {
 /// How many roles a backend keeps plans for; past that the oldest goes.
 const ROLES: usize = 16;
 
-impl Kept {
+impl Prepared {
     pub(crate) const fn new(sql: &'static CStr, types: &'static [Oid]) -> Self {
-        Kept { source: Source::Written(sql, types), plans: RefCell::new(Vec::new()) }
+        Prepared { source: Source::Written(sql, types), plans: RefCell::new(Vec::new()) }
     }
 
     pub(crate) const fn built(build: fn() -> Statement) -> Self {
-        Kept { source: Source::Built(build), plans: RefCell::new(Vec::new()) }
+        Prepared { source: Source::Built(build), plans: RefCell::new(Vec::new()) }
     }
 
     fn plan<const N: usize>(&self, _session: &Session) -> pg_sys::SPIPlanPtr {
@@ -213,21 +213,21 @@ impl<'s> Rows<'s> {
 
 /// Keeps the planner from choosing a sequential scan until it is dropped, an error on the way
 /// included: as `enable_seqscan` does, at the price of writing a variable.
-pub(crate) struct ByIndex(bool);
+pub(crate) struct WithoutSeqScan(bool);
 
-impl ByIndex {
-    pub(crate) fn only() -> Self {
+impl WithoutSeqScan {
+    pub(crate) fn begin() -> Self {
         // SAFETY: PostgreSQL's own variable, which only this thread reads; given back on drop,
         // before any other statement is planned.
         unsafe {
             let saved = pg_sys::enable_seqscan;
             pg_sys::enable_seqscan = false;
-            ByIndex(saved)
+            WithoutSeqScan(saved)
         }
     }
 }
 
-impl Drop for ByIndex {
+impl Drop for WithoutSeqScan {
     fn drop(&mut self) {
         // SAFETY: as above.
         unsafe { pg_sys::enable_seqscan = self.0 };

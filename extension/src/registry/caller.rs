@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::pg::identity::{
-    As, current_role, has_rights_of, is_superuser, is_under_policies, may_insert,
+    ActAs, current_role, has_rights_of, is_superuser, is_under_policies, may_insert,
 };
 use crate::registry::log::Log;
 
@@ -62,8 +62,8 @@ impl Log {
     }
 
     /// Makes a superuser the log's owner until it is dropped; everybody else stays as they are.
-    pub(crate) fn without_superuser(&self, caller: Caller) -> Option<As> {
-        caller.logs_as_owner.then(|| As::role(self.owner))
+    pub(crate) fn without_superuser(&self, caller: Caller) -> Option<ActAs> {
+        caller.logs_as_owner.then(|| ActAs::role(self.owner))
     }
 
     /// Whether the current role may insert into `events`: asked before anything is done as the

@@ -8,15 +8,15 @@ use std::sync::atomic::Ordering;
 
 use crate::error::Fault;
 use crate::generation;
-use crate::payload::edit::{Rule, Rules};
+use crate::payload::edit::{KeyEdit, KeyEdits};
 use crate::payload::enrichment::{Enrichment, EnrichmentRow};
 use crate::payload::event_type::{EventType, EventTypeRow};
 use crate::payload::hash_key::HashKey;
 use crate::pg::array;
 use crate::pg::datum::Text;
-use crate::pg::identity::As;
-use crate::pg::server;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::identity::cluster;
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 use crate::pg::transaction::in_parallel_mode;
 use crate::registry::invalidation::{ROLLUP_STATE, WATCHED, WATCHED_TABLES};
 use crate::registry::log::Log;
@@ -24,7 +24,7 @@ use crate::registry::tenants::Tenants;
 use crate::settings;
 
 thread_local! {
-    static RELATIONS: Kept = const { Kept::new(
+    static RELATIONS: Prepared = const { Prepared::new(
         c"SELECT relname::pg_catalog.text, oid, relowner FROM pg_catalog.pg_class
            WHERE relnamespace OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_namespace
                    WHERE nspname OPERATOR(pg_catalog.=) 'eventlog')
@@ -38,27 +38,27 @@ thread_local! {
              AND d.deptype OPERATOR(pg_catalog.=) 'i' AND d.refobjsubid OPERATOR(pg_catalog.=) 1",
         &[pg_sys::TEXTARRAYOID],
     ) };
-    static EVENT_TYPES: Kept = const { Kept::new(
+    static EVENT_TYPES: Prepared = const { Prepared::new(
         c"SELECT * FROM eventlog.event_types",
         &[],
     ) };
-    static ENRICHMENTS: Kept = const { Kept::new(
+    static ENRICHMENTS: Prepared = const { Prepared::new(
         c"SELECT name, target_key, source_key, lookup, match_type,
                  pg_catalog.quote_ident(match_column) AS match_column,
                  pg_catalog.quote_ident(value_column) AS value_column
             FROM eventlog.enrichments ORDER BY target_key",
         &[],
     ) };
-    static CONFIG: Kept = const { Kept::new(
+    static CONFIG: Prepared = const { Prepared::new(
         c"SELECT hash_key_id, EXISTS (SELECT FROM eventlog.tenant_settings) FROM eventlog.log_config",
         &[],
     ) };
-    static WATERMARK: Kept = const { Kept::new(
+    static WATERMARK: Prepared = const { Prepared::new(
         c"SELECT announced_until FROM eventlog.rollup_state",
         &[],
     ) };
     /// Whom a policy lets insert for other tenants: grant_service makes one, a DBA may make more.
-    static SERVICE_ROLES: Kept = const { Kept::new(
+    static SERVICE_ROLES: Prepared = const { Prepared::new(
         c"SELECT role FROM pg_catalog.pg_policy, pg_catalog.unnest(polroles) AS role
            WHERE polrelid OPERATOR(pg_catalog.=) $1 AND polpermissive
              AND polcmd OPERATOR(pg_catalog.=) ANY (ARRAY['a', '*']::pg_catalog.\"char\"[])
@@ -67,7 +67,7 @@ thread_local! {
     ) };
     /// The role of a row by its oid on the server that noted it ($1 is this one), by its name elsewhere
     /// and in a log of layout 1; and only a role with the grant that it was given then.
-    static TENANT_ROLES: Kept = const { Kept::new(
+    static TENANT_ROLES: Prepared = const { Prepared::new(
         c"SELECT n.role, n.tenant_id
             FROM (SELECT t.tenant_id, NOT (t.j OPERATOR(pg_catalog.?) 'role_oid') AS is_of_layout_1,
                          CASE WHEN (t.j OPERATOR(pg_catalog.->>) 'cluster') OPERATOR(pg_catalog.=) $1
@@ -135,7 +135,7 @@ impl Log {
         let rows = Rows::last(&session);
         let service_roles = (0..rows.len()).filter_map(|row| rows.get(row, 1)).collect();
 
-        let _owner = As::role(owner);
+        let _owner = ActAs::role(owner);
         CONFIG.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
         let rows = Rows::last(&session);
         let (hash_key_id, has_settings) = match rows.len() {
@@ -156,7 +156,7 @@ impl Log {
             types: HashMap::new(),
             tenants_of_roles: HashMap::new(),
             hash_key: HashKey::accepted(hash_key_id),
-            redacted: Rules::new(redacted.iter().map(|key| (&**key, Rule::Redact))),
+            redacted: KeyEdits::new(redacted.iter().map(|key| (&**key, KeyEdit::Redact))),
             tenants: Tenants::new(has_settings, owner),
             service_roles,
             watermark,
@@ -168,7 +168,7 @@ impl Log {
             let event_type = EventType::new(row, enrichments, &redacted);
             log.types.insert(event_type.name.clone(), Rc::new(event_type));
         }
-        let cluster = Text::copy_of(&server::system_identifier().to_string());
+        let cluster = Text::copy_of(&cluster().to_string());
         let cluster = Params::new([Some(cluster.datum())]);
         TENANT_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, cluster));
         let rows = Rows::last(&session);

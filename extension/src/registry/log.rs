@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::limits::NAME_BYTES;
-use crate::payload::edit::Rules;
+use crate::payload::edit::KeyEdits;
 use crate::payload::event_type::{EventType, Status};
 use crate::payload::hash_key::HashKey;
 use crate::registry::tenants::{TenantSettings, Tenants};
@@ -33,7 +33,7 @@ pub(crate) struct Log {
     pub(super) tenants_of_roles: HashMap<pg_sys::Oid, [u8; 16]>,
     pub(crate) hash_key: HashKey,
     /// What applies to an event of an unknown name: `eventlog.redact_keys`.
-    pub(crate) redacted: Rules,
+    pub(crate) redacted: KeyEdits,
     pub(crate) tenants: Tenants,
     pub(crate) service_roles: Vec<pg_sys::Oid>,
     /// An event created before this moment is late for the rollups.
@@ -42,7 +42,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// The type of a name whatever its status, for what it keeps out of the log.
-    pub(crate) fn rules_of(&self, name: &str) -> Option<&Rc<EventType>> {
+    pub(crate) fn any_type_of(&self, name: &str) -> Option<&Rc<EventType>> {
         self.row_of(name)
     }
 

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use pgrx::pg_sys;
 
-use crate::pg::identity::As;
-use crate::pg::spi::{ByIndex, Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session, WithoutSeqScan};
 use crate::pg::uuid::uuid_datum;
 
 /// Tenants that a backend keeps the settings of; past that it begins anew.
@@ -38,7 +38,7 @@ pub(crate) enum OverQuota {
 thread_local! {
     /// By the primary key whatever the statistics say: planned while the table was empty, it would
     /// scan it for ever.
-    static FIND: Kept = const { Kept::new(
+    static FIND: Prepared = const { Prepared::new(
         c"SELECT is_opted_out, max_bytes, events_per_minute, over_quota
             FROM eventlog.tenant_settings WHERE tenant_id OPERATOR(pg_catalog.=) $1",
         &[pg_sys::UUIDOID],
@@ -78,8 +78,8 @@ impl Tenants {
 
     fn read(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
         let session = Session::begin();
-        let _owner = As::role(self.owner);
-        let _by_index = ByIndex::only();
+        let _owner = ActAs::role(self.owner);
+        let _by_index = WithoutSeqScan::begin();
         let params = Params::new([Some(uuid_datum(tenant_id))]);
         FIND.with(|plan| plan.execute(&session, Mode::ReadLatest, params));
         let rows = Rows::last(&session);

@@ -154,7 +154,7 @@ pub(crate) fn step(number: u64) -> Option<Step> {
     shared.0.tasks.iter().find(|task| task.number == number).map(|task| task.step)
 }
 
-/// Answers the launcher, if it still waits.
+/// LookupCache the launcher, if it still waits.
 pub(crate) fn answer(number: u64, outcome: Outcome) {
     let mut shared = SHARED.exclusive();
     if let Some(task) = shared.0.tasks.iter_mut().find(|task| task.number == number) {

@@ -10,7 +10,7 @@ use crate::error::Fault;
 use crate::event::quarantine;
 use crate::event::verdict::{Reason, Unsettled, Verdict};
 use crate::event::{Event, Ready};
-use crate::payload::enrichment::Answers;
+use crate::payload::enrichment::LookupCache;
 use crate::pg::datum::Text;
 use crate::pg::memory::in_own_memory;
 use crate::pg::transaction::require_read_write;
@@ -18,7 +18,7 @@ use crate::registry;
 use crate::registry::log::Log;
 use crate::write::idempotency::{self, Key, KeyTaken, Seen};
 use crate::write::insert;
-use crate::write::producer::{self, Counts, Number, Turn};
+use crate::write::producer::{self, BatchNumber, Counts, Submission};
 use crate::write::verdicts::End;
 
 /// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
@@ -51,14 +51,14 @@ pub(crate) struct Outcome {
 /// Logs the elements of `source`.
 pub(crate) fn run(
     source: &impl Source,
-    number: Option<Number>,
+    number: Option<BatchNumber>,
     with_verdicts: bool,
 ) -> Result<Outcome, Fault> {
     require_read_write(c"log_events()");
     let log = registry::current()?;
     log.require_writer()?;
     if let Some(number) = &number
-        && let Turn::Repeat(counts) = producer::begin(&log, number)?
+        && let Submission::Repeat(counts) = producer::begin(&log, number)?
     {
         return Ok(Outcome { counts, is_repeat: true, verdicts: None });
     }
@@ -69,7 +69,7 @@ pub(crate) fn run(
         verdicts: with_verdicts.then(|| (0..source.len()).map(|_| None).collect()),
         has_skipped: false,
     };
-    let _answers = Answers::keep();
+    let _answers = LookupCache::keep();
     let mut from = 0;
     while from < source.len() {
         let until = source.len().min(from + CHUNK);

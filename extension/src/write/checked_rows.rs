@@ -18,12 +18,12 @@ pub(crate) struct Row<'a> {
 struct Frame<'a> {
     rows: &'a [Row<'a>],
     next: usize,
-    passed: Passed,
+    passed: InsertedIds,
 }
 
 /// What the guard saw of the rows of a statement.
 #[derive(Default, Debug)]
-pub(crate) struct Passed {
+pub(crate) struct InsertedIds {
     /// The lowest id of all. That is the first row's: an id is drawn before any trigger of the row
     /// can insert another one.
     pub(crate) lowest: Option<i64>,
@@ -43,8 +43,8 @@ thread_local! {
 }
 
 /// Runs `insert`, a statement that inserts `rows` in this order, with the rows on the list.
-pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, Passed) {
-    let frame = Frame { rows, next: 0, passed: Passed::default() };
+pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, InsertedIds) {
+    let frame = Frame { rows, next: 0, passed: InsertedIds::default() };
     let (result, frame) = Lent::lend(&FRAMES, frame, insert);
     (result, frame.passed)
 }

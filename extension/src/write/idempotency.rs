@@ -12,10 +12,10 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::pg::array;
-use crate::pg::attempt::{self, BoundedWaits};
 use crate::pg::datum::Text;
-use crate::pg::identity::As;
-use crate::pg::spi::{ByIndex, Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session, WithoutSeqScan};
+use crate::pg::subtransaction::{self, BoundedWaits};
 use crate::pg::transaction::now;
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
@@ -48,7 +48,7 @@ thread_local! {
     /// OFFSET keeps it a lookup for each key. It must be one by the primary key whatever the
     /// statistics say: planned while the table was empty, it would scan it for ever (2 to 6 ms a key
     /// at 60,000).
-    static FIND: Kept = const { Kept::new(
+    static FIND: Prepared = const { Prepared::new(
         c"SELECT k.n, i.event_id
             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS k (tenant_id, key, n)
            CROSS JOIN LATERAL (
@@ -59,7 +59,7 @@ thread_local! {
                  OFFSET 0) AS i",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::TIMESTAMPTZOID],
     ) };
-    static CLAIM: Kept = const { Kept::new(
+    static CLAIM: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.idempotency_keys AS i (tenant_id, key, event_id)
           SELECT k.tenant_id, k.key, k.event_id
             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
@@ -76,7 +76,7 @@ thread_local! {
     static IS_CLAIMING: Cell<bool> = const { Cell::new(false) };
 
     /// The transactions that have claimed keys and not ended yet, but for those that wait themselves.
-    static HOLDERS: Kept = const { Kept::new(
+    static HOLDERS: Prepared = const { Prepared::new(
         c"SELECT pg_catalog.string_agg(DISTINCT coalesce(l.pid::pg_catalog.text, 'of a prepared transaction'), ', ')
             FROM pg_catalog.pg_locks l
            WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted
@@ -110,8 +110,8 @@ pub(crate) fn find(log: &Log, keys: &[Key<'_>]) -> Vec<Seen> {
     let (tenants, texts) = columns(keys);
     let params = Params::new([Some(tenants), Some(texts), Some(window_start())]);
     let session = Session::begin();
-    let _owner = As::role(log.owner);
-    let _by_index = ByIndex::only();
+    let _owner = ActAs::role(log.owner);
+    let _by_index = WithoutSeqScan::begin();
     FIND.with(|plan| plan.execute(&session, Mode::ReadLatest, params));
     let rows = Rows::last(&session);
     for row in 0..rows.len() {
@@ -137,7 +137,7 @@ pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> Resul
     let ids = array::of(pg_sys::INT8OID, ids);
     let params = Params::new([Some(tenants), Some(texts), Some(ids), Some(window_start())]);
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     let _bounded = BoundedWaits::within(settings::lock_timeout_ms());
     IS_CLAIMING.set(true);
     let claimed = CLAIM.with(|plan| plan.execute(&session, Mode::Write, params));
@@ -145,13 +145,13 @@ pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> Resul
     if claimed == claims.len() as u64 { Ok(()) } else { Err(KeyTaken) }
 }
 
-/// As `attempt::in_subtransaction`, for a `body` that claims keys. A wait for a key that another
+/// As `subtransaction::in_subtransaction`, for a `body` that claims keys. A wait for a key that another
 /// transaction holds is bounded, and the error says who holds it: 55P03.
 pub(crate) fn in_subtransaction<T, U>(
     body: impl FnOnce() -> Result<T, U>,
 ) -> Result<Result<T, U>, Fault> {
     IS_CLAIMING.set(false);
-    let error = match attempt::attempt(body) {
+    let error = match subtransaction::run(body) {
         Ok(done) => return Ok(done),
         Err(error) => error,
     };
@@ -163,7 +163,7 @@ pub(crate) fn in_subtransaction<T, U>(
     if IS_CLAIMING.replace(false) && is_timeout {
         held().raise();
     }
-    Err(attempt::of_the_event(error).unwrap_or_else(|error| error.rethrow()))
+    Err(subtransaction::of_the_event(error).unwrap_or_else(|error| error.rethrow()))
 }
 
 fn held() -> Fault {

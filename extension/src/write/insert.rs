@@ -11,14 +11,14 @@ use crate::event::Ready;
 use crate::event::hygiene;
 use crate::pg::array;
 use crate::pg::datum::Text;
-use crate::pg::identity::As;
+use crate::pg::identity::ActAs;
 use crate::pg::sequence::{last_value, next_value};
-use crate::pg::spi::{Kept, Mode, Params, Session, Statement};
+use crate::pg::spi::{Mode, Params, Prepared, Session, Statement};
 use crate::pg::transaction::now;
 use crate::pg::uuid::uuid_datum;
 use crate::write::checked_rows::{Row, with_checked};
 use crate::write::idempotency::{self, Key, Seen};
-use crate::write::late;
+use crate::write::late_events;
 use crate::write::partition;
 
 /// A column of `events` that the log writes.
@@ -111,10 +111,10 @@ fn statement(is_array: bool, has_id: bool) -> Statement {
 }
 
 thread_local! {
-    static ONE: Kept = const { Kept::built(|| statement(false, false)) };
-    static ONE_AS_OWNER: Kept = const { Kept::built(|| statement(false, true)) };
-    static MANY: Kept = const { Kept::built(|| statement(true, false)) };
-    static MANY_AS_OWNER: Kept = const { Kept::built(|| statement(true, true)) };
+    static ONE: Prepared = const { Prepared::built(|| statement(false, false)) };
+    static ONE_AS_OWNER: Prepared = const { Prepared::built(|| statement(false, true)) };
+    static MANY: Prepared = const { Prepared::built(|| statement(true, false)) };
+    static MANY_AS_OWNER: Prepared = const { Prepared::built(|| statement(true, true)) };
 }
 
 /// Inserts an event; its id, or nothing where a trigger of the user skipped the row.
@@ -130,7 +130,7 @@ fn insert_one(ready: &Ready<'_>) -> Option<i64> {
     let is_late = partition::ensure(&ready.log);
     let id = insert_row(ready);
     if let Some(id) = id.filter(|_| is_late) {
-        late::note(&ready.log, &[(Some(ready.tenant_id), id)], now());
+        late_events::note(&ready.log, &[(Some(ready.tenant_id), id)], now());
     }
     id
 }
@@ -188,7 +188,7 @@ pub(crate) fn many<'r, 'a: 'r>(
         let tenants = ready.map(|ready| Some(ready.tenant_id));
         let late: Vec<_> =
             tenants.zip(&ids).filter_map(|(tenant, id)| Some((tenant, (*id)?))).collect();
-        late::note(&first.log, &late, now());
+        late_events::note(&first.log, &late, now());
     }
     Some(ids)
 }
@@ -236,6 +236,6 @@ fn next_id(ready: &Ready<'_>) -> i64 {
 /// owner's rights, to which the guard tells nothing. (A trigger of the user that inserts would make
 /// it another row's.)
 fn last_id(ready: &Ready<'_>) -> Option<i64> {
-    let _owner = As::role(ready.log.owner);
+    let _owner = ActAs::role(ready.log.owner);
     last_value(ready.log.ids)
 }

@@ -8,9 +8,9 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::generation;
 use crate::pg::configuration::without_event_triggers;
-use crate::pg::identity::As;
+use crate::pg::identity::ActAs;
 use crate::pg::lock;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 use crate::pg::transaction::now;
 use crate::registry;
 use crate::registry::log::Log;
@@ -23,12 +23,12 @@ thread_local! {
     /// How many of our own calls are making a partition, one inside the other.
     static MAKERS: Cell<u32> = const { Cell::new(0) };
 
-    static COVERING: Kept = const { Kept::new(
+    static COVERING: Prepared = const { Prepared::new(
         c"SELECT from_at, until_at FROM eventlog._covering_partition($1)",
         &[pg_sys::TIMESTAMPTZOID],
     ) };
-    static LOCK: Kept = const { Kept::new(c"SELECT eventlog._lock_partitions()", &[]) };
-    static MAKE: Kept = const { Kept::new(
+    static LOCK: Prepared = const { Prepared::new(c"SELECT eventlog._lock_partitions()", &[]) };
+    static MAKE: Prepared = const { Prepared::new(
         c"SELECT eventlog._make_partition($1)",
         &[pg_sys::TIMESTAMPTZOID],
     ) };
@@ -56,7 +56,7 @@ pub(crate) fn ensure(log: &Log) -> bool {
         return is_late;
     }
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     // Another session may be making it: its work is looked for under the latest snapshot, which a
     // REPEATABLE READ transaction has here only.
     LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new([])));
@@ -101,7 +101,7 @@ fn is_known(now: i64) -> bool {
 fn find(log: &Log, now: i64, watermark: i64) -> bool {
     let generation = generation::current();
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     let found = COVERING
         .with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([now.into_datum()])));
     let rows = Rows::last(&session);

@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::event::quarantine;
 use crate::event::verdict::{Unraised, Verdict};
-use crate::pg::attempt;
+use crate::pg::subtransaction;
 use crate::write::insert;
 
 /// Checks the event and inserts it; returns its id, or nothing for an event that is not stored.
@@ -12,7 +12,7 @@ pub(crate) fn log(event: &Event<'_>) -> Option<i64> {
     match event.check() {
         Ok(Verdict::Ready(ready)) => {
             let insert = || insert::one_keyed(&ready, event.idempotency_key);
-            attempt::with_own_sqlstates(insert).unwrap_or_else(|fault| fault.raise())
+            subtransaction::with_own_sqlstates(insert).unwrap_or_else(|fault| fault.raise())
         }
         Ok(Verdict::Stopped(stopped)) => {
             if let Unraised::Quarantine(fault) = stopped.settle_or_raise() {

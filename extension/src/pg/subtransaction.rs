@@ -72,16 +72,16 @@ unsafe extern "C-unwind" fn note_sqlstate(_arg: *mut c_void) {
 pub(crate) fn in_subtransaction<T, U>(
     body: impl FnOnce() -> Result<T, U>,
 ) -> Result<Result<T, U>, Fault> {
-    attempt(body).map_err(|error| of_the_event(error).unwrap_or_else(|error| error.rethrow()))
+    run(body).map_err(|error| of_the_event(error).unwrap_or_else(|error| error.rethrow()))
 }
 
-/// The fault in an error that `attempt` gave, or the error back if it is not one of the event's.
+/// The fault in an error that `run` gave, or the error back if it is not one of the event's.
 #[allow(clippy::result_large_err, reason = "the error as pgrx has it, on a path that is rare")]
 pub(crate) fn of_the_event(error: CaughtError) -> Result<Fault, CaughtError> {
     fault_of(error, RAISED.get())
 }
 
-/// The fault in an error that `attempt` gave, whatever it is of; nothing for a panic.
+/// The fault in an error that `run` gave, whatever it is of; nothing for a panic.
 pub(crate) fn fault_of_any(error: &CaughtError) -> Option<Fault> {
     fault_in(error, RAISED.get())
 }
@@ -89,9 +89,7 @@ pub(crate) fn fault_of_any(error: &CaughtError) -> Option<Fault> {
 /// As `in_subtransaction`, but every error is the answer: to be looked at and, where it is not one of
 /// the event's, to be raised again.
 #[allow(clippy::result_large_err, reason = "the error as pgrx has it, on a path that is rare")]
-pub(crate) fn attempt<T, U>(
-    body: impl FnOnce() -> Result<T, U>,
-) -> Result<Result<T, U>, CaughtError> {
+pub(crate) fn run<T, U>(body: impl FnOnce() -> Result<T, U>) -> Result<Result<T, U>, CaughtError> {
     // SAFETY: as PL/pgSQL does for a block with EXCEPTION: memory context and resource owner are
     // put back, and the subtransaction has ended before an error goes on.
     unsafe {

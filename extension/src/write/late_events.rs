@@ -8,13 +8,13 @@
 use pgrx::prelude::*;
 
 use crate::pg::array;
-use crate::pg::identity::As;
-use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 
 thread_local! {
-    static NOTE: Kept = const { Kept::new(
+    static NOTE: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.late_events (tenant_id, id, created_at)
           SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), $3
           ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING",
@@ -32,6 +32,6 @@ pub(crate) fn note(log: &Log, events: &[(Option<[u8; 16]>, i64)], created_at: i6
         Some(pg_sys::Datum::from(created_at)),
     ]);
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     NOTE.with(|plan| plan.execute(&session, Mode::Write, params));
 }

@@ -2,9 +2,9 @@
 //! out of it.
 
 use crate::error::Fault;
-use crate::payload::check::{Checked, Terms, check};
+use crate::payload::check::{CheckOptions, Checked, check};
 use crate::payload::clock;
-use crate::payload::edit::Set;
+use crate::payload::edit::SetKey;
 use crate::payload::enrichment::value_of;
 use crate::payload::event_type::EventType;
 use crate::payload::hash_key::HashKey;
@@ -22,11 +22,11 @@ pub(crate) enum Lookups {
 
 /// What was found for one event.
 #[derive(Default)]
-pub(crate) struct Additions<'t> {
+pub(crate) struct Completion<'t> {
     /// The client's clock.
     pub(crate) occurred_at: Option<i64>,
     /// Whether the payload told it, and does not keep it.
-    has_told: bool,
+    is_clock_from_payload: bool,
     /// Keys that get their default.
     defaults: Vec<(&'t [u8], Value<'t>)>,
     /// Keys that a lookup gave a value, or none.
@@ -35,9 +35,9 @@ pub(crate) struct Additions<'t> {
     pub(crate) missed: Vec<&'t str>,
 }
 
-impl<'t> Additions<'t> {
+impl<'t> Completion<'t> {
     pub(crate) fn new(occurred_at: Option<i64>) -> Self {
-        Additions { occurred_at, ..Additions::default() }
+        Completion { occurred_at, ..Completion::default() }
     }
 
     /// Looks the payload over. Where `occurred_at` is there already, the payload keeps its own.
@@ -47,8 +47,8 @@ impl<'t> Additions<'t> {
         if let Some(key) = &event_type.occurred_at_key
             && self.occurred_at.is_none()
         {
-            self.occurred_at = value(key.as_bytes()).and_then(clock::told);
-            self.has_told = self.occurred_at.is_some();
+            self.occurred_at = value(key.as_bytes()).and_then(clock::parse);
+            self.is_clock_from_payload = self.occurred_at.is_some();
         }
         let when = &event_type.default_when_key;
         if when.as_ref().is_none_or(|key| value(key.as_bytes()).is_some()) {
@@ -74,11 +74,11 @@ impl<'t> Additions<'t> {
         hash_key: &HashKey,
         event_type: &EventType,
         data: Jsonb<'a>,
-        terms: Terms<'_>,
+        options: CheckOptions<'_>,
     ) -> Result<Checked<'a>, Fault> {
         loop {
             let set = if event_type.sets_keys { self.set(event_type) } else { Vec::new() };
-            let checked = check(hash_key, event_type, data, Terms { set: &set, ..terms });
+            let checked = check(hash_key, event_type, data, CheckOptions { set: &set, ..options });
             drop(set);
             if checked.is_ok() || !self.leave_out_largest() {
                 return checked;
@@ -99,15 +99,15 @@ impl<'t> Additions<'t> {
     }
 
     /// The keys to set, in the order of an object's keys. A lookup wins over a default.
-    fn set<'a>(&'a self, event_type: &'a EventType) -> Vec<Set<'a>> {
-        let looked_up = self.looked_up.iter().map(|(key, found)| Set {
+    fn set<'a>(&'a self, event_type: &'a EventType) -> Vec<SetKey<'a>> {
+        let looked_up = self.looked_up.iter().map(|(key, found)| SetKey {
             key: key.as_bytes(),
             value: found.as_deref().and_then(value_of),
         });
-        let defaults = self.defaults.iter().map(|(key, value)| Set { key, value: Some(*value) });
-        let told = event_type.occurred_at_key.iter().filter(|_| self.has_told);
-        let told = told.map(|key| Set { key: key.as_bytes(), value: None });
-        let mut set: Vec<Set<'a>> = told.chain(looked_up).chain(defaults).collect();
+        let defaults = self.defaults.iter().map(|(key, value)| SetKey { key, value: Some(*value) });
+        let told = event_type.occurred_at_key.iter().filter(|_| self.is_clock_from_payload);
+        let told = told.map(|key| SetKey { key: key.as_bytes(), value: None });
+        let mut set: Vec<SetKey<'a>> = told.chain(looked_up).chain(defaults).collect();
         // Stable, so that of two for one key the first stays.
         set.sort_by(|a, b| key_order(a.key, b.key));
         set.dedup_by(|b, a| a.key == b.key);
