@@ -1,4 +1,4 @@
-//! Limits of what a caller may give. CHECKs of the tables say the same.
+//! Limits of what a caller may give. CHECK constraints of the tables have the same numbers.
 
 /// Longest name of an event, in bytes.
 pub(crate) const NAME_BYTES: usize = 128;

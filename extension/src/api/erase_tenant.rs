@@ -1,5 +1,5 @@
-//! The trigger on the application's table of tenants: a tenant that is deleted takes along what
-//! `forget_tenant()` would erase (`sql/80_erasure/forget.sql` has the list).
+//! The trigger on the application's table of tenants: deleting a tenant also erases what
+//! `forget_tenant()` would (`sql/80_erasure/forget.sql` has the list).
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
@@ -18,7 +18,7 @@ thread_local! {
         c"SELECT eventlog_private.erase_tenant_rows($1)",
         &[pg_sys::UUIDOID],
     ) };
-    /// While ALTER EXTENSION … UPDATE is still to be typed, the functions are those of 0.1.0.
+    /// Until ALTER EXTENSION … UPDATE is run, the functions are those of 0.1.0.
     static HAS_ERASE: Prepared = const { Prepared::new(
         c"SELECT pg_catalog.to_regprocedure('eventlog_private.erase_tenant_rows(uuid)') IS NOT NULL",
         &[],
@@ -46,8 +46,9 @@ thread_local! {
     ) };
 }
 
-/// Whether the trigger is where reference_tenants() put it: anybody may have it on a table of one's
-/// own. Before ALTER EXTENSION … UPDATE the table's name alone tells.
+/// Returns true if `relation` is the table that reference_tenants() was given: anybody may put the
+/// trigger on a table of their own. Until ALTER EXTENSION … UPDATE only the table's name can be
+/// compared.
 fn is_table_of_tenants(log: &Log, relation: pg_sys::Oid, key: Option<&str>) -> bool {
     let session = Session::begin();
     let _owner = ActAs::role(log.owner);
@@ -61,8 +62,9 @@ fn is_table_of_tenants(log: &Log, relation: pg_sys::Oid, key: Option<&str>) -> b
     rows.len() == 1 && rows.get::<bool>(0, 1).unwrap_or(false)
 }
 
-/// After DELETE, for each row; the argument of the trigger is the key column. Runs as the log's
-/// owner: as a superuser's SECURITY DEFINER it would run the log owner's own triggers as that one.
+/// Runs after DELETE for each row; the trigger's argument is the key column. It acts as the log's
+/// owner: a SECURITY DEFINER function of a superuser would run the owner's triggers as the
+/// superuser.
 #[pg_trigger]
 fn erase_tenant<'a>(
     on: &'a PgTrigger<'a>,

@@ -1,5 +1,6 @@
-//! `try_log_event`: fire and forget. Faults of the event become a WARNING, a row in
-//! `rejected_events`, and NULL; deadlock, cancel, resource and internal errors pass through.
+//! `try_log_event`: logs an event or sets it aside. A fault of the event becomes a WARNING and a
+//! row in `rejected_events`, and the result is NULL; deadlocks, cancels, lack of resources and
+//! internal errors pass through.
 
 use std::convert::Infallible;
 
@@ -36,7 +37,7 @@ fn try_log_event(
     end(&event, &Given { text: None, is_whole: true }, event.check())
 }
 
-/// The form that takes `text`, so that a payload that is no JSON is a fault of the event too.
+/// The form that takes `text`, so that a payload that is not JSON is a fault of the event too.
 #[pg_extern(sql = false)]
 fn try_log_event_text(
     tenant_id: Option<Uuid>,
@@ -66,13 +67,13 @@ fn try_log_event_text(
 
 /// The payload as it came.
 struct Given<'a> {
-    /// Where it was text.
+    /// Set if it came as text.
     text: Option<Text<'a>>,
     /// False if it could not be read to its end.
     is_whole: bool,
 }
 
-/// The fault of a payload that could not be read, with what to write where a driver's is at fault.
+/// Adds the right call to the fault if a driver sent an object as text.
 fn unread(text: Option<Text<'_>>, fault: Fault) -> Fault {
     match text.map(|text| text.as_str()) {
         Some(input::DRIVERS_OBJECT) => {

@@ -44,8 +44,8 @@ thread_local! {
 }
 
 impl<'a> Event<'a> {
-    /// Checks the event. `Err` is a fault that is not of the event: there is no log, the connection
-    /// or the transaction is at fault. It must reach the caller.
+    /// Checks the event. `Err` is a fault of something else than the event, which must reach the
+    /// caller: there is no log, or the connection or the transaction is at fault.
     pub(crate) fn check<'e>(&'e self) -> Result<Verdict<'e, 'a>, Fault> {
         match self.pass(registry::current()?) {
             Ok(ready) => Ok(Verdict::Ready(ready)),
@@ -53,15 +53,15 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Stops an event that could not be read to its end. What its tenant's settings say of it comes
-    /// before the fault.
+    /// Stops an event that could not be read to its end. The settings of its tenant come before the
+    /// fault.
     pub(crate) fn refuse<'e>(&'e self, fault: Fault) -> Result<Verdict<'e, 'a>, Fault> {
         let log = registry::current()?;
         self.stop(self.before_the_type(&log, fault)).map(Verdict::Stopped)
     }
 
-    /// Stops an event for this reason, which the INSERT may have found as well as the checks. `Err` as
-    /// for [`Event::check`].
+    /// Stops an event for a reason that the checks or the INSERT found. `Err` as in
+    /// [`Event::check`].
     pub(crate) fn stop<'e>(&'e self, reason: impl Into<Reason>) -> Result<Stopped<'e, 'a>, Fault> {
         match reason.into() {
             Reason::Refused(fault) if !fault.is_of_the_event() => Err(fault),
@@ -69,7 +69,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// All steps in their order.
+    /// Takes all steps in order.
     fn pass(&self, log: Rc<Log>) -> Result<Ready<'a>, Reason> {
         let caller = log.caller();
         let tenant_id =
@@ -119,13 +119,13 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// Returns false for an event from the quarantine, which was sampled, counted and hashed before.
+    /// Returns false for an event from the quarantine: it was sampled, counted and hashed before.
     fn is_new(&self) -> bool {
         self.replay.is_none()
     }
 
-    /// Who: returns the tenant of the event. The policies would refuse another tenant's as well, but
-    /// only once the row is made, and in fewer words.
+    /// Who: returns the tenant of the event. The policies would refuse another tenant's event too,
+    /// but only once the row is made, and with a poorer message.
     fn tenant(&self, log: &Log, caller: Caller) -> Result<[u8; 16], Fault> {
         log.require_writer()?;
         let Some(tenant) = self.tenant_id else { return tenant::current() };
@@ -150,8 +150,8 @@ impl<'a> Event<'a> {
         self.tenant(log, log.caller()).ok().or_else(own)
     }
 
-    /// Stops an event whose fault is found before its type is known. It counts against the quota all
-    /// the same, and a tenant that opted out or is over quota is not told of the fault.
+    /// Stops an event with a fault that is found before its type is known. It counts against the
+    /// quota all the same, and a tenant that opted out or is over quota does not get the fault.
     fn before_the_type(&self, log: &Log, fault: Fault) -> Reason {
         let Some(tenant_id) = self.payer(log).filter(|_| fault.is_of_the_event()) else {
             return Reason::Refused(fault);
@@ -170,7 +170,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// What: does with an unknown name as `eventlog.on_unknown_name` says.
+    /// What: treats an unknown name as `eventlog.on_unknown_name` says.
     fn pass_unknown(&self, log: &Log, name: Text<'_>) -> Result<Ready<'a>, Reason> {
         let fault = match self.before_the_type(log, unknown(name.as_str())) {
             Reason::Refused(fault) => fault,
@@ -182,7 +182,7 @@ impl<'a> Event<'a> {
             UnknownName::reject => Err(Reason::Refused(fault)),
             UnknownName::quarantine => Err(Reason::Quarantine(fault)),
             UnknownName::register => {
-                // It was counted above, and the steps begin anew.
+                // It was counted above, and all steps are taken again.
                 if let Some(tenant_id) = self.payer(log) {
                     quota::take_back(&tenant_id);
                 }
@@ -253,7 +253,7 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Returns nothing for an empty text: as an actor it would make one person of all strangers.
+/// Returns nothing for an empty text: as an actor it would turn all strangers into one person.
 pub(crate) fn not_empty(text: Option<Text<'_>>) -> Option<Text<'_>> {
     text.filter(|text| !text.as_str().is_empty())
 }
@@ -291,7 +291,7 @@ fn register(log: &Log, name: Text<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Bounds what the caller gave besides the payload: 22023 where something is too long or infinite.
+/// Checks the limits of everything but the payload: 22023 for what is too long or infinite.
 fn fits(
     occurred_at: Option<i64>,
     actor: Option<Text<'_>>,
@@ -323,7 +323,7 @@ pub(crate) fn labels_fit(actor: Option<&str>, subject: Option<&str>) -> Result<(
     subject.map_or(Ok(()), |subject| label_fits("subject", subject))
 }
 
-/// Keeps the client's clock from running ahead, and notes what was done to the event.
+/// Clamps a clock that runs ahead, and collects the incidents of the event.
 fn note(
     completion: Completion<'_>,
     tenant_id: [u8; 16],

@@ -1,7 +1,7 @@
-//! `hygiene_counts`: what the log did to events on their way in.
+//! `hygiene_counts`: what the log changed or missed in events on their way in.
 //!
-//! Rows are added in the transaction that stores the event, so that they are true of what is there,
-//! and never changed, so that no writer waits for another.
+//! Rows are added in the transaction that stores the event, so that they match what is stored, and
+//! never changed, so that no writer waits for another.
 
 use pgrx::pg_sys;
 
@@ -12,19 +12,19 @@ use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 
-/// What happened to some events of a tenant.
+/// Something that happened to events of a tenant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Incident {
     pub(crate) tenant_id: [u8; 16],
     pub(crate) kind: Kind,
-    /// Name of the event; empty where a quota counts over names.
+    /// Name of the events; empty for a quota, which counts all names together.
     pub(crate) name: Box<str>,
     pub(crate) events: i64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// A lookup gave nothing; the key that it would have set.
+    /// A lookup found nothing for this key.
     EnrichmentMissed(Box<str>),
     ClockClamped,
     OverQuota,
@@ -55,7 +55,7 @@ thread_local! {
     ) };
 }
 
-/// Writes the incidents as the log's owner, those that are alike as one row.
+/// Writes the incidents as the log's owner; equal ones become one row.
 pub(crate) fn write<'i>(log: &Log, incidents: impl Iterator<Item = &'i Incident>) {
     let mut rows: Vec<Incident> = Vec::new();
     for incident in incidents {

@@ -1,5 +1,5 @@
 //! An event on its way in: what the caller gave, the checks that every function applies, and what
-//! becomes of an event that is not stored.
+//! happens to an event that is not stored.
 
 pub(crate) mod check;
 pub(crate) mod hygiene;
@@ -31,7 +31,7 @@ pub(crate) struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Returns an event of the arguments of `log_event` in their order.
+    /// Builds an event from the arguments of `log_event`, in their order.
     pub(crate) fn new(
         tenant_id: Option<Uuid>,
         name: Option<Text<'a>>,
@@ -45,8 +45,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// What the quarantine knows of an event that is replayed from it: the values were hashed on the way
-/// in, and it survived sampling.
+/// An event that is replayed from the quarantine: its values were hashed on the way in, and it
+/// survived sampling.
 #[derive(Clone, Copy)]
 pub(crate) struct Replay {
     pub(crate) weight: Option<f32>,

@@ -1,4 +1,4 @@
-//! `rejected_events`: where an event goes that broke a rule and was not to raise an error.
+//! The quarantine, `rejected_events`: keeps events that broke a rule without raising an error.
 
 use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, pg_sys};
@@ -41,15 +41,15 @@ thread_local! {
     ) };
 }
 
-/// Puts the event into the quarantine and says so in a WARNING.
+/// Puts the event into the quarantine and reports the fault as a WARNING.
 pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: Fault) {
     store(event, text, is_whole, &fault);
     fault.warn();
 }
 
-/// Puts the event into the quarantine, as the log's owner. `text` is the payload as it came where
-/// it was text; `is_whole` says whether the event could be read to its end. Of a role that may not
-/// write events nothing is kept.
+/// Puts the event into the quarantine, as the log's owner. `text` is the payload, if it came as
+/// text; `is_whole` is false if the event could not be read to its end. Keeps nothing from a role
+/// that may not write events.
 pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: &Fault) {
     let log = match registry::current() {
         Ok(log) => log,
@@ -59,7 +59,7 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
         let session = Session::begin();
         let own = tenant::current().ok();
         let claimed = event.tenant_id.map(|tenant| *tenant.as_bytes());
-        // Whatever is wrong with it: of a tenant that opted out nothing is kept anywhere.
+        // Nothing is kept of a tenant that opted out, whatever the fault.
         let has_opted_out = |tenant_id: &[u8; 16]| {
             log.settings_of(tenant_id).is_some_and(|settings| settings.is_opted_out)
         };
@@ -101,17 +101,17 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
     }
 }
 
-/// An event without what its type keeps out of the log.
+/// An event without the values that its type keeps out of the log.
 pub(crate) struct Clean<'a> {
     pub(crate) text: Option<Text<'a>>,
     pub(crate) actor: Option<Text<'a>>,
-    /// Whether nothing is missing that the log would have stored.
+    /// True if it has all that the log would have stored.
     is_whole: bool,
 }
 
-/// Applies the rules of the event's type, or what applies to every event. A payload that cannot be
-/// read cannot be redacted: where there are rules it is not kept. Values that cannot be hashed, for
-/// want of a key, go.
+/// Applies the edits of the event's type, or those of every event. A payload that cannot be read
+/// cannot be redacted: it is kept only if there are no edits. Values that cannot be hashed for want
+/// of a key are removed.
 pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) -> Clean<'a> {
     let event_type = event.name.and_then(|name| log.any_type_of(name.as_str()));
     let edits = event_type.map_or(&log.redacted, |event_type| &event_type.key_edits);
@@ -153,13 +153,13 @@ pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) ->
     clean
 }
 
-/// How many events it stands for, where it survived sampling.
+/// Returns how many events it stands for, if its type is sampled.
 fn weight(log: &Log, event: &Event<'_>) -> Option<f32> {
     let rate = log.find(event.name?.as_str()).ok()?.sample_rate;
     (rate < 1.0).then_some((1.0 / rate) as f32)
 }
 
-/// The first characters, and whether those are all.
+/// Returns the first characters, and true if those are all.
 fn cut<'a>(text: &str, characters: usize) -> (Text<'a>, bool) {
     let end = text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
     (Text::copy_of(&text[..end]), end == text.len())

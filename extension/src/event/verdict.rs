@@ -1,4 +1,4 @@
-//! What the checks say of an event, and the duty that comes with an event that is not stored.
+//! The result of the checks, and the duty that comes with an event that is not stored.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ pub(crate) enum Verdict<'e, 'a> {
 
 /// Why an event is not stored.
 pub(crate) enum Reason {
-    /// Sampled out, or its tenant opted out: nothing is wrong with it.
+    /// Sampled out, or its tenant opted out. Nothing is wrong with it.
     LeftOut,
     /// For the quarantine, without an error (`eventlog.on_unknown_name`, a tenant's `over_quota`).
     Quarantine(Fault),
@@ -32,16 +32,15 @@ impl From<Fault> for Reason {
     }
 }
 
-/// An event that is not stored. Its reason comes out only by a way that settles the quota of its
-/// tenant: events over quota are counted in memory first, and a call that stores nothing has to write
-/// that count.
+/// An event that is not stored. The only ways to its reason settle the quota of its tenant: events
+/// over quota are counted in memory first, and a call that stores nothing has to write that count.
 #[must_use = "the quota of the tenant must be settled"]
 pub(crate) struct Stopped<'e, 'a> {
     event: &'e Event<'a>,
     reason: Reason,
 }
 
-/// What is left of a [`Reason`] once faults were raised.
+/// A [`Reason`] that is not raised.
 pub(crate) enum Unraised {
     LeftOut,
     Quarantine(Fault),
@@ -64,7 +63,7 @@ impl<'e, 'a> Stopped<'e, 'a> {
     }
 
     /// Raises a fault: what was written would be rolled back, so the count stays in memory for the
-    /// next call. Settles the quota where there is nothing to raise.
+    /// next call. Settles the quota if there is nothing to raise.
     pub(crate) fn settle_or_raise(self) -> Unraised {
         match self.reason {
             Reason::OverQuota(fault) | Reason::Refused(fault) => fault.raise(),

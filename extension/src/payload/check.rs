@@ -1,5 +1,5 @@
-//! The one pass over a payload: nulls stripped, keys edited, rules checked, actor and subject
-//! promoted, size bounded. Gives what would be stored, or all faults at once.
+//! Checks a payload: strips nulls, edits keys, applies the rules, promotes actor and subject,
+//! bounds the size. Returns what will be stored, or all faults at once.
 
 use std::borrow::Cow;
 
@@ -16,10 +16,10 @@ use crate::pg::jsonb::{Container, Value, key_order};
 use crate::pg::numeric;
 use crate::pg::transaction::is_too_deep;
 
-/// What is stored of a payload, and what is taken from it.
+/// What is stored of a payload, and what was taken from it.
 #[derive(Debug)]
 pub(crate) struct Checked<'a> {
-    /// The payload as it came where nothing had to change.
+    /// The payload itself, if nothing had to change.
     pub(crate) data: Jsonb<'a>,
     pub(crate) changed: bool,
     pub(crate) actor: Option<Text<'a>>,
@@ -31,12 +31,12 @@ pub(crate) struct Checked<'a> {
 pub(crate) struct CheckOptions<'a> {
     /// Keys that the log sets, in the order of an object's keys.
     pub(crate) set: &'a [SetKey<'a>],
-    /// The tenant's own limit.
+    /// The limit of the tenant.
     pub(crate) max_bytes: Option<usize>,
     pub(crate) hashes: Hashes,
-    /// Whether the caller gave an actor, so that none is taken from the payload.
+    /// True if the caller gave an actor, so that none is taken from the payload.
     pub(crate) has_actor: bool,
-    /// The same of the subject.
+    /// The same for the subject.
     pub(crate) has_subject: bool,
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn check<'a>(
         if let Value::Container(child) = value {
             changed = changed || child.has_null_keys(is_too_deep)?;
         }
-        // KeyEdits whose key sorts before this one have no value in the payload.
+        // Rules whose key sorts before this one have no value in the payload.
         while let Some(rule) = rules.next_if(|rule| key_order(rule.name.as_bytes(), key).is_lt()) {
             missing(rule, &mut faults);
         }
@@ -180,7 +180,7 @@ fn broken(event_type: &EventType, faults: Vec<String>) -> Fault {
     ))
 }
 
-/// The scalars as text, joined by `/`; nothing unless all of them are there, and none is empty.
+/// Joins the scalars as text with `/`; returns nothing unless all are there and none is empty.
 fn promoted<'a>(what: &str, parts: &[Option<Value<'_>>]) -> Result<Option<Text<'a>>, Fault> {
     let mut text: Cow<'_, str> = Cow::Borrowed("");
     for (place, part) in parts.iter().enumerate() {
@@ -207,7 +207,7 @@ fn promoted<'a>(what: &str, parts: &[Option<Value<'_>>]) -> Result<Option<Text<'
     Ok(Some(Text::copy_of(&text)))
 }
 
-/// An actor or subject must fit: 22023 otherwise.
+/// Refuses an actor or subject that is too long: 22023.
 pub(crate) fn label_fits(what: &str, text: &str) -> Result<(), Fault> {
     if text.len() <= LABEL_BYTES {
         return Ok(());

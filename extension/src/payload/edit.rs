@@ -1,5 +1,5 @@
-//! Editing a payload, in the one pass that also strips its nulls: keys removed, hashed or shortened
-//! at any depth, keys set at the root.
+//! Edits a payload while stripping its nulls: removes, hashes or shortens keys at any depth, and
+//! sets keys at the root.
 
 use std::cmp::Ordering;
 
@@ -12,43 +12,43 @@ use crate::payload::scalar::scalar_text;
 use crate::pg::jsonb::{self, Container, Table, Value, key_order};
 use crate::pg::transaction::is_too_deep;
 
-/// What happens to the value of a key, the weakest first: inside a key that is hashed, one that is
-/// redacted goes all the same.
+/// What is done to the value of a key, the weakest first: inside a key that is hashed, one that is
+/// redacted is removed all the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum KeyEdit {
     /// A path becomes `~/…` or its last component.
     Shorten,
     /// Each string, number and boolean becomes its keyed hash.
     Hash,
-    /// The key goes.
+    /// The key is removed.
     Redact,
 }
 
-/// What becomes of values that are to be hashed.
+/// What is done to values that are to be hashed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Hashes {
     #[default]
     Make,
-    /// What looks like a hash of ours is one: an event from the quarantine, where it was hashed
-    /// already.
+    /// Keeps a value that looks like our hash: events from the quarantine were hashed on the way
+    /// in.
     Keep,
-    /// `PLACEHOLDER` instead: for a dry run by somebody who could try out who a hash is.
+    /// Writes `PLACEHOLDER` instead: in a dry run the caller could test whose hash a value is.
     Hide,
 }
 
-/// As long as a hash, so that what would be stored has its size.
+/// As long as a hash, so that the size is that of what would be stored.
 const PLACEHOLDER: &[u8; 64] = b"(its keyed hash, 64 digits, that the log's owner alone is shown)";
 
-/// KeyEdits for keys, in the order of an object's keys.
+/// The edits of keys, in the order of an object's keys.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct KeyEdits {
     keys: Vec<(Box<[u8]>, KeyEdit)>,
-    /// Whether each string that is an absolute path is shortened, whatever its key.
+    /// True if each string that is an absolute path is shortened, whatever its key.
     all_paths: bool,
 }
 
 impl KeyEdits {
-    /// Of two key_edits for a key the stronger one counts.
+    /// Of two edits for a key the stronger one counts.
     pub(crate) fn new<'k>(key_edits: impl Iterator<Item = (&'k str, KeyEdit)>) -> Self {
         let mut key_edits: Vec<(Box<[u8]>, KeyEdit)> =
             key_edits.map(|(key, edit)| (key.as_bytes().into(), edit)).collect();
@@ -74,7 +74,7 @@ impl KeyEdits {
         self.all_paths && is_absolute_path(&String::from_utf8_lossy(text))
     }
 
-    /// The pairs of an object, each with its edit: both are sorted, so one walk finds all.
+    /// Returns the pairs of an object, each with its edit. Both are sorted, so one walk finds all.
     fn apply<'a>(
         &self,
         object: Container<'a>,
@@ -87,14 +87,14 @@ impl KeyEdits {
         })
     }
 
-    /// As these, but what would be hashed is redacted: for want of a key.
+    /// Returns a copy that redacts what would be hashed, for want of a hash key.
     pub(crate) fn with_redacted_hashes(&self) -> Self {
         let stronger = |edit: KeyEdit| if edit == KeyEdit::Hash { KeyEdit::Redact } else { edit };
         let keys = self.keys.iter().map(|(key, edit)| (key.clone(), stronger(*edit))).collect();
         KeyEdits { keys, all_paths: self.all_paths }
     }
 
-    /// Whether a key in here, at any depth, has a edit.
+    /// Returns true if a key in here, at any depth, has an edit.
     fn touch(&self, container: Container<'_>) -> Result<bool, Fault> {
         if is_too_deep() {
             return Err(jsonb::TooDeep.into());
@@ -127,7 +127,7 @@ impl KeyEdits {
     }
 }
 
-/// A key of the root that the log sets, or removes where there is no value.
+/// A key of the root that the log sets, or removes if there is no value.
 #[derive(Clone, Copy)]
 pub(crate) struct SetKey<'a> {
     pub(crate) key: &'a [u8],
@@ -145,7 +145,7 @@ pub(crate) struct Edits<'a> {
 }
 
 impl Edits<'_> {
-    /// Whether they would change `root`, its nulls aside.
+    /// Returns true if they would change `root`, apart from its nulls.
     pub(crate) fn touch(&self, root: Container<'_>) -> Result<bool, Fault> {
         if !self.set.is_empty() {
             return Ok(true);
@@ -156,21 +156,22 @@ impl Edits<'_> {
         self.key_edits.touch(root)
     }
 
-    /// A copy of the object `root`, edited, in which no object has a null key; arrays keep theirs.
+    /// Writes an edited copy of the object `root`, in which no object has a null key; arrays keep
+    /// theirs.
     pub(crate) fn write(&self, root: Container<'_>) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::with_capacity(root.bytes().len() + 64);
         self.object(&mut out, self.with_set(root), None)?;
         Ok(out)
     }
 
-    /// As `write`, of any value, and without setting keys.
+    /// Writes an edited copy of any value, without setting keys.
     pub(crate) fn write_any(&self, root: Container<'_>) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::with_capacity(root.bytes().len() + 64);
         self.container(&mut out, root, None)?;
         Ok(out)
     }
 
-    /// The pairs of the root, the set ones among them.
+    /// Returns the pairs of the root, including those that are set.
     fn with_set<'p>(&'p self, root: Container<'p>) -> Vec<(&'p [u8], Value<'p>, Option<KeyEdit>)> {
         let mut set = self.set.iter().peekable();
         let mut pairs = Vec::with_capacity(root.len() + self.set.len());
@@ -234,7 +235,7 @@ impl Edits<'_> {
         Ok(())
     }
 
-    /// Appends a value; its kind.
+    /// Appends a value and returns its kind.
     fn value(
         &self,
         out: &mut Vec<u8>,
@@ -254,7 +255,7 @@ impl Edits<'_> {
                 jsonb::STRING
             }
             (scalar, Some(KeyEdit::Hash)) => {
-                // Made in any case: the log may have no key.
+                // Hashed even if it is hidden, because the log may have no key.
                 let hash = self.hash_key.hash(&scalar_text(scalar))?;
                 let is_hidden = self.hashes == Hashes::Hide;
                 out.extend_from_slice(if is_hidden { PLACEHOLDER } else { &hash });

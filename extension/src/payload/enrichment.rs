@@ -1,7 +1,7 @@
-//! Lookups that explain an event as it is stored: `skillId` gets its `skillName`.
+//! Lookups that complete an event as it is stored: `skillId` gets its `skillName`.
 //!
-//! They run with the caller's own rights, under plans that are kept. A lookup that fails for
-//! whatever reason of its own never stops the event: it goes in without the key.
+//! They run with the caller's own rights, under prepared plans. A lookup that fails never stops the
+//! event: it is stored without the key.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -30,39 +30,39 @@ record! {
     }
 }
 
-/// A lookup that a type of event has.
+/// A lookup of an event type.
 #[derive(Debug)]
 pub(crate) struct Enrichment {
     pub(crate) target_key: Box<str>,
     pub(crate) source_key: Box<str>,
-    /// The statement that looks a value up.
+    /// The statement of the lookup.
     sql: CString,
 }
 
 thread_local! {
-    /// The plans, by their text: they outlive the registry, which is read anew with each change,
-    /// and there are no more of them than lookups were ever defined while the backend lived.
+    /// The plans by their text. They outlive the registry, which is read again after each change;
+    /// there are as many as lookups were defined while this backend has lived.
     static PLANS: RefCell<HashMap<CString, &'static Prepared>> = RefCell::new(HashMap::new());
 }
 
-/// What was looked up: by whom, with which statement, and for what.
+/// A lookup that was asked: by whom, with which statement, and for what.
 type Question = (pg_sys::Oid, CString, String);
 
-/// LookupCache that one batch keeps; past that it looks up again.
+/// Most answers that one batch keeps; more are looked up again.
 const MOST_KEPT: usize = 10_000;
 
 thread_local! {
-    /// The answers of the batch that is under way, if one is: its events name the same few rows
-    /// again and again, and a lookup costs as much as the rest of an event.
+    /// The answers of the batch that is running, if one is: its events name the same few rows again
+    /// and again, and a lookup costs as much as the rest of an event.
     static ANSWERS: RefCell<Option<HashMap<Question, Option<Vec<u8>>>>> = const { RefCell::new(None) };
-    /// The lookups of that batch that somebody holds a lock against.
+    /// The lookups of that batch that ran into a lock.
     static LOCKED: RefCell<HashSet<CString>> = RefCell::default();
 }
 
 /// How long a lookup waits for a lock, in milliseconds.
 const LONGEST_WAIT_MS: i32 = 100;
 
-/// Keeps answers until it is dropped, an error on the way included.
+/// Keeps answers until it is dropped, also on an error.
 pub(crate) struct LookupCache(());
 
 impl LookupCache {
@@ -94,8 +94,9 @@ impl Enrichment {
         })
     }
 
-    /// What `source` is looked up as: a jsonb scalar or container of its own, without its length
-    /// header; nothing where there is none, or it is larger than an event may be, or the lookup failed.
+    /// Looks `source` up. Returns a jsonb scalar or container of its own, without its length
+    /// header; nothing if there is no such row, the value is larger than an event may be, or the
+    /// lookup failed.
     pub(crate) fn look_up(&self, source: Value<'_>, most_bytes: usize) -> Option<Vec<u8>> {
         if matches!(source, Value::Null | Value::Container(_)) {
             return None;
@@ -118,8 +119,8 @@ impl Enrichment {
         })
     }
 
-    /// Whatever fails in the lookup is the lookup's, but for what ends the statement (a cancel, a
-    /// timeout, a shutdown) or dooms the transaction.
+    /// Runs the lookup. Every error counts as "not found", except those that end the statement (a
+    /// cancel, a timeout, a shutdown) or doom the transaction.
     fn ask(&self, value: &str, most_bytes: usize) -> Option<Vec<u8>> {
         let value = Text::copy_of(value);
         if LOCKED.with_borrow(|locked| locked.contains(&self.sql)) {
@@ -141,7 +142,7 @@ impl Enrichment {
         };
         let state = fault_of_any(&error).map(|fault| fault.sqlstate());
         match state.as_deref() {
-            // Once in a batch, or each of its events would wait.
+            // Wait once in a batch, not for each of its events.
             Some("55P03") if ANSWERS.with_borrow(Option::is_some) => {
                 LOCKED.with_borrow_mut(|locked| locked.insert(self.sql.clone()));
             }
@@ -152,7 +153,8 @@ impl Enrichment {
         None
     }
 
-    /// Whether a payload that did not come through `log_event` claims what the log looks up.
+    /// Returns true if a payload that did not come through `log_event` has a key that the log looks
+    /// up.
     pub(crate) fn is_forged(&self, data: Jsonb<'_>) -> bool {
         let root = Container::root(data.bytes());
         [&self.source_key, &self.target_key].iter().all(|key| root.get(key.as_bytes()).is_some())
@@ -172,7 +174,7 @@ impl Enrichment {
     }
 }
 
-/// The value that a lookup gave, from the form in which `look_up` gives it.
+/// Returns the value in the form that `look_up` gives.
 pub(crate) fn value_of(found: &[u8]) -> Option<Value<'_>> {
     let root = Container::root(found);
     match root.kind() {

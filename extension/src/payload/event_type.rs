@@ -1,4 +1,4 @@
-//! One row of `event_types`, in the form in which a payload is checked against it.
+//! One row of `event_types`, in the form that a payload is checked against.
 
 use std::cell::Cell;
 
@@ -34,12 +34,12 @@ impl Status {
     }
 }
 
-/// What the type says of one key.
+/// The rules of one key.
 #[derive(Debug, Default)]
 pub(crate) struct KeyRule {
     pub(crate) name: Box<str>,
     pub(crate) required: bool,
-    /// The values it may have; `None` where any will do.
+    /// The values it may have; `None` if any will do.
     pub(crate) allowed: Option<Vec<Scalar>>,
     pub(crate) is_actor: bool,
     /// Its place in the subject.
@@ -47,8 +47,8 @@ pub(crate) struct KeyRule {
 }
 
 record! {
-    /// One row of `event_types`. To add a rule: a column of the table, a field here, and what becomes of
-    /// it in [`EventType::new`].
+    /// One row of `event_types`. A new rule needs a column of the table, a field here, and its
+    /// effect in [`EventType::new`].
     pub(crate) struct EventTypeRow<'a> {
         name: String,
         status: String,
@@ -72,7 +72,7 @@ record! {
     }
 }
 
-/// One type of event.
+/// An event type.
 #[derive(Debug)]
 pub(crate) struct EventType {
     pub(crate) name: Box<str>,
@@ -84,21 +84,21 @@ pub(crate) struct EventType {
     pub(crate) max_bytes: usize,
     pub(crate) actor_key: Option<String>,
     pub(crate) subject_parts: usize,
-    /// 1 where all are kept.
+    /// 1 if all events are kept.
     pub(crate) sample_rate: f64,
     pub(crate) sample_key: Option<String>,
-    /// Whether the log sets keys of the payload, or reads the client's clock from it.
+    /// True if the log sets keys of the payload, or reads the client's clock from it.
     pub(crate) sets_keys: bool,
     pub(crate) occurred_at_key: Option<String>,
-    /// A root container; empty where there are none.
+    /// A root container; empty if there are none.
     pub(crate) default_values: Box<[u8]>,
-    /// Key that a payload must have to get them.
+    /// A key that a payload must have to get the defaults.
     pub(crate) default_when_key: Option<String>,
     pub(crate) enrichments: Vec<Enrichment>,
-    /// What is removed, hashed and shortened, `eventlog.redact_keys` among it.
+    /// Which keys are removed, hashed and shortened, including `eventlog.redact_keys`.
     pub(crate) key_edits: KeyEdits,
     pub(crate) hash_actor: bool,
-    /// Whether this backend has warned already that the name is deprecated.
+    /// True once this backend has warned that the name is deprecated, since it read the registry.
     pub(crate) has_warned: Cell<bool>,
 }
 
@@ -116,7 +116,7 @@ impl EventType {
         for name in row.optional_keys.iter().chain(&row.actor_key) {
             key(&mut keys, name).is_actor |= Some(name) == row.actor_key.as_ref();
         }
-        // What the log itself may leave in a payload needs no declaration.
+        // Keys that the log itself may leave in a payload need no declaration.
         let defaults =
             row.default_values.filter(|values| Container::root(values.bytes()).len() > 0);
         let targets = enrichments.iter().map(|enrichment| enrichment.target_key.to_string());
@@ -137,7 +137,7 @@ impl EventType {
         }
         keys.sort_by(|a, b| key_order(a.name.as_bytes(), b.name.as_bytes()));
 
-        // An actor that is hashed would be readable in the payload that it was taken from.
+        // An actor that is hashed must not stay readable in the payload that it was taken from.
         let hash_actor = row.hash_actor || settings::hash_actors();
         let hashed_actor = row.actor_key.iter().filter(|_| hash_actor);
         let with = |keys: &mut dyn Iterator<Item = &'_ String>, edit| -> Vec<(String, KeyEdit)> {
@@ -174,7 +174,8 @@ impl EventType {
         }
     }
 
-    /// Warns of a deprecated name: once in a connection, or each event would bring a message.
+    /// Warns of a deprecated name, once until the registry is read again: not each event brings a
+    /// message.
     pub(crate) fn warn_if_deprecated(&self) {
         if self.status != Status::Deprecated || self.has_warned.replace(true) {
             return;
@@ -194,7 +195,7 @@ impl EventType {
         Some(format!("its successor is {}", shown(successor)))
     }
 
-    /// What a key gets where the payload has none.
+    /// Returns the defaults of keys that a payload does not have.
     pub(crate) fn defaults(&self) -> impl Iterator<Item = (&[u8], Value<'_>)> {
         let values = Some(&self.default_values).filter(|values| !values.is_empty());
         values.into_iter().flat_map(|values| Container::root(values).pairs())

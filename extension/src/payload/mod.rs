@@ -1,4 +1,4 @@
-//! What the type of an event demands of its payload, and what becomes of the payload.
+//! Payloads: the rules of an event type, and what is checked, added and edited.
 
 pub(crate) mod check;
 pub(crate) mod clock;

@@ -1,4 +1,4 @@
-//! What is said of a name that no event may have.
+//! Finding the type of a name, and the faults of names that no event may have.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ impl Log {
     }
 }
 
-/// 42704 for a name that takes no more events.
+/// Returns 42704 for a name that takes no more events.
 pub(crate) fn retired(name: &str, event_type: &EventType) -> Fault {
     let fault = Fault::new(
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
@@ -32,7 +32,7 @@ pub(crate) fn retired(name: &str, event_type: &EventType) -> Fault {
     }
 }
 
-/// 42704 for a name that is not in the taxonomy.
+/// Returns 42704 for a name that is not in the taxonomy.
 pub(crate) fn unknown(name: &str) -> Fault {
     Fault::new(
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,

@@ -1,4 +1,4 @@
-//! Reading the log from its tables.
+//! Reads the log from its tables.
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
@@ -57,7 +57,8 @@ thread_local! {
         c"SELECT announced_until FROM eventlog.rollup_state",
         &[],
     ) };
-    /// Whom a policy lets insert for other tenants: grant_service makes one, a DBA may make more.
+    /// Roles that a policy lets insert for other tenants: grant_service makes one, a DBA may make
+    /// more.
     static SERVICE_ROLES: Prepared = const { Prepared::new(
         c"SELECT role FROM pg_catalog.pg_policy, pg_catalog.unnest(polroles) AS role
            WHERE polrelid OPERATOR(pg_catalog.=) $1 AND polpermissive
@@ -65,8 +66,9 @@ thread_local! {
              AND polname OPERATOR(pg_catalog.<>) 'events_tenant_insert'",
         &[pg_sys::OIDOID],
     ) };
-    /// The role of a row by its oid on the server that noted it ($1 is this one), by its name elsewhere
-    /// and in a log of layout 1; and only a role with the grant that it was given then.
+    /// Finds the role of a row by its oid on the server that stored it ($1 is this one), by its
+    /// name on another server and in a log of layout 1; and only a role that still has the grant it
+    /// was given then.
     static TENANT_ROLES: Prepared = const { Prepared::new(
         c"SELECT n.role, n.tenant_id
             FROM (SELECT t.tenant_id, NOT (t.j OPERATOR(pg_catalog.?) 'role_oid') AS is_of_layout_1,
@@ -86,7 +88,7 @@ thread_local! {
     ) };
 }
 
-/// Reads until nothing changed meanwhile. A change that goes on for ever is left to the next call.
+/// Reads until nothing changes meanwhile. After several attempts the next call tries again.
 pub(crate) fn load() -> Result<Rc<Log>, Fault> {
     for _ in 0..8 {
         let generation = generation::current();
@@ -188,7 +190,7 @@ fn read_watermark(session: &Session) -> i64 {
     watermark.unwrap_or(i64::MIN)
 }
 
-/// The lookups of each name, as the log's owner.
+/// Reads the lookups of each name, as the log's owner.
 fn read_enrichments(session: &Session) -> HashMap<String, Vec<Enrichment>> {
     ENRICHMENTS.with(|plan| plan.execute(session, Mode::ReadLatest, Params::new([])));
     let mut enrichments: HashMap<String, Vec<Enrichment>> = HashMap::new();

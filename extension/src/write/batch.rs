@@ -1,7 +1,7 @@
-//! A batch on its way in: checked element by element, written set by set.
+//! A batch: checked element by element, written set by set.
 //!
-//! Memory is bounded by the chunk, not by the batch: what a chunk of elements needs is given back
-//! before the next one.
+//! Memory is bounded by the chunk, not by the batch: each chunk's memory is freed before the next
+//! one.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -21,30 +21,30 @@ use crate::write::insert;
 use crate::write::producer::{self, BatchNumber, Counts, Submission};
 use crate::write::verdicts::End;
 
-/// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
+/// Elements per INSERT. A thousand typical events need about 1 MB.
 const CHUNK: usize = 1_000;
 
-/// One element as the caller gave it; `fault` where it could not even be read.
+/// One element as the caller gave it; `fault` if it could not be read.
 pub(crate) struct Element<'a> {
     pub(crate) event: Event<'a>,
-    /// The payload as text, where it came so.
+    /// The payload, if it came as text.
     pub(crate) text: Option<Text<'a>>,
     pub(crate) fault: Option<Fault>,
-    /// Whether it was read to its end.
+    /// False if it could not be read to its end.
     pub(crate) is_whole: bool,
 }
 
-/// Where elements come from.
+/// Where the elements come from.
 pub(crate) trait Source {
     fn len(&self) -> usize;
     fn element<'a>(&'a self, position: usize) -> Element<'a>;
 }
 
-/// The end of a batch.
+/// The result of a batch.
 pub(crate) struct Outcome {
     pub(crate) counts: Counts,
     pub(crate) is_repeat: bool,
-    /// By position, where they were asked for; none for a repeat.
+    /// By position, if they were asked for; nothing for a repeat.
     pub(crate) verdicts: Option<Vec<Option<End>>>,
 }
 
@@ -102,8 +102,8 @@ struct Batch {
     /// Tenants whose quota left an event out, or may have.
     unsettled: Unsettled,
     verdicts: Option<Vec<Option<End>>>,
-    /// Whether a trigger of the user skipped a row: from then on rows go in one by one, which tells
-    /// the ones that are skipped.
+    /// Set once a trigger of the user skipped a row: from then on rows go in one by one, which
+    /// shows the skipped ones.
     has_skipped: bool,
 }
 
@@ -116,9 +116,9 @@ enum Undone {
 }
 
 impl Batch {
-    /// Checks and writes elements from `from` on, up to `until` at most; where the next chunk
-    /// begins. An element whose key is in the chunk already begins the next one: by then the first
-    /// one's end is known.
+    /// Checks and writes elements from `from` on, up to `until` at most, and returns the start of
+    /// the next chunk. An element whose key is in this chunk already starts the next one, because
+    /// by then the end of the first is known.
     fn chunk<'a>(
         &mut self,
         source: &'a impl Source,
@@ -169,7 +169,7 @@ impl Batch {
         Ok(next)
     }
 
-    /// Writes the items whose key was not seen yet.
+    /// Writes the items whose key was not seen before.
     fn write(&mut self, mut items: Vec<Item<'_>>) -> Result<(), Fault> {
         for _ in 0..idempotency::TRIES {
             items = self.without_duplicates(items);
@@ -204,8 +204,8 @@ impl Batch {
                     self.reject(items[0].position, &items[0].element, fault);
                     return Ok(());
                 }
-                // One of them is bad in a way that only the INSERT finds: a foreign key, a trigger
-                // of the user. Halves find it in few steps.
+                // One of them has a fault that only the INSERT finds: a foreign key, a trigger of
+                // the user. Halving finds it in few steps.
                 Err(_) => {
                     let rest = items.split_off(items.len() / 2);
                     self.write(items)?;

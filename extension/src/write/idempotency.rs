@@ -1,9 +1,9 @@
-//! Idempotency keys: the first event of a key is the event; later ones get its id.
+//! Idempotency keys: the first event with a key is stored, later ones get its id.
 //!
-//! A key is looked up before the INSERT and claimed after it, in the same subtransaction, so that
-//! it holds the event's id and a key seen in a transaction that rolled back was never seen. Where
-//! another transaction claimed it in between, the claim fails, the subtransaction is undone, and
-//! the key is looked up again. Claims are sorted, else two batches could wait for each other.
+//! A key is looked up before the INSERT and claimed after it, in the same subtransaction: so it
+//! holds the event's id, and a rolled back transaction leaves no key. If another transaction
+//! claimed the key in between, the claim fails, the subtransaction is undone, and the key is looked
+//! up again. Claims are sorted, so that two batches do not wait for each other.
 
 use std::cell::Cell;
 
@@ -21,14 +21,14 @@ use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 use crate::settings;
 
-/// How often keys are looked up again that another transaction claimed meanwhile.
+/// How often keys that another transaction claimed are looked up again.
 pub(crate) const TRIES: usize = 10;
 
 /// Whether an event with a key was logged before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Seen {
     Never,
-    /// `id` is the event's, so far as it is known.
+    /// The id of the event, if it is known.
     Before {
         id: Option<i64>,
     },
@@ -45,9 +45,9 @@ pub(crate) struct Key<'a> {
 }
 
 thread_local! {
-    /// OFFSET keeps it a lookup for each key. It must be one by the primary key whatever the
-    /// statistics say: planned while the table was empty, it would scan it for ever (2 to 6 ms a key
-    /// at 60,000).
+    /// OFFSET keeps this a lookup for each key. It must use the primary key whatever the statistics
+    /// say: a plan made while the table was empty would scan it for ever (2 to 6 ms a key at
+    /// 60,000).
     static FIND: Prepared = const { Prepared::new(
         c"SELECT k.n, i.event_id
             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS k (tenant_id, key, n)
@@ -72,10 +72,10 @@ thread_local! {
 }
 
 thread_local! {
-    /// Whether keys are being claimed: an error leaves it set, which tells what failed.
+    /// True while keys are being claimed. An error leaves it set, which shows what failed.
     static IS_CLAIMING: Cell<bool> = const { Cell::new(false) };
 
-    /// The transactions that have claimed keys and not ended yet, but for those that wait themselves.
+    /// Transactions that have claimed keys and not ended yet, except those that wait themselves.
     static HOLDERS: Prepared = const { Prepared::new(
         c"SELECT pg_catalog.string_agg(DISTINCT coalesce(l.pid::pg_catalog.text, 'of a prepared transaction'), ', ')
             FROM pg_catalog.pg_locks l
@@ -91,7 +91,7 @@ thread_local! {
     ) };
 }
 
-/// Keys that are older than this were not seen.
+/// Returns the start of the window: older keys count as not seen.
 fn window_start() -> pg_sys::Datum {
     pg_sys::Datum::from(now() - settings::idempotency_window_micros())
 }
@@ -145,8 +145,8 @@ pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> Resul
     if claimed == claims.len() as u64 { Ok(()) } else { Err(KeyTaken) }
 }
 
-/// As `subtransaction::in_subtransaction`, for a `body` that claims keys. A wait for a key that another
-/// transaction holds is bounded, and the error says who holds it: 55P03.
+/// Does the same as `subtransaction::in_subtransaction` for a `body` that claims keys. Waiting for
+/// a key of another transaction is bounded, and the error names the holder: 55P03.
 pub(crate) fn in_subtransaction<T, U>(
     body: impl FnOnce() -> Result<T, U>,
 ) -> Result<Result<T, U>, Fault> {
@@ -189,7 +189,7 @@ fn held() -> Fault {
     }
 }
 
-/// 40001, after many tries.
+/// Returns 40001, after many tries.
 pub(crate) fn contended() -> Fault {
     Fault::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,

@@ -1,7 +1,7 @@
-//! The INSERT into `events`, under the caller's own rights and policies.
+//! The INSERT into `events`, with the caller's own rights and policies.
 //!
-//! How the id comes back depends on the caller. A role that policies bind needs no right to read:
-//! the guard tells the id. The log's owner, who bypasses the guard, draws the ids first and inserts
+//! How the id is found depends on the caller. A role that policies bind needs no right to read: the
+//! guard passes the id on. The log's owner bypasses the guard, draws the ids first and inserts
 //! them, which is 5 % cheaper than RETURNING.
 
 use pgrx::prelude::*;
@@ -29,8 +29,8 @@ struct Column {
     value: fn(&Ready<'_>) -> Option<pg_sys::Datum>,
 }
 
-/// The columns of `events` that the log writes for every role: the statements and their parameters
-/// follow from here.
+/// All columns of `events` that the log writes. The statements and their parameters are made from
+/// this list.
 const COLUMNS: [Column; 7] = [
     Column {
         name: "tenant_id",
@@ -76,7 +76,7 @@ const COLUMNS: [Column; 7] = [
     },
 ];
 
-/// The id, which the log draws itself if it inserts as its owner. It comes last.
+/// The id, which comes last. The log's owner draws it beforehand.
 const ID: (&str, pg_sys::Oid, pg_sys::Oid) = ("id", pg_sys::INT8OID, pg_sys::INT8ARRAYOID);
 
 const WITH_ID: usize = COLUMNS.len() + 1;
@@ -117,7 +117,7 @@ thread_local! {
     static MANY_AS_OWNER: Prepared = const { Prepared::built(|| statement(true, true)) };
 }
 
-/// Inserts an event; its id, or nothing where a trigger of the user skipped the row.
+/// Inserts an event and returns its id; nothing if a trigger of the user skipped the row.
 pub(crate) fn one(ready: &Ready<'_>) -> Option<i64> {
     let id = insert_one(ready);
     if !ready.incidents.is_empty() {
@@ -155,7 +155,8 @@ fn insert_row(ready: &Ready<'_>) -> Option<i64> {
     passed.lowest.or_else(|| last_id(ready))
 }
 
-/// Inserts an event, unless its idempotency key was seen; the id of the key's event.
+/// Inserts an event unless its idempotency key was seen; returns the id of the event that has the
+/// key.
 pub(crate) fn one_keyed(ready: &Ready<'_>, key: Option<Text<'_>>) -> Result<Option<i64>, Fault> {
     let Some(key) = key else { return Ok(one(ready)) };
     let key = Key { tenant_id: ready.tenant_id, key };
@@ -174,9 +175,9 @@ pub(crate) fn one_keyed(ready: &Ready<'_>, key: Option<Text<'_>>) -> Result<Opti
     Err(idempotency::contended())
 }
 
-/// Inserts events with one statement; their ids in the same order, so far as they are known: where
-/// a trigger of the user changes rows, not all are. Nothing where such a trigger skipped some: which
-/// ones, only an INSERT of each tells, and the caller must roll this one back.
+/// Inserts events with one statement and returns their ids in the same order; an id is missing if a
+/// trigger of the user changed the row. Returns nothing if such a trigger skipped rows: only single
+/// INSERTs show which, and the caller must roll this one back.
 pub(crate) fn many<'r, 'a: 'r>(
     ready: impl Iterator<Item = &'r Ready<'a>> + Clone,
 ) -> Option<Vec<Option<i64>>> {
@@ -193,7 +194,7 @@ pub(crate) fn many<'r, 'a: 'r>(
     Some(ids)
 }
 
-/// The ids that were drawn, if every row that was to be inserted was.
+/// Returns the ids, if all rows were inserted.
 fn insert_rows<'r, 'a: 'r>(
     first: &Ready<'_>,
     ready: impl Iterator<Item = &'r Ready<'a>> + Clone,
@@ -232,9 +233,9 @@ fn next_id(ready: &Ready<'_>) -> i64 {
     next_value(ready.log.ids)
 }
 
-/// The id that this session drew last: for a role that bypasses the policies without having the
-/// owner's rights, to which the guard tells nothing. (A trigger of the user that inserts would make
-/// it another row's.)
+/// Returns the id that this session drew last, for a role that bypasses the policies without the
+/// owner's rights: the guard sees nothing of its rows. (A trigger of the user that inserts another
+/// event makes it that one's id.)
 fn last_id(ready: &Ready<'_>) -> Option<i64> {
     let _owner = ActAs::role(ready.log.owner);
     last_value(ready.log.ids)

@@ -1,4 +1,4 @@
-//! Events on their way into the table.
+//! Writing events into the table.
 
 pub(crate) mod batch;
 pub(crate) mod checked_rows;

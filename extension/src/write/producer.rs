@@ -1,12 +1,13 @@
 //! Producers: a batch whose number was seen writes nothing and gets the counts stored for it.
 //!
-//! A producer is one writer, known by a uuid under the role that it connects as (under the uuid
+//! A producer is one writer, known by a uuid under the role that it connects as (with the uuid
 //! alone, another tenant could silence it). It keeps one batch in flight and sends identical bytes
-//! again until it has an answer; the row of its last batch is in the transaction of that batch.
+//! again until it has an answer; the row of its last batch is written in the transaction of that
+//! batch.
 //!
-//! The role is meant, not its name: a role that is made later under the same name has producers of
-//! its own. Only on another server, where a dump brought the rows, does the name say whose they are,
-//! and then for a role that was granted its right before the dump was made ([`TAKE_OVER`]).
+//! The role counts, not its name: a role created later under the same name has its own producers.
+//! Only on another server, after a restore, rows are matched by name, and only for a role that had
+//! its right before the dump was made ([`TAKE_OVER`]).
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
@@ -27,7 +28,7 @@ pub(crate) struct BatchNumber {
 }
 
 impl BatchNumber {
-    /// Both or none; 22023 otherwise.
+    /// Returns both or neither; 22023 otherwise.
     pub(crate) fn of(producer: Option<Uuid>, batch: Option<i64>) -> Result<Option<Self>, Fault> {
         match (producer, batch) {
             (None, None) => Ok(None),
@@ -43,7 +44,7 @@ impl BatchNumber {
     }
 }
 
-/// How many elements had which end.
+/// How many elements had which outcome.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) written: i64,
@@ -52,7 +53,7 @@ pub(crate) struct Counts {
     pub(crate) rejected: i64,
 }
 
-/// Whether a batch is to be written.
+/// Whether a batch is new.
 pub(crate) enum Submission {
     New,
     Repeat(Counts),
@@ -67,10 +68,11 @@ thread_local! {
              FOR UPDATE",
         &[pg_sys::UUIDOID, pg_sys::OIDOID, pg_sys::INT8OID],
     ) };
-    /// A row that another server's log had becomes the role's of that name here: of the log's owner, of
-    /// the first superuser, and of a role with the mark of a writer. All of them were there when the
-    /// dump was made, for what makes them so is in the dump, or cannot be dropped. Of rows from several
-    /// servers the latest. Whoever comes second finds it taken over, and `cluster` changed.
+    /// Gives a row from another server's log to the role of that name here: if it is the log's
+    /// owner, the first superuser, or a role with the mark of a writer. All of them existed when
+    /// the dump was made, because what makes them so is in the dump or cannot be dropped. Of rows
+    /// from several servers it takes the latest. A second session finds it taken over, with
+    /// `cluster` changed.
     static TAKE_OVER: Prepared = const { Prepared::new(
         c"UPDATE eventlog.producers SET role_oid = $2, cluster = $3
            WHERE ctid OPERATOR(pg_catalog.=) (
@@ -94,7 +96,7 @@ thread_local! {
           ON CONFLICT ON CONSTRAINT producers_pkey DO NOTHING",
         &[pg_sys::UUIDOID, pg_sys::OIDOID, pg_sys::INT8OID, pg_sys::NAMEOID],
     ) };
-    /// With the name that the role has now, for a dump.
+    /// Stores the current name of the role, for a dump.
     static REMEMBER: Prepared = const { Prepared::new(
         c"UPDATE eventlog.producers SET
               gaps = gaps OPERATOR(pg_catalog.+)
@@ -149,7 +151,7 @@ thread_local! {
     ) };
 }
 
-/// Whose a row is: the parameters that its statements have in common.
+/// The parameters that identify a producer's row.
 struct Key {
     producer: Option<pg_sys::Datum>,
     role: Option<pg_sys::Datum>,
@@ -158,7 +160,7 @@ struct Key {
 }
 
 impl Key {
-    /// Of the role that is current, so before the log's owner is.
+    /// Of the current role, so before becoming the log's owner.
     fn of(number: &BatchNumber) -> Self {
         Key {
             producer: Some(uuid_datum(&number.producer)),
@@ -168,7 +170,7 @@ impl Key {
         }
     }
 
-    /// Locks its row, which is taken over from another server, or made, where it is not there.
+    /// Locks the row; takes it over from another server, or makes it, if it is missing.
     fn lock(&self, session: &Session) {
         let Key { producer, role, cluster, name } = *self;
         let is_there = || {
@@ -185,7 +187,7 @@ impl Key {
         is_there();
     }
 
-    /// The same in a log of layout 1.
+    /// Does the same in a log of layout 1.
     fn lock_by_name(&self, session: &Session) {
         let params = || Params::new([self.name, self.producer]);
         if LOCK_BY_NAME.with(|plan| plan.execute(session, Mode::Write, params())) == 0 {
@@ -195,8 +197,8 @@ impl Key {
     }
 }
 
-/// Whether the log knows the roles of producers, or is of layout 1 still. Asked under the lock that
-/// the statements take, so that it stays as it is to the end of the transaction.
+/// Returns true if the log knows the roles of producers, false for layout 1. Takes the lock of the
+/// statements first, so that the answer holds to the end of the transaction.
 fn knows_roles() -> bool {
     lock_and_find_column(c"eventlog", c"producers", c"role_oid")
 }
@@ -243,7 +245,7 @@ pub(crate) fn begin(log: &Log, number: &BatchNumber) -> Result<Submission, Fault
     }
 }
 
-/// Remembers the batch and what came of it.
+/// Stores the batch number and its counts.
 pub(crate) fn end(log: &Log, number: &BatchNumber, counts: &Counts) {
     let session = Session::begin();
     let Key { producer, role, cluster, name } = Key::of(number);
