@@ -22,7 +22,7 @@ impl Call {
         unsafe { (*(*self.0).flinfo).fn_oid }
     }
 
-    /// Returns the first argument of a function that is declared with an oid there; nothing for null.
+    /// Returns the first argument of a function that declares an oid there; nothing for null.
     pub(crate) fn first_oid(&self) -> Option<Oid> {
         // SAFETY: PostgreSQL passes as many arguments as nargs says.
         let first = unsafe {

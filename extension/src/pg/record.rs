@@ -1,4 +1,4 @@
-//! Rows as structs whose fields are named as the columns.
+//! Rows as structs whose fields are named like the columns.
 
 use std::ffi::c_int;
 
@@ -36,9 +36,9 @@ impl<'s> FromColumn<'s> for Vec<String> {
     }
 }
 
-/// Defines a struct whose fields are named as the columns of a result, and its `read`. A column that
-/// is null, or not there (a log of an older layout has fewer), gives the field's default: the one
-/// after `=`, else that of its type.
+/// Defines a struct whose fields are named like the columns of a result, and its `read`. A column
+/// that is null, or missing (a log of an older layout has fewer), gives the field's default: the
+/// one after `=`, else that of its type.
 macro_rules! record {
     (
         $(#[$meta:meta])*

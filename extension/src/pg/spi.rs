@@ -1,7 +1,7 @@
-//! The few calls of SPI that the event path needs.
+//! The part of SPI that the event path needs.
 //!
-//! pgrx's own `Spi` is not used: it assigns a transaction id even for reads, takes the
-//! transaction's old snapshot once something was written, and never frees a result.
+//! pgrx's own `Spi` is not used: it assigns a transaction id even for reads, uses the transaction's
+//! old snapshot once something was written, and never frees a result.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -13,8 +13,8 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use crate::pg::identity::current_role;
 use crate::pg::transaction::in_parallel_mode;
 
-/// A connection to SPI, ended when it is dropped. After an error PostgreSQL ends it itself, and
-/// the innermost connection may be another's by then.
+/// A connection to SPI that ends when it is dropped. After an error PostgreSQL ends it itself, and
+/// the innermost connection may belong to other code by then.
 pub(crate) struct Session(());
 
 impl Session {
@@ -34,7 +34,7 @@ impl Drop for Session {
     }
 }
 
-/// Parameters of a statement: values, and for each whether it is null.
+/// Parameters of a statement, with their null flags.
 pub(crate) struct Params<const N: usize> {
     values: [Datum; N],
     nulls: [c_char; N],
@@ -54,14 +54,14 @@ impl<const N: usize> Params<N> {
 pub(crate) enum Mode {
     Write,
     /// Reads what is committed by now (and the transaction's own writes), whatever snapshot the
-    /// transaction has; assigns no transaction id, so works on a standby. Inside a parallel
+    /// transaction has; assigns no transaction id, so it works on a standby. Inside a parallel
     /// operation PostgreSQL gives no new snapshot, and the query's own is used.
     ReadLatest,
 }
 
-/// A statement whose plan is kept for the life of the backend, one for each role that uses it:
-/// under row-level security PostgreSQL plans anew whenever the role is another than last time
-/// (150 µs), which a pooler that switches roles would pay for each event.
+/// A prepared statement, with one plan for each role for the life of the backend: under row-level
+/// security PostgreSQL plans again whenever the role differs from the last one (150 µs), which a
+/// pooler that switches roles would pay for each event.
 pub(crate) struct Prepared {
     source: Source,
     plans: RefCell<Vec<(Oid, pg_sys::SPIPlanPtr)>>,
@@ -78,7 +78,7 @@ pub(crate) struct Statement {
     pub(crate) types: Vec<Oid>,
 }
 
-/// How many roles a backend keeps plans for; past that the oldest goes.
+/// Most roles that a backend keeps plans for; then the oldest plan is freed.
 const ROLES: usize = 16;
 
 impl Prepared {
@@ -126,7 +126,7 @@ impl Prepared {
         plan
     }
 
-    /// Runs the statement; the number of rows it gave or wrote.
+    /// Runs the statement and returns the number of rows that it returned or wrote.
     pub(crate) fn execute<const N: usize>(
         &self,
         session: &Session,
@@ -168,7 +168,7 @@ impl Prepared {
     }
 }
 
-/// The rows of the statement that was run last, before the session ends.
+/// The rows of the last statement; valid until the session ends.
 pub(crate) struct Rows<'s> {
     table: *mut pg_sys::SPITupleTable,
     len: usize,
@@ -189,7 +189,7 @@ impl<'s> Rows<'s> {
         self.len
     }
 
-    /// Returns the number of a column; nothing if the result has none of that name.
+    /// Returns the number of a column; nothing if the result has no such column.
     pub(crate) fn column(&self, name: &str) -> Option<c_int> {
         let name = CString::new(name).ok()?;
         // SAFETY: the table of the statement that was run last; the name ends in NUL.
@@ -197,7 +197,8 @@ impl<'s> Rows<'s> {
         (number > 0).then_some(number)
     }
 
-    /// A column, counted from 1, of a row, counted from 0. The value lives as long as the session.
+    /// Returns a column, counted from 1, of a row, counted from 0. The value lives as long as the
+    /// session.
     pub(crate) fn get<T: FromDatum>(&self, row: usize, column: c_int) -> Option<T> {
         assert!(row < self.len);
         let mut is_null = false;
@@ -211,8 +212,8 @@ impl<'s> Rows<'s> {
     }
 }
 
-/// Keeps the planner from choosing a sequential scan until it is dropped, an error on the way
-/// included: as `enable_seqscan` does, at the price of writing a variable.
+/// Keeps the planner from sequential scans until it is dropped, also on an error. It does what
+/// `enable_seqscan` does, and costs only the writing of a variable.
 pub(crate) struct WithoutSeqScan(bool);
 
 impl WithoutSeqScan {
