@@ -6,7 +6,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use eventlog_writer::sync::Writer;
-use eventlog_writer::{Event, EventName, Options};
+use eventlog_writer::{Event, EventName, Options, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -45,8 +45,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         event = event.actor(user);
     }
     match writer.log_and_wait(event)? {
-        Some(id) => println!("event {id}"),
-        None => println!("left out"),
+        Outcome::Written(Some(id)) => println!("event {id}"),
+        outcome => println!("{outcome:?}"),
     }
     let _ = writer.close(Duration::from_secs(5));
     Ok(())

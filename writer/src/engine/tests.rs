@@ -24,7 +24,7 @@ impl Steps {
         Steps { options, engine, now: Duration::ZERO }
     }
 
-    /// Logs an event; whether it wakes whoever sends, nothing where it was not taken.
+    /// Logs an event; returns whether it wakes the sender, or `None` if it was not taken.
     fn log(&mut self) -> Option<bool> {
         self.log_event(Event::new("ping"))
     }
@@ -82,7 +82,7 @@ fn two_hundred_events_are_sent_at_once_and_up_to_a_thousand_from_a_backlog() {
     assert_eq!(steps.round(), Some((1_000, 0)));
     assert_eq!(steps.round(), Some((1_000, 0)));
     assert_eq!(steps.round(), Some((300, 0)));
-    // Who says how many events a batch has gets no more.
+    // A batch size that is set is not exceeded.
     let mut steps = Steps::new(Options::new().batch_events(50));
     steps.log_all(120);
     assert_eq!(steps.round(), Some((50, 0)));
@@ -100,7 +100,7 @@ fn half_a_queue_is_sent_at_once_where_a_batch_would_not_fit() {
 }
 
 #[test]
-fn whoever_sends_is_woken_when_it_sleeps_and_once_for_a_batch_when_it_dozes() {
+fn the_sender_is_woken_when_asleep_and_once_for_a_batch_when_dozing() {
     let mut steps = Steps::new(Options::new());
     let linger = steps.options.linger;
     // It looks around for a while, and sleeps.
@@ -120,27 +120,27 @@ fn whoever_sends_is_woken_when_it_sleeps_and_once_for_a_batch_when_it_dozes() {
 }
 
 #[test]
-fn at_a_steady_rate_whoever_sends_looks_by_itself_and_no_caller_wakes_it() {
+fn at_a_steady_rate_the_sender_looks_by_itself_and_no_caller_wakes_it() {
     let mut steps = Steps::new(Options::new());
     let (mut look, mut looks, mut wakes, mut sent) = (Duration::ZERO, 0, 0, 0);
-    let mut under_way: Option<(Arc<Batch>, Instant)> = None;
+    let mut in_flight: Option<(Arc<Batch>, Instant)> = None;
     // 20,000 events a second, for ten seconds; a batch takes 5 ms.
     for n in 0..200_000_u32 {
         steps.now = Duration::from_micros(50) * n;
         let is_woken = steps.log() == Some(true);
         wakes += u32::from(is_woken);
-        if let Some((batch, _)) = under_way.take_if(|(_, at)| steps.now >= *at) {
+        if let Some((batch, _)) = in_flight.take_if(|(_, at)| steps.now >= *at) {
             steps.answer(&batch);
             look = steps.now;
         }
-        if under_way.is_some() || (steps.now < look && !is_woken) {
+        if in_flight.is_some() || (steps.now < look && !is_woken) {
             continue;
         }
         looks += 1;
         match steps.engine.poll(steps.now) {
             Action::Send(batch) => {
                 sent += batch.events.len();
-                under_way = Some((batch, steps.now + Duration::from_millis(5)));
+                in_flight = Some((batch, steps.now + Duration::from_millis(5)));
             }
             Action::Wait(until) => look = until.unwrap_or(Duration::MAX),
             Action::End => panic!(),
@@ -165,7 +165,7 @@ fn notes_of_losses_that_go_on_come_every_ten_seconds_and_take_no_events_place() 
     }
     assert_eq!(notes, 6);
     assert!(taken - events <= 20);
-    // At its end a writer tells what is left to tell.
+    // A writer that closes reports the remaining losses.
     steps.engine.close();
     let rounds: Vec<_> = std::iter::from_fn(|| steps.round()).collect();
     assert_eq!(rounds.iter().map(|(_, notes)| notes).sum::<usize>(), 1);
@@ -174,7 +174,7 @@ fn notes_of_losses_that_go_on_come_every_ten_seconds_and_take_no_events_place() 
     assert_eq!(stats.written, (taken + notes + 1) as u64, "{stats}");
 }
 
-/// Whose events a batch has.
+/// Returns the tenants of a batch.
 fn tenants(batch: &Batch) -> Vec<u128> {
     let tenants = batch.events.iter().map(|event| event.tenant_id.unwrap().as_u128());
     tenants.collect::<std::collections::BTreeSet<_>>().into_iter().collect()

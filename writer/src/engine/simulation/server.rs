@@ -11,7 +11,7 @@ use crate::engine::loss::EVENTS_LOST;
 use crate::error::Kind;
 use crate::{Error, Event};
 
-/// What the server remembers of a producer: one for each place.
+/// The server's memory of a producer; there is one for each place.
 #[derive(Default)]
 pub(super) struct Producer {
     last: i64,
@@ -27,8 +27,8 @@ pub(super) struct Server {
     /// The numbers of the events that it stored, in order, by tenant.
     pub(super) stored: BTreeMap<Option<Uuid>, Vec<u64>>,
     pub(super) notes: u64,
-    /// What the notes tell, by tenant.
-    pub(super) told_lost: BTreeMap<Option<Uuid>, u64>,
+    /// Losses that notes reported, by tenant.
+    pub(super) reported_lost: BTreeMap<Option<Uuid>, u64>,
     /// Tenants that hold a lock.
     pub(super) stalled: BTreeSet<Option<Uuid>>,
     /// Every so manieth event is refused by a trigger, and one takes too long.
@@ -42,7 +42,7 @@ pub(super) fn number(event: &Event) -> Option<u64> {
     payload["n"].as_u64()
 }
 
-/// How many lost events a note tells of.
+/// Returns how many lost events a note reports.
 fn count(note: &Event) -> u64 {
     let payload: serde_json::Value = serde_json::from_str(&note.data).unwrap();
     payload["count"].as_u64().unwrap()
@@ -114,7 +114,7 @@ impl Server {
         for event in &batch.events {
             let verdict = match rng.u8(..20) {
                 _ if is_note(event) => {
-                    *self.told_lost.entry(event.tenant_id).or_default() += count(event);
+                    *self.reported_lost.entry(event.tenant_id).or_default() += count(event);
                     self.notes += 1;
                     answer.written += 1;
                     Verdict::Stored(None)
