@@ -4,12 +4,11 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use eventlog_tests::db;
 use postgres::Client;
 use postgres::types::ToSql;
 
-use crate::Scale;
 use crate::contender::Who;
+use crate::scale::Scale;
 use crate::wire::{self, Encoded};
 use crate::world::{Input, World};
 
@@ -99,8 +98,9 @@ fn mib(kib: u64) -> String {
 fn measure(world: &World, what: &str, inputs: &[Input], rows: &[&Input]) -> u64 {
     let mut client = world.connect(Who::Member);
     world.set_tenant(&mut client, 0);
-    let process: i32 = db::text(&mut client, "SELECT pg_backend_pid()").parse().expect("a number");
-    let tenant = db::text(&mut client, "SELECT eventlog.current_tenant()");
+    let process: i32 =
+        eventlog_tests::text(&mut client, "SELECT pg_backend_pid()").parse().expect("a number");
+    let tenant = eventlog_tests::text(&mut client, "SELECT eventlog.current_tenant()");
     // Plans and caches are not the batch's.
     let few = wire::arrays(&tenant, &inputs[..100].iter().collect::<Vec<_>>());
     log(&mut client, &few);
@@ -156,7 +156,7 @@ fn watch(process: i32, body: impl FnOnce()) -> (u64, u64, f64) {
 /// What PostgreSQL's memory contexts hold, in KiB.
 fn contexts(client: &mut Client) -> i64 {
     let sql = "SELECT (sum(total_bytes) / 1024)::bigint FROM pg_backend_memory_contexts";
-    db::text(client, sql).parse().expect("a number")
+    eventlog_tests::text(client, sql).parse().expect("a number")
 }
 
 fn log(client: &mut Client, batch: &[Encoded]) {

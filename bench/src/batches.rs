@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::time::Instant;
 
-use eventlog_tests::{db, random::Random};
+use eventlog_tests::random::Random;
 use postgres::types::ToSql;
 use postgres::{Client, Statement, Transaction};
 
-use crate::Scale;
 use crate::contender::Who;
+use crate::scale::Scale;
 use crate::stats::{Quartiles, Target};
 use crate::wire::{self, Column, Encoded};
 use crate::world::{Input, World};
@@ -156,7 +156,8 @@ pub(crate) fn run(scale: Scale) {
             for client in &mut clients {
                 world.set_tenant(client, round);
             }
-            batches.tenant = db::text(&mut clients[0], "SELECT eventlog.current_tenant()");
+            batches.tenant =
+                eventlog_tests::text(&mut clients[0], "SELECT eventlog.current_tenant()");
             let first = World::first_input(round, ROWS);
             let mut turn = |way: &Way| {
                 let client = &mut clients[way.who as usize];
@@ -184,7 +185,7 @@ fn assert_equal_work(world: &World) {
     let [log, twin] = ["eventlog.events", "bench.twin"].map(|table| {
         let row = "concat(tenant_id, name, data, subject)";
         let sql = format!("SELECT count(*), sum(hashtext({row})) FROM {table}");
-        db::rows(&mut client, &sql)
+        eventlog_tests::rows(&mut client, &sql)
     });
     assert_eq!(log, twin);
 }

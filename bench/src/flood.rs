@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use eventlog_tests::{Cluster, TENANT_A, TENANT_B, db};
 use postgres::Client;
 
-use crate::Scale;
+use crate::scale::Scale;
 use crate::world::SETTINGS;
 
 /// Events a second of the tenant that is measured, and how long a turn lasts.
@@ -61,7 +61,7 @@ pub(crate) fn run(scale: Scale) {
     }
     // Each turn's first call is not measured.
     let first = 4 * turns;
-    let stored = db::text(
+    let stored = eventlog_tests::text(
         &mut owner,
         &format!("SELECT count(*) FROM eventlog.events WHERE tenant_id = '{TENANT_B}'"),
     );

@@ -16,7 +16,7 @@ use eventlog_tests::random::Random;
 use eventlog_tests::{Cluster, TENANT_A, db, program};
 use serde_json::{Value, json};
 
-use crate::Scale;
+use crate::scale::Scale;
 use crate::stats::Quartiles;
 use crate::writer::SETTINGS;
 
@@ -114,7 +114,7 @@ pub(crate) fn run(scale: Scale) {
     let sent: usize = SHAPES.iter().map(|(events, count)| events * (count / part)).sum();
     let sent = (sent * CONNECTIONS.len() * (rounds + 1)).to_string();
     let stored = "SELECT count(*) FROM eventlog.events";
-    let stored = db::text(&mut cluster.connect(DATABASE, "postgres"), stored);
+    let stored = eventlog_tests::text(&mut cluster.connect(DATABASE, "postgres"), stored);
     assert_eq!(stored, sent, "what was accepted is in the log");
     print(rounds, &contenders, &mut measured);
 }

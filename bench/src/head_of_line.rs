@@ -11,8 +11,8 @@ use eventlog_tests::{Cluster, TENANT_A, TENANT_B, db};
 use postgres::Client;
 use serde_json::{Value, json};
 
-use crate::Scale;
 use crate::gateway::{DATABASE, make_key, p99, read_answer, settle, start};
+use crate::scale::Scale;
 use crate::stats::{Quartiles, Target};
 use crate::writer::SETTINGS;
 

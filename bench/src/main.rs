@@ -1,4 +1,4 @@
-//! What an event costs: `make bench`, or `cargo run --release -p eventlog-tests --bin bench`.
+//! What an event costs: `make bench`, or `cargo run --release -p eventlog-bench`.
 //!
 //!     bench [--quick] [filter]
 //!
@@ -17,6 +17,7 @@ mod months;
 mod names;
 mod partitions;
 mod rules;
+mod scale;
 mod single;
 mod stats;
 mod waits;
@@ -26,36 +27,7 @@ mod writer;
 
 use std::process::ExitCode;
 
-/// How much is run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale {
-    /// Rounds in which each contender has one turn.
-    rounds: usize,
-    /// Events in a turn.
-    events: usize,
-    /// Rows in each table before the first round.
-    rows_before: usize,
-    /// Events in the one transaction of the subject `memory`.
-    events_in_memory: usize,
-    /// Events of the subject `months`.
-    rows_in_months: usize,
-}
-
-const FULL: Scale = Scale {
-    rounds: 240,
-    events: 500,
-    rows_before: 100_000,
-    events_in_memory: 1_000_000,
-    rows_in_months: 10_000_000,
-};
-
-const QUICK: Scale = Scale {
-    rounds: 8,
-    events: 1_000,
-    rows_before: 10_000,
-    events_in_memory: 100_000,
-    rows_in_months: 200_000,
-};
+use scale::{FULL, QUICK, Scale};
 
 /// A subject and its name.
 type Subject = (&'static str, fn(Scale));

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use postgres::NoTls;
 
-use crate::Scale;
 use crate::contender::Who;
+use crate::scale::Scale;
 use crate::world::World;
 
 /// Memory, in KiB, after so many events.

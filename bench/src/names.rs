@@ -7,7 +7,7 @@ use eventlog_tests::random::Random;
 use eventlog_tests::{Cluster, TENANT_A, db};
 use postgres::Client;
 
-use crate::Scale;
+use crate::scale::Scale;
 use crate::stats::{Quartiles, Target};
 use crate::world::SETTINGS;
 
@@ -47,7 +47,7 @@ pub(crate) fn run(scale: Scale) {
     let define = format!(
         "SELECT count(eventlog.define_event('checkout_step_' || g)) FROM generate_series(1, {DECLARED}) g"
     );
-    db::text(&mut cluster.connect("names", "log_owner"), &define);
+    eventlog_tests::text(&mut cluster.connect("names", "log_owner"), &define);
 
     let mut random = Random::seeded(13);
     let mut order: Vec<(usize, bool)> =
@@ -79,7 +79,7 @@ pub(crate) fn run(scale: Scale) {
     let mut superuser = cluster.connect("names", "postgres");
     for table in ["events", "rejected_events"] {
         let count = format!("SELECT count(*) FROM eventlog.{table}");
-        assert_eq!(db::text(&mut superuser, &count), turns.to_string(), "{table}");
+        assert_eq!(eventlog_tests::text(&mut superuser, &count), turns.to_string(), "{table}");
     }
     print(rounds, &times);
 }

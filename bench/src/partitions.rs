@@ -6,7 +6,7 @@ use eventlog_tests::db::create_roles;
 use eventlog_tests::{Cluster, text};
 use postgres::Client;
 
-use crate::Scale;
+use crate::scale::Scale;
 use crate::stats::{Quartiles, Target};
 use crate::world::SETTINGS;
 

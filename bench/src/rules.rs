@@ -3,7 +3,7 @@
 use eventlog_tests::random::Random;
 use eventlog_tests::{Cluster, TENANT_A, db};
 
-use crate::Scale;
+use crate::scale::Scale;
 use crate::stats::Quartiles;
 use crate::world::SETTINGS;
 

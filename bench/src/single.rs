@@ -6,8 +6,8 @@ use eventlog_tests::random::Random;
 use postgres::types::ToSql;
 use postgres::{Client, Statement};
 
-use crate::Scale;
 use crate::contender::{CONTENDERS, Contender, Who, index_of};
+use crate::scale::Scale;
 use crate::stats::{Quartiles, Target};
 use crate::world::{Input, World};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use eventlog_tests::{Cluster, TENANT_A, db};
 use postgres::Client;
 
-use crate::Scale;
+use crate::scale::Scale;
 use crate::stats::Target;
 use crate::world::SETTINGS;
 
@@ -48,7 +48,7 @@ pub(crate) fn run(scale: Scale) {
         beside.extend(write_during(&cluster, || runs += drop_beside_reader(&cluster, &mut owner)));
     }
     let logged = alone.len() + beside.len() + 2 * turns * WRITERS;
-    let stored = db::text(&mut owner, "SELECT count(*) FROM eventlog.events");
+    let stored = eventlog_tests::text(&mut owner, "SELECT count(*) FROM eventlog.events");
     assert_eq!(stored, logged.to_string(), "every event is in the log");
     // The reader of a partition may wait as long as it likes: those are maintain()'s own waits.
     let log = cluster.log();
@@ -83,10 +83,10 @@ fn drop_beside_reader(cluster: &Cluster, owner: &mut Client) -> usize {
         owner.batch_execute("CALL eventlog.maintain()").expect("the owner's");
         runs += 1;
     }
-    assert_eq!(db::text(owner, EXPIRED), "1", "a reader has it");
+    assert_eq!(eventlog_tests::text(owner, EXPIRED), "1", "a reader has it");
     reader.batch_execute("COMMIT").expect("it has only read");
     // Writers that come in between may leave it to the next run.
-    while db::text(owner, EXPIRED) != "0" {
+    while eventlog_tests::text(owner, EXPIRED) != "0" {
         owner.batch_execute("CALL eventlog.maintain()").expect("the owner's");
         runs += 1;
     }

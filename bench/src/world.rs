@@ -53,7 +53,7 @@ impl World {
                 psql(&fill(contender, rows_before));
             }
         }
-        let tenants = db::rows(
+        let tenants = eventlog_tests::rows(
             &mut cluster.connect(Who::Member.database(), "postgres"),
             "SELECT id FROM bench.tenants ORDER BY id",
         );
@@ -63,7 +63,10 @@ impl World {
     /// What runs here, for the heading of a table.
     pub(crate) fn describe(&self) -> String {
         let mut client = self.superuser(Who::Owner);
-        let size = db::text(&mut client, "SELECT avg(pg_column_size(data))::int FROM bench.input");
+        let size = eventlog_tests::text(
+            &mut client,
+            "SELECT avg(pg_column_size(data))::int FROM bench.input",
+        );
         format!("PostgreSQL {}, payloads of {size} bytes on average", cluster::major_version())
     }
 
@@ -130,7 +133,7 @@ impl World {
                     let sql = format!(
                         "SELECT count(*), sum(hashtext(concat(tenant_id, name, data))) FROM {table}"
                     );
-                    db::rows(&mut client, &sql)
+                    eventlog_tests::rows(&mut client, &sql)
                 })
                 .collect();
             assert!(counts.windows(2).all(|two| two[0] == two[1]), "{who:?}: {counts:?}");

@@ -13,7 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use crate::Scale;
+use crate::scale::Scale;
 use crate::stats::{Quartiles, Target};
 
 /// Every commit reaches the disk.
@@ -133,7 +133,7 @@ fn throughput(cluster: &Cluster, rounds: usize) {
     }
     println!("\nThe writer beside what it replaces, end to end, each commit on disk");
     let batches = "SELECT sum(batch_number) FROM eventlog.producers";
-    let batches = db::text(&mut cluster.connect("writer", "postgres"), batches);
+    let batches = eventlog_tests::text(&mut cluster.connect("writer", "postgres"), batches);
     let batches: usize = batches.parse().expect("a number");
     let logged = (rounds + 1) * (CONTENDERS[0].1 + CONTENDERS[1].1);
     println!("{rounds} rounds, one client, payloads of about 160 bytes");

@@ -3,12 +3,12 @@
 mod api_key;
 mod command;
 mod connection;
+mod gateway;
 mod output;
-mod serve;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::output::Failure;
 
@@ -28,7 +28,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Take events and questions over HTTP
-    Serve(serve::Arguments),
+    Serve(gateway::Arguments),
     /// Answer a question: counts, actors, subjects, funnels, errors
     Report(command::report::Arguments),
     /// Show the newest events, and those that come
@@ -47,13 +47,15 @@ enum Command {
     Key(command::key::Arguments),
     /// Print a script that completes this command in a shell
     Completions(command::completions::Arguments),
+    /// Write manual pages into a folder
+    Man(command::man::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let server = &arguments.server;
     let done = match arguments.command {
-        Command::Serve(arguments) => in_runtime(serve::run(server, arguments)),
+        Command::Serve(arguments) => in_runtime(gateway::run(server, arguments)),
         Command::Report(arguments) => in_runtime(command::report::run(server, arguments)),
         Command::Tail(arguments) => in_runtime(command::tail::run(server, arguments)),
         Command::Export(arguments) => in_runtime(command::export::run(server, arguments)),
@@ -62,7 +64,10 @@ fn main() -> ExitCode {
         Command::Lint(arguments) => in_runtime(command::lint::run(server, arguments)),
         Command::Codegen(arguments) => in_runtime(command::codegen::run(server, arguments)),
         Command::Key(arguments) => in_runtime(command::key::run(server, arguments)),
-        Command::Completions(arguments) => command::completions::run(&arguments),
+        Command::Completions(arguments) => {
+            command::completions::run(&arguments, Arguments::command())
+        }
+        Command::Man(arguments) => command::man::run(&arguments, Arguments::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

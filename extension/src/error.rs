@@ -8,8 +8,6 @@
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
-use crate::nearest;
-
 /// What is wrong with one event.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
@@ -25,9 +23,9 @@ pub(crate) struct Fault {
 #[derive(Debug, Clone)]
 enum Hint {
     Text(String),
-    /// The names that are nearest to this one. Looked for when somebody is shown them: for most
-    /// unknown names, in a batch or on their way into the quarantine, nobody is.
-    Nearest(Box<str>),
+    /// Made of this name when somebody is shown it: for most unknown names, in a batch or on their
+    /// way into the quarantine, nobody is.
+    Later(fn(&str) -> String, Box<str>),
 }
 
 impl Fault {
@@ -45,9 +43,9 @@ impl Fault {
         self
     }
 
-    /// With the names that are nearest to an unknown one as the hint.
-    pub(crate) fn hint_nearest(mut self, name: &str) -> Self {
-        self.hint = Some(Hint::Nearest(name.into()));
+    /// With a hint that is made of `name` once somebody reads it.
+    pub(crate) fn hint_later(mut self, make: fn(&str) -> String, name: &str) -> Self {
+        self.hint = Some(Hint::Later(make, name.into()));
         self
     }
 
@@ -55,7 +53,7 @@ impl Fault {
     pub(crate) fn hint_text(&self) -> Option<String> {
         Some(match self.hint.as_ref()? {
             Hint::Text(text) => text.clone(),
-            Hint::Nearest(name) => nearest::hint(name),
+            Hint::Later(make, name) => make(name),
         })
     }
 

@@ -6,35 +6,21 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 
-use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::guc::{self, TenantSource};
-use crate::jsonb::{Container, Value};
-use crate::spi::current_role;
-use crate::{parse, registry};
-
-/// The value of `eventlog.tenant_id`, parsed when it is assigned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum TenantSetting {
-    Unset,
-    Malformed,
-    Tenant([u8; 16]),
-}
-
-/// The tenant of this connection; 42501 if there is none.
-#[pg_extern(sql = false)]
-fn current_tenant() -> Uuid {
-    match current() {
-        Ok(tenant) => Uuid::from_bytes(tenant),
-        Err(fault) => fault.raise(),
-    }
-}
+use crate::pg::configuration;
+use crate::pg::identity::{current_role, name_of};
+use crate::pg::input;
+use crate::pg::jsonb::{Container, Value};
+use crate::pg::uuid::parse_uuid;
+use crate::registry;
+use crate::settings::tenant_setting::TenantSetting;
+use crate::settings::{self, TenantSource};
 
 /// The tenant of this connection.
 pub(crate) fn current() -> Result<[u8; 16], Fault> {
-    match guc::tenant_source() {
+    match settings::tenant_source() {
         TenantSource::setting => of_setting(),
         TenantSource::jwt => of_claims(),
         TenantSource::role => of_role(),
@@ -46,45 +32,13 @@ fn none(message: &str) -> Fault {
 }
 
 fn of_setting() -> Result<[u8; 16], Fault> {
-    match guc::tenant_setting() {
+    match settings::tenant_setting() {
         TenantSetting::Tenant(tenant) => Ok(tenant),
         TenantSetting::Unset => Err(none("no tenant: eventlog.tenant_id is not set")
             .hint("SELECT set_config('eventlog.tenant_id', '<uuid>', true);")),
         TenantSetting::Malformed => Err(none("no tenant: eventlog.tenant_id is not a uuid")
             .hint("SELECT set_config('eventlog.tenant_id', '<uuid>', true);")),
     }
-}
-
-/// `eventlog.tenant_id` as its assign hook keeps it.
-pub(crate) fn parse_setting(text: &[u8]) -> TenantSetting {
-    match text.trim_ascii() {
-        b"" => TenantSetting::Unset,
-        text => parse_uuid(text).map_or(TenantSetting::Malformed, TenantSetting::Tenant),
-    }
-}
-
-/// A uuid in the spellings that PostgreSQL takes: 32 hexadecimal digits, a hyphen allowed after
-/// every fourth, braces allowed around.
-pub(crate) fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
-    let text = match text {
-        [b'{', inner @ .., b'}'] => inner,
-        _ => text,
-    };
-    let mut uuid = [0u8; 16];
-    let mut digits = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if byte == b'-' {
-            let after_a_group = digits > 0 && digits < 32 && digits % 4 == 0;
-            if !after_a_group || text[at - 1] == b'-' {
-                return None;
-            }
-            continue;
-        }
-        let digit = char::from(byte).to_digit(16)?;
-        *uuid.get_mut(digits / 2)? |= (digit as u8) << if digits % 2 == 0 { 4 } else { 0 };
-        digits += 1;
-    }
-    (digits == 32).then_some(uuid)
 }
 
 thread_local! {
@@ -97,26 +51,20 @@ thread_local! {
 fn of_claims() -> Result<[u8; 16], Fault> {
     let hint =
         "the token must carry the tenant's uuid in the claim that eventlog.tenant_claim names";
-    // SAFETY: the name is a string; the result, if any, lives until the setting changes.
-    let claims = unsafe {
-        let value = pg_sys::GetConfigOption(c"request.jwt.claims".as_ptr(), true, false);
-        if value.is_null() { None } else { Some(CStr::from_ptr(value)) }
-    };
-    let claims = claims
-        .filter(|claims| !claims.is_empty())
-        .ok_or_else(|| none("no tenant: request.jwt.claims is not set").hint(hint))?;
-    let path = guc::tenant_claim();
-    let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
-        (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)
-    });
-    let tenant = match known {
-        Some(tenant) => tenant,
-        None => {
+    let path = settings::tenant_claim();
+    let tenant = configuration::with_value(c"request.jwt.claims", |claims| {
+        let claims = claims
+            .filter(|claims| !claims.is_empty())
+            .ok_or_else(|| none("no tenant: request.jwt.claims is not set").hint(hint))?;
+        let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
+            (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)
+        });
+        Ok::<_, Fault>(known.unwrap_or_else(|| {
             let tenant = tenant_in_claims(claims, &path);
             CLAIMS.set((claims.to_bytes().to_vec(), path.clone(), tenant));
             tenant
-        }
-    };
+        }))
+    })?;
     tenant.ok_or_else(|| {
         none(&format!("no tenant: the claim \"{path}\" of request.jwt.claims holds no uuid"))
             .hint(hint)
@@ -124,7 +72,7 @@ fn of_claims() -> Result<[u8; 16], Fault> {
 }
 
 fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
-    let claims = parse::jsonb(claims).ok()?;
+    let claims = input::jsonb(claims).ok()?;
     let root = Container::root(claims.bytes());
     // A claim may have dots in its name, as those that are URLs do.
     if let Some(Value::String(text)) = root.get(path.as_bytes()) {
@@ -147,12 +95,8 @@ fn of_role() -> Result<[u8; 16], Fault> {
     if let Some(tenant) = registry::current()?.tenant_of_role(role) {
         return Ok(tenant);
     }
-    // SAFETY: with `noerr` a dropped role gives null; otherwise a string in our memory context.
-    let name = unsafe {
-        let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() { None } else { Some(CStr::from_ptr(name).to_string_lossy()) }
-    };
-    let name = name.ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
+    let name =
+        name_of(role).ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
     let literal = name.replace('\'', "''");
     Err(none(&format!("no tenant: tenant_roles has no row for role \"{name}\"")).hint(format!(
         "INSERT INTO eventlog.tenant_roles (role_name, tenant_id) VALUES ('{literal}', '<uuid>') \

@@ -2,7 +2,7 @@
 
 use postgres::Client;
 
-use crate::db::rows;
+use crate::ask::rows;
 
 /// One line for each property of each object that the log consists of: relations, columns in their
 /// order, constraints, indexes, triggers, policies, grants, partitions, sequences, comments, and the

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use postgres::{Client, Config, NoTls};
 
-use crate::db::text;
+use crate::ask::text;
 use crate::server::Server;
 
 /// Settings of every cluster; a test may add its own.

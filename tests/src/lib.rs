@@ -5,6 +5,7 @@
 //! a temporary folder, listens on a socket in it, and is removed at the end of the process, however
 //! that comes.
 
+pub mod ask;
 pub mod catalog;
 pub mod cluster;
 pub mod db;
@@ -13,8 +14,9 @@ pub mod program;
 pub mod random;
 pub mod server;
 
+pub use ask::{assert_refused, refused, rows, text, wait_for};
 pub use cluster::Cluster;
-pub use db::{Db, Outcome, assert_refused, refused, rows, text, wait_for};
+pub use db::Db;
 pub use server::Server;
 
 /// Tenants for tests.

@@ -24,7 +24,7 @@ impl Server {
     }
 
     /// Those of older major versions, with this extension installed, whose `pg_config`s
-    /// `EVENTLOG_OLDER_PG_CONFIGS` names, with spaces between. `make test-NN` sets it.
+    /// `EVENTLOG_OLDER_PG_CONFIGS` names, with spaces between. `make test PG=NN` sets it.
     pub fn older() -> Vec<Server> {
         let list = std::env::var("EVENTLOG_OLDER_PG_CONFIGS").unwrap_or_default();
         let servers: Vec<Server> =

@@ -185,7 +185,7 @@ fn its_files_hold_no_data_and_are_asked_for_once() {
         }
         files += 1;
         let answer = http.get(&format!("/dashboard/{name}"));
-        assert_eq!(answer.status, 200, "{name}: list it in serve/dashboard.rs");
+        assert_eq!(answer.status, 200, "{name}: list it in gateway/dashboard.rs");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert!(answer.header("content-security-policy").is_some());
         let tag = answer.header("etag").unwrap().to_owned();

@@ -104,7 +104,7 @@ fn the_description_is_of_what_is_served() {
     let world = World::new(&[]);
     let mut http = world.http();
     let description = http.get("/api/openapi.json").json();
-    let source = include_str!("../../../cli/src/serve/routes.rs");
+    let source = include_str!("../../../cli/src/gateway/routes.rs");
     let mut served: Vec<(String, String)> = source
         .lines()
         .filter_map(|line| line.trim().strip_prefix(".route(\""))

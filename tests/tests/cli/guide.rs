@@ -4,14 +4,14 @@ use std::process::{Command, Output};
 
 use crate::server::World;
 
-const README: &str = include_str!("../../../README.md");
+const PAGE: &str = include_str!("../../../docs/integration.md");
 
 /// The one block of a language.
 fn block(language: &str) -> &'static str {
     let begin = format!("\n```{language}\n");
-    let mut blocks = README.split(begin.as_str()).skip(1);
-    let block = blocks.next().unwrap_or_else(|| panic!("README.md has no {language}"));
-    assert!(blocks.next().is_none(), "README.md has two blocks of {language}");
+    let mut blocks = PAGE.split(begin.as_str()).skip(1);
+    let block = blocks.next().unwrap_or_else(|| panic!("integration.md has no {language}"));
+    assert!(blocks.next().is_none(), "integration.md has two blocks of {language}");
     block.split("\n```").next().expect("it ends")
 }
 

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio_postgres::{Error, Row, Transaction};
 
-use super::{Finding, State};
+use super::finding::{Finding, Place, State};
 use crate::output::Failure;
 
 pub(super) struct Check {
@@ -18,13 +18,6 @@ pub(super) struct Check {
     pub(super) is_for_standbys: bool,
     /// Whether it is left out without a word for who may not see it: others tell as much.
     pub(super) is_for_superusers: bool,
-}
-
-/// Where the doctor is.
-pub(super) struct Place {
-    /// Whose log it is, if there is one.
-    pub(super) owner: Option<String>,
-    pub(super) is_standby: bool,
 }
 
 impl Check {

@@ -1,12 +1,12 @@
 //! `eventlog doctor`: checks a log, and prints the command that fixes each problem.
 
 mod checks;
+mod finding;
 
 use clap::Args;
-use serde::Serialize;
 use tokio_postgres::Transaction;
 
-use self::checks::Place;
+use self::finding::{Finding, State};
 use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, print_json, printable};
 
@@ -22,51 +22,6 @@ pub(crate) struct Arguments {
     /// Print JSON: an array of findings
     #[arg(long)]
     json: bool,
-}
-
-/// How it stands with something.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    #[serde(rename = "ok")]
-    Good,
-    /// It could not be seen.
-    #[serde(rename = "unseen")]
-    Unknown,
-    /// It may be meant so.
-    Advice,
-    Wrong,
-}
-
-/// What was found of one thing.
-#[derive(Debug, Serialize)]
-struct Finding {
-    check: &'static str,
-    state: State,
-    found: String,
-    /// The command that fixes it.
-    mend: Option<String>,
-    /// The role that types the command: the log's owner, or `superuser`. None where it is not SQL.
-    role: Option<String>,
-}
-
-impl Finding {
-    fn new(check: &'static str, state: State, found: impl Into<String>) -> Self {
-        Finding { check, state, found: found.into(), mend: None, role: None }
-    }
-
-    fn mend(self, command: impl Into<String>) -> Self {
-        Finding { mend: Some(command.into()), ..self }
-    }
-
-    /// Who types the command, and where: a standby takes none.
-    fn typed_by(self, role: &str, place: &Place) -> Self {
-        let mend = match place.is_standby {
-            true => self.mend.map(|mend| format!("on the primary: {mend}")),
-            false => self.mend,
-        };
-        Finding { mend, role: Some(role.to_owned()), ..self }
-    }
 }
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! CSV as COPY writes it (RFC 4180): what is quoted is text, however empty; nothing is null.
 
+use super::input::{Input, Numbered};
 use super::row::{COLUMNS, NEEDED, Row};
-use super::source::{Input, Numbered};
 use crate::output::Failure;
 
 /// Which column each field of a record is.
@@ -116,7 +116,7 @@ fn fields(record: &[u8]) -> Result<Vec<Field>, String> {
 #[cfg(test)]
 mod tests {
     use super::Csv;
-    use crate::command::import::source::Input;
+    use crate::command::import::input::Input;
 
     type NameAndActor = [Option<String>; 2];
 

@@ -4,8 +4,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::input::{Input, Numbered};
 use super::row::Row;
-use super::source::{Input, Numbered};
 use crate::output::Failure;
 
 /// A key that is not known would be a typing error that nobody sees.
@@ -165,7 +165,7 @@ impl Array {
 #[cfg(test)]
 mod tests {
     use super::{Array, Lines};
-    use crate::command::import::source::Input;
+    use crate::command::import::input::Input;
 
     fn names(text: &'static str) -> Result<Vec<(u64, Option<String>)>, String> {
         let (mut input, mut array) = (Input::of(text.as_bytes()), Array::default());

@@ -1,0 +1,152 @@
+//! Where the server is, and connections to it.
+
+mod conninfo;
+mod files;
+mod target;
+mod timer;
+mod tls;
+
+use std::env;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult, Timeouts};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Transaction};
+
+use self::conninfo::Parameters;
+pub(crate) use self::target::{NotConnected, Target};
+use crate::output::Failure;
+
+/// How long a request waits for a connection, and for a new one to be made.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Args)]
+pub(crate) struct Server {
+    /// Connection string or URL; what it leaves out is that of PGHOST and its like
+    #[arg(
+        long,
+        visible_alias = "url",
+        global = true,
+        env = "EVENTLOG_DSN",
+        hide_env_values = true
+    )]
+    dsn: Option<String>,
+    /// Host of the server, or the folder of its socket
+    #[arg(long, global = true, value_name = "HOST")]
+    host: Option<String>,
+    /// Port of the server
+    #[arg(short, long, global = true, value_name = "PORT")]
+    port: Option<String>,
+    /// Role to connect as
+    #[arg(short = 'U', long, global = true, value_name = "ROLE")]
+    username: Option<String>,
+    /// Database, or a connection string
+    #[arg(short, long, global = true, value_name = "NAME")]
+    dbname: Option<String>,
+}
+
+impl Server {
+    /// Where connections go: what the options say, then the connection string, then its service, then the
+    /// variables, then the files of passwords.
+    pub(crate) fn target(&self) -> Result<Target, Failure> {
+        let mut given = Parameters::new();
+        let mut dsn = self.dsn.as_deref().map(|dsn| ("--dsn", dsn));
+        let mut options =
+            vec![("host", &self.host), ("port", &self.port), ("user", &self.username)];
+        match self.dbname.as_deref() {
+            Some(name) if conninfo::is_string(name) && dsn.is_none() => dsn = Some(("-d", name)),
+            _ => options.push(("dbname", &self.dbname)),
+        }
+        for (name, value) in options {
+            if let Some(value) = value {
+                conninfo::take(&mut given, "options", name, value)?;
+            }
+        }
+        if let Some((source, text)) = dsn {
+            conninfo::take_string(&mut given, source, text)?;
+        }
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(service) = given.get("service").cloned().or_else(|| variable("PGSERVICE")) {
+            let file = given.get("servicefile").cloned().or_else(|| variable("PGSERVICEFILE"));
+            files::take_service(&mut given, &service, file.as_deref().map(Path::new))?;
+        }
+        conninfo::take_variables(&mut given, variable)?;
+        Target::of(&given)
+    }
+
+    /// One connection, for a command.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        Ok(self.target()?.connect().await?)
+    }
+}
+
+/// A transaction as the owner of a table of the log: triggers on it are the owner's, and must not
+/// run as the superuser who may be calling.
+pub(crate) async fn as_owner<'a>(
+    client: &'a mut Client,
+    table: &str,
+) -> Result<Transaction<'a>, Failure> {
+    let transaction = client.transaction().await?;
+    let owner = transaction
+        .query_typed(
+            "SELECT pg_catalog.pg_get_userbyid(relowner)::pg_catalog.text
+               FROM pg_catalog.pg_class
+              WHERE oid OPERATOR(pg_catalog.=)
+                    pg_catalog.to_regclass(pg_catalog.concat('eventlog.', $1))",
+            &[(&table, Type::TEXT)],
+        )
+        .await?;
+    let Some(owner) = owner.first() else {
+        return Err(Failure::new(format!("there is no table eventlog.{table} in this database"))
+            .hint(
+                "SELECT eventlog.create_log(); or, in a log of an older version, \
+                 SELECT eventlog.migrate_log();",
+            ));
+    };
+    let owner: String = owner.get(0);
+    let config = "SELECT pg_catalog.set_config('role', $1, true),
+                         pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+    transaction.query_typed(config, &[(&owner, Type::TEXT)]).await.map_err(|error| {
+        let hint = format!("connect as a superuser, or as a member of {owner}");
+        Failure::from(error).hint(hint)
+    })?;
+    Ok(transaction)
+}
+
+/// Makes the connections of a [`Pool`].
+#[derive(Debug)]
+pub(crate) struct Manager {
+    target: Target,
+}
+
+pub(crate) type Pool = managed::Pool<Manager>;
+
+impl managed::Manager for Manager {
+    type Type = Client;
+    type Error = NotConnected;
+
+    async fn create(&self) -> Result<Client, NotConnected> {
+        self.target.connect().await
+    }
+
+    async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<NotConnected> {
+        match client.is_closed() {
+            true => Err(RecycleError::message("the server closed it")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A pool of at most so many connections, made when they are wanted.
+pub(crate) fn pool(target: Target, connections: usize) -> Result<Pool, Failure> {
+    let patience =
+        Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
+    Pool::builder(Manager { target })
+        .max_size(connections)
+        .timeouts(patience)
+        .runtime(deadpool::Runtime::Tokio1)
+        .build()
+        .map_err(|error| Failure::new(error.to_string()))
+}

@@ -1,0 +1,43 @@
+//! `GET /api/analytics/live`: server-sent events, one whenever the tenant has new events, and one a
+//! minute anyway.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+
+use super::watching::Stream;
+use crate::api_key::Kind;
+use crate::gateway::connections::Connection;
+use crate::gateway::problem::Problem;
+use crate::gateway::shares::Refusal;
+use crate::gateway::state::Gateway;
+
+pub(crate) async fn live(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let key = gateway.authorize(&connection, &headers, Kind::Read).await?;
+    let place = gateway.live.places.take(&key, 1).map_err(|refusal| match refusal {
+        Refusal::OverShare => {
+            Problem::too_many("the tenant has too many streams: ask every minute instead", 60)
+        }
+        Refusal::Exhausted => {
+            Problem::unavailable("too many streams at a time: ask every minute instead", 60)
+        }
+    })?;
+    let watched = gateway.live.watch(key.tenant).await?;
+    let stream = Stream::new(&gateway.live, watched, place);
+    let events = stream::unfold((stream, true), |(mut stream, is_first)| async move {
+        // The first says that the stream is there.
+        let is_on = is_first || stream.next().await;
+        let event = Event::default().event(if is_first { "open" } else { "tick" }).data("{}");
+        is_on.then_some((Ok::<_, Infallible>(event), (stream, false)))
+    });
+    Ok(Sse::new(events).into_response())
+}

@@ -1,0 +1,223 @@
+//! Asks the log, as the tenant of the key: in a read-only transaction whose tenant is the key's,
+//! under the policies that `grant_gateway` made for the gateway's role.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use deadpool::managed::{Object, PoolError, TimeoutType, Timeouts};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{IsolationLevel, Row};
+use uuid::Uuid;
+
+use super::parameter::{Argument, Value};
+use super::reports::{Report, Source};
+use crate::connection::Pool;
+use crate::gateway::bound::IS_BOUND;
+use crate::gateway::problem::Problem;
+use crate::gateway::turns::{NoTurn, Turns};
+use crate::output::with_sources;
+
+/// The routine of PostgreSQL that a function's `RAISE` comes from.
+const RAISE: &str = "exec_stmt_raise";
+
+/// Most rows of an answer.
+const MAX_ROWS: usize = 100_000;
+
+/// The tenant, and what no caller before may have left otherwise.
+const BEGIN: &str = "SELECT pg_catalog.set_config('eventlog.tenant_id', $1, true),
+            pg_catalog.set_config('statement_timeout', $2, true),
+            pg_catalog.set_config('timezone', 'UTC', true),
+            pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// Connections for reports, which may be slow, and who gets one when.
+pub(crate) struct Reports {
+    pool: Pool,
+    turns: Arc<Turns>,
+    /// How long a report may take.
+    patience: Duration,
+}
+
+impl Reports {
+    pub(crate) fn new(pool: Pool, connections: usize, patience: Duration) -> Self {
+        Reports { pool, turns: Turns::new(connections), patience }
+    }
+
+    /// The rows of a report as a JSON array.
+    pub(crate) async fn ask(
+        &self,
+        tenant: Uuid,
+        report: &Report,
+        arguments: &[Argument],
+    ) -> Result<String, Problem> {
+        let given = arguments.iter().map(|argument| -> (&(dyn ToSql + Sync), Type) {
+            match &argument.value {
+                Value::Text(text) => (text, Type::TEXT),
+                Value::Texts(texts) => (texts, Type::TEXT_ARRAY),
+            }
+        });
+        let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&tenant, Type::UUID)];
+        values.extend(given);
+        let from = match report.source {
+            Source::Function(name) => {
+                let given: Vec<String> = arguments
+                    .iter()
+                    .zip(2..)
+                    .map(|(argument, n)| format!("{} => ${n}::{}", argument.name, argument.cast))
+                    .collect();
+                let given = given.iter().map(|given| format!(", {given}")).collect::<String>();
+                format!("SELECT * FROM eventlog.{name}(tenant_id => $1{given})")
+            }
+            Source::Query(sql) => sql.to_owned(),
+        };
+        let limit = MAX_ROWS + 1;
+        let row = match report.id {
+            None => "pg_catalog.to_json(r)".to_owned(),
+            Some(id) => format!(
+                "pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.||)
+                 pg_catalog.jsonb_build_object('{id}', r.{id}::pg_catalog.text)"
+            ),
+        };
+        let sql = format!(
+            "SELECT $1, {IS_BOUND}, pg_catalog.count(*), pg_catalog.json_agg({row})::pg_catalog.text
+               FROM (SELECT * FROM ({from}) f LIMIT {limit}) r"
+        );
+        let given: Vec<&str> = arguments.iter().map(|argument| argument.name).collect();
+        let row = self.read_given(tenant, &sql, &values, &given).await?;
+        let found = || -> Result<(bool, i64, Option<String>), tokio_postgres::Error> {
+            Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+        };
+        let (is_bound, count, rows) = found().map_err(|error| {
+            tracing::error!("a report cannot be read: {error}");
+            internal()
+        })?;
+        if !is_bound {
+            return Err(unbound());
+        }
+        if count > MAX_ROWS as i64 {
+            return Err(Problem::bad_request(format!(
+                "the report has more than {MAX_ROWS} rows: ask for a shorter span, or fewer names"
+            )));
+        }
+        Ok(rows.unwrap_or_else(|| "[]".to_owned()))
+    }
+
+    /// The one row of a statement, in a transaction of its own.
+    pub(crate) async fn read(
+        &self,
+        tenant: Uuid,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Row, Problem> {
+        self.read_given(tenant, sql, values, &[]).await
+    }
+
+    /// The same, where the request gave arguments of these names.
+    async fn read_given(
+        &self,
+        tenant: Uuid,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+        given: &[&str],
+    ) -> Result<Row, Problem> {
+        let patience = self.patience;
+        let _turn = self.turns.take(tenant, patience).await.map_err(|reason| match reason {
+            NoTurn::OverShare => Problem::too_many("the tenant has too many reports at a time", 5),
+            NoTurn::Exhausted => Problem::unavailable("too many reports at a time", 5),
+        })?;
+        let waits = Timeouts { wait: Some(patience), ..self.pool.timeouts() };
+        let mut client = self.pool.timeout_get(&waits).await.map_err(|error| {
+            tracing::warn!("no connection for a report: {}", with_sources(&error));
+            match error {
+                PoolError::Timeout(TimeoutType::Wait) => {
+                    Problem::unavailable("too many reports at a time", 5)
+                }
+                _ => away(),
+            }
+        })?;
+        let asked = async {
+            let transaction = client
+                .build_transaction()
+                .isolation_level(IsolationLevel::ReadCommitted)
+                .read_only(true)
+                .start()
+                .await?;
+            let tenant = tenant.to_string();
+            let timeout = patience.as_millis().to_string();
+            transaction
+                .query_typed(BEGIN, &[(&tenant, Type::TEXT), (&timeout, Type::TEXT)])
+                .await?;
+            let rows = transaction.query_typed(sql, values).await?;
+            transaction.commit().await?;
+            Ok::<_, tokio_postgres::Error>(rows)
+        };
+        // The server ends it; this is for a server that does not answer.
+        match tokio::time::timeout(patience + Duration::from_secs(2), asked).await {
+            Ok(Ok(rows)) => rows.into_iter().next().ok_or_else(internal),
+            Ok(Err(error)) => Err(refused(&error, patience, given)),
+            Err(_) => {
+                tracing::warn!("a report was not answered");
+                // Whoever is asked next must not wait for the same answer.
+                drop(Object::take(client));
+                Err(away())
+            }
+        }
+    }
+}
+
+/// What the server's error is to the client.
+fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) -> Problem {
+    let Some(server) = error.as_db_error() else {
+        tracing::warn!("a report was not read: {}", with_sources(error));
+        return away();
+    };
+    let code = server.code().code();
+    match (code, &code[..2]) {
+        ("57014", _) => Problem::too_slow(
+            format!("the report took longer than {patience:?}: ask for a shorter span"),
+            60,
+        ),
+        // PostgreSQL's own error, which shows the text that was given. The functions raise theirs.
+        ("22023", _) if given.contains(&"time_zone") && server.routine() != Some(RAISE) => {
+            Problem::bad_request("time_zone must be a time zone by name, such as Europe/Berlin")
+        }
+        // What the functions say of their arguments; they name limits, and what was asked.
+        (_, "22" | "54") => Problem::bad_request(server.message()),
+        ("42501", _) => {
+            tracing::error!("a report was refused: {}", server.message());
+            unbound()
+        }
+        (_, "08" | "53" | "57" | "40" | "25") => {
+            tracing::warn!("a report was not read: {}", server.message());
+            away()
+        }
+        ("55000" | "42883" | "42P01" | "3F000", _) => {
+            tracing::error!("a report was refused: {}", server.message());
+            Problem::unavailable("the database has no log of this version", 60)
+        }
+        _ => {
+            tracing::error!("a report failed: {code}: {}", server.message());
+            internal()
+        }
+    }
+}
+
+fn away() -> Problem {
+    Problem::unavailable("the database is away", 5)
+}
+
+/// The gateway's role could read more than the key's tenant, or less.
+fn unbound() -> Problem {
+    Problem::unavailable(
+        "the gateway's role is not that of a gateway: SELECT eventlog.grant_gateway",
+        60,
+    )
+}
+
+fn internal() -> Problem {
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "the gateway failed; its log says why",
+    )
+}

@@ -1,0 +1,102 @@
+//! The dashboard: one page, its style, its scripts and the library of its charts, all in this program.
+//! The files hold no data and are open to everybody; what they show is asked for with a key.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::problem::Problem;
+
+/// Nothing but this gateway's own files and answers; no script or style within the page; no frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! file {
+    ($name:literal, $kind:expr) => {
+        File {
+            name: $name,
+            kind: $kind,
+            content: include_bytes!(concat!("../../dashboard/", $name)),
+        }
+    };
+}
+
+struct File {
+    name: &'static str,
+    kind: &'static str,
+    content: &'static [u8],
+}
+
+/// The first is the page.
+static FILES: &[File] = &[
+    file!("index.html", HTML),
+    file!("style.css", CSS),
+    file!("icon.svg", SVG),
+    file!("api.js", SCRIPT),
+    file!("app.js", SCRIPT),
+    file!("charts.js", SCRIPT),
+    file!("dom.js", SCRIPT),
+    file!("format.js", SCRIPT),
+    file!("funnel.js", SCRIPT),
+    file!("keys.js", SCRIPT),
+    file!("live.js", SCRIPT),
+    file!("panels.js", SCRIPT),
+    file!("ranges.js", SCRIPT),
+    file!("theme.js", SCRIPT),
+    // Of the package chart.js; empty where this was built without it, which the page says.
+    File {
+        name: "chart.js",
+        kind: SCRIPT,
+        content: include_bytes!(concat!(env!("OUT_DIR"), "/chart.js")),
+    },
+];
+
+/// A tag for each of them.
+static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
+    let tag = |file: &File| {
+        let hash = Sha256::digest(file.content);
+        let digits: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        // Weak, as the same file may be sent packed and unpacked.
+        HeaderValue::try_from(format!("W/\"{digits}\"")).expect("it is plain")
+    };
+    FILES.iter().map(tag).collect()
+});
+
+pub(crate) async fn page(headers: HeaderMap) -> Response {
+    send(0, &headers)
+}
+
+pub(crate) async fn file(
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    match FILES.iter().position(|file| file.name == name) {
+        Some(position) => Ok(send(position, &headers)),
+        None => Err(Problem::not_found()),
+    }
+}
+
+fn send(position: usize, headers: &HeaderMap) -> Response {
+    let (file, tag) = (&FILES[position], &TAGS[position]);
+    let common: [(HeaderName, HeaderValue); 4] = [
+        (header::ETAG, tag.clone()),
+        // Kept, but asked for each time: the next version may be another.
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    let known = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut known = known.filter_map(|tags| tags.to_str().ok()).flat_map(|tags| tags.split(','));
+    if known.any(|known| known.trim().as_bytes() == tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    (common, [(header::CONTENT_TYPE, file.kind)], file.content).into_response()
+}

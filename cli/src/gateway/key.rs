@@ -1,0 +1,181 @@
+//! What a key may do.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use governor::DefaultDirectRateLimiter;
+use governor::clock::{Clock, DefaultClock};
+use serde::de::IgnoredAny;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use crate::api_key::{self, ApiKey, Kind};
+
+/// Bytes that the log takes of an idempotency key.
+const LONGEST_IDEMPOTENCY_KEY: usize = 255;
+
+/// Whom the events of a key may name as the one who did it.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Actors {
+    Any,
+    /// All are of this one.
+    One(String),
+    /// None; by name the key of the payload that would become the actor.
+    Nobody(HashMap<String, String>),
+}
+
+/// What a key may do, as it was when it was looked up.
+pub(crate) struct Key {
+    pub(super) id: Arc<str>,
+    pub(crate) kind: Kind,
+    pub(crate) tenant: Uuid,
+    pub(super) event_names: Option<Vec<String>>,
+    pub(super) secret_hash: Vec<u8>,
+    pub(super) expires_at: Option<SystemTime>,
+    pub(super) is_revoked: bool,
+    pub(super) rate_limit: Option<NonZeroU32>,
+    pub(super) limiter: Option<DefaultDirectRateLimiter>,
+    pub(super) actors: Actors,
+}
+
+impl Key {
+    /// Whether it is one for browsers and apps, where anybody can read it: what others of its tenant
+    /// rely on is not to be had with it.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.event_names.is_some() || self.actors != Actors::Any
+    }
+
+    /// The idempotency key under which the log knows the event. Those of a restricted key are a name
+    /// space of its own: whoever has it cannot take one that the tenant's services are about to use.
+    pub(crate) fn idempotency_key(&self, given: String) -> String {
+        // Too long for the log, which says so.
+        if !self.is_restricted() || given.len() > LONGEST_IDEMPOTENCY_KEY {
+            return given;
+        }
+        let own = format!("{}:{given}", self.id);
+        match own.len() <= LONGEST_IDEMPOTENCY_KEY {
+            true => own,
+            false => format!("{}#{}", self.id, api_key::hex(&Sha256::digest(given))),
+        }
+    }
+
+    /// The actor of an event of this name, with what it says itself; why the key may not log it.
+    pub(crate) fn actor(
+        &self,
+        name: &str,
+        given: Option<String>,
+        payload: &str,
+    ) -> Result<Option<String>, String> {
+        let given = given.filter(|given| !given.is_empty());
+        match &self.actors {
+            Actors::Any => Ok(given),
+            Actors::One(actor) => match given.is_none_or(|given| given == *actor) {
+                true => Ok(Some(actor.clone())),
+                false => Err("the key is of one actor: its events may name no other".to_owned()),
+            },
+            Actors::Nobody(keys) => {
+                if given.is_some() {
+                    return Err("the events of the key may name no actor".to_owned());
+                }
+                let Some(key) = keys.get(name) else { return Ok(None) };
+                let payload: HashMap<String, IgnoredAny> =
+                    serde_json::from_str(payload).unwrap_or_default();
+                match payload.contains_key(key) {
+                    true => Err(format!(
+                        "the events of the key may name no actor, and {key} in data names one"
+                    )),
+                    false => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Whether it may log events of this name.
+    pub(crate) fn may_log(&self, name: &str) -> bool {
+        self.event_names.as_ref().is_none_or(|names| names.iter().any(|own| own == name))
+    }
+
+    /// Refuses more events at once than the limit ever lets through.
+    pub(crate) fn fits(&self, number: usize) -> Result<(), Problem> {
+        match self.rate_limit {
+            Some(limit) if number > limit.get() as usize => Err(Problem::too_large(format!(
+                "{number} events at once are more than the key's limit of {limit} a minute"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts so many events or requests against the limit.
+    pub(crate) fn count(&self, number: usize) -> Result<(), Problem> {
+        let (Some(limiter), Some(limit)) = (&self.limiter, self.rate_limit) else { return Ok(()) };
+        let Some(number) = u32::try_from(number).ok().and_then(NonZeroU32::new) else {
+            return Ok(());
+        };
+        let wait = match limiter.check_n(number) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(until)) => until.wait_time_from(DefaultClock::default().now()).as_secs() + 1,
+            // More than a minute's, which `fits` refuses.
+            Err(_) => 60,
+        };
+        Err(Problem::too_many(format!("the key has a limit of {limit} a minute"), wait))
+    }
+
+    pub(super) fn opens_with(&self, key: &ApiKey) -> bool {
+        let is_same = bool::from(self.secret_hash.as_slice().ct_eq(&key.hash()));
+        let is_over = self.expires_at.is_some_and(|at| SystemTime::now() >= at);
+        is_same && self.kind == key.kind && !self.is_revoked && !is_over
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(tenant: Uuid, restricted: Option<&str>) -> Self {
+        Key {
+            id: Arc::from(restricted.unwrap_or("own")),
+            kind: Kind::Write,
+            tenant,
+            event_names: restricted.map(|_| vec!["tool_used".to_owned()]),
+            secret_hash: Vec::new(),
+            expires_at: None,
+            is_revoked: false,
+            rate_limit: None,
+            limiter: None,
+            actors: Actors::Any,
+        }
+    }
+
+    pub(super) fn is_like(&self, other: &Key) -> bool {
+        self.kind == other.kind
+            && self.tenant == other.tenant
+            && self.event_names == other.event_names
+            && self.secret_hash == other.secret_hash
+            && self.expires_at == other.expires_at
+            && self.is_revoked == other.is_revoked
+            && self.rate_limit == other.rate_limit
+            && self.actors == other.actors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idempotency_keys_of_a_restricted_key_are_its_own_and_fit() {
+        let own = Key::for_test(Uuid::nil(), None);
+        let public = Key::for_test(Uuid::nil(), Some("0123456789abcdef"));
+        let other = Key::for_test(Uuid::nil(), Some("fedcba9876543210"));
+        for length in [0, 1, 238, 239, 255] {
+            let given = "k".repeat(length);
+            assert_eq!(own.idempotency_key(given.clone()), given);
+            let stored = public.idempotency_key(given.clone());
+            assert!(stored.len() <= LONGEST_IDEMPOTENCY_KEY && stored.starts_with(&*public.id));
+            assert_ne!(stored, other.idempotency_key(given.clone()));
+            assert_ne!(stored, public.idempotency_key(format!("{given}k")));
+        }
+        let long = "k".repeat(256);
+        assert_eq!(public.idempotency_key(long.clone()), long, "the log refuses it");
+    }
+}

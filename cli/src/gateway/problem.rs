@@ -1,0 +1,100 @@
+//! Answers that are not what was asked for.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// A name that a client gave, such as that of a key, as it may stand in a message.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 64;
+    let short: String = name.chars().take(LONGEST).collect();
+    let more = if short.len() < name.len() { "…" } else { "" };
+    format!("\"{}{more}\"", short.replace(char::is_control, " "))
+}
+
+/// JSON in which no text is markup, whoever shows it: names and data are what clients chose.
+pub(crate) fn without_markup(json: &str) -> String {
+    // Outside of strings JSON has none of these.
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+/// Why a request is refused. Its text names limits and keys, never a value of the request.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// Which event of the request, from 0.
+    position: Option<usize>,
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Problem { status, code, message: message.into(), position: None, retry_after: None }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+    }
+
+    /// All of these are 401 alike: who has no key learns nothing of the keys there are.
+    pub(crate) fn unauthorized() -> Self {
+        let message = "a valid key is required: Authorization: Bearer el_…";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    pub(crate) fn too_many(message: impl Into<String>, retry_after: u64) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+        Problem { retry_after: Some(retry_after), ..problem }
+    }
+
+    pub(crate) fn unavailable(message: impl Into<String>, retry_after: u64) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        Problem { retry_after: Some(retry_after), ..problem }
+    }
+
+    pub(crate) fn too_slow(message: impl Into<String>, retry_after: u64) -> Self {
+        Problem { code: "too_slow", ..Self::unavailable(message, retry_after) }
+    }
+
+    pub(crate) fn at(self, position: usize) -> Self {
+        Problem { position: Some(position), ..self }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let Some(position) = self.position {
+            error["position"] = position.into();
+        }
+        let body = without_markup(&json!({ "error": error }).to_string());
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        let mut response = (self.status, json, body).into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
+            // What is left of the body is not read.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

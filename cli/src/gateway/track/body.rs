@@ -1,0 +1,161 @@
+//! The body of a request: read within bounds of size and time, unpacked within the same bounds.
+
+use std::io::Read;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use crate::gateway::key::Key;
+use crate::gateway::problem::Problem;
+use crate::gateway::shares::{Refusal, Share};
+use crate::gateway::state::Gateway;
+
+/// How deep JSON may nest. The log itself would take more; what reads it here recurses.
+const MAX_DEPTH: usize = 100;
+
+/// The text of a body. While it lives, its bytes count against those of all bodies, and against its
+/// tenant's share of them.
+pub(crate) struct Text {
+    text: String,
+    _share: Share,
+}
+
+impl std::ops::Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Reads a body of JSON.
+pub(crate) async fn read(
+    gateway: &Gateway,
+    key: &Key,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Text, Problem> {
+    let is_gzip = is_gzip(headers)?;
+    is_json(headers)?;
+    let max = gateway.arguments.max_body;
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if declared
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|length: u64| length > max as u64)
+    {
+        return Err(too_large(max));
+    }
+    let mut share = gateway.bodies.none(key);
+    let time = gateway.arguments.body_timeout;
+    let bytes = timeout(time, receive(gateway, body, &mut share)).await.map_err(|_| {
+        let message = format!("the body took longer than {time:?}");
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
+    })??;
+    let bytes = if is_gzip { unpack(gateway, &bytes, &mut share)? } else { bytes };
+    let text =
+        String::from_utf8(bytes).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
+    if is_too_deep(&text) {
+        return Err(Problem::bad_request(format!("the body nests deeper than {MAX_DEPTH} levels")));
+    }
+    Ok(Text { text, _share: share })
+}
+
+/// Only bytes that have come take a share, so that slow clients hold nothing from others.
+async fn receive(gateway: &Gateway, mut body: Body, share: &mut Share) -> Result<Vec<u8>, Problem> {
+    let max = gateway.arguments.max_body;
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::bad_request("the body ended too early"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > max {
+            return Err(too_large(max));
+        }
+        take_share(share, data.len())?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+fn take_share(share: &mut Share, bytes: usize) -> Result<(), Problem> {
+    share.grow(bytes).map_err(|refusal| match refusal {
+        Refusal::OverShare => Problem::too_many("the tenant sends too much at a time", 1),
+        Refusal::Exhausted => Problem::unavailable("too many requests at a time", 1),
+    })
+}
+
+fn unpack(gateway: &Gateway, packed: &[u8], share: &mut Share) -> Result<Vec<u8>, Problem> {
+    let max = gateway.arguments.max_body;
+    let mut bytes = Vec::new();
+    let mut unpacked = flate2::read::MultiGzDecoder::new(packed).take(max as u64 + 1);
+    unpacked
+        .read_to_end(&mut bytes)
+        .map_err(|_| Problem::bad_request("the body is not gzip, or ended too early"))?;
+    if bytes.len() > max {
+        return Err(too_large(max));
+    }
+    take_share(share, bytes.len())?;
+    Ok(bytes)
+}
+
+fn too_large(max: usize) -> Problem {
+    Problem::too_large(format!("the body is too large: limit {max} bytes"))
+}
+
+fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let encoding = encodings.next().map(|value| value.as_bytes().to_ascii_lowercase());
+    match (encoding.as_deref(), encodings.next()) {
+        (None | Some(b"identity" | b""), None) => Ok(false),
+        (Some(b"gzip" | b"x-gzip"), None) => Ok(true),
+        _ => Err(unsupported("the body may be packed with gzip, nothing else")),
+    }
+}
+
+/// A body without a type is taken for JSON.
+fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    match essence == "application/json" || essence.ends_with("+json") {
+        true => Ok(()),
+        false => Err(unsupported("the body must be application/json")),
+    }
+}
+
+fn unsupported(message: &str) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+}
+
+fn is_too_deep(json: &str) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => depth += 1,
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_DEPTH, is_too_deep};
+
+    #[test]
+    fn depth_counts_what_is_open_outside_of_text() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(!is_too_deep(&nested(MAX_DEPTH)) && is_too_deep(&nested(MAX_DEPTH + 1)));
+        assert!(!is_too_deep(&format!(r#"{{"a":"{}"}}"#, r#"[\"{"#.repeat(200))));
+        assert!(!is_too_deep(&"[],".repeat(1000)));
+        assert!(is_too_deep(&format!(r#"{{"\\":{}"#, "[".repeat(100))));
+    }
+}

@@ -1,0 +1,188 @@
+//! `POST /api/track`: events come in.
+
+mod body;
+mod event;
+mod fields;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use eventlog_writer::{Error, Event, Outcome};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::connections::Connection;
+use super::key::Key;
+use super::problem::{Problem, shown, without_markup};
+use super::state::Gateway;
+use crate::api_key::Kind;
+
+/// Who did it, where the event does not say.
+pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+
+/// All events of a request are taken, or none: so whoever is refused may send the same again.
+pub(crate) async fn track(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let key = gateway.authorize(&connection, &headers, Kind::Write).await?;
+    let waits = waits(&uri)?;
+    let user = user(&headers)?;
+    let body = body::read(&gateway, &key, &headers, body).await?;
+    let events = events(&gateway, &key, user.as_deref(), &body)?;
+    drop(body);
+    let count = events.len();
+    key.fits(count)?;
+    key.count(count - 1)?;
+    let accepted = || (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response();
+    if !waits {
+        return gateway
+            .writer
+            .log_all(events)
+            .map(|()| accepted())
+            .map_err(|events| full(&gateway, &events));
+    }
+    let ends = gateway.writer.log_all_and_wait(events).map_err(|events| full(&gateway, &events))?;
+    match timeout(gateway.arguments.wait_timeout, ends).await {
+        Ok(ends) => {
+            let answer = without_markup(&verdicts(&ends).to_string());
+            Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+        }
+        // They are in the queue, and will be written.
+        Err(_) => Ok(accepted()),
+    }
+}
+
+/// Why the queue takes none of these.
+fn full(gateway: &Gateway, events: &[Event]) -> Problem {
+    match gateway.writer.has_room(events) {
+        true => Problem::too_many("too many events of the tenant wait for the database", 5),
+        false => Problem::unavailable("too many events wait for the database", 5),
+    }
+}
+
+/// Whether `?wait=true` was asked for.
+fn waits(uri: &Uri) -> Result<bool, Problem> {
+    let mut waits = false;
+    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        waits = match pair {
+            "wait=true" | "wait=1" => true,
+            "wait=false" | "wait=0" => false,
+            _ if pair == "wait" || pair.starts_with("wait=") => {
+                return Err(Problem::bad_request("wait must be true or false"));
+            }
+            _ => {
+                let name = pair.split('=').next().unwrap_or_default();
+                let message = format!("unknown parameter {}; known is wait", shown(name));
+                return Err(Problem::bad_request(message));
+            }
+        };
+    }
+    Ok(waits)
+}
+
+fn user(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(USER_ID) else { return Ok(None) };
+    let user = std::str::from_utf8(value.as_bytes());
+    let user = user.map_err(|_| Problem::bad_request("X-User-Id is not UTF-8"))?;
+    Ok((!user.is_empty()).then(|| user.to_owned()))
+}
+
+fn events(
+    gateway: &Gateway,
+    key: &Key,
+    user: Option<&str>,
+    body: &str,
+) -> Result<Vec<Event>, Problem> {
+    let not_json = |error: serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        Problem::bad_request(format!("the body is not JSON: line {line}, column {column}"))
+    };
+    let is_array = body.trim_start().starts_with('[');
+    let texts: Vec<&RawValue> = match is_array {
+        true => serde_json::from_str(body).map_err(not_json)?,
+        false => vec![serde_json::from_str(body).map_err(not_json)?],
+    };
+    let max = gateway.arguments.max_events;
+    if texts.is_empty() {
+        return Err(Problem::bad_request("the array has no event"));
+    }
+    if texts.len() > max {
+        let found = texts.len();
+        return Err(Problem::too_large(format!("{found} events in one request: limit {max}")));
+    }
+    let mut events = Vec::with_capacity(texts.len());
+    for (position, text) in texts.into_iter().enumerate() {
+        let at = |problem: Problem| if is_array { problem.at(position) } else { problem };
+        let incoming = event::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
+        if incoming.tenant.is_some_and(|tenant| tenant != key.tenant) {
+            return Err(at(Problem::forbidden("tenantId is not the key's tenant")));
+        }
+        if !key.may_log(incoming.event.name().as_str()) {
+            return Err(at(Problem::forbidden("the key may not log events of this name")));
+        }
+        let event = incoming.event;
+        let user = incoming.user.or_else(|| user.map(str::to_owned));
+        let actor = key.actor(event.name().as_str(), user, event.payload());
+        let actor = actor.map_err(|fault| at(Problem::forbidden(fault)))?;
+        let mut event = event.tenant(key.tenant);
+        if let Some(actor) = actor {
+            event = event.actor(actor);
+        }
+        if let Some(given) = incoming.idempotency_key {
+            event = event.idempotency_key(key.idempotency_key(given));
+        }
+        events.push(event);
+    }
+    Ok(events)
+}
+
+/// What became of each event.
+fn verdicts(ends: &[Result<Outcome, Error>]) -> Value {
+    // An id as text: a number of JavaScript has 53 bits.
+    let with_id = |status: &str, id: Option<i64>| match id {
+        Some(id) => json!({ "status": status, "id": id.to_string() }),
+        None => json!({ "status": status }),
+    };
+    let verdict = |end: &Result<Outcome, Error>| match end {
+        Ok(Outcome::Written(id)) => with_id("written", *id),
+        Ok(Outcome::Duplicate(id)) => with_id("duplicate", *id),
+        Ok(Outcome::LeftOut) => json!({ "status": "left_out" }),
+        // Answered by counts only, after a broken connection; also what a later version may add.
+        Ok(_) => json!({ "status": "unknown" }),
+        Err(error) => json!({
+            "status": "rejected", "sqlstate": error.sqlstate(), "message": error.message(),
+        }),
+    };
+    let count = |is: fn(&Result<Outcome, Error>) -> bool| ends.iter().filter(|end| is(end)).count();
+    json!({
+        "accepted": ends.len(),
+        "written": count(|end| matches!(end, Ok(Outcome::Written(_)))),
+        "duplicate": count(|end| matches!(end, Ok(Outcome::Duplicate(_)))),
+        "leftOut": count(|end| matches!(end, Ok(Outcome::LeftOut))),
+        "rejected": count(|end| end.is_err()),
+        "verdicts": ends.iter().map(verdict).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_in_the_log_is_never_answered_as_left_out() {
+        let ends = [Ok(Outcome::Written(None)), Ok(Outcome::Unknown), Ok(Outcome::LeftOut)];
+        let said = verdicts(&ends);
+        let statuses: Vec<_> = (0..3).map(|n| said["verdicts"][n]["status"].clone()).collect();
+        assert_eq!(statuses, ["written", "unknown", "left_out"]);
+        assert_eq!((&said["written"], &said["leftOut"]), (&json!(1), &json!(1)));
+    }
+}

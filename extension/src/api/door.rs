@@ -1,0 +1,84 @@
+//! Doors: public SQL functions that run a private one as the log's owner.
+//!
+//! The log's owner may put triggers, defaults and rules on its tables. A superuser who calls, say,
+//! `set_tenant()` must not run them with a superuser's rights, so the function that touches the
+//! tables runs as the owner whoever calls. A door is a C function `eventlog.name(…)` or
+//! `eventlog._name(…)`; behind it stands `eventlog_private.name(…)` with the same arguments, in a
+//! schema that only the log's owner may use. SECURITY DEFINER cannot do this: the extension's
+//! functions belong to the superuser who installed it.
+
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::{self, Datum, Oid};
+
+use crate::error::Fault;
+use crate::pg::call::{Call, export_calls};
+use crate::pg::identity::require_rights_of;
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+
+thread_local! {
+    /// The owner of the log, and the function behind a door.
+    static BEHIND: Kept = const { Kept::new(
+        c"SELECT (SELECT c.relowner FROM pg_catalog.pg_class c
+                   WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')),
+                 b.oid
+            FROM pg_catalog.pg_proc d
+            JOIN pg_catalog.pg_proc b
+              ON b.proname OPERATOR(pg_catalog.=) pg_catalog.ltrim(d.proname::pg_catalog.text, '_')::pg_catalog.name
+             AND b.proargtypes OPERATOR(pg_catalog.=) d.proargtypes
+            JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) b.pronamespace
+           WHERE d.oid OPERATOR(pg_catalog.=) $1
+             AND n.nspname OPERATOR(pg_catalog.=) 'eventlog_private'",
+        &[pg_sys::OIDOID],
+    ) };
+}
+
+/// The log's owner, if there is a log, and the function behind the door that is being called.
+fn behind(call: &Call) -> (Option<Oid>, Oid) {
+    let door = call.function();
+    let session = Session::begin();
+    BEHIND.with(|plan| {
+        plan.execute(&session, Mode::ReadLatest, Params::new([Some(Datum::from(door))]))
+    });
+    let rows = Rows::last(&session);
+    match (rows.len() == 1).then(|| rows.get::<Oid>(0, 2)).flatten() {
+        Some(behind) => (rows.get::<Oid>(0, 1), behind),
+        None => Fault::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION,
+            "there is no function behind this door",
+        )
+        .hint("ALTER EXTENSION eventlog UPDATE;")
+        .raise(),
+    }
+}
+
+/// Runs the function behind the door as the log's owner: 55000 without a log, 42501 for a caller
+/// without the owner's rights.
+fn as_owner(call: Call) -> Datum {
+    let (owner, function) = behind(&call);
+    let Some(owner) = owner else {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "there is no log in this database yet",
+        )
+        .hint("SELECT eventlog.create_log();")
+        .raise();
+    };
+    require_rights_of(owner);
+    call.forward(function, owner)
+}
+
+/// Runs the function behind the door as the role that is its first argument, for `create_log()`
+/// while there is no log. 42501 for a caller without the rights of that role.
+fn as_role(call: Call) -> Datum {
+    let (_, function) = behind(&call);
+    let Some(role) = call.first_oid().filter(|role| *role != Oid::INVALID) else {
+        Fault::null("role").raise();
+    };
+    require_rights_of(role);
+    call.forward(function, role)
+}
+
+export_calls! {
+    as_owner_wrapper, pg_finfo_as_owner_wrapper => as_owner;
+    as_role_wrapper, pg_finfo_as_role_wrapper => as_role;
+}

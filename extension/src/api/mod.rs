@@ -1,0 +1,18 @@
+//! The functions that SQL calls, a file each; nothing imports them.
+
+mod become_owner;
+mod check_import;
+mod current_tenant;
+mod door;
+mod erase_tenant;
+mod guard;
+mod hash_key;
+mod late_event;
+mod log_event;
+mod log_events;
+mod machine_clock;
+mod owner_lock;
+mod registry_changed;
+mod replay_event;
+mod try_log_event;
+mod validate_event;

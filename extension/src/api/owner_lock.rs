@@ -1,0 +1,121 @@
+//! Locks that only the log's owner can take, and who holds a lock.
+//!
+//! An advisory lock can be taken by every role of the cluster, which would stop maintenance, the
+//! making of partitions and erasures. These are of the kind that PostgreSQL takes on parts of
+//! objects, on numbers of `events` that no column has: no statement takes them, and the function
+//! below asks for the owner's rights. They end with the transaction, as the locks of tables do, and
+//! `pg_locks` shows them (locktype `object`, objid `events`, objsubid the number).
+
+use pgrx::prelude::*;
+
+use crate::error::{Fault, shown};
+use crate::pg::array;
+use crate::pg::identity::{As, bypasses_policies, current_role, has_rights_of, is_member_of};
+use crate::pg::lock::{self, Strength};
+use crate::pg::process;
+use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+
+/// What the locks are for; their numbers are above those of all columns, which are 1600 at most.
+const PURPOSES: [(&str, u16); 3] =
+    [("partitions", 10_001), ("maintenance", 10_002), ("erasure", 10_003)];
+
+thread_local! {
+    /// Not from the registry: create_log() takes a lock before it completes the tables of the log.
+    static EVENTS: Kept = const { Kept::new(
+        c"SELECT oid, relowner FROM pg_catalog.pg_class
+           WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')",
+        &[],
+    ) };
+
+    /// These processes; of null, those that have been in a transaction of this database for more
+    /// than an hour. Never the query: it may hold what is nobody else's to read.
+    static DESCRIBE: Kept = const { Kept::new(
+        c"SELECT pg_catalog.string_agg(d.line, '; ' ORDER BY d.since) OPERATOR(pg_catalog.||)
+                 CASE WHEN pg_catalog.max(d.found) OPERATOR(pg_catalog.>) 5
+                      THEN pg_catalog.format('; and %s more', pg_catalog.max(d.found) OPERATOR(pg_catalog.-) 5) ELSE '' END
+            FROM (SELECT pg_catalog.format('process %s of %s%s, %s, in a transaction since %s UTC', a.pid,
+                             CASE WHEN a.usename IS NULL THEN a.backend_type ELSE pg_catalog.format('role %I', a.usename) END,
+                             CASE WHEN a.application_name OPERATOR(pg_catalog.<>) ''
+                                  THEN pg_catalog.format(', application %L', a.application_name) END,
+                             COALESCE(a.state, 'at work'),
+                             pg_catalog.to_char(pg_catalog.timezone('UTC', s.since), 'YYYY-MM-DD HH24:MI:SS')) AS line,
+                         s.since, pg_catalog.count(*) OVER () AS found
+                    FROM pg_catalog.pg_stat_activity a,
+                         LATERAL (SELECT COALESCE(a.xact_start, a.backend_start) AS since) s
+                   WHERE a.pid OPERATOR(pg_catalog.=) ANY ($1)
+                      OR ($1 IS NULL AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+                          AND a.xact_start OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval))
+                   ORDER BY s.since LIMIT 5) d",
+        &[pg_sys::INT4ARRAYOID],
+    ) };
+}
+
+/// The relation of the events and the log's owner; 55000 where there is no log.
+fn events() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
+    let session = Session::begin();
+    let found = EVENTS.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+    let rows = Rows::last(&session);
+    (found == 1).then(|| Some((rows.get(0, 1)?, rows.get(0, 2)?))).flatten().ok_or_else(|| {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "there is no log in this database yet",
+        )
+        .hint("SELECT eventlog.create_log();")
+    })
+}
+
+/// The relation of the events, for a caller with the rights of its owner.
+fn events_of_the_caller() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
+    let (events, owner) = events()?;
+    if has_rights_of(current_role(), owner) {
+        return Ok((events, owner));
+    }
+    Err(Fault::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "permission denied: the log belongs to another role",
+    ))
+}
+
+/// Takes a lock until the transaction ends, waiting for it or not; whether it was got.
+#[pg_extern(sql = false)]
+fn take_lock(purpose: &str, is_shared: bool, may_wait: bool) -> bool {
+    let (events, _) = match events_of_the_caller() {
+        Ok(found) => found,
+        Err(fault) => fault.raise(),
+    };
+    let Some((_, number)) = PURPOSES.iter().find(|(name, _)| *name == purpose) else {
+        Fault::argument(format!("there is no lock {}", shown(purpose))).raise();
+    };
+    let strength = if is_shared { Strength::Shared } else { Strength::Exclusive };
+    lock::part_of_relation(events, *number, strength, may_wait)
+}
+
+/// Says who processes are: role, application, state, since when; nothing of those that are gone.
+/// `pg_stat_activity` would not tell the log's owner all of it.
+#[pg_extern(sql = false)]
+fn describe_processes(pids: Option<Vec<Option<i32>>>) -> Option<String> {
+    if let Err(fault) = events_of_the_caller() {
+        fault.raise();
+    }
+    let pids =
+        pids.map(|pids| array::of(pg_sys::INT4OID, pids.iter().map(|pid| (*pid)?.into_datum())));
+    let session = Session::begin();
+    // The statement names the catalog's own only.
+    let _superuser = As::role(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID));
+    DESCRIBE.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([pids])));
+    Rows::last(&session).get::<String>(0, 1)
+}
+
+/// Whether a process that holds a lock on `events` cannot have written in its transaction, and will
+/// see what is committed by now before it does: it waits for its client, has no transaction id, and
+/// policies bind its role, so that its rows pass the guard. PREPARE takes that lock from everybody
+/// who may use the schema.
+#[pg_extern(sql = false)]
+fn has_not_written(pid: i32) -> bool {
+    let owner = match events_of_the_caller() {
+        Ok((_, owner)) => owner,
+        Err(fault) => fault.raise(),
+    };
+    let Some(role) = process::role_that_has_not_written(pid) else { return false };
+    role != pg_sys::InvalidOid && !is_member_of(role, owner) && !bypasses_policies(role)
+}

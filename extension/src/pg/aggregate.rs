@@ -1,0 +1,29 @@
+//! The state of an aggregate in Rust.
+
+use pgrx::{Internal, PgMemoryContexts, pg_sys};
+
+/// Changes the state of an aggregate, which is made at its first step and lives until the aggregate
+/// is over.
+pub(crate) fn with_state<T: Default>(
+    state: Internal,
+    fcinfo: pg_sys::FunctionCallInfo,
+    change: impl FnOnce(&mut T),
+) -> Internal {
+    let mut state = state;
+    let mut context: pg_sys::MemoryContext = std::ptr::null_mut();
+    // SAFETY: PostgreSQL passes a valid fcinfo; the context is set where the call is an aggregate's.
+    let is_aggregate = unsafe { pg_sys::AggCheckCallContext(fcinfo, &raw mut context) } != 0;
+    assert!(is_aggregate, "called outside of an aggregate");
+    // SAFETY: the state of an aggregate is made here by its own step and nowhere else; `internal`
+    // keeps SQL from passing another's.
+    unsafe {
+        PgMemoryContexts::For(context).switch_to(|_| change(state.get_or_insert_default::<T>()));
+    }
+    state
+}
+
+/// Returns the state of an aggregate for its last function; nothing where it had no step.
+pub(crate) fn state<T>(state: &Internal) -> Option<&T> {
+    // SAFETY: as above: an aggregate's last function gets what its own steps made.
+    unsafe { state.get::<T>() }
+}

@@ -1,0 +1,178 @@
+//! Who was active on which day, as bits, so that actors are counted over days, weeks and months
+//! without a sort: what 15,000 rows of a rollup take 100 ms for in SQL takes 2 ms here.
+//!
+//! An activity is a `bytea`: the number of words of a set, then for each actor two sets of days, of
+//! the first event that is asked for and of the one that shows a return. Bit 0 is the first day.
+
+use std::collections::HashMap;
+
+use pgrx::Internal;
+use pgrx::prelude::*;
+
+use crate::pg::aggregate::{self, with_state};
+use crate::pg::datum::Text;
+
+/// Longest span of a report, in days (`eventlog._check_span` says the same).
+const LONGEST: usize = 3_800;
+/// Most periods of a retention, which is a matrix of their square.
+const MOST_PERIODS: usize = 600;
+
+#[derive(Default)]
+struct Activity {
+    words: usize,
+    actors: HashMap<Box<str>, Vec<u64>>,
+}
+
+impl Activity {
+    /// Sets the days of a month whose first day is `offset` days after the first of the span.
+    fn add(&mut self, actor: &str, offset: i32, sets: [i32; 2], days: usize) {
+        if self.words == 0 {
+            self.words = days.min(LONGEST).div_ceil(64).max(1);
+        }
+        if let Some(known) = self.actors.get_mut(actor) {
+            set_days(known, offset, sets, days);
+        } else {
+            let mut new = vec![0; 2 * self.words];
+            set_days(&mut new, offset, sets, days);
+            self.actors.insert(actor.into(), new);
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = (self.words as u64).to_le_bytes().to_vec();
+        bytes.extend(self.actors.values().flatten().flat_map(|word| word.to_le_bytes()));
+        bytes
+    }
+}
+
+/// Sets those of a month's bits that lie within the `days` of a span.
+fn set_days(actor: &mut [u64], offset: i32, sets: [i32; 2], days: usize) {
+    let words = actor.len() / 2;
+    let (before, start) = match usize::try_from(offset) {
+        Ok(start) => (0, start),
+        Err(_) => (offset.unsigned_abs(), 0),
+    };
+    let room = days.min(words * 64).saturating_sub(start).min(63);
+    for (set, bits) in actor.chunks_exact_mut(words).zip(sets) {
+        let bits = u64::from(bits as u32).checked_shr(before).unwrap_or(0) & ((1 << room) - 1);
+        if bits == 0 {
+            continue;
+        }
+        set[start / 64] |= bits << (start % 64);
+        if let (Some(next), Some(over)) =
+            (set.get_mut(start / 64 + 1), bits.checked_shr(64 - (start % 64) as u32))
+        {
+            *next |= over;
+        }
+    }
+}
+
+/// The words of a set, and the sets of all actors, two of each one after the other.
+fn read(activity: &[u8]) -> (usize, Vec<u64>) {
+    let mut words = activity
+        .chunks_exact(8)
+        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+    let size = words.next().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+    let words: Vec<u64> = words.collect();
+    if size == 0 || size > words.len() { (1, Vec::new()) } else { (size, words) }
+}
+
+/// The days of a set, in their order.
+fn days_of(set: &[u64]) -> impl Iterator<Item = usize> {
+    set.iter().enumerate().flat_map(|(index, word)| {
+        let mut left = *word;
+        std::iter::from_fn(move || {
+            let bit = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (bit < 64).then_some(index * 64 + bit)
+        })
+    })
+}
+
+/// Step of `_activity(actor, offset, first, returning, days)`.
+#[pg_extern(sql = false)]
+fn activity_step(
+    state: Internal,
+    actor: Option<Text<'_>>,
+    offset: Option<i32>,
+    first: Option<i32>,
+    returning: Option<i32>,
+    days: Option<i32>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Internal {
+    with_state(state, fcinfo, |activity: &mut Activity| {
+        if let (Some(actor), Some(offset), Some(days)) = (actor, offset, days) {
+            let sets = [first.unwrap_or(0), returning.unwrap_or(0)];
+            activity.add(actor.as_str(), offset, sets, usize::try_from(days).unwrap_or(0));
+        }
+    })
+}
+
+#[pg_extern(sql = false)]
+fn activity_final(state: Internal) -> Option<Vec<u8>> {
+    let activity = aggregate::state::<Activity>(&state)?;
+    Some(activity.bytes())
+}
+
+/// How many actors were active, for each day, on it or one of the `window - 1` days before.
+#[pg_extern(sql = false)]
+fn active_within(activity: &[u8], window: i32, days: i32) -> Vec<i32> {
+    let days = usize::try_from(days).unwrap_or(0).min(LONGEST);
+    let window = usize::try_from(window).unwrap_or(0);
+    // Where actors become active, and where they cease to be: each day counts until the window or
+    // another active day comes to its end.
+    let mut changes = vec![0; days + 1];
+    let (size, sets) = read(activity);
+    for actor in sets.chunks_exact(2 * size) {
+        let mut until = 0;
+        for day in days_of(&actor[..size]).take_while(|day| *day < days) {
+            if day >= until {
+                changes[until] -= i32::from(until > 0);
+                changes[day] += 1;
+            }
+            until = (day + window).min(days);
+        }
+        changes[until] -= i32::from(until > 0);
+    }
+    let mut active = 0;
+    changes.truncate(days);
+    for change in &mut changes {
+        active += *change;
+        *change = active;
+    }
+    changes
+}
+
+/// A matrix, row by row: of the actors whose first day lies in a period, how many returned in it, in
+/// the one after it, and so on. `starts` are the first days of the periods, and the end of the last.
+/// Before each row stands the size of the cohort.
+#[pg_extern(sql = false)]
+fn retained(activity: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
+    let starts: Vec<usize> = starts
+        .into_iter()
+        .take(MOST_PERIODS + 1)
+        .map(|start| usize::try_from(start.unwrap_or(0)).unwrap_or(0).min(LONGEST))
+        .collect();
+    let periods = starts.len().saturating_sub(1);
+    let width = periods + 1;
+    let mut matrix = vec![0; periods * width];
+    // The period of a day; those of one actor come in their order.
+    let period_of = |day: usize| starts.partition_point(|start| *start <= day).checked_sub(1);
+    let (size, sets) = read(activity);
+    for actor in sets.chunks_exact(2 * size) {
+        let (first, returning) = actor.split_at(size);
+        let Some(cohort) = days_of(first).find_map(|day| period_of(day).filter(|p| *p < periods))
+        else {
+            continue;
+        };
+        matrix[cohort * width] += 1;
+        let mut last = None;
+        for period in days_of(returning).filter_map(period_of) {
+            if (cohort..periods).contains(&period) && last != Some(period) {
+                matrix[cohort * width + 1 + period - cohort] += 1;
+                last = Some(period);
+            }
+        }
+    }
+    matrix
+}

@@ -1,0 +1,11 @@
+//! Events on their way into the table.
+
+pub(crate) mod batch;
+pub(crate) mod checked_rows;
+pub(crate) mod idempotency;
+pub(crate) mod insert;
+pub(crate) mod late;
+pub(crate) mod partition;
+pub(crate) mod producer;
+pub(crate) mod single;
+pub(crate) mod verdicts;

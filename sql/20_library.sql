@@ -1,0 +1,308 @@
+-- Functions of the library: all that are written in Rust (extension/src/api/), and the aggregates over
+-- them. Declares what the planner must know of them: volatility, strictness, parallel safety. The doors,
+-- which only run a private SQL function as the log's owner (extension/src/api/door.rs), stand beside that
+-- function.
+
+CREATE FUNCTION eventlog.log_event(
+    tenant_id       uuid,
+    name            text,
+    data            jsonb       DEFAULT '{}',
+    occurred_at     timestamptz DEFAULT NULL,
+    actor           text        DEFAULT NULL,
+    subject         text        DEFAULT NULL,
+    idempotency_key text        DEFAULT NULL
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'log_event_wrapper';
+
+COMMENT ON FUNCTION eventlog.log_event(uuid, text, jsonb, timestamptz, text, text, text) IS
+'Checks an event and inserts it with the caller''s own rights, in the caller''s transaction; returns its id. A NULL tenant_id means eventlog.current_tenant(). Raises an error if the event is invalid. Returns NULL if eventlog.enabled is off, if sampling leaves the event out, or if its tenant opted out.';
+
+CREATE FUNCTION eventlog.try_log_event(
+    tenant_id       uuid,
+    name            text,
+    data            jsonb,
+    occurred_at     timestamptz DEFAULT NULL,
+    actor           text        DEFAULT NULL,
+    subject         text        DEFAULT NULL,
+    idempotency_key text        DEFAULT NULL
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'try_log_event_wrapper';
+
+COMMENT ON FUNCTION eventlog.try_log_event(uuid, text, jsonb, timestamptz, text, text, text) IS
+'Like log_event, but an invalid event gives a WARNING and a row in rejected_events, and returns NULL. Deadlocks, cancellation, resource and internal errors are still raised.';
+
+CREATE FUNCTION eventlog.try_log_event(
+    tenant_id       uuid,
+    name            text,
+    data            text        DEFAULT '{}',
+    occurred_at     timestamptz DEFAULT NULL,
+    actor           text        DEFAULT NULL,
+    subject         text        DEFAULT NULL,
+    idempotency_key text        DEFAULT NULL
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'try_log_event_text_wrapper';
+
+COMMENT ON FUNCTION eventlog.try_log_event(uuid, text, text, timestamptz, text, text, text) IS
+'Like try_log_event with jsonb, but takes the payload as text, so that malformed JSON is a fault of the event too. String literals select this form.';
+
+CREATE FUNCTION eventlog.log_events(
+    tenant_ids       uuid[],
+    names            text[],
+    data             text[],
+    occurred_at      timestamptz[] DEFAULT NULL,
+    actors           text[]        DEFAULT NULL,
+    subjects         text[]        DEFAULT NULL,
+    idempotency_keys text[]        DEFAULT NULL,
+    producer         uuid          DEFAULT NULL,
+    batch_number     bigint        DEFAULT NULL,
+    with_verdicts    boolean       DEFAULT false,
+    OUT written      bigint,
+    OUT duplicate    bigint,
+    OUT sampled      bigint,
+    OUT rejected     bigint,
+    OUT is_repeat    boolean,
+    OUT verdicts     jsonb
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'log_events_wrapper';
+
+COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean) IS
+'Logs a batch given as arrays of equal length, one element per event; tenant_ids, data and the later ones may be NULL. Valid events are logged, invalid ones go to rejected_events. Returns the counts and, with with_verdicts, a verdict for each event if any was rejected (else NULL). A batch_number that the producer has sent before writes nothing and returns the former counts.';
+
+CREATE FUNCTION eventlog.log_events(
+    events        jsonb,
+    with_verdicts boolean DEFAULT false,
+    OUT written   bigint,
+    OUT duplicate bigint,
+    OUT sampled   bigint,
+    OUT rejected  bigint,
+    OUT is_repeat boolean,
+    OUT verdicts  jsonb
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'log_events_jsonb_wrapper';
+
+COMMENT ON FUNCTION eventlog.log_events(jsonb, boolean) IS
+'Logs a batch given as a JSON array of objects with the keys tenant_id, name, data, occurred_at, actor, subject, idempotency_key.';
+
+CREATE FUNCTION eventlog.validate_event(
+    name text,
+    data jsonb DEFAULT '{}',
+    OUT is_valid boolean,
+    OUT sqlstate text,
+    OUT message  text,
+    OUT detail   text,
+    OUT hint     text,
+    OUT stored   jsonb
+) RETURNS SETOF record
+-- A lookup that can fail needs a subtransaction, which a parallel query does not allow.
+LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'validate_event_wrapper';
+
+COMMENT ON FUNCTION eventlog.validate_event(text, jsonb) IS
+'Tests name and payload as log_event would: returns whether they are valid, the error if not, and the payload as it would be stored.';
+
+CREATE FUNCTION eventlog_private.check_import(
+    id          bigint,
+    tenant_id   uuid,
+    name        text,
+    INOUT data        jsonb,
+    created_at  timestamptz,
+    occurred_at timestamptz,
+    INOUT actor       text,
+    INOUT subject     text,
+    OUT sqlstate    text,
+    OUT message     text,
+    OUT detail      text
+) RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL SAFE ROWS 1
+AS 'MODULE_PATHNAME', 'check_import_wrapper';
+
+CREATE FUNCTION eventlog.current_tenant() RETURNS uuid
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'current_tenant_wrapper';
+
+COMMENT ON FUNCTION eventlog.current_tenant() IS
+'Returns the tenant of this connection, from the source set by eventlog.tenant_source. Raises 42501 if there is none.';
+
+CREATE FUNCTION eventlog.guard(
+    id      bigint,
+    name    text,
+    data    jsonb,
+    actor   text,
+    subject text,
+    weight  real
+) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'guard_wrapper';
+
+COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
+'Condition of the policy events_guard in a log of 0.1.0, which passes neither clock nor tenant.';
+
+CREATE FUNCTION eventlog.guard(
+    id          bigint,
+    name        text,
+    data        jsonb,
+    actor       text,
+    subject     text,
+    weight      real,
+    occurred_at timestamptz,
+    tenant_id   uuid
+) RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'guard_of_tenant_wrapper';
+
+COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real, timestamptz, uuid) IS
+'Condition of the policy events_guard: applies the rules of event_types to a plain INSERT of a role that may insert.';
+
+-- Makes the log's owner the current role for the rest of the transaction, for a caller with its rights.
+CREATE FUNCTION eventlog_private.become_owner() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'become_owner_wrapper';
+
+CREATE FUNCTION eventlog.late_event() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'late_event_wrapper';
+
+COMMENT ON FUNCTION eventlog.late_event() IS
+'Trigger of closed partitions: records events that are too late for the rollups.';
+
+CREATE FUNCTION eventlog_private.announced_watermark() RETURNS timestamptz
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'announced_watermark_wrapper';
+
+CREATE FUNCTION eventlog_private.histogram_step(state internal, value double precision, weight double precision) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'histogram_step_wrapper';
+
+CREATE FUNCTION eventlog_private.merge_histograms_step(state internal, histogram double precision[]) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'merge_histograms_step_wrapper';
+
+CREATE FUNCTION eventlog_private.histogram_final(state internal) RETURNS double precision[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'histogram_final_wrapper';
+
+-- Builds a histogram of values: pairs of a bucket and its weight.
+CREATE AGGREGATE eventlog._histogram(value double precision, weight double precision) (
+    SFUNC = eventlog_private.histogram_step,
+    STYPE = internal,
+    FINALFUNC = eventlog_private.histogram_final
+);
+
+CREATE AGGREGATE eventlog._merge_histograms(histogram double precision[]) (
+    SFUNC = eventlog_private.merge_histograms_step,
+    STYPE = internal,
+    FINALFUNC = eventlog_private.histogram_final
+);
+
+CREATE FUNCTION eventlog_private.add_histograms(a double precision[], b double precision[]) RETURNS double precision[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'add_histograms_wrapper';
+
+-- Returns the value below which a share (0 to 1) of a histogram lies, within 2 %.
+CREATE FUNCTION eventlog._percentile(histogram double precision[], share double precision) RETURNS double precision
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'percentile_wrapper';
+
+-- The days on which actors were active, in the format of extension/src/report/activity.rs.
+CREATE FUNCTION eventlog_private.activity_step(state internal, actor text, day_offset integer, first_days integer,
+                                        returning_days integer, days integer) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'activity_step_wrapper';
+
+CREATE FUNCTION eventlog_private.activity_final(state internal) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'activity_final_wrapper';
+
+CREATE AGGREGATE eventlog._activity(actor text, day_offset integer, first_days integer, returning_days integer,
+                                    days integer) (
+    SFUNC = eventlog_private.activity_step,
+    STYPE = internal,
+    FINALFUNC = eventlog_private.activity_final
+);
+
+CREATE FUNCTION eventlog._active_within(activity bytea, days_back integer, days integer) RETURNS integer[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'active_within_wrapper';
+
+CREATE FUNCTION eventlog._retained(activity bytea, starts integer[]) RETURNS integer[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'retained_wrapper';
+
+CREATE FUNCTION eventlog.registry_changed() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'registry_changed_wrapper';
+
+COMMENT ON FUNCTION eventlog.registry_changed() IS
+'Trigger: invalidates every backend''s cached copy of this table.';
+
+-- Takes a lock until the end of the transaction, and returns whether it was free. `purpose` is partitions,
+-- maintenance or erasure. These are not advisory locks, which every role can take.
+CREATE FUNCTION eventlog_private.take_lock(purpose text, is_shared boolean, may_wait boolean) RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'take_lock_wrapper';
+
+-- Describes processes; for null, those whose transaction in this database is older than an hour.
+CREATE FUNCTION eventlog_private.describe_processes(pids integer[]) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'describe_processes_wrapper';
+
+-- Returns true if a process with a lock on events cannot have written yet, and will see the current
+-- watermark before it does.
+CREATE FUNCTION eventlog_private.has_not_written(pid integer) RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'has_not_written_wrapper';
+
+CREATE FUNCTION eventlog.erase_tenant() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'erase_tenant_wrapper';
+
+COMMENT ON FUNCTION eventlog.erase_tenant() IS
+'Trigger of a table of tenants: erases a deleted tenant as the log''s owner, like forget_tenant() but in one transaction and without a receipt. Its argument is the key column.';
+
+CREATE FUNCTION eventlog_private.hash_key_id() RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hash_key_id_wrapper';
+
+CREATE FUNCTION eventlog.hash_actor(actor text) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'actor_hash_wrapper';
+
+COMMENT ON FUNCTION eventlog.hash_actor(text) IS
+'Returns the keyed hash of an actor, as the log stores it for event types with hash_actor. For the log''s owner and services only, since it allows finding out by trying who a hash is.';
+
+-- Logs a quarantined event. Unlike log_event, does not hash again what was hashed on the way into the
+-- quarantine, leaves nothing out by sampling or quota, and does no lookups, because the owner may read what
+-- the caller may not. For the log's owner.
+CREATE FUNCTION eventlog_private.replay_event(
+    tenant_id       uuid,
+    name            text,
+    data            jsonb,
+    occurred_at     timestamptz,
+    actor           text,
+    subject         text,
+    idempotency_key text,
+    weight          real
+) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'replay_event_wrapper';
+
+-- The machine: an identifier of its last start, and the seconds since then. Null if the system does not
+-- provide them.
+CREATE FUNCTION eventlog_private.machine_boot() RETURNS text
+LANGUAGE c VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'machine_boot_wrapper';
+
+CREATE FUNCTION eventlog_private.machine_uptime() RETURNS double precision
+LANGUAGE c VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'machine_uptime_wrapper';
+
+-- Returns the keyed hash that the log stores instead of an actor, or null if no key was ever accepted.
+-- Raises 55000 if the file does not hold the accepted key, rather than miss hashed actors.
+CREATE FUNCTION eventlog_private.hash_actor(actor text) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hash_actor_wrapper';

@@ -1,0 +1,15 @@
+//! Partitions, rollups, retention and erasure, and the worker that does them.
+
+mod clock;
+mod cron;
+mod forget;
+mod forget_runs;
+mod maintain;
+mod maintain_load;
+mod maintain_waits;
+mod partitions_others;
+mod retention;
+mod rollup_faults;
+mod rollups;
+mod worker;
+mod worker_gives_way;

@@ -1,0 +1,11 @@
+//! Report functions against figures that plain SQL gives.
+
+mod activity;
+mod counts;
+mod every_report;
+mod flights;
+mod hostile;
+mod marks;
+mod partitions;
+mod product;
+mod zones;
