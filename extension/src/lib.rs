@@ -39,7 +39,8 @@ pgrx::pg_module_magic!();
 /// The version of the workspace, as a C string.
 #[cfg(feature = "pg18")]
 const VERSION: &core::ffi::CStr =
-    match core::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    match core::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes())
+    {
         Ok(version) => version,
         Err(_) => panic!("the version has a null byte"),
     };

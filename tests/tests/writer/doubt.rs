@@ -204,14 +204,8 @@ fn an_answer_that_makes_no_sense_is_not_asked_for_again() {
             "counts of 5 events for 1",
             "SELECT 2::bigint, 3::bigint, 0::bigint, 0::bigint, false, NULL::jsonb",
         ),
-        (
-            "log_events",
-            "SELECT -1::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb",
-        ),
-        (
-            "log_events",
-            "SELECT NULL::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb",
-        ),
+        ("log_events", "SELECT -1::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb"),
+        ("log_events", "SELECT NULL::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb"),
         ("log_events", "SELECT 1::bigint, 0::bigint, 0::bigint, 0::bigint, false, '7'::jsonb"),
     ];
     let db = Db::new();

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Tasks, Waiter, Writer};
+use super::Writer;
+use super::tasks::{Tasks, Waiter};
 use crate::engine::Submitted;
 use crate::engine::admission::Admission;
 use crate::shared::{Shared, send_replies};

@@ -7,39 +7,29 @@
 mod all;
 mod connect;
 mod senders;
+mod tasks;
 
-use std::error::Error as StdError;
 use std::fmt::Display;
 use std::future::Future;
-use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, Transaction};
+use tokio_postgres::{Config, Transaction};
 
 use crate::engine::{Engine, Submitted};
 use crate::options::WhenFull;
-use crate::shared::{self, SenderGuard, Signals};
+use crate::shared::SenderGuard;
 use crate::stats::Health;
 use crate::track::Tracked;
 use crate::wire;
 use crate::{Error, Event, Options, Outcome, Report, Stats};
 
+use tasks::{Shared, Waiter};
+
 pub use connect::{config_from_env, connect};
-
-/// A connection as a connector gives it: a client of its own, or one of the application's pool.
-pub type Connection = Box<dyn Deref<Target = Client> + Send + Sync>;
-
-/// The future that a connector returns.
-pub type Connecting =
-    Pin<Box<dyn Future<Output = Result<Connection, Box<dyn StdError + Send + Sync>>> + Send>>;
-
-type Connector = Box<dyn FnMut() -> Connecting + Send>;
-type Shared = shared::Shared<Tasks>;
-type Waiter = oneshot::Sender<Result<Outcome, Error>>;
+pub use tasks::{Connecting, Connection};
 
 /// Logs events from any task or thread. A clone is the same writer; dropping the last clone closes it.
 ///
@@ -70,29 +60,6 @@ pub struct Writer {
 struct Handle {
     shared: Arc<Shared>,
     report: Mutex<Option<Report>>,
-}
-
-/// Notifications that the tasks and the callers wait on.
-#[derive(Default)]
-struct Tasks {
-    work: Notify,
-    progress: Notify,
-}
-
-impl Signals for Tasks {
-    type Waiter = Waiter;
-
-    fn wake_sender(&self) {
-        self.work.notify_one();
-    }
-
-    fn wake_waiting(&self) {
-        self.progress.notify_waiters();
-    }
-
-    fn reply(waiter: Waiter, result: Result<Outcome, Error>) {
-        let _ = waiter.send(result);
-    }
 }
 
 impl Writer {

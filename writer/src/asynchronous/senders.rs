@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Connection, Connector, Shared, Tasks};
+use super::tasks::{Connection, Connector, Shared, Tasks};
 use crate::Error;
 use crate::engine::Action;
 use crate::engine::batch::{Answer, Batch};

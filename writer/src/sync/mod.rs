@@ -2,32 +2,27 @@
 //! [`postgres`].
 
 mod senders;
+mod threads;
 
 use std::error::Error as StdError;
 use std::fmt::Display;
-use std::ops::DerefMut;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls, Transaction};
 
 use crate::engine::{Engine, Submitted};
 use crate::options::WhenFull;
-use crate::shared::{self, Signals};
 use crate::stats::Health;
 use crate::track::Tracked;
 use crate::wire;
 use crate::wire::connect::with_defaults;
 use crate::{Error, Event, Options, Outcome, Report, Stats};
 use senders::Senders;
+use threads::{Shared, Waiter};
 
-/// A connection as a connector gives it: a client of its own, or one of the application's pool.
-pub type Connection = Box<dyn DerefMut<Target = Client> + Send>;
-
-type Connector = Box<dyn FnMut() -> Result<Connection, Box<dyn StdError + Send + Sync>> + Send>;
-type Shared = shared::Shared<Threads>;
-type Waiter = SyncSender<Result<Outcome, Error>>;
+pub use threads::Connection;
 
 /// Logs events from any thread. A clone is the same writer; dropping the last clone closes it.
 ///
@@ -58,29 +53,6 @@ struct Handle {
     shared: Arc<Shared>,
     senders: Arc<Senders>,
     report: Mutex<Option<Report>>,
-}
-
-/// Condition variables that the threads and the callers wait on.
-#[derive(Default)]
-struct Threads {
-    work: Condvar,
-    progress: Condvar,
-}
-
-impl Signals for Threads {
-    type Waiter = Waiter;
-
-    fn wake_sender(&self) {
-        self.work.notify_one();
-    }
-
-    fn wake_waiting(&self) {
-        self.progress.notify_all();
-    }
-
-    fn reply(waiter: Waiter, result: Result<Outcome, Error>) {
-        let _ = waiter.try_send(result);
-    }
 }
 
 impl Writer {

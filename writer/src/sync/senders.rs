@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::{Connection, Connector, Shared, Threads};
+use super::threads::{Connection, Connector, Shared, Threads};
 use crate::Error;
 use crate::engine::Action;
 use crate::engine::batch::{Answer, Batch};
