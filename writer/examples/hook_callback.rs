@@ -1,6 +1,6 @@
-//! A hook callback, as a tool's hooks send it, logged as it came: the log looks the skill's name up
-//! where it was told to, takes the client's clock, and adds that it was a hook. Reads the callback
-//! from standard input; runs against the database of the `PG*` variables.
+//! Logs the callback of a tool's hook as it came: the log looks up the skill's name (an enrichment),
+//! takes the client's clock, and adds `source`. Reads the callback from standard input; runs against
+//! the database of the `PG*` variables.
 
 use std::io::Read;
 use std::time::Duration;

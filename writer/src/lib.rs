@@ -1,9 +1,4 @@
 #![doc = include_str!("../README.md")]
-// The page speaks of both writers; without its feature one of them is not there to link to.
-#![cfg_attr(
-    not(all(feature = "sync", feature = "asynchronous")),
-    allow(rustdoc::broken_intra_doc_links)
-)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // A crate without a face has an engine that nothing runs.
 #![cfg_attr(not(any(feature = "sync", feature = "asynchronous")), allow(dead_code, unused_imports))]

@@ -6,7 +6,7 @@ use crate::{Error, Event, Options};
 
 /// The decision on an event.
 pub(crate) enum Admission {
-    /// It enters the queue, and counts so many bytes there.
+    /// It enters the queue, where it counts that many bytes.
     Accepted(usize),
     /// The sample leaves it out.
     LeftOut,

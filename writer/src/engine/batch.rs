@@ -11,7 +11,7 @@ pub(crate) struct Batch {
     pub(crate) place: usize,
     /// Rises by one with each batch of a place.
     pub(crate) number: i64,
-    /// Empty if the statement only asks what became of the batch of this number. The server then
+    /// Empty if the statement only asks whether the batch of this number was written. The server then
     /// answers for it or, if it has not seen the number, uses it up, so that a copy of the batch
     /// that is still on its way writes nothing.
     pub(crate) events: Vec<Event>,

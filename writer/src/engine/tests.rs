@@ -1,4 +1,4 @@
-//! The engine step by step, where a random schedule would only show that nothing breaks.
+//! Tests of the engine step by step, for rules that random schedules do not show.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -59,7 +59,7 @@ impl Steps {
         self.engine.answered(batch.place, Answer { written, ..Answer::default() }, self.now);
     }
 
-    /// Events and notes of the batch that is sent and answered.
+    /// Sends a batch and answers it; returns its number of events and of notes.
     fn round(&mut self) -> Option<(usize, usize)> {
         let batch = self.sent()?;
         self.answer(&batch);
@@ -76,7 +76,7 @@ fn two_hundred_events_are_sent_at_once_and_up_to_a_thousand_from_a_backlog() {
     steps.log();
     let batch = steps.sent().expect("a batch");
     assert_eq!(batch.events.len(), 200);
-    // While it is under way.
+    // While it is in flight.
     steps.log_all(2_300);
     steps.answer(&batch);
     assert_eq!(steps.round(), Some((1_000, 0)));
@@ -103,13 +103,13 @@ fn half_a_queue_is_sent_at_once_where_a_batch_would_not_fit() {
 fn the_sender_is_woken_when_asleep_and_once_for_a_batch_when_dozing() {
     let mut steps = Steps::new(Options::new());
     let linger = steps.options.linger;
-    // It looks around for a while, and sleeps.
+    // The sender looks again for a while, then sleeps.
     assert!(matches!(steps.engine.poll(steps.now), Action::Wait(Some(at)) if at == linger));
     steps.now = linger;
     assert!(matches!(steps.engine.poll(steps.now), Action::Wait(None)));
     assert_eq!(steps.log(), Some(true));
     assert_eq!(steps.log(), Some(false), "it is awake");
-    // It dozes until the first event is due, or a batch can be expected.
+    // The sender dozes until the first event is due, or a batch can be expected.
     let Action::Wait(Some(first)) = steps.engine.poll(steps.now) else { panic!() };
     assert!(first < linger * 2);
     steps.now = first;
@@ -153,7 +153,7 @@ fn at_a_steady_rate_the_sender_looks_by_itself_and_no_caller_wakes_it() {
 fn notes_of_losses_that_go_on_come_every_ten_seconds_and_take_no_events_place() {
     let mut steps = Steps::new(Options::new().batch_events(10).queue(20, 1 << 20));
     let (mut events, mut notes, mut taken) = (0, 0, 0);
-    // A minute at twice the events that there is room for.
+    // A minute at twice the rate that there is room for.
     for _ in 0..6_000 {
         steps.now += Duration::from_millis(10);
         for _ in 0..20 {
@@ -193,7 +193,7 @@ fn a_tenant_that_stalls_waits_by_itself_and_never_in_all_places() {
     let shared = steps.sent().expect("a batch");
     assert_eq!(tenants(&shared), [1, 2, 3]);
     fail(&mut steps, shared);
-    // Each by itself now, and one place is left for a tenant that was not in it.
+    // Each tenant goes alone now, and one place is left for a tenant that was not in the batch.
     let alone = steps.sent().expect("a batch");
     assert_eq!(tenants(&alone), [1]);
     assert!(steps.sent().is_none());
@@ -208,7 +208,7 @@ fn a_tenant_that_stalls_waits_by_itself_and_never_in_all_places() {
         assert_eq!(tenants(&batch), [expected]);
         steps.answer(&batch);
     }
-    // It is tried again after a while, with all that came meanwhile, and shares nothing.
+    // The tenant is tried again after a while, with its newer events, and shares no batch.
     steps.log_of(1);
     steps.log_of(2);
     let batch = steps.sent().expect("a batch");
@@ -220,7 +220,7 @@ fn a_tenant_that_stalls_waits_by_itself_and_never_in_all_places() {
     assert_eq!((tenants(&batch), batch.events.len()), (vec![1], 2));
     steps.answer(&batch);
     assert_eq!(steps.engine.health(steps.now).stalled_tenants, 0);
-    // For ten seconds it goes apart, then it shares again.
+    // It goes apart for ten seconds, then it shares batches again.
     steps.now += Duration::from_secs(20);
     steps.log_of(1);
     steps.log_of(2);
@@ -237,7 +237,7 @@ fn a_flood_of_one_tenant_delays_the_others_by_no_batch() {
     steps.log_of(2);
     steps.now += steps.options.linger;
     assert_eq!(tenants(&steps.sent().expect("a batch")), [2], "while the flood is under way");
-    // In a batch that they share each has its turn.
+    // In a shared batch each tenant has its turn.
     let mut steps = Steps::new(Options::new().in_flight(1));
     (0..3_000).for_each(|_| steps.log_of(1));
     (2..=5).for_each(|tenant| steps.log_of(tenant));

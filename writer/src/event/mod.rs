@@ -137,6 +137,31 @@ impl Event {
         &self.data
     }
 
+    /// Returns the tenant, if the event has one of its own.
+    pub fn get_tenant(&self) -> Option<Uuid> {
+        self.tenant_id
+    }
+
+    /// Returns the actor, if one was set.
+    pub fn get_actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+
+    /// Returns the subject, if one was set.
+    pub fn get_subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// Returns the idempotency key, if one was set.
+    pub fn get_idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    /// Returns the time of occurrence, if one was set.
+    pub fn get_occurred_at(&self) -> Option<SystemTime> {
+        self.occurred_at
+    }
+
     /// Adds a key to the payload, after the others.
     pub(crate) fn add(&mut self, key: &str, value: &serde_json::Value) {
         // Anything but an object is refused by the log anyway.

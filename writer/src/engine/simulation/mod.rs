@@ -1,7 +1,7 @@
 //! The engine under random schedules: submits, faults, lost acknowledgements, batches that arrive
 //! late, tenants that hold locks, events that are refused or take too long, clock jumps, closes. The
-//! account must balance after each step and say what is true of the server, memory stay bounded,
-//! every event have one end, be stored once at most, and in its tenant's order.
+//! counts must balance after each step and agree with the server, memory must stay bounded, and every
+//! event must get one result, be stored once at most, and in the order of its tenant.
 
 mod server;
 
@@ -50,7 +50,7 @@ struct World {
     server: Server,
     now: Duration,
     on_the_way: Vec<Arc<Batch>>,
-    /// How many of eight faults no other try mends.
+    /// How many of eight faults are permanent.
     permanent: u8,
     tenants: u64,
     /// Events that were given to the engine, and how many of them after it was closed.
@@ -166,7 +166,7 @@ impl World {
         false
     }
 
-    /// A batch arrives or not, and its answer does or not.
+    /// Sends a batch, which may not arrive, or whose answer may get lost.
     fn send(&mut self, is_reliable: bool) {
         if self.on_the_way.is_empty() {
             return;
@@ -227,7 +227,7 @@ impl World {
         }
         let notices = self.engine.take_notices();
         assert!(notices.iter().all(|notice| notice.error.events() > 0));
-        // What is acknowledged is there; what is there is acknowledged, on its way, or unconfirmed.
+        // Acknowledged events are stored; stored events are acknowledged, in flight, or unconfirmed.
         let there = self.server.there();
         assert!(stats.written <= there, "{stats}, {there} stored");
         let most = stats.written + stats.unconfirmed + stats.pending;
@@ -237,7 +237,7 @@ impl World {
     fn step(&mut self, is_late: bool) {
         match self.rng.u8(..12) {
             0..=4 => self.submit(),
-            // Time goes on, by nothing or by hours.
+            // Time passes, between nothing and hours.
             5 => self.now += Duration::from_millis(self.rng.u64(..100)),
             6 if self.rng.u8(..20) == 0 => {
                 self.now += Duration::from_secs(self.rng.u64(..10_000));
@@ -270,7 +270,7 @@ impl World {
         for step in 0..steps {
             self.step(step > steps * 3 / 4);
         }
-        // The end: a close that has the time it needs, or one that has not.
+        // The end: a close with enough time, or without.
         self.engine.close();
         let has_time = self.rng.u8(..4) > 0;
         self.server.stalled.clear();
@@ -292,7 +292,7 @@ impl World {
             self.check();
         }
         assert!(is_over || !has_time, "it ends: {}", self.engine.stats());
-        // What is on the wire when the time is over may arrive or not.
+        // Batches on the wire when the time is over may arrive.
         let mut is_sent = Vec::new();
         for batch in std::mem::take(&mut self.on_the_way) {
             match self.rng.bool() {
@@ -314,7 +314,7 @@ impl World {
         let replied: HashSet<u64> = self.replies.keys().copied().collect();
         assert_eq!(replied, self.waiting, "every waiting caller gets one reply");
         for (tenant, stored) in &self.server.stored {
-            // One that was given up while it may have been on its way may come after others.
+            // An event that was given up while on its way may arrive after later ones.
             let in_order = stored.windows(2).all(|pair| pair[0] < pair[1]);
             assert!(in_order || stats.unconfirmed > 0, "{tenant:?}: {stored:?}");
             let once: HashSet<&u64> = stored.iter().collect();
