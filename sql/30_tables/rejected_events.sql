@@ -86,9 +86,19 @@ BEGIN
         );
         PERFORM eventlog_private.close('eventlog.producers');
     END IF;
+    -- Since layout 2. Sessions that still have the library of 0.1.0 write rows without the two.
+    IF eventlog_private.lacks_column('producers', 'role_oid', 'oid') THEN
+        ALTER TABLE eventlog.producers
+            ADD COLUMN role_oid oid NOT NULL DEFAULT 0,
+            ADD COLUMN cluster bigint NOT NULL DEFAULT 0;
+        PERFORM eventlog_private.note_producers_roles();
+        ALTER TABLE eventlog.producers
+            DROP CONSTRAINT IF EXISTS producers_pkey,
+            ADD CONSTRAINT producers_pkey PRIMARY KEY (producer, role_oid, cluster);
+    END IF;
     COMMENT ON TABLE eventlog.producers IS
         'Writers that number their batches, so that one that is sent again is written once.';
-    COMMENT ON COLUMN eventlog.producers.role_name IS 'The role that the writer connects as.';
+    COMMENT ON COLUMN eventlog.producers.role_name IS 'The role that the writer connects as, by its name when its last batch came.';
     COMMENT ON COLUMN eventlog.producers.producer IS 'The uuid that the writer gave itself.';
     COMMENT ON COLUMN eventlog.producers.batch_number IS 'Number of its last batch.';
     COMMENT ON COLUMN eventlog.producers.written IS 'Events of that batch that were written.';
@@ -99,6 +109,8 @@ BEGIN
     COMMENT ON COLUMN eventlog.producers.gaps IS 'Numbers that were skipped so far.';
     COMMENT ON COLUMN eventlog.producers.created_at IS 'When the first batch came.';
     COMMENT ON COLUMN eventlog.producers.updated_at IS 'When the last batch came.';
+    COMMENT ON COLUMN eventlog.producers.role_oid IS 'The role itself: one that is made later under the same name is another, whose producers are others.';
+    COMMENT ON COLUMN eventlog.producers.cluster IS 'System identifier of the server that role_oid is of; on another one the row goes to the role of that name which was granted its right before the dump was made.';
 
     IF eventlog_private.is_missing('tenant_roles') THEN
         CREATE TABLE eventlog.tenant_roles (

@@ -32,6 +32,7 @@ BEGIN
         EXECUTE format('GRANT INSERT (tenant_id, name, data, occurred_at, actor, subject, weight)
                             ON TABLE eventlog.events TO %s', role);
         EXECUTE format('GRANT SELECT ON TABLE eventlog.event_types TO %s', role);
+        PERFORM eventlog_private.mark_writer(role);
     END IF;
     IF kind IN ('reader', 'service', 'gateway') THEN
         EXECUTE (SELECT format('GRANT SELECT ON TABLE %s TO %s', string_agg(format('eventlog.%I', t.table_name), ', '), role)

@@ -20,7 +20,7 @@ BEGIN
         BEGIN
             PERFORM eventlog._lock_partitions();
             LOCK TABLE ONLY eventlog.events IN SHARE UPDATE EXCLUSIVE MODE;
-            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types', 'tenant_roles']::name[] LOOP
+            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types', 'tenant_roles', 'producers']::name[] LOOP
                 IF to_regclass(format('eventlog.%I', relation)) IS NOT NULL THEN
                     EXECUTE format('LOCK TABLE eventlog.%I IN ACCESS EXCLUSIVE MODE', relation);
                 END IF;
@@ -48,6 +48,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM eventlog_private.mark_services();
+    PERFORM eventlog_private.mark_writers();
     UPDATE eventlog.log_config SET service_roles = '{}' WHERE service_roles <> '{}';
     -- Their roles are noted by a trigger from now on.
     UPDATE eventlog.tenant_roles r SET role_name = r.role_name;
@@ -55,6 +56,26 @@ BEGIN
     UPDATE eventlog.event_types t SET count_subjects = false
       FROM eventlog_private.starter_taxonomy() s
      WHERE s.name = t.name AND s.subject_keys = t.subject_keys AND NOT s.count_subjects AND t.count_subjects;
+    -- Of those that are so to the last column, what reports read. Not path_keys: what is kept of a payload
+    -- changes by the owner's word only.
+    UPDATE eventlog.event_types t
+       SET optional_keys = s.optional_keys, success_key = s.success_key, success_values = s.success_values
+      FROM eventlog_private.starter_taxonomy() s
+     WHERE s.name = t.name
+       AND (t.domain, t.description, t.required_keys, t.optional_keys, t.allow_other_keys, t.allowed_values, t.max_bytes,
+            t.actor_key, t.subject_keys, t.duration_key, t.success_key, t.success_values, t.error_key, t.occurred_at_key,
+            t.default_values, t.default_when_key, t.sample_rate, t.sample_key, t.redact_keys, t.hash_keys, t.hash_actor,
+            t.path_keys, t.status, t.successor)
+           IS NOT DISTINCT FROM
+           (s.domain, s.description, s.required_keys,
+            -- Without those that came since.
+            ARRAY(SELECT k.key FROM unnest(s.optional_keys) WITH ORDINALITY AS k (key, place)
+                   WHERE k.key <> 'metadata' AND (s.domain <> 'artifacts' OR k.key NOT IN ('success', 'conflicts'))
+                   ORDER BY k.place),
+            true, s.allowed_values, 2048, NULL::text, s.subject_keys, s.duration_key,
+            CASE WHEN s.domain <> 'artifacts' THEN s.success_key END, '{}'::text[], s.error_key, s.occurred_at_key,
+            s.default_values, s.default_when_key, 1::double precision, s.sample_key, '{}'::text[], '{}'::text[], false,
+            '{}'::text[], 'active', NULL::text);
 END
 $$;
 

@@ -24,6 +24,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     most_rows constant integer := 10000;
+    here constant bigint := (SELECT s.system_identifier FROM pg_control_system() s);
     rows bigint;
 BEGIN
     CASE table_name
@@ -34,8 +35,11 @@ BEGIN
             SELECT k.ctid FROM eventlog.idempotency_keys k
              WHERE k.created_at < now() - eventlog_private.longest_idempotency_window() LIMIT most_rows));
     WHEN 'producers' THEN
+        -- A role that is gone leaves nothing to a namesake.
         DELETE FROM eventlog.producers WHERE ctid = ANY (ARRAY(
-            SELECT p.ctid FROM eventlog.producers p WHERE p.updated_at < now() - interval '30 days' LIMIT most_rows));
+            SELECT p.ctid FROM eventlog.producers p
+             WHERE p.updated_at < now() - interval '30 days' OR p.cluster = here AND p.role_oid NOT IN (SELECT r.oid FROM pg_roles r)
+             LIMIT most_rows));
     WHEN 'hygiene_counts' THEN
         DELETE FROM eventlog.hygiene_counts WHERE ctid = ANY (ARRAY(
             SELECT h.ctid FROM eventlog.hygiene_counts h, eventlog.log_config c
@@ -67,7 +71,9 @@ AS $$
     SELECT 'idempotency_keys', count(*) FROM eventlog.idempotency_keys k
      WHERE k.created_at < now() - eventlog_private.longest_idempotency_window()
      UNION ALL
-    SELECT 'producers', count(*) FROM eventlog.producers p WHERE p.updated_at < now() - interval '30 days'
+    SELECT 'producers', count(*) FROM eventlog.producers p
+     WHERE p.updated_at < now() - interval '30 days' 
+        OR p.cluster = (SELECT s.system_identifier FROM pg_control_system() s) AND p.role_oid NOT IN (SELECT r.oid FROM pg_roles r)
      UNION ALL
     SELECT 'hygiene_counts', count(*) FROM eventlog.hygiene_counts h, eventlog.log_config c
      WHERE h.created_at < now() - c.retention

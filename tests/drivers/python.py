@@ -11,19 +11,17 @@ import json
 import re
 import sys
 
-import asyncpg
-import psycopg
-from psycopg.types.json import Jsonb
-
 warnings = []
 
 
-def values(call):
-    names = {"json": json, "Jsonb": Jsonb, **call["names"]}
-    return [eval(value, names) for value in call["values"]]
+def values(call, **names):
+    return [eval(value, {"json": json, **names, **call["names"]}) for value in call["values"]]
 
 
 async def with_psycopg():
+    import psycopg
+    from psycopg.types.json import Jsonb
+
     def notice(said):
         warnings.append({"message": said.message_primary, "hint": said.message_hint})
 
@@ -31,13 +29,15 @@ async def with_psycopg():
     connection.add_notice_handler(notice)
 
     async def ask(call):
-        cursor = await connection.execute(re.sub(r"\$\d", "%s", call["sql"]), values(call))
+        cursor = await connection.execute(re.sub(r"\$\d", "%s", call["sql"]), values(call, Jsonb=Jsonb))
         return (await cursor.fetchone())[0]
 
     return ask, connection.close
 
 
 async def with_asyncpg():
+    import asyncpg
+
     def notice(_, said):
         warnings.append({"message": said.message, "hint": said.hint})
 
@@ -52,9 +52,9 @@ async def with_asyncpg():
 
 def raised(error):
     """An error of the server has a severity, one of the driver's own has not."""
-    of_server = error.diag if isinstance(error, psycopg.Error) else error
-    is_of_server = getattr(of_server, "severity", None) is not None
-    return {"error": str(error), "sqlstate": error.sqlstate if is_of_server else None}
+    # psycopg keeps it apart.
+    severity = getattr(getattr(error, "diag", error), "severity", None)
+    return {"error": str(error), "sqlstate": error.sqlstate if severity else None}
 
 
 async def main():

@@ -3,6 +3,7 @@
 mod conninfo;
 mod files;
 mod target;
+mod timer;
 mod tls;
 
 use std::env;

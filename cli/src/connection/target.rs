@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio_postgres::config::{ChannelBinding, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::Parameters;
 use super::files::password;
+use super::timer::{self, Timer};
 use super::tls::{Mode, connector};
 use crate::output::{Failure, with_sources};
 
@@ -25,6 +27,7 @@ const SOCKETS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 pub(crate) struct Target {
     hosts: Vec<Host>,
     tls: Option<MakeRustlsConnect>,
+    timer: Timer,
 }
 
 #[derive(Clone)]
@@ -148,7 +151,13 @@ impl Target {
             Mode::Disable => None,
             mode => Some(connector(mode, parameters)?),
         };
-        Ok(Target { hosts, tls })
+        Ok(Target { hosts, tls, timer: Timer::default() })
+    }
+
+    /// The same, where a statement takes no longer than this, unless the role, the database or the
+    /// connection string say how long.
+    pub(crate) fn with_statement_timeout(self, time: Duration) -> Self {
+        Target { timer: Timer::of(time), ..self }
     }
 
     /// A connection to the first host that gives one.
@@ -169,6 +178,23 @@ impl Target {
     }
 
     async fn connect_to(&self, host: &Host) -> Result<Client, tokio_postgres::Error> {
+        let Some(config) = self.timer.added_to(&host.config) else {
+            return self.connect_with(host).await;
+        };
+        match self.connect_with(&Host { config, ..host.clone() }).await {
+            // A pooler that passes no settings on: what its role has counts.
+            Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
+                self.connect_with(host).await
+            }
+            Ok(client) => {
+                timer::give_way(&client).await?;
+                Ok(client)
+            }
+            failed => failed,
+        }
+    }
+
+    async fn connect_with(&self, host: &Host) -> Result<Client, tokio_postgres::Error> {
         let Some(tls) = &self.tls else { return plain(&host.config).await };
         match host.mode {
             Mode::Disable => plain(&host.config).await,

@@ -54,6 +54,9 @@ pub(crate) struct Arguments {
     /// How long a report may take
     #[arg(long, env = "EVENTLOG_QUERY_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub(super) query_timeout: Duration,
+    /// How long another statement may take, where the role has no statement_timeout; 0 for any time
+    #[arg(long, env = "EVENTLOG_STATEMENT_TIMEOUT", default_value = "30s", value_parser = duration_or_none)]
+    pub(super) statement_timeout: Duration,
     /// Connections to the database for reports
     #[arg(long, env = "EVENTLOG_QUERY_CONNECTIONS", default_value_t = 4)]
     pub(super) query_connections: usize,
@@ -94,4 +97,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "such as 10s, 500ms or 2m".to_owned())?;
     span.try_into().map_err(|_| "must not be negative".to_owned())
+}
+
+/// The same, or 0.
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0" { Ok(Duration::ZERO) } else { duration(text) }
 }

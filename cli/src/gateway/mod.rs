@@ -81,7 +81,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .fmt_fields(format::debug_fn(field).delimited(" "))
         .init();
     arguments.check()?;
-    let target = server.target()?;
+    let target = server.target()?.with_statement_timeout(arguments.statement_timeout);
     // Whether there is room is asked before events are logged, all of a request or none.
     let options = Options::new()
         .enabled(true)

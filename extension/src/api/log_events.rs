@@ -45,7 +45,7 @@ impl Source for Arrays {
 
     fn element<'a>(&'a self, position: usize) -> Element<'a> {
         let text: Option<Text<'a>> = Self::value(self.data.as_ref(), position);
-        let (data, fault) = match text.map(|text| input::jsonb_of(text.as_str())).transpose() {
+        let (data, fault) = match text.map(|text| input::payload(text.as_str())).transpose() {
             Ok(data) => (data, None),
             Err(fault) => (None, Some(fault)),
         };

@@ -59,7 +59,7 @@ fn try_log_event_text(
     require_read_write(c"try_log_event()");
     let mut event =
         Event { tenant_id, name, occurred_at, actor, subject, idempotency_key, ..Event::default() };
-    match data.map(|text| input::jsonb_of(text.as_str())).transpose() {
+    match data.map(|text| input::payload(text.as_str())).transpose() {
         Ok(parsed) => {
             event.data = parsed;
             run(&event, data)
@@ -71,16 +71,12 @@ fn try_log_event_text(
     }
 }
 
-/// What a driver makes of an object that it was to send as text: the event is lost, and so that its
-/// developer sees why, the fault says what to write instead.
-const DRIVERS_OBJECT: &str = "[object Object]";
-
+/// The fault of a payload that could not be read, with what to write where a driver's is at fault.
 fn unread(text: Option<Text<'_>>, fault: Fault) -> Fault {
     match text.map(|text| text.as_str()) {
-        Some(DRIVERS_OBJECT) => Fault::argument(
-            "data is the text \"[object Object]\": the driver sent an object as text",
-        )
-        .hint("cast the parameter: eventlog.try_log_event($1, $2, $3::jsonb)"),
+        Some(input::DRIVERS_OBJECT) => {
+            fault.hint("cast the parameter: eventlog.try_log_event($1, $2, $3::jsonb)")
+        }
         _ => fault,
     }
 }

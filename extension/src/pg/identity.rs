@@ -60,6 +60,12 @@ pub(crate) fn identity() -> (pg_sys::Oid, i32) {
     identity
 }
 
+/// The number of this server's data, its system identifier.
+pub(crate) fn cluster() -> i64 {
+    // SAFETY: reads shared memory.
+    unsafe { pg_sys::GetSystemIdentifier() }.cast_signed()
+}
+
 /// The current role's name as a parameter; empty for a role that was dropped.
 pub(crate) fn role_name() -> Datum {
     // SAFETY: with `noerr` a dropped role gives null; a `name` is 64 bytes, zeroed first.

@@ -99,6 +99,20 @@ pub(crate) fn jsonb_of<'a>(text: &str) -> Result<Jsonb<'a>, Fault> {
     jsonb(&text)
 }
 
+/// What a driver makes of an object that it was to send as text: the event is lost, and its developer
+/// is to see why.
+pub(crate) const DRIVERS_OBJECT: &str = "[object Object]";
+
+/// Parses a payload that a caller passed as `text`.
+pub(crate) fn payload<'a>(text: &str) -> Result<Jsonb<'a>, Fault> {
+    jsonb_of(text).map_err(|fault| match text {
+        DRIVERS_OBJECT => Fault::argument(
+            "data is the text \"[object Object]\": the driver sent an object as text",
+        ),
+        _ => fault,
+    })
+}
+
 /// A string as JSON.
 pub(crate) fn quoted(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);

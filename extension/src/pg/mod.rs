@@ -7,6 +7,7 @@ pub(crate) mod identity;
 pub(crate) mod input;
 pub(crate) mod jsonb;
 pub(crate) mod numeric;
+pub(crate) mod relation;
 pub(crate) mod spi;
 pub(crate) mod transaction;
 pub(crate) mod uuid;

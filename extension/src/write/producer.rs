@@ -3,14 +3,19 @@
 //! A producer is one writer, known by a uuid under the role that it connects as (under the uuid
 //! alone, another tenant could silence it). It keeps one batch in flight and sends identical bytes
 //! again until it has an answer; the row of its last batch is in the transaction of that batch.
+//!
+//! The role is meant, not its name: a role that is made later under the same name has producers of
+//! its own. Only on another server, where a dump brought the rows, does the name say whose they are,
+//! and then for a role that was granted its right before the dump was made ([`TAKE_OVER`]).
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::pg::attempt;
-use crate::pg::identity::{As, role_name};
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::{As, cluster, current_role, role_name};
+use crate::pg::relation::lock_and_find_column;
+use crate::pg::spi::{ByIndex, Kept, Mode, Params, Rows, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 use crate::settings;
@@ -57,16 +62,74 @@ thread_local! {
     /// Waits for another transaction that writes a batch of the producer.
     static LOCK: Kept = const { Kept::new(
         c"SELECT batch_number, written, duplicate, sampled, rejected FROM eventlog.producers
+           WHERE producer OPERATOR(pg_catalog.=) $1 AND role_oid OPERATOR(pg_catalog.=) $2
+             AND cluster OPERATOR(pg_catalog.=) $3
+             FOR UPDATE",
+        &[pg_sys::UUIDOID, pg_sys::OIDOID, pg_sys::INT8OID],
+    ) };
+    /// A row that another server's log had becomes the role's of that name here: of the log's owner, of
+    /// the first superuser, and of a role with the mark of a writer. All of them were there when the
+    /// dump was made, for what makes them so is in the dump, or cannot be dropped. Of rows from several
+    /// servers the latest. Whoever comes second finds it taken over, and `cluster` changed.
+    static TAKE_OVER: Kept = const { Kept::new(
+        c"UPDATE eventlog.producers SET role_oid = $2, cluster = $3
+           WHERE ctid OPERATOR(pg_catalog.=) (
+                   SELECT p.ctid FROM eventlog.producers p
+                    WHERE p.producer OPERATOR(pg_catalog.=) $1 AND p.role_name OPERATOR(pg_catalog.=) $4
+                      AND p.cluster OPERATOR(pg_catalog.<>) $3
+                      AND ($2 OPERATOR(pg_catalog.=) 10::pg_catalog.oid
+                           OR EXISTS (SELECT FROM pg_catalog.pg_class c
+                                       WHERE c.oid OPERATOR(pg_catalog.=) p.tableoid AND c.relowner OPERATOR(pg_catalog.=) $2)
+                           OR EXISTS (SELECT FROM pg_catalog.pg_attribute a, pg_catalog.aclexplode(a.attacl) acl
+                                       WHERE a.attrelid OPERATOR(pg_catalog.=) p.tableoid
+                                         AND a.attname OPERATOR(pg_catalog.=) 'producer'
+                                         AND acl.privilege_type OPERATOR(pg_catalog.=) 'REFERENCES'
+                                         AND acl.grantee OPERATOR(pg_catalog.=) $2))
+                    ORDER BY p.updated_at USING OPERATOR(pg_catalog.>) LIMIT 1)
+             AND cluster OPERATOR(pg_catalog.<>) $3",
+        &[pg_sys::UUIDOID, pg_sys::OIDOID, pg_sys::INT8OID, pg_sys::NAMEOID],
+    ) };
+    static INTRODUCE: Kept = const { Kept::new(
+        c"INSERT INTO eventlog.producers (producer, role_oid, cluster, role_name) VALUES ($1, $2, $3, $4)
+          ON CONFLICT ON CONSTRAINT producers_pkey DO NOTHING",
+        &[pg_sys::UUIDOID, pg_sys::OIDOID, pg_sys::INT8OID, pg_sys::NAMEOID],
+    ) };
+    /// With the name that the role has now, for a dump.
+    static REMEMBER: Kept = const { Kept::new(
+        c"UPDATE eventlog.producers SET
+              gaps = gaps OPERATOR(pg_catalog.+)
+                  CASE WHEN batch_number OPERATOR(pg_catalog.<) $5
+                       THEN $5 OPERATOR(pg_catalog.-) batch_number OPERATOR(pg_catalog.-) 1 ELSE 0 END,
+              batch_number = $5, written = $6, duplicate = $7, sampled = $8, rejected = $9,
+              batches = batches OPERATOR(pg_catalog.+) 1, updated_at = pg_catalog.now(), role_name = $4
+           WHERE producer OPERATOR(pg_catalog.=) $1 AND role_oid OPERATOR(pg_catalog.=) $2
+             AND cluster OPERATOR(pg_catalog.=) $3",
+        &[
+            pg_sys::UUIDOID,
+            pg_sys::OIDOID,
+            pg_sys::INT8OID,
+            pg_sys::NAMEOID,
+            pg_sys::INT8OID,
+            pg_sys::INT8OID,
+            pg_sys::INT8OID,
+            pg_sys::INT8OID,
+            pg_sys::INT8OID,
+        ],
+    ) };
+
+    /// The same in a log of layout 1, which knows the name alone.
+    static LOCK_BY_NAME: Kept = const { Kept::new(
+        c"SELECT batch_number, written, duplicate, sampled, rejected FROM eventlog.producers
            WHERE role_name OPERATOR(pg_catalog.=) $1 AND producer OPERATOR(pg_catalog.=) $2
              FOR UPDATE",
         &[pg_sys::NAMEOID, pg_sys::UUIDOID],
     ) };
-    static INTRODUCE: Kept = const { Kept::new(
+    static INTRODUCE_BY_NAME: Kept = const { Kept::new(
         c"INSERT INTO eventlog.producers (role_name, producer) VALUES ($1, $2)
           ON CONFLICT ON CONSTRAINT producers_pkey DO NOTHING",
         &[pg_sys::NAMEOID, pg_sys::UUIDOID],
     ) };
-    static REMEMBER: Kept = const { Kept::new(
+    static REMEMBER_BY_NAME: Kept = const { Kept::new(
         c"UPDATE eventlog.producers SET
               gaps = gaps OPERATOR(pg_catalog.+)
                   CASE WHEN batch_number OPERATOR(pg_catalog.<) $3
@@ -86,17 +149,67 @@ thread_local! {
     ) };
 }
 
+/// Whose a row is: the parameters that its statements have in common.
+struct Key {
+    producer: Option<pg_sys::Datum>,
+    role: Option<pg_sys::Datum>,
+    cluster: Option<pg_sys::Datum>,
+    name: Option<pg_sys::Datum>,
+}
+
+impl Key {
+    /// Of the role that is current, so before the log's owner is.
+    fn of(number: &Number) -> Self {
+        Key {
+            producer: Some(uuid_datum(&number.producer)),
+            role: Some(pg_sys::Datum::from(current_role())),
+            cluster: Some(pg_sys::Datum::from(cluster())),
+            name: Some(role_name()),
+        }
+    }
+
+    /// Locks its row, which is taken over from another server, or made, where it is not there.
+    fn lock(&self, session: &Session) {
+        let Key { producer, role, cluster, name } = *self;
+        let is_there = || {
+            let params = Params::new([producer, role, cluster]);
+            LOCK.with(|plan| plan.execute(session, Mode::Write, params)) != 0
+        };
+        if is_there() {
+            return;
+        }
+        let whole = || Params::new([producer, role, cluster, name]);
+        if TAKE_OVER.with(|plan| plan.execute(session, Mode::Write, whole())) == 0 {
+            INTRODUCE.with(|plan| plan.execute(session, Mode::Write, whole()));
+        }
+        is_there();
+    }
+
+    /// The same in a log of layout 1.
+    fn lock_by_name(&self, session: &Session) {
+        let params = || Params::new([self.name, self.producer]);
+        if LOCK_BY_NAME.with(|plan| plan.execute(session, Mode::Write, params())) == 0 {
+            INTRODUCE_BY_NAME.with(|plan| plan.execute(session, Mode::Write, params()));
+            LOCK_BY_NAME.with(|plan| plan.execute(session, Mode::Write, params()));
+        }
+    }
+}
+
+/// Whether the log knows the roles of producers, or is of layout 1 still. Asked under the lock that
+/// the statements take, so that it stays as it is to the end of the transaction.
+fn knows_roles() -> bool {
+    lock_and_find_column(c"eventlog", c"producers", c"role_oid")
+}
+
 /// Takes the producer's row for this transaction. 22023 for a number below the last one.
 pub(crate) fn begin(log: &Log, number: &Number) -> Result<Turn, Fault> {
     let session = Session::begin();
-    let who = || [Some(role_name()), Some(uuid_datum(&number.producer))];
-    let (lock, introduce, lock_again) = (who(), who(), who());
+    let key = Key::of(number);
     let _owner = As::role(log.owner);
-    let take = || {
-        if LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new(lock))) == 0 {
-            INTRODUCE.with(|plan| plan.execute(&session, Mode::Write, Params::new(introduce)));
-            LOCK.with(|plan| plan.execute(&session, Mode::Write, Params::new(lock_again)));
-        }
+    let _by_index = ByIndex::only();
+    let take = || match knows_roles() {
+        true => key.lock(&session),
+        false => key.lock_by_name(&session),
     };
     attempt::with_bounded_waits(settings::lock_timeout_ms(), take, || {
         Fault::new(
@@ -133,17 +246,19 @@ pub(crate) fn begin(log: &Log, number: &Number) -> Result<Turn, Fault> {
 /// Remembers the batch and what came of it.
 pub(crate) fn end(log: &Log, number: &Number, counts: &Counts) {
     let session = Session::begin();
-    let role = role_name();
+    let Key { producer, role, cluster, name } = Key::of(number);
     let int = |value: i64| Some(pg_sys::Datum::from(value));
-    let params = Params::new([
-        Some(role),
-        Some(uuid_datum(&number.producer)),
-        int(number.batch),
-        int(counts.written),
-        int(counts.duplicate),
-        int(counts.sampled),
-        int(counts.rejected),
-    ]);
+    let [batch, written, duplicate, sampled, rejected] =
+        [number.batch, counts.written, counts.duplicate, counts.sampled, counts.rejected].map(int);
     let _owner = As::role(log.owner);
-    REMEMBER.with(|plan| plan.execute(&session, Mode::Write, params));
+    let _by_index = ByIndex::only();
+    if knows_roles() {
+        let params = Params::new([
+            producer, role, cluster, name, batch, written, duplicate, sampled, rejected,
+        ]);
+        REMEMBER.with(|plan| plan.execute(&session, Mode::Write, params));
+    } else {
+        let params = Params::new([name, producer, batch, written, duplicate, sampled, rejected]);
+        REMEMBER_BY_NAME.with(|plan| plan.execute(&session, Mode::Write, params));
+    }
 }

@@ -329,6 +329,16 @@ fn an_extra_privilege_is_taken_away_and_no_other() {
     let (found, code) = findings(&db, "postgres");
     assert_eq!(wrong(&found), ["REVOKE UPDATE ON TABLE eventlog.event_types FROM member;"]);
     assert_eq!(code, Some(1));
+    // What marks a role that was there when a dump is made is no privilege.
+    let db = Db::new();
+    let mut superuser = db.superuser();
+    superuser
+        .batch_execute(&format!(
+            "INSERT INTO eventlog.tenant_roles (role_name, tenant_id) VALUES ('member', '{TENANT_A}')"
+        ))
+        .unwrap();
+    let (found, _) = findings(&db, "postgres");
+    assert!(amiss(&found, "grants").is_empty(), "{found:?}");
 }
 
 #[test]

@@ -163,9 +163,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(options: &[&str]) -> Self {
-        let db = Db::new();
+        World::of(Db::new(), options, "")
+    }
+
+    /// The same of a database that is there, after a superuser said this of the gateway's role.
+    pub(crate) fn of(db: Db, options: &[&str], sql: &str) -> Self {
         let cluster = db::shared();
         grant_gateway(cluster, &db.name);
+        db.superuser().batch_execute(sql).expect("a statement");
         let key = |tenant| make_key(cluster, &db.name, tenant, &[]);
         let (key_a, key_b) = (key(TENANT_A), key(TENANT_B));
         let gateway = Gateway::start(cluster, &db.name, options);

@@ -6,6 +6,7 @@ mod json;
 mod row;
 mod source;
 mod target;
+mod timer;
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use self::row::Batch;
 use self::source::Source;
-use self::target::Target;
+use self::target::{Outcome, Target};
 use super::filter::{Format, is_standard};
 use super::progress::{BYTES, Progress};
 use crate::connection::Server;
@@ -27,8 +28,10 @@ const BATCH_BYTES: usize = 8 << 20;
 const HELP: &str = "\
 Imports events as the log's owner, through eventlog.import_events(): ids and times are \
 kept, the rules of the taxonomy hold, and a row that breaks one is reported with its \
-line and goes into the quarantine. Each ten thousand rows are a transaction. What is in \
-the log already stays as it is: after an error type the same again.\n\n\
+line and goes into the quarantine. Each ten thousand rows are a transaction; where that \
+takes longer than statement_timeout, each half of them, until the row that is to blame \
+is alone and is reported likewise. What is in the log already stays as it is: after an \
+error type the same again.\n\n\
 A file has the columns or keys id, tenant_id, name, data, created_at, and may have \
 actor, subject, occurred_at and weight. Exit code 1 where rows were rejected.";
 
@@ -115,12 +118,14 @@ async fn import(
         }
         progress.advance(source.take_read());
         if batch.rows() > 0 {
-            let outcome = target.import(batch).await?;
-            counts.imported += outcome.imported;
-            counts.already_there += outcome.already_there;
-            for (line, why) in outcome.rejected {
-                reject(line, &why, counts);
-            }
+            let mut told = |outcome: Outcome| {
+                counts.imported += outcome.imported;
+                counts.already_there += outcome.already_there;
+                for (line, why) in outcome.rejected {
+                    reject(line, &why, counts);
+                }
+            };
+            target.import(batch, &mut told).await?;
         } else if source.is_at_end() {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The log that rows go into, a batch a transaction.
+//! The log that rows go into: a batch a transaction, or a part of one where a row of it is too slow.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Transaction};
 
 use super::row::{Batch, COLUMNS, Lines};
+use super::timer::{Fault, Timer};
 use crate::connection::as_owner;
 use crate::output::Failure;
 
@@ -19,13 +20,20 @@ pub(super) struct Target {
     is_made: bool,
 }
 
-/// What became of a batch.
+/// What became of rows.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) imported: u64,
     pub(super) already_there: u64,
     /// Lines of the file, and why.
     pub(super) rejected: Vec<(u64, String)>,
+}
+
+/// What became of rows that go in together.
+enum Part {
+    Done(Outcome),
+    /// Nothing of them is there: one of them is to blame, or their number.
+    Undone(Fault),
 }
 
 /// What was staged and is not in the log, and why not. The quarantine may know of an event of the same
@@ -39,6 +47,15 @@ const REJECTED: &str = "
      WHERE NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = s.id AND e.created_at = s.created_at)
      ORDER BY s.line";
 
+/// As `import_events` does with rows that something on events refuses.
+const PUT_ASIDE: &str = "
+    INSERT INTO eventlog.rejected_events
+        (claimed_tenant_id, name, occurred_at, idempotency_key, sqlstate, reason, role_name)
+    SELECT s.tenant_id, pg_catalog.left(s.name, 200), coalesce(s.occurred_at, s.created_at), $1 || s.id, $2, $3,
+           current_user
+      FROM pg_temp.{table} s
+     WHERE NOT EXISTS (SELECT FROM eventlog.rejected_events r WHERE r.idempotency_key = $1 || s.id)";
+
 impl Target {
     pub(super) fn new(client: Client, file: &Path) -> Self {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
@@ -50,34 +67,57 @@ impl Target {
         Target { client, table: format!("import_{stem}"), is_made: false }
     }
 
-    /// Imports a batch, all of it or nothing.
-    pub(super) async fn import(&mut self, batch: Batch) -> Result<Outcome, Failure> {
-        let mut transaction = as_owner(&mut self.client, "events").await?;
-        let table = &self.table;
-        transaction
-            .batch_execute(
-                "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD';
-                 SET LOCAL statement_timeout = 0",
-            )
-            .await?;
-        if !self.is_made {
-            transaction
-                .batch_execute(&format!(
-                    "CREATE TEMPORARY TABLE {table} (
-                        line bigint, id bigint, tenant_id uuid, name text, data jsonb, actor text,
-                        subject text, occurred_at timestamptz, created_at timestamptz, weight real
-                     ) ON COMMIT DELETE ROWS"
-                ))
-                .await?;
-        }
+    /// Imports a batch in one transaction. Where that takes too long, or a deferred trigger refuses it,
+    /// in parts, until the row that is to blame is alone: it is put aside. Each part that is done
+    /// is told, in the order of the lines.
+    pub(super) async fn import(
+        &mut self,
+        batch: Batch,
+        told: &mut dyn FnMut(Outcome),
+    ) -> Result<(), Failure> {
         let (text, lines) = batch.finish();
+        let mut open: Vec<Range<usize>> = Vec::new();
+        open.push(0..lines.len());
+        while let Some(rows) = open.pop() {
+            let fault = match self.import_rows(&text, &lines, &rows).await? {
+                Part::Done(outcome) => {
+                    told(outcome);
+                    continue;
+                }
+                Part::Undone(fault) => fault,
+            };
+            let middle = rows.start + rows.len() / 2;
+            if rows.len() > 1 {
+                open.extend([middle..rows.end, rows.start..middle]);
+            } else {
+                let line = lines.line(rows.start);
+                let said = fault.said();
+                self.put_aside(text.slice(lines.bytes(&rows)), fault).await?;
+                told(Outcome { rejected: vec![(line, said)], ..Outcome::default() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Imports rows, all of them or nothing.
+    async fn import_rows(
+        &mut self,
+        text: &Bytes,
+        lines: &Lines,
+        rows: &Range<usize>,
+    ) -> Result<Part, Failure> {
+        let (mut transaction, timer) = begin(&mut self.client, &self.table, self.is_made).await?;
+        let table = &self.table;
         let mut outcome = Outcome::default();
-        let staged = stage(&mut transaction, table, &text, &lines, &mut outcome).await?;
+        let staged = stage(&mut transaction, table, text, lines, rows, &mut outcome).await?;
         if staged > 0 {
-            let sql = "SELECT imported FROM eventlog.import_events($1::regclass)";
-            let name = format!("pg_temp.{table}");
-            let rows = transaction.query_typed(sql, &[(&name, Type::TEXT)]).await?;
-            outcome.imported = rows.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
+            outcome.imported = match timer.import(&transaction, table).await? {
+                Ok(imported) => imported,
+                Err(fault) => {
+                    transaction.rollback().await?;
+                    return Ok(Part::Undone(fault));
+                }
+            };
             if outcome.imported < staged {
                 let before = outcome.rejected.len();
                 outcome.rejected.extend(refused(&transaction, table).await?);
@@ -88,8 +128,60 @@ impl Target {
         }
         transaction.commit().await?;
         self.is_made = true;
-        Ok(outcome)
+        Ok(Part::Done(outcome))
     }
+
+    /// Puts a row into the quarantine, without its payload: that is in the file, and what of it the
+    /// log's rules redact is not known here. Where no row at all can be imported, none is to blame.
+    async fn put_aside(&mut self, text: Bytes, fault: Fault) -> Result<(), Failure> {
+        let (transaction, timer) = begin(&mut self.client, &self.table, self.is_made).await?;
+        let table = &self.table;
+        if timer.import(&transaction, table).await?.is_err() {
+            return Err(Failure::new(fault.said()));
+        }
+        copy(&transaction, table, text).await?;
+        let sql = PUT_ASIDE.replace("{table}", table);
+        let prefix = prefix(table);
+        let values = [
+            (&prefix as _, Type::TEXT),
+            (&fault.code as _, Type::TEXT),
+            (&fault.why as _, Type::TEXT),
+        ];
+        transaction.query_typed(&sql, &values).await?;
+        transaction.commit().await?;
+        self.is_made = true;
+        Ok(())
+    }
+}
+
+/// A transaction as the log's owner, with the empty table in it. Reading rows into that has no limit of
+/// time.
+async fn begin<'a>(
+    client: &'a mut Client,
+    table: &str,
+    is_made: bool,
+) -> Result<(Transaction<'a>, Timer), Failure> {
+    let transaction = as_owner(client, "events").await?;
+    let timer = Timer::stop(&transaction).await?;
+    transaction
+        .batch_execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'")
+        .await?;
+    if !is_made {
+        transaction
+            .batch_execute(&format!(
+                "CREATE TEMPORARY TABLE {table} (
+                    line bigint, id bigint, tenant_id uuid, name text, data jsonb, actor text,
+                    subject text, occurred_at timestamptz, created_at timestamptz, weight real
+                 ) ON COMMIT DELETE ROWS"
+            ))
+            .await?;
+    }
+    Ok((transaction, timer))
+}
+
+/// How the quarantine calls the rows of a file.
+fn prefix(table: &str) -> String {
+    format!("import of {table}: ")
 }
 
 /// Puts the rows into the table. One that cannot be read is looked for by halves, so that it costs only
@@ -99,11 +191,12 @@ async fn stage(
     table: &str,
     text: &Bytes,
     lines: &Lines,
+    rows: &Range<usize>,
     outcome: &mut Outcome,
 ) -> Result<u64, Failure> {
     let mut staged = 0;
     let mut open: Vec<Range<usize>> = Vec::new();
-    open.push(0..lines.len());
+    open.push(rows.clone());
     while let Some(rows) = open.pop() {
         let savepoint = transaction.savepoint("rows").await?;
         match copy(&savepoint, table, text.slice(lines.bytes(&rows))).await {
@@ -151,7 +244,7 @@ async fn refused(
     transaction: &Transaction<'_>,
     table: &str,
 ) -> Result<Vec<(u64, String)>, Failure> {
-    let prefix = format!("import of {table}: ");
+    let prefix = prefix(table);
     let sql = REJECTED.replace("{table}", table);
     let rows = transaction.query_typed(&sql, &[(&prefix, Type::TEXT)]).await?;
     let told = rows.iter().map(|row| {

@@ -4,6 +4,7 @@ mod catalog;
 mod import;
 mod import_faults;
 mod majors;
+mod producers;
 mod released;
 mod replication;
 mod restore;

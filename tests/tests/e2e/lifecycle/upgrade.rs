@@ -71,10 +71,12 @@ fn contents(db: &Db) -> Vec<String> {
         .iter()
         .flat_map(|table| {
             let later = match table.as_str() {
-                "event_types" => "{retention,count_subjects,success_values}",
+                "event_types" => {
+                    "{retention,count_subjects,success_values,success_key,optional_keys}"
+                }
                 "tenant_settings" => "{retention}",
                 "log_config" => "{layout_version,service_roles}",
-                "tenant_roles" => "{role_oid,cluster}",
+                "tenant_roles" | "producers" => "{role_oid,cluster}",
                 _ => "{}",
             };
             let all = format!(

@@ -1,7 +1,7 @@
 //! What an upgrade from 0.1.0 finds in its way: grants that a DBA changed, functions of users that stand
 //! on the extension's, objects of others, columns that have a name of the newer layout.
 
-use eventlog_tests::{Db, TENANT_A, assert_refused, refused, text};
+use eventlog_tests::{Db, TENANT_A, assert_refused, refused, rows, text};
 
 fn old_log() -> Db {
     let db = Db::empty();
@@ -112,4 +112,41 @@ fn what_is_in_the_way_of_a_migration_is_named_with_the_command() {
         assert_eq!(text(&mut owner, "SELECT eventlog.migrate_log()"), "2");
         owner.batch_execute("CALL eventlog.maintain()").unwrap();
     }
+}
+
+#[test]
+fn starter_names_that_nobody_changed_get_what_reports_read_and_no_other_name_does() {
+    let db = old_log();
+    let mut superuser = db.superuser();
+    superuser
+        .batch_execute(
+            "UPDATE eventlog.event_types SET max_bytes = 4096 WHERE name = 'artifact_synced';
+             UPDATE eventlog.event_types SET description = 'Ours.' WHERE name = 'artifact_removed';
+             UPDATE eventlog.event_types SET success_key = 'success' WHERE name = 'artifact_updated';
+             UPDATE eventlog.event_types SET optional_keys = '{}' WHERE name = 'tool_used';
+             DELETE FROM eventlog.event_types WHERE name = 'artifact_searched'",
+        )
+        .unwrap();
+    let changed = ["artifact_synced", "artifact_removed", "artifact_updated", "tool_used"];
+    let types = "SELECT to_jsonb(t) - '{retention,count_subjects,success_values,created_at}'::text[] FROM eventlog.event_types t
+                  WHERE name = ANY ('{artifact_synced,artifact_removed,artifact_updated,tool_used}') ORDER BY name";
+    let before = rows(&mut superuser, types);
+    assert_eq!(before.len(), changed.len());
+    superuser
+        .batch_execute("ALTER EXTENSION eventlog UPDATE; SELECT eventlog.migrate_log()")
+        .unwrap();
+    assert_eq!(rows(&mut superuser, types), before);
+    let read = "SELECT name, optional_keys, success_key, success_values FROM eventlog.event_types
+                 WHERE name <> ALL ('{artifact_synced,artifact_removed,artifact_updated,tool_used,artifact_searched}') ORDER BY 1";
+    let fresh = rows(&mut Db::new().superuser(), read);
+    assert_eq!(fresh.len(), 13);
+    assert_eq!(rows(&mut superuser, read), fresh);
+    // What is kept of a payload is as it was.
+    assert_eq!(
+        text(
+            &mut superuser,
+            "SELECT count(*) FROM eventlog.event_types WHERE path_keys <> '{}' OR success_values <> '{}' AND success_key <> 'result'"
+        ),
+        "0"
+    );
 }

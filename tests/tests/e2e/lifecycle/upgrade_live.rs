@@ -101,6 +101,17 @@ fn writers_readers_and_owners_at_work_get_no_error_while_the_log_is_migrated() {
             )
             .unwrap();
     });
+    // Numbered batches, each sent again.
+    let (mut client, mut number) = (member(&db.name), 0);
+    busy.start(move || {
+        number += 1;
+        let batch = format!(
+            "SELECT is_repeat FROM eventlog.log_events(NULL, '{{tool_used}}', ARRAY['{{\"toolName\": 1}}'],
+                 producer => '{TENANT_A}', batch_number => {number})"
+        );
+        assert_eq!(text(&mut client, &batch), "f");
+        assert_eq!(text(&mut client, &batch), "t");
+    });
     // The owner changes rules in both orders of the tables, and each change is read by everybody.
     for sql in [
         "SELECT eventlog.define_event('a'); SELECT eventlog.set_tenant(gen_random_uuid(), max_bytes => 100)",

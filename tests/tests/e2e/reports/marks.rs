@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use eventlog_tests::{Db, TENANT_A, rows, text};
+use eventlog_tests::{Db, TENANT_A, TENANT_B, rows, text};
 use postgres::NoTls;
 
 /// A report of a span, with the mark of each of its rows: of the sampled name, and of the other.
@@ -233,4 +233,64 @@ fn keys_defined_after_events_came_count_for_them_once_they_are_recounted() {
     assert_eq!(unknown.code().code(), "42704");
     let other = eventlog_tests::refused(&mut reader, "SELECT eventlog.recount('ping')");
     assert_eq!(other.code().code(), "42501");
+}
+
+/// Of days whose events are all there; a day that was begun without is made whole.
+#[test]
+fn subjects_that_were_not_counted_are_counted_once_their_name_is_recounted() {
+    let db = Db::new();
+    let mut owner = db.connect("log_owner");
+    // An event each hour of three days, of two subjects in turn; in the oldest day one without.
+    owner
+        .batch_execute(&format!(
+            "SELECT eventlog.define_event('ping', count_subjects => false, duration_key => 'ms'), eventlog.define_event('pong');
+             INSERT INTO eventlog.events (tenant_id, name, data, subject, created_at)
+             SELECT CASE WHEN g % 5 = 0 THEN '{TENANT_B}' ELSE '{TENANT_A}' END::uuid, n, jsonb_build_object('ms', g),
+                    CASE WHEN g <> 70 THEN 's' || g % 2 END, date_trunc('day', now(), 'UTC') - (g + 24) * interval '1 hour'
+               FROM generate_series(1, 72) g, unnest('{{ping,pong}}'::text[]) n"
+        ))
+        .unwrap();
+    owner.batch_execute("CALL eventlog.maintain()").unwrap();
+    let subjects = |name: &str| {
+        format!(
+            "SELECT tenant_id, day, subject, events, weighted_events, failures, successes, duration_count, duration_sum, first_at, last_at
+               FROM eventlog.daily_subjects WHERE name = '{name}' ORDER BY 1, 2, 3"
+        )
+    };
+    assert!(rows(&mut owner, &subjects("ping")).is_empty());
+    let differences = "SELECT count(*) FROM eventlog.verify_rollups()";
+    assert_eq!(text(&mut owner, differences), "0");
+    assert_eq!(text(&mut owner, "SELECT eventlog.recount('ping')"), "0", "it is not to be counted");
+
+    owner
+        .batch_execute(
+            "SELECT eventlog.define_event('ping', duration_key => 'ms', count_subjects => true),
+                    eventlog.define_event('pong', duration_key => 'ms')",
+        )
+        .unwrap();
+    assert_eq!(text(&mut owner, "SELECT eventlog.recount('ping')"), "12");
+    owner.batch_execute("SELECT eventlog.recount('pong')").unwrap();
+    let counted = rows(&mut owner, &subjects("ping"));
+    assert_eq!(counted, rows(&mut owner, &subjects("pong")));
+    assert_eq!(text(&mut owner, differences), "0");
+    assert_eq!(text(&mut owner, "SELECT eventlog.recount('ping')"), "0");
+
+    // Of a day in which it was switched on, what came before is added.
+    let latest = "FROM eventlog.daily_subjects WHERE name = 'ping' AND day = (SELECT max(day) FROM eventlog.daily_subjects)";
+    owner
+        .batch_execute(
+            "UPDATE eventlog.daily_subjects SET events = 1, weighted_events = 1, first_at = last_at WHERE name = 'ping' AND subject = 's1'",
+        )
+        .unwrap();
+    assert_eq!(text(&mut owner, "SELECT eventlog.recount('ping')"), "6");
+    assert_eq!(rows(&mut owner, &subjects("ping")), counted);
+    // A day that lost an event keeps what it has, and gets none.
+    owner
+        .batch_execute(&format!(
+            "DELETE FROM eventlog.events WHERE name = 'ping' AND created_at = (SELECT max(created_at) FROM eventlog.events WHERE tenant_id = '{TENANT_A}');
+             DELETE {latest}"
+        ))
+        .unwrap();
+    assert_eq!(text(&mut owner, "SELECT eventlog.recount('ping')"), "2");
+    assert_eq!(text(&mut owner, &format!("SELECT DISTINCT tenant_id {latest}")), TENANT_B);
 }

@@ -32,6 +32,9 @@ WITH log AS (
                    g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at')
                -- The mark of a service.
                WHEN g.relname = 'log_config' AND g.privilege = 'REFERENCES' THEN g.attname = 'service_roles'
+               -- What tells that a role was there when a dump was made.
+               WHEN g.relname = 'producers' AND g.privilege = 'REFERENCES' THEN g.attname = 'producer'
+               WHEN g.relname = 'tenant_roles' AND g.privilege = 'REFERENCES' THEN g.attname = 'tenant_id'
                WHEN g.privilege = 'SELECT' THEN g.relname IN (SELECT t.table_name FROM eventlog_private.reader_tables() t)
                ELSE false END, false)
 ), grouped AS (

@@ -4,7 +4,7 @@ WITH key (relation, name, definition) AS (
            ('event_types', 'event_types_pkey', 'PRIMARY KEY (name)'),
            ('rejected_events', 'rejected_events_pkey', 'PRIMARY KEY (id)'),
            ('idempotency_keys', 'idempotency_keys_pkey', 'PRIMARY KEY (tenant_id, key)'),
-           ('producers', 'producers_pkey', 'PRIMARY KEY (role_name, producer)'),
+           ('producers', 'producers_pkey', 'PRIMARY KEY (producer, role_oid, cluster)'),
            ('tenant_roles', 'tenant_roles_pkey', 'PRIMARY KEY (role_name)'),
            ('enrichments', 'enrichments_pkey', 'PRIMARY KEY (name, target_key)'),
            ('tenant_settings', 'tenant_settings_pkey', 'PRIMARY KEY (tenant_id)'),
