@@ -9,7 +9,8 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::pg::identity::current_role;
+use crate::pg::configuration;
+use crate::pg::identity::{current_role, name_of};
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
 use crate::pg::uuid::parse_uuid;
@@ -50,26 +51,20 @@ thread_local! {
 fn of_claims() -> Result<[u8; 16], Fault> {
     let hint =
         "the token must carry the tenant's uuid in the claim that eventlog.tenant_claim names";
-    // SAFETY: the name is a string; the result, if any, lives until the setting changes.
-    let claims = unsafe {
-        let value = pg_sys::GetConfigOption(c"request.jwt.claims".as_ptr(), true, false);
-        if value.is_null() { None } else { Some(CStr::from_ptr(value)) }
-    };
-    let claims = claims
-        .filter(|claims| !claims.is_empty())
-        .ok_or_else(|| none("no tenant: request.jwt.claims is not set").hint(hint))?;
     let path = settings::tenant_claim();
-    let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
-        (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)
-    });
-    let tenant = match known {
-        Some(tenant) => tenant,
-        None => {
+    let tenant = configuration::with_value(c"request.jwt.claims", |claims| {
+        let claims = claims
+            .filter(|claims| !claims.is_empty())
+            .ok_or_else(|| none("no tenant: request.jwt.claims is not set").hint(hint))?;
+        let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
+            (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)
+        });
+        Ok::<_, Fault>(known.unwrap_or_else(|| {
             let tenant = tenant_in_claims(claims, &path);
             CLAIMS.set((claims.to_bytes().to_vec(), path.clone(), tenant));
             tenant
-        }
-    };
+        }))
+    })?;
     tenant.ok_or_else(|| {
         none(&format!("no tenant: the claim \"{path}\" of request.jwt.claims holds no uuid"))
             .hint(hint)
@@ -100,12 +95,8 @@ fn of_role() -> Result<[u8; 16], Fault> {
     if let Some(tenant) = registry::current()?.tenant_of_role(role) {
         return Ok(tenant);
     }
-    // SAFETY: with `noerr` a dropped role gives null; otherwise a string in our memory context.
-    let name = unsafe {
-        let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() { None } else { Some(CStr::from_ptr(name).to_string_lossy()) }
-    };
-    let name = name.ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
+    let name =
+        name_of(role).ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
     let literal = name.replace('\'', "''");
     Err(none(&format!("no tenant: tenant_roles has no row for role \"{name}\"")).hint(format!(
         "INSERT INTO eventlog.tenant_roles (role_name, tenant_id) VALUES ('{literal}', '<uuid>') \

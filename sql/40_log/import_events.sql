@@ -1,6 +1,6 @@
--- Taking over a table of events that the application has already.
+-- Importing a table of events that the application already has: checking the source and reading it.
 
--- An expression for a column of the source, or a null of the type where it has none.
+-- Returns the expression for a column of the source, or for a null of that type if the source lacks it.
 CREATE FUNCTION eventlog_private.source_column(source regclass, column_name name, wanted text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -11,7 +11,7 @@ AS $$
                 ELSE format('NULL::%s', wanted) END
 $$;
 
--- What is wrong with a table or view as a source, before a row is read.
+-- Checks a table or view as a source before any row is read.
 CREATE FUNCTION eventlog_private.check_source(source regclass) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -23,7 +23,7 @@ BEGIN
         RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     IF source = 'eventlog.events'::regclass THEN
-        RAISE EXCEPTION 'the log cannot be imported into itself' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'cannot import the log into itself' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT string_agg(format('"%s"', wanted), ', ' ORDER BY place) INTO missing
       FROM unnest(ARRAY['id', 'tenant_id', 'name', 'data', 'created_at']) WITH ORDINALITY AS w (wanted, place)
@@ -32,20 +32,20 @@ BEGIN
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'table % has no column %', source, missing
             USING ERRCODE = 'undefined_column',
-                  HINT = 'import a view that gives them: id, tenant_id, name, data, created_at';
+                  HINT = 'import a view with the columns id, tenant_id, name, data, created_at';
     END IF;
     IF NOT has_table_privilege(source, 'SELECT')
        OR NOT has_schema_privilege((SELECT c.relnamespace FROM pg_class c WHERE c.oid = source), 'USAGE') THEN
         RAISE EXCEPTION 'permission denied for table %', source
             USING ERRCODE = 'insufficient_privilege',
-                  DETAIL = format('The import reads it as %I.', current_user),
+                  DETAIL = format('The import runs as %I, which must be able to read the table.', current_user),
                   HINT = format('GRANT USAGE ON SCHEMA %s TO %I; GRANT SELECT ON %s TO %2$I;',
                                 (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = source), current_user, source);
     END IF;
 END
 $$;
 
--- The SQLSTATE with which a value cannot be cast as an import casts it; null where it can.
+-- Returns the SQLSTATE of casting a value as an import casts it, or null if the cast succeeds.
 CREATE FUNCTION eventlog_private.cast_fault(value anyelement, wanted text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -66,9 +66,9 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 END
 $$;
 
--- A query over the rows of a source: the columns of an event, and cast_sqlstate and cast_fault where a
--- value of one cannot be cast. It looks for those only if `is_careful`, which takes its time for each
--- row; else one of them ends the query.
+-- Returns a query for the rows of a source: the columns of an event, and cast_sqlstate and cast_fault for a
+-- value that cannot be cast. Only with `is_careful` does it test each value, which takes time; without, the
+-- first such value ends the query.
 CREATE FUNCTION eventlog_private.source_rows(source regclass, is_careful boolean) RETURNS text
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -97,15 +97,15 @@ AS $$
               LEFT JOIN pg_attribute a ON a.attrelid = source AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped) c
 $$;
 
--- Puts the rows of a source into the table import_in_progress, numbered, each with what is wrong
--- with it, and of one that is refused what the quarantine may keep. Rows of tenants that opted out are
--- left where they are; how many.
+-- Fills the table import_in_progress with the numbered rows of a source, each with its fault if it has one,
+-- and for faulty rows only what the quarantine may store. Leaves out rows of tenants that opted out, and
+-- returns their number.
 --
--- Nobody else ever sees the table: it goes with the transaction, and another import waits for that. Not a
--- temporary one, which a superuser may not make while the log's owner acts.
+-- Nobody else ever sees the table: it is dropped before the commit, and another import waits for that. A
+-- temporary table would not do, since a superuser may not create one while acting as the log's owner.
 --
--- New events get numbers above the highest that is imported, so half of all numbers is kept for them.
--- A time that no log has, such as the zero time of a client, would make a partition that nobody wants.
+-- New events are numbered from above the highest imported id, so half of all numbers is reserved for them.
+-- A time that no log has, such as a client's zero time, is a fault: it would need a partition of its own.
 CREATE FUNCTION eventlog_private.read_import(source regclass, is_careful boolean) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -1,7 +1,7 @@
 -- Settings of a transaction that stores, compares or prints text.
 
--- The settings that say how text is read and written, as they are by default, until the transaction
--- ends: so that what is stored and compared does not depend on the session.
+-- Sets the settings that affect how text is read and written to their defaults, until the transaction ends,
+-- so that stored and compared values do not depend on the session.
 CREATE FUNCTION eventlog_private.settle_session() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
@@ -13,9 +13,9 @@ BEGIN
 END
 $$;
 
--- Begins a transaction of a procedure that commits: as the log's owner, with names that mean what
--- they say, with text that is read and written alike everywhere, and with bounded waits for locks. All
--- of it ends with the transaction. No SET clause here: it would undo that on return.
+-- Begins a transaction of a procedure that commits: as the log's owner, with a safe search_path, with
+-- settle_session(), and with bounded waits for locks. All of it ends with the transaction. The function has
+-- no SET clause, which would undo these settings on return.
 CREATE FUNCTION eventlog_private.begin_step() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$

@@ -1,3 +1,5 @@
+-- Report: how many conversations were escalated.
+
 CREATE FUNCTION eventlog.escalation_rate(
     since     timestamptz DEFAULT now() - interval '30 days',
     until     timestamptz DEFAULT now(),
@@ -29,4 +31,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.escalation_rate(timestamptz, timestamptz, uuid) IS
-'Conversations started in a span (default the last 30 days), how many conversations were escalated in it, each counted once, and how many were deflected (the others). A conversation may have started before the span that it is escalated in. By created_at.';
+'Conversations started in a span (default the last 30 days), conversations escalated in it (each counted once), and the others, which were deflected. A conversation may have started before the span in which it is escalated. By created_at.';

@@ -1,3 +1,5 @@
+-- Report: events by day and name.
+
 CREATE FUNCTION eventlog.events_per_day(
     names     text[]      DEFAULT NULL,
     since     timestamptz DEFAULT now() - interval '30 days',
@@ -20,7 +22,7 @@ BEGIN
     IF time_zone IS NULL THEN
         RAISE EXCEPTION 'time_zone must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
-    -- An unknown zone is PostgreSQL's own error, 22023.
+    -- PostgreSQL raises 22023 for an unknown zone.
     first_day := (since AT TIME ZONE time_zone)::date;
     last_day := ((until - interval '1 microsecond') AT TIME ZONE time_zone)::date;
     grain := eventlog._grain(time_zone, first_day, last_day);
@@ -43,4 +45,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.events_per_day(text[], timestamptz, timestamptz, uuid, text) IS
-'Events by day and name, days without any as 0: from the day of since (default 30 days ago) to the day of until (default now), in time_zone (default UTC). names defaults to all that occur. By created_at.';
+'Events by day and name, with 0 for days without any, from the day of since (default 30 days ago) to the day of until (default now), in time_zone (default UTC). names defaults to all that occur. By created_at.';

@@ -1,3 +1,5 @@
+-- Report: events by hour and name.
+
 CREATE FUNCTION eventlog.events_per_hour(
     names     text[]      DEFAULT NULL,
     since     timestamptz DEFAULT now() - interval '24 hours',
@@ -38,4 +40,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.events_per_hour(text[], timestamptz, timestamptz, uuid) IS
-'Events by hour and name, hours without any as 0: from the hour of since (default 24 hours ago) until until (default now), at most 366 days. names defaults to all that occur. By created_at.';
+'Events by hour and name, with 0 for hours without any, from the hour of since (default 24 hours ago) to until (default now), at most 366 days. names defaults to all that occur. By created_at.';

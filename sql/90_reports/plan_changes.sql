@@ -1,3 +1,5 @@
+-- Report: changes of plan.
+
 CREATE FUNCTION eventlog.plan_changes(
     since     timestamptz DEFAULT now() - interval '90 days',
     until     timestamptz DEFAULT now(),
@@ -24,4 +26,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.plan_changes(timestamptz, timestamptz, uuid) IS
-'Changes of plan in a span (default the last 90 days), by plan before, plan after and status. By created_at.';
+'Changes of plan in a span (default the last 90 days), by previous plan, new plan and status. By created_at.';

@@ -1,3 +1,5 @@
+-- Report: failed events by type of error.
+
 CREATE FUNCTION eventlog.recent_errors(
     names      text[]      DEFAULT NULL,
     since      timestamptz DEFAULT now() - interval '7 days',
@@ -36,4 +38,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.recent_errors(text[], timestamptz, timestamptz, integer, uuid) IS
-'Failed events of a span (default the last 7 days) by name and type of error (the value of error_key), most recent first: how many, of how many actors, first, last, and the last one''s id and subject. is_sampled: a sample was taken of some, so that actors are those it kept. By created_at.';
+'Failed events of a span (default the last 7 days) by name and type of error (the value of error_key), most recent first: number of events and actors, first and last time, and the id and subject of the last. is_sampled: some of these events were sampled, so that actors may be missing. By created_at.';

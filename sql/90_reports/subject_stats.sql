@@ -1,3 +1,5 @@
+-- Report: events by name and subject.
+
 CREATE FUNCTION eventlog.subject_stats(
     names     text[] DEFAULT NULL,
     since     date   DEFAULT (now() AT TIME ZONE 'UTC')::date - 30,
@@ -30,4 +32,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.subject_stats(text[], date, date, uuid) IS
-'For each name and subject from since (default 30 days ago) until before until (default tomorrow): events, successes, failures, durations (percentiles right within 2 %), first and last. By created_at.';
+'For each name and subject from since (default 30 days ago) to before until (default tomorrow): events, successes, failures, durations (percentiles within 2 %), first and last time. By created_at.';

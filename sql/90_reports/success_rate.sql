@@ -1,3 +1,5 @@
+-- Report: the share of successes by subject, of two names.
+
 CREATE FUNCTION eventlog.success_rate(
     succeeded text        DEFAULT 'integration_succeeded',
     failed    text        DEFAULT 'integration_failed',
@@ -29,4 +31,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.success_rate(text, text, timestamptz, timestamptz, uuid) IS
-'Of two names, one that is logged on success and one on failure (default: those of integrations): counts and the share of successes by subject, over whole days in UTC (default the last 30). By created_at.';
+'For two names, one logged on success and one on failure (default: those of integrations): counts and the share of successes by subject, over whole days in UTC (default the last 30). By created_at.';

@@ -1,5 +1,4 @@
--- Reports by subject: skills, tools, artifacts, whatever events are about. Over whole days in UTC;
--- of names whose type says count_subjects.
+-- Report: the subjects with the most events.
 
 CREATE FUNCTION eventlog.top_subjects(
     names     text[]  DEFAULT NULL,
@@ -33,4 +32,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.top_subjects(text[], date, date, text, integer, uuid) IS
-'The subjects with most events, at most row_limit (default 10), with their share of all that begin with prefix (such as skill/ for artifacts of that type). By created_at.';
+'The subjects with the most events, at most row_limit (default 10), with their share of all subjects that begin with prefix (such as skill/ for artifacts of that type). By created_at.';

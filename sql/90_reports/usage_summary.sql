@@ -1,3 +1,5 @@
+-- Report: the use of each subject, by operation.
+
 CREATE FUNCTION eventlog.usage_summary(
     prefix    text   DEFAULT '',
     names     text[] DEFAULT NULL,
@@ -26,4 +28,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.usage_summary(text, text[], date, date, uuid) IS
-'For each subject that begins with prefix: when it was first and last used, and how often by operation (name), from since (default 90 days ago). By created_at.';
+'For each subject that begins with prefix: when it was first and last used, and how often for each operation (name), from since (default 90 days ago) to before until (default tomorrow). By created_at.';

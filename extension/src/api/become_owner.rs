@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{PgXactCallbackEvent, register_xact_callback};
 
 use crate::error::Fault;
-use crate::pg::identity::{identity, require_rights_of};
+use crate::pg::identity::{Identity, require_rights_of};
 use crate::registry;
 
 /// Becomes the log's owner until the transaction ends; 42501 for a caller without its rights.
@@ -19,12 +19,12 @@ fn become_owner() {
         Ok(log) => log.owner,
         Err(no_log) => no_log.raise(),
     };
-    let caller = identity();
-    if caller.0 == owner {
+    let caller = Identity::current();
+    if caller.role == owner {
         return;
     }
     require_rights_of(owner);
-    if caller.1 != 0 {
+    if caller.is_inside_another() {
         // Who is restored on the way out of such a function must not be restored once more.
         Fault::new(
             PgSqlErrorCode::ERRCODE_INVALID_TRANSACTION_TERMINATION,
@@ -33,14 +33,12 @@ fn become_owner() {
         .hint("CALL it by itself")
         .raise();
     }
-    let context = caller.1 | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
-    // SAFETY: the identity is restored below, or by PostgreSQL when it aborts the transaction.
-    unsafe { pg_sys::SetUserIdAndSecContext(owner, context) };
+    let acting = caller.with_role(owner);
+    acting.assume();
     for event in [PgXactCallbackEvent::PreCommit, PgXactCallbackEvent::PrePrepare] {
         register_xact_callback(event, move || {
-            if identity() == (owner, context) {
-                // SAFETY: as the caller was.
-                unsafe { pg_sys::SetUserIdAndSecContext(caller.0, caller.1) };
+            if Identity::current() == acting {
+                caller.assume();
             }
         });
     }

@@ -8,6 +8,7 @@ use crate::error::Fault;
 use crate::pg::datum::Text;
 use crate::pg::identity::As;
 use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::trigger;
 use crate::pg::uuid::uuid_datum;
 use crate::registry;
 use crate::registry::log::Log;
@@ -64,16 +65,15 @@ fn is_table_of_tenants(log: &Log, relation: pg_sys::Oid, key: Option<&str>) -> b
 /// owner: as a superuser's SECURITY DEFINER it would run the log owner's own triggers as that one.
 #[pg_trigger]
 fn erase_tenant<'a>(
-    trigger: &'a PgTrigger<'a>,
+    on: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
     let log = match registry::current() {
         Ok(log) => log,
         Err(no_log) => no_log.raise(),
     };
-    let key = trigger.extra_args().ok().and_then(|arguments| arguments.first().cloned());
-    // SAFETY: PostgreSQL calls a trigger with the relation it is on, which it keeps open.
-    let relation = unsafe { (*trigger.trigger_data().tg_relation).rd_id };
-    let is_after_delete = trigger.event().fired_by_delete() && trigger.event().fired_after();
+    let key = on.extra_args().ok().and_then(|arguments| arguments.first().cloned());
+    let relation = trigger::relation(on);
+    let is_after_delete = on.event().fired_by_delete() && on.event().fired_after();
     if !is_after_delete || !is_table_of_tenants(&log, relation, key.as_deref()) {
         Fault::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -82,7 +82,7 @@ fn erase_tenant<'a>(
         .hint("the log's owner types: SELECT eventlog.reference_tenants('<table>', tenant_key => '<column>');")
         .raise();
     }
-    let tenant = key.zip(trigger.old()).and_then(|(key, old)| old.get_by_name::<Uuid>(&key).ok());
+    let tenant = key.zip(on.old()).and_then(|(key, old)| old.get_by_name::<Uuid>(&key).ok());
     let Some(tenant) = tenant else {
         Fault::argument("erase_tenant() is for AFTER DELETE FOR EACH ROW on a table of tenants")
             .hint("SELECT eventlog.reference_tenants('<table>', tenant_key => '<column>');")

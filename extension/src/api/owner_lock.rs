@@ -6,14 +6,13 @@
 //! below asks for the owner's rights. They end with the transaction, as the locks of tables do, and
 //! `pg_locks` shows them (locktype `object`, objid `events`, objsubid the number).
 
-use std::ptr;
-use std::sync::atomic::{Ordering, fence};
-
 use pgrx::prelude::*;
 
 use crate::error::{Fault, shown};
 use crate::pg::array;
-use crate::pg::identity::{As, current_role};
+use crate::pg::identity::{As, bypasses_policies, current_role, has_rights_of, is_member_of};
+use crate::pg::lock::{self, Strength};
+use crate::pg::process;
 use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
 
 /// What the locks are for; their numbers are above those of all columns, which are 1600 at most.
@@ -68,8 +67,7 @@ fn events() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
 /// The relation of the events, for a caller with the rights of its owner.
 fn events_of_the_caller() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
     let (events, owner) = events()?;
-    // SAFETY: both are roles.
-    if unsafe { pg_sys::has_privs_of_role(current_role(), owner) } {
+    if has_rights_of(current_role(), owner) {
         return Ok((events, owner));
     }
     Err(Fault::new(
@@ -88,19 +86,8 @@ fn take_lock(purpose: &str, is_shared: bool, may_wait: bool) -> bool {
     let Some((_, number)) = PURPOSES.iter().find(|(name, _)| *name == purpose) else {
         Fault::argument(format!("there is no lock {}", shown(purpose))).raise();
     };
-    let tag = pg_sys::LOCKTAG {
-        // SAFETY: PostgreSQL's own variable.
-        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
-        locktag_field2: pg_sys::RelationRelationId.to_u32(),
-        locktag_field3: events.to_u32(),
-        locktag_field4: *number,
-        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-    };
-    let mode = if is_shared { pg_sys::ShareLock } else { pg_sys::ExclusiveLock };
-    // SAFETY: a lock of the transaction; raises on a lock timeout and in recovery.
-    let got = unsafe { pg_sys::LockAcquire(&tag, mode as pg_sys::LOCKMODE, false, !may_wait) };
-    got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    let strength = if is_shared { Strength::Shared } else { Strength::Exclusive };
+    lock::part_of_relation(events, *number, strength, may_wait)
 }
 
 /// Says who processes are: role, application, state, since when; nothing of those that are gone.
@@ -129,27 +116,6 @@ fn has_not_written(pid: i32) -> bool {
         Ok((_, owner)) => owner,
         Err(fault) => fault.raise(),
     };
-    // SAFETY: an entry of the array of processes stays readable when its process ends; both fields
-    // are written whole. That it waits is read first: what it did before has given it an id by then.
-    let role = unsafe {
-        let process = pg_sys::BackendPidGetProc(pid);
-        if process.is_null() {
-            return false;
-        }
-        let event = ptr::read_volatile(&raw const (*process).wait_event_info);
-        fence(Ordering::SeqCst);
-        let id = ptr::read_volatile(&raw const (*process).xid);
-        if event != pg_sys::WaitEventClient::WAIT_EVENT_CLIENT_READ
-            || id != pg_sys::InvalidTransactionId
-        {
-            return false;
-        }
-        (*process).roleId
-    };
-    // SAFETY: reads the caches. A superuser is a member of every role.
-    unsafe {
-        role != pg_sys::InvalidOid
-            && !pg_sys::is_member_of_role(role, owner)
-            && !pg_sys::has_bypassrls_privilege(role)
-    }
+    let Some(role) = process::role_that_has_not_written(pid) else { return false };
+    role != pg_sys::InvalidOid && !is_member_of(role, owner) && !bypasses_policies(role)
 }

@@ -1,7 +1,7 @@
 //! `rejected_events`: where an event goes that broke a rule and was not to raise an error.
 
 use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
-use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::error::Fault;
 use crate::event::Event;
@@ -140,7 +140,7 @@ pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) ->
         return clean;
     };
     if rules.is_empty() {
-        clean.text = Some(text.unwrap_or_else(|| as_text(data.datum())));
+        clean.text = Some(text.unwrap_or_else(|| data.to_text()));
         return clean;
     }
     let without_hashes = rules.with_redacted_hashes();
@@ -154,7 +154,7 @@ pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) ->
             };
             Some((edits.write_any(Container::root(data.bytes())).ok()?, is_whole))
         });
-    clean.text = written.as_ref().map(|(bytes, _)| as_text(Jsonb::copy_of(bytes).datum()));
+    clean.text = written.as_ref().map(|(bytes, _)| Jsonb::copy_of(bytes).to_text());
     clean.is_whole &= written.is_some_and(|(_, is_whole)| is_whole);
     clean
 }
@@ -169,13 +169,4 @@ fn weight(log: &Log, event: &Event<'_>) -> Option<f32> {
 fn cut<'a>(text: &str, characters: usize) -> (Text<'a>, bool) {
     let end = text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
     (Text::copy_of(&text[..end]), end == text.len())
-}
-
-fn as_text<'a>(jsonb: pg_sys::Datum) -> Text<'a> {
-    // SAFETY: the datum is a jsonb; its output is a string that ends in NUL.
-    let text = unsafe {
-        direct_function_call::<&std::ffi::CStr>(pg_sys::jsonb_out, &[Some(jsonb)])
-            .expect("jsonb_out is not null")
-    };
-    Text::copy_of(&text.to_string_lossy())
 }

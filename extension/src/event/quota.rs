@@ -8,14 +8,14 @@
 use std::cell::{Cell, RefCell};
 
 use pgrx::datum::Uuid;
-use pgrx::lwlock::PgLwLock;
+use pgrx::pg_shmem_init;
 use pgrx::prelude::*;
-use pgrx::{PGRXSharedMemory, pg_shmem_init};
 
 use crate::error::Fault;
 use crate::event::hygiene::{self, Incident, Kind};
 use crate::event::sampling;
-use crate::payload::clock;
+use crate::pg::server;
+use crate::pg::shared_memory::{Plain, Shared, shared};
 use crate::registry::log::Log;
 use crate::registry::tenants::{OverQuota, Quota};
 
@@ -39,13 +39,7 @@ struct Slot {
     written_at: i64,
 }
 
-struct Slots([Slot; SLOTS]);
-
-// SAFETY: numbers and arrays of them, without a pointer.
-unsafe impl PGRXSharedMemory for Slots {}
-
-// SAFETY: the name is the extension's own.
-static SHARED: PgLwLock<Slots> = unsafe { PgLwLock::new(c"eventlog quotas") };
+static SHARED: Shared<[Slot; SLOTS]> = shared(c"eventlog quotas");
 
 thread_local! {
     static IS_SHARED: Cell<bool> = const { Cell::new(false) };
@@ -54,11 +48,10 @@ thread_local! {
 
 /// Asks for shared memory, where the library is being preloaded. Once, from `_PG_init`.
 pub(crate) fn init() {
-    // SAFETY: PostgreSQL's own variable.
-    if !unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+    if !server::preloading() {
         return;
     }
-    pg_shmem_init!(SHARED = Slots([Slot::default(); SLOTS]));
+    pg_shmem_init!(SHARED = Plain([Slot::default(); SLOTS]));
     // The children of the postmaster have it from here.
     IS_SHARED.set(true);
 }
@@ -110,8 +103,7 @@ fn eventlog_hash(tenant_id: &[u8; 16]) -> u64 {
 
 /// Does something to the tenant's slot.
 fn with_slot<T>(tenant_id: &[u8; 16], minute: i64, body: impl Fn(&mut Slot) -> T) -> T {
-    // SAFETY: PostgreSQL's own variable.
-    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
+    let database = server::database().to_u32();
     if IS_SHARED.get() {
         let mut slots = SHARED.exclusive();
         if let Some(slot) = slot(&mut slots.0, database, tenant_id, minute) {
@@ -192,7 +184,7 @@ pub(crate) fn settle(log: &Log, tenant_id: &[u8; 16], is_due: bool) {
 
 /// Counts an event of the tenant: which one of this minute it is.
 fn count(tenant_id: &[u8; 16], quota: u64) -> u64 {
-    let minute = clock::now().div_euclid(MINUTE);
+    let minute = server::clock().div_euclid(MINUTE);
     with_slot(tenant_id, minute, |slot| {
         if slot.minute != minute {
             slot.minute = minute;
@@ -208,7 +200,7 @@ fn count(tenant_id: &[u8; 16], quota: u64) -> u64 {
 
 /// Takes back an event that was counted, and is about to be counted once more.
 pub(crate) fn take_back(tenant_id: &[u8; 16]) {
-    let minute = clock::now().div_euclid(MINUTE);
+    let minute = server::clock().div_euclid(MINUTE);
     with_slot(tenant_id, minute, |slot| {
         if slot.minute == minute {
             slot.events = slot.events.saturating_sub(1);
@@ -219,7 +211,7 @@ pub(crate) fn take_back(tenant_id: &[u8; 16]) {
 /// Takes the number of events over quota that is to be written now: at most once a second, or
 /// whatever there is at the end of a batch.
 fn take_over(tenant_id: &[u8; 16], is_due: bool) -> u64 {
-    let now = clock::now();
+    let now = server::clock();
     with_slot(tenant_id, now.div_euclid(MINUTE), |slot| {
         if slot.over == 0 || !(is_due || now - slot.written_at >= SECOND) {
             return 0;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::payload::scalar::scalar_text;
 use crate::pg::input;
 use crate::pg::jsonb::Value;
+use crate::pg::server;
 use crate::settings;
 
 /// PostgreSQL counts microseconds from 2000-01-01, Unix seconds from 1970-01-01.
@@ -12,16 +13,6 @@ const UNIX_EPOCH_IN_SECONDS: i64 = -946_684_800;
 
 /// Numbers from here on are milliseconds, below it seconds: 1973 in the one, 5138 in the other.
 const LEAST_MILLISECONDS: f64 = 1e11;
-
-// SAFETY: PostgreSQL's own function, which reads the clock and raises nothing.
-unsafe extern "C-unwind" {
-    safe fn GetCurrentTimestamp() -> i64;
-}
-
-/// The server's clock now, in PostgreSQL's microseconds.
-pub(crate) fn now() -> i64 {
-    GetCurrentTimestamp()
-}
 
 /// The instant that a payload tells: a time by ISO 8601 (in UTC, where it names no zone), or
 /// milliseconds or seconds since 1970. Nothing where it is not clearly one.
@@ -63,6 +54,6 @@ fn instant(text: &str) -> Option<i64> {
 
 /// The server's clock where `occurred_at` is further ahead of it than `eventlog.max_clock_ahead`.
 pub(crate) fn clamped(occurred_at: i64) -> Option<i64> {
-    let now = now();
+    let now = server::clock();
     (occurred_at > now.saturating_add(settings::max_clock_ahead_micros())).then_some(now)
 }

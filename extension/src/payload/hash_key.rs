@@ -16,6 +16,7 @@ use pgrx::prelude::*;
 use sha2::Sha256;
 
 use crate::error::Fault;
+use crate::pg::server;
 use crate::pg::transaction::now;
 use crate::settings;
 
@@ -144,8 +145,7 @@ fn open(path: &str) -> Result<(File, Stamp), Fault> {
 /// As PostgreSQL asks of a private key of TLS: the server's own, or root's and for the server's
 /// group to read.
 fn check(found: &Metadata) -> Result<(), Fault> {
-    // SAFETY: reads the process's user.
-    let own = unsafe { geteuid() };
+    let own = server::user();
     let mode = found.mode() & 0o7777;
     let most = if found.uid() == 0 && own != 0 { 0o640 } else { 0o600 };
     if !found.is_file() {
@@ -161,11 +161,6 @@ fn check(found: &Metadata) -> Result<(), Fault> {
         return Err(unready("the hash key file belongs neither to the server's user nor to root"));
     }
     Ok(())
-}
-
-// SAFETY: the C library's own function, which reads and cannot fail.
-unsafe extern "C" {
-    fn geteuid() -> u32;
 }
 
 fn read(file: &mut File) -> Result<Hmac<Sha256>, Fault> {

@@ -3,12 +3,13 @@
 //! pgrx's own `JsonB` goes through text and `f64` (it rounds numbers, and costs 3 to 70 µs); these
 //! two keep the datum, so that what is stored is what was given, and show its bytes.
 
+use std::ffi::CStr;
 use std::ptr;
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum as FcDatum, FromDatum, IntoDatum};
-use pgrx::pg_sys;
 use pgrx::varlena;
+use pgrx::{direct_function_call, pg_sys};
 
 /// A `text` value.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,16 @@ impl<'a> Jsonb<'a> {
     pub(crate) fn copy_of(root: &[u8]) -> Self {
         let (datum, bytes) = allocate(&[root]);
         Jsonb { datum, bytes }
+    }
+
+    /// Returns the value as JSON text.
+    pub(crate) fn to_text<'t>(self) -> Text<'t> {
+        // SAFETY: the datum is a jsonb; its output is a string that ends in NUL.
+        let text = unsafe {
+            direct_function_call::<&CStr>(pg_sys::jsonb_out, &[Some(self.datum)])
+                .expect("jsonb_out is not null")
+        };
+        Text::copy_of(&text.to_string_lossy())
     }
 
     /// The empty object.

@@ -5,7 +5,9 @@ use std::cell::Cell;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::pg::identity::{As, current_role};
+use crate::pg::identity::{
+    As, current_role, has_rights_of, is_superuser, is_under_policies, may_insert,
+};
 use crate::registry::log::Log;
 
 /// The current role as the log sees it. Worked out once for a role and a generation of the log:
@@ -47,30 +49,14 @@ impl Log {
 
     fn examine(&self, role: pg_sys::Oid) -> Caller {
         // In a policy, 0 stands for PUBLIC.
-        let has = |of: pg_sys::Oid| {
-            // SAFETY: reads the caches.
-            of == pg_sys::InvalidOid || unsafe { pg_sys::has_privs_of_role(role, of) }
-        };
-        // SAFETY: reads the caches; with `noError` check_enable_rls raises nothing.
-        let (rls, is_writer) = unsafe {
-            let column = pg_sys::get_attnum(self.events, c"tenant_id".as_ptr());
-            let may_insert = pg_sys::ACL_INSERT as pg_sys::AclMode;
-            (
-                pg_sys::check_enable_rls(self.events, role, true),
-                pg_sys::pg_class_aclcheck(self.events, role, may_insert)
-                    == pg_sys::AclResult::ACLCHECK_OK
-                    || pg_sys::pg_attribute_aclcheck(self.events, column, role, may_insert)
-                        == pg_sys::AclResult::ACLCHECK_OK,
-            )
-        };
+        let has = |of: pg_sys::Oid| of == pg_sys::InvalidOid || has_rights_of(role, of);
         Caller {
             role,
             generation: self.generation(),
-            is_bound: rls == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32,
+            is_bound: is_under_policies(self.events, role),
             is_owner: has(self.owner),
-            // SAFETY: reads the caches.
-            logs_as_owner: role != self.owner && unsafe { pg_sys::superuser_arg(role) },
-            is_writer,
+            logs_as_owner: role != self.owner && is_superuser(role),
+            is_writer: may_insert(role, self.events, c"tenant_id"),
             is_service: self.service_roles.iter().any(|service| has(*service)),
         }
     }

@@ -1,6 +1,5 @@
 //! Reading the log from its tables.
 
-use crate::registry::invalidation::{ROLLUP_STATE, WATCHED, WATCHED_TABLES};
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 use std::collections::HashMap;
@@ -15,8 +14,10 @@ use crate::payload::event_type::{Definition, EventType};
 use crate::payload::hash_key::HashKey;
 use crate::pg::datum::Text;
 use crate::pg::identity::As;
+use crate::pg::server;
 use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
 use crate::pg::transaction::in_parallel_mode;
+use crate::registry::invalidation::{ROLLUP_STATE, WATCHED, WATCHED_TABLES};
 use crate::registry::log::Log;
 use crate::registry::tenants::Tenants;
 use crate::settings;
@@ -170,9 +171,7 @@ impl Log {
                 log.types.insert(event_type.name.clone(), Rc::new(event_type));
             }
         }
-        // SAFETY: reads shared memory.
-        let cluster =
-            Text::copy_of(&unsafe { pg_sys::GetSystemIdentifier() }.cast_signed().to_string());
+        let cluster = Text::copy_of(&server::system_identifier().to_string());
         let cluster = Params::new([Some(cluster.datum())]);
         TENANT_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, cluster));
         let rows = Rows::last(&session);

@@ -18,10 +18,9 @@ pub(crate) mod tenants;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pgrx::prelude::*;
-
 use crate::error::Fault;
 use crate::generation;
+use crate::pg;
 use crate::pg::transaction::in_parallel_mode;
 use crate::registry::log::Log;
 
@@ -31,8 +30,7 @@ thread_local! {
 
 /// The log as it is now; 55000 where `create_log` was not called.
 pub(crate) fn current() -> Result<Rc<Log>, Fault> {
-    // SAFETY: runs the callbacks of waiting invalidations; inside a transaction.
-    unsafe { pg_sys::AcceptInvalidationMessages() };
+    pg::invalidation::accept();
     let generation = generation::current();
     let known = CURRENT.with_borrow(|log| {
         let is_good = |log: &&Rc<Log>| {

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use pgrx::Internal;
 use pgrx::prelude::*;
 
+use crate::pg::aggregate::{self, with_state};
 use crate::pg::datum::Text;
-use crate::report::aggregate::with_state;
 
 /// Longest span of a report, in days (`eventlog._check_span` says the same).
 const LONGEST: usize = 3_800;
@@ -110,8 +110,7 @@ fn activity_step(
 
 #[pg_extern(sql = false)]
 fn activity_final(state: Internal) -> Option<Vec<u8>> {
-    // SAFETY: the state is made by the step above and nowhere else.
-    let activity = unsafe { state.get::<Activity>() }?;
+    let activity = aggregate::state::<Activity>(&state)?;
     Some(activity.bytes())
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use pgrx::prelude::*;
 use pgrx::{Internal, pg_sys};
 
-use crate::report::aggregate::with_state;
+use crate::pg::aggregate::{self, with_state};
 
 /// Growth from one bucket to the next.
 const GROWTH: f64 = 1.04;
@@ -77,8 +77,7 @@ fn merge_histograms_step(
 /// The histogram, or null where nothing was counted.
 #[pg_extern(sql = false)]
 fn histogram_final(state: Internal) -> Option<Vec<f64>> {
-    // SAFETY: as above.
-    let histogram = unsafe { state.get::<Histogram>() }?;
+    let histogram = aggregate::state::<Histogram>(&state)?;
     Some(histogram.pairs()).filter(|pairs| !pairs.is_empty())
 }
 

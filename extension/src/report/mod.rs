@@ -1,5 +1,4 @@
 //! Aggregates that rollups and reports need.
 
 pub(crate) mod activity;
-pub(crate) mod aggregate;
 pub(crate) mod histogram;

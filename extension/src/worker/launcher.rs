@@ -6,13 +6,15 @@
 //! command waits for its database.
 
 use std::ffi::{CStr, CString};
-use std::ptr;
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use crate::pg::background::Worker;
+use crate::pg::lock;
+use crate::pg::server;
 use crate::settings;
 use crate::worker::mailbox::{self, Failure, Outcome, Step, TASKS};
 
@@ -41,7 +43,7 @@ struct Job {
 
 /// A worker, from its registration to its end.
 struct Run {
-    handle: *mut pg_sys::BackgroundWorkerHandle,
+    worker: Worker,
     place: usize,
     step: Step,
     /// Ended for a command that waits for the database.
@@ -50,8 +52,8 @@ struct Run {
 
 /// Registers the launcher. Once, from `_PG_init`, where the library is being preloaded.
 pub(crate) fn init() {
-    // SAFETY: PostgreSQL's own variable. While pg_upgrade runs, the server is not in use.
-    if unsafe { pg_sys::IsBinaryUpgrade } {
+    // While pg_upgrade runs, the server is not in use.
+    if server::in_binary_upgrade() {
         return;
     }
     // Not started in a standby before it is promoted.
@@ -69,8 +71,7 @@ pub(crate) fn init() {
 pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     BackgroundWorker::connect_worker_to_spi(None, None);
-    // SAFETY: a background worker's own; the string ends in NUL.
-    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, ptr::null()) };
+    server::report_idle();
 
     let mut jobs = Vec::new();
     list(&mut jobs, Instant::now() + first_run());
@@ -80,24 +81,19 @@ pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
         if !BackgroundWorker::wait_latch(pause(&jobs)) {
             break;
         }
-        // SAFETY: both are made for the main loop of a process, outside of a transaction.
-        unsafe {
-            // Others wait for one who falls behind with invalidations.
-            pg_sys::ProcessCatchupInterrupt();
-            if BackgroundWorker::sighup_received() {
-                pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
-                list(&mut jobs, Instant::now());
-            }
+        // Others wait for one who falls behind with invalidations.
+        server::catch_up();
+        if BackgroundWorker::sighup_received() {
+            server::reload_configuration();
+            list(&mut jobs, Instant::now());
         }
         give_way(&mut jobs);
     }
     for run in jobs.iter().filter_map(|job| job.run.as_ref()) {
-        // SAFETY: the handle is not freed yet.
-        unsafe { pg_sys::TerminateBackgroundWorker(run.handle) };
+        run.worker.terminate();
     }
     // With 0 the postmaster would not start it again, after pg_terminate_backend for example.
-    // SAFETY: the end of the process.
-    unsafe { pg_sys::proc_exit(1) };
+    server::exit(1);
 }
 
 /// How long after its start the launcher waits. After a crash longer, and twice as long after the
@@ -136,14 +132,9 @@ fn list(jobs: &mut Vec<Job>, due: Instant) {
 fn collect(jobs: &mut Vec<Job>) {
     for job in &mut *jobs {
         let Some(run) = &job.run else { continue };
-        let mut pid = 0;
-        // SAFETY: the handle is of RegisterDynamicBackgroundWorker, and not freed yet.
-        let status = unsafe { pg_sys::GetBackgroundWorkerPid(run.handle, &mut pid) };
-        if status != pg_sys::BgwHandleStatus::BGWH_STOPPED {
+        if !run.worker.has_ended() {
             continue;
         }
-        // SAFETY: allocated by RegisterDynamicBackgroundWorker, and not used any more.
-        unsafe { pg_sys::pfree(run.handle.cast()) };
         let (place, gave_way) = (run.place, run.gave_way);
         job.run = None;
         match mailbox::take(place) {
@@ -194,36 +185,11 @@ fn pause(jobs: &[Job]) -> Option<Duration> {
 fn give_way(jobs: &mut [Job]) {
     for run in jobs.iter_mut().filter_map(|job| job.run.as_mut()) {
         let Step::Maintain { database, .. } = run.step else { continue };
-        if !run.gave_way && is_wanted(database) {
-            // SAFETY: the handle is not freed yet.
-            unsafe { pg_sys::TerminateBackgroundWorker(run.handle) };
+        if !run.gave_way && lock::is_database_wanted(database) {
+            run.worker.terminate();
             run.gave_way = true;
         }
     }
-}
-
-/// Whether a command holds off, or waits to hold off, everybody who connects to the database:
-/// DROP DATABASE, renaming, moving or copying it. They take a lock with which the one that a
-/// connection takes at its start is in conflict.
-fn is_wanted(database: pg_sys::Oid) -> bool {
-    let tag = pg_sys::LOCKTAG {
-        locktag_field1: 0,
-        locktag_field2: pg_sys::DatabaseRelationId.to_u32(),
-        locktag_field3: database.to_u32(),
-        locktag_field4: 0,
-        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-    };
-    let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
-    // SAFETY: a lock of the session, given back at once; it does not wait.
-    unsafe {
-        let got = pg_sys::LockAcquire(&tag, mode, true, true);
-        if got == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
-            return true;
-        }
-        pg_sys::LockRelease(&tag, mode, true);
-    }
-    false
 }
 
 impl Job {
@@ -235,20 +201,9 @@ impl Job {
 
     fn start(&mut self, place: usize, step: Step) {
         let number = mailbox::put(place, step);
-        // SAFETY: the number of this process.
-        let me = unsafe { pg_sys::MyProcPid };
-        let builder = BackgroundWorkerBuilder::new("eventlog maintenance")
-            .set_library("eventlog")
-            .set_function("eventlog_maintenance_main")
-            .set_argument(Some(pg_sys::Datum::from(number)))
-            .enable_spi_access()
-            .set_notify_pid(me);
-        let mut worker = pg_sys::BackgroundWorker::from(&builder);
-        let mut handle = ptr::null_mut();
-        // SAFETY: both live through the call; the handle comes from the context that is current
-        // here all the time, and is freed in `collect`.
-        if unsafe { pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle) } {
-            self.run = Some(Run { handle, place, step, gave_way: false });
+        let worker = Worker::start("eventlog maintenance", "eventlog_maintenance_main", number);
+        if let Some(worker) = worker {
+            self.run = Some(Run { worker, place, step, gave_way: false });
             return;
         }
         self.not_before = Instant::now() + settings::maintenance_interval().min(NO_SLOT);

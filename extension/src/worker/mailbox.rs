@@ -3,10 +3,11 @@
 
 use std::ffi::{CStr, CString};
 
-use pgrx::lwlock::PgLwLock;
+use pgrx::pg_shmem_init;
 use pgrx::prelude::*;
-use pgrx::{PGRXSharedMemory, pg_shmem_init};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::pg::shared_memory::{Plain, Shared, shared};
 
 /// Databases that are served at the same time: one that hangs does not keep the others waiting,
 /// and of `max_worker_processes` (8 by default) most are left.
@@ -99,6 +100,7 @@ struct Task {
     outcome: Outcome,
 }
 
+#[derive(Clone, Copy)]
 struct Tasks {
     /// Never given twice, so that a worker of a launcher that was ended answers nobody.
     last_number: u64,
@@ -111,11 +113,7 @@ const NOTHING: Task = Task {
     outcome: Outcome::Unknown,
 };
 
-// SAFETY: numbers, and arrays of them, without a pointer.
-unsafe impl PGRXSharedMemory for Tasks {}
-
-// SAFETY: the name is the extension's own.
-static SHARED: PgLwLock<Tasks> = unsafe { PgLwLock::new(c"eventlog tasks") };
+static SHARED: Shared<Tasks> = shared(c"eventlog tasks");
 
 /// How often the postmaster set shared memory up: once, and once more after each crash.
 static STARTS: AtomicU32 = AtomicU32::new(0);
@@ -125,7 +123,7 @@ pub(crate) fn init() {
     pg_shmem_init!(
         SHARED = {
             STARTS.fetch_add(1, Ordering::Relaxed);
-            Tasks { last_number: 0, tasks: [NOTHING; TASKS] }
+            Plain(Tasks { last_number: 0, tasks: [NOTHING; TASKS] })
         }
     );
 }
@@ -138,27 +136,28 @@ pub(crate) fn crashes() -> u32 {
 /// Puts a task in a place; its number.
 pub(crate) fn put(place: usize, step: Step) -> u64 {
     let mut shared = SHARED.exclusive();
-    shared.last_number += 1;
-    let number = shared.last_number;
-    shared.tasks[place] = Task { number, step, outcome: Outcome::Unknown };
+    let tasks = &mut shared.0;
+    tasks.last_number += 1;
+    let number = tasks.last_number;
+    tasks.tasks[place] = Task { number, step, outcome: Outcome::Unknown };
     number
 }
 
 /// Takes the task away; how it ended.
 pub(crate) fn take(place: usize) -> Outcome {
-    std::mem::replace(&mut SHARED.exclusive().tasks[place], NOTHING).outcome
+    std::mem::replace(&mut SHARED.exclusive().0.tasks[place], NOTHING).outcome
 }
 
 /// What the task is, if its launcher still waits for it.
 pub(crate) fn step(number: u64) -> Option<Step> {
     let shared = SHARED.share();
-    shared.tasks.iter().find(|task| task.number == number).map(|task| task.step)
+    shared.0.tasks.iter().find(|task| task.number == number).map(|task| task.step)
 }
 
 /// Answers the launcher, if it still waits.
 pub(crate) fn answer(number: u64, outcome: Outcome) {
     let mut shared = SHARED.exclusive();
-    if let Some(task) = shared.tasks.iter_mut().find(|task| task.number == number) {
+    if let Some(task) = shared.0.tasks.iter_mut().find(|task| task.number == number) {
         task.outcome = outcome;
     }
 }

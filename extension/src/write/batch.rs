@@ -6,14 +6,13 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use pgrx::pg_sys;
-
 use crate::error::Fault;
 use crate::event::quarantine;
 use crate::event::quota;
 use crate::event::{Event, Ready, Verdict};
 use crate::payload::enrichment::Answers;
 use crate::pg::datum::Text;
+use crate::pg::memory::in_own_memory;
 use crate::pg::transaction::require_read_write;
 use crate::registry;
 use crate::registry::log::Log;
@@ -83,28 +82,6 @@ pub(crate) fn run(
         producer::end(&log, number, &batch.counts);
     }
     Ok(Outcome { counts: batch.counts, is_repeat: false, verdicts: batch.verdicts })
-}
-
-/// Runs `body` in a memory context of its own and gives that back; an error leaves it to the
-/// transaction, which does the same.
-fn in_own_memory<T>(body: impl FnOnce() -> T) -> T {
-    // SAFETY: the context is a child of the current one, which is current again before the child
-    // goes; nothing that `body` returns lives in it (positions, counts, Rust's own memory).
-    unsafe {
-        let outer = pg_sys::CurrentMemoryContext;
-        let own = pg_sys::AllocSetContextCreateInternal(
-            outer,
-            c"eventlog batch".as_ptr(),
-            pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
-            pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
-            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-        );
-        pg_sys::MemoryContextSwitchTo(own);
-        let result = body();
-        pg_sys::MemoryContextSwitchTo(outer);
-        pg_sys::MemoryContextDelete(own);
-        result
-    }
 }
 
 /// An element that passed the checks.

@@ -1,6 +1,6 @@
 //! The rows of our own statements that were checked already.
 
-use std::cell::RefCell;
+use crate::pg::lent::{Lend, Lent};
 
 /// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
 /// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.
@@ -15,8 +15,8 @@ pub(crate) struct Row<'a> {
 }
 
 /// The rows of one statement of ours that is being executed.
-struct Frame {
-    rows: &'static [Row<'static>],
+struct Frame<'a> {
+    rows: &'a [Row<'a>],
     next: usize,
     passed: Passed,
 }
@@ -31,36 +31,26 @@ pub(crate) struct Passed {
     pub(crate) ids: Vec<Option<i64>>,
 }
 
+enum Frames {}
+
+impl Lend for Frames {
+    type Of<'a> = Frame<'a>;
+}
+
 thread_local! {
     /// Innermost last: a trigger on `events` may log events of its own.
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    static FRAMES: Lent<Frames> = const { Lent::new() };
 }
 
 /// Runs `insert`, a statement that inserts `rows` in this order, with the rows on the list.
 pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, Passed) {
-    struct Pop;
-    impl Drop for Pop {
-        fn drop(&mut self) {
-            FRAMES.with_borrow_mut(|frames| frames.pop());
-        }
-    }
-
-    // SAFETY: the frame goes before this function returns, also on an error (a panic to Rust), so
-    // the borrow it holds ends before `rows` does.
-    let rows = unsafe { std::mem::transmute::<&[Row<'_>], &'static [Row<'static>]>(rows) };
     let frame = Frame { rows, next: 0, passed: Passed::default() };
-    FRAMES.with_borrow_mut(|frames| frames.push(frame));
-    let _pop = Pop;
-    let result = insert();
-    let passed = FRAMES.with_borrow_mut(|frames| {
-        frames.last_mut().map(|frame| std::mem::take(&mut frame.passed)).unwrap_or_default()
-    });
-    (result, passed)
+    let (result, frame) = Lent::lend(&FRAMES, frame, insert);
+    (result, frame.passed)
 }
 
 pub(crate) fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
-    FRAMES.with_borrow_mut(|frames| {
-        let Some(frame) = frames.last_mut() else { return false };
+    Lent::last(&FRAMES, |frame| {
         if let Some(id) = id {
             frame.passed.lowest = Some(frame.passed.lowest.map_or(id, |lowest| lowest.min(id)));
         }
@@ -73,4 +63,5 @@ pub(crate) fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
         frame.next += ahead + 1;
         true
     })
+    .unwrap_or(false)
 }

@@ -4,7 +4,6 @@
 //! the guard tells the id. The log's owner, who bypasses the guard, draws the ids first and inserts
 //! them, which is 5 % cheaper than RETURNING.
 
-use pgrx::direct_function_call;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
@@ -13,6 +12,7 @@ use crate::event::hygiene;
 use crate::pg::array;
 use crate::pg::datum::Text;
 use crate::pg::identity::As;
+use crate::pg::sequence::{last_value, next_value};
 use crate::pg::spi::{Kept, Mode, Params, Session};
 use crate::pg::transaction::now;
 use crate::pg::uuid::uuid_datum;
@@ -222,10 +222,7 @@ fn row<'r>(ready: &'r Ready<'_>) -> Row<'r> {
 }
 
 fn next_id(ready: &Ready<'_>) -> i64 {
-    // SAFETY: the sequence of the identity column, which the owner may use; raises if it is gone.
-    let id =
-        unsafe { direct_function_call::<i64>(pg_sys::nextval_oid, &[ready.log.ids.into_datum()]) };
-    id.expect("nextval is not null")
+    next_value(ready.log.ids)
 }
 
 /// The id that this session drew last: for a role that bypasses the policies without having the
@@ -233,6 +230,5 @@ fn next_id(ready: &Ready<'_>) -> i64 {
 /// it another row's.)
 fn last_id(ready: &Ready<'_>) -> Option<i64> {
     let _owner = As::role(ready.log.owner);
-    // SAFETY: as above; something was drawn just now.
-    unsafe { direct_function_call::<i64>(pg_sys::currval_oid, &[ready.log.ids.into_datum()]) }
+    last_value(ready.log.ids)
 }

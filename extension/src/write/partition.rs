@@ -7,7 +7,9 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::generation;
+use crate::pg::configuration::without_event_triggers;
 use crate::pg::identity::As;
+use crate::pg::lock;
 use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
 use crate::pg::transaction::now;
 use crate::registry;
@@ -39,10 +41,7 @@ thread_local! {
 pub(crate) fn ensure(log: &Log) -> bool {
     // The lock that the INSERT takes anyway, a little earlier: whoever drops or detaches a
     // partition wants a stronger one, so what is found below stays until the INSERT.
-    // SAFETY: the relation is there, or the INSERT says so; raises on a lock timeout.
-    unsafe {
-        pg_sys::LockRelationOid(log.events, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
-    }
+    lock::for_insert(log.events);
     let now = now();
     if is_known(now) {
         return false;
@@ -92,31 +91,6 @@ fn make(session: &Session, now: i64) {
         .hint("ALTER EVENT TRIGGER <name> ENABLE; one that is ENABLE ALWAYS cannot be left out")
         .raise(),
     };
-}
-
-/// Runs `body` with event triggers off, but for those that are always on before PostgreSQL 17.
-fn without_event_triggers<T>(body: impl FnOnce() -> T) -> T {
-    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
-    let (name, value) = (c"session_replication_role", c"replica");
-    #[cfg(any(feature = "pg17", feature = "pg18"))]
-    let (name, value) = (c"event_triggers", c"off");
-    // SAFETY: as a function's SET clause does it; after an error PostgreSQL ends the level.
-    unsafe {
-        let level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-        let result = body();
-        pg_sys::AtEOXact_GUC(true, level);
-        result
-    }
 }
 
 fn is_known(now: i64) -> bool {

@@ -78,7 +78,7 @@ const COLUMNS: &str = "
       FROM pg_class AS c
       JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relname !~ '^_'
-       AND (c.relkind = 'v' OR c.relname IN (SELECT table_name FROM eventlog_private.tables()))
+       AND (c.relkind = 'v' OR c.relname IN (SELECT table_name FROM eventlog_private.relations()))
      ORDER BY c.relname COLLATE \"C\", a.attnum";
 
 #[derive(Debug)]

@@ -343,7 +343,10 @@ impl<W> Lanes<W> {
 
     /// Forgets tenants that need not go apart any more.
     pub(crate) fn tidy(&mut self, now: Instant) {
-        while let Some((_, tenant)) = self.apart.pop_front_if(|(until, _)| *until <= now) {
+        while let Some(&(until, tenant)) = self.apart.front()
+            && until <= now
+        {
+            self.apart.pop_front();
             self.forget_if_idle(tenant, Some(now));
         }
     }

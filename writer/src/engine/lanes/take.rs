@@ -27,8 +27,8 @@ impl<W> Lane<W> {
                 return;
             }
             let is_first = into.is_empty();
-            let Some(item) = self.items.pop_front_if(|item| is_first || item.size <= room.bytes)
-            else {
+            let fits = self.items.front().is_some_and(|item| is_first || item.size <= room.bytes);
+            let Some(item) = fits.then(|| self.items.pop_front()).flatten() else {
                 if !self.items.is_empty() {
                     room.events = 0;
                 }

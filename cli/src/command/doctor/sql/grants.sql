@@ -6,7 +6,7 @@ WITH log AS (
            c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass) AS is_partition
       FROM pg_class c
      WHERE c.relnamespace = 'eventlog'::regnamespace
-       AND (c.relname IN (SELECT n.table_name FROM eventlog_private.tables() n)
+       AND (c.relname IN (SELECT n.table_name FROM eventlog_private.relations() n)
             OR c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass)
             OR (c.relkind = 'S' AND EXISTS (SELECT FROM pg_depend d
                                              WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
@@ -32,10 +32,10 @@ WITH log AS (
                    g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at')
                -- The mark of a service.
                WHEN g.relname = 'log_config' AND g.privilege = 'REFERENCES' THEN g.attname = 'service_roles'
-               -- What tells that a role was there when a dump was made.
+               -- The marks of a role that was there when a dump was made.
                WHEN g.relname = 'producers' AND g.privilege = 'REFERENCES' THEN g.attname = 'producer'
                WHEN g.relname = 'tenant_roles' AND g.privilege = 'REFERENCES' THEN g.attname = 'tenant_id'
-               WHEN g.privilege = 'SELECT' THEN g.relname IN (SELECT t.table_name FROM eventlog_private.reader_tables() t)
+               WHEN g.privilege = 'SELECT' THEN g.relname IN (SELECT t.table_name FROM eventlog_private.relations() t WHERE t.readers_see IS NOT NULL)
                ELSE false END, false)
 ), grouped AS (
     SELECT e.oid, e.relkind, e.relowner, e.grantor, e.grantee, bool_or(NOT e.is_harmless) AS is_wrong,
