@@ -137,7 +137,10 @@ fn every_report_shows_a_tenants_role_its_own_rows_only() {
         assert_eq!((&own, &own), (&named, &of_service), "{}", report.name);
 
         // And it is what it is without the other tenant's rows.
-        let tables = rows(&mut superuser, "SELECT table_name FROM eventlog_private.relations() WHERE readers_see = 'own'");
+        let tables = rows(
+            &mut superuser,
+            "SELECT table_name FROM eventlog_private.relations() WHERE readers_see = 'own'",
+        );
         for table in tables {
             superuser
                 .batch_execute(&format!(
@@ -281,11 +284,27 @@ fn a_report_refuses_bad_arguments_with_a_standard_sqlstate() {
         };
         if report.has("since") {
             spans += 1;
-            check("22023", "since must be before until", &[("since", "'2026-02-01'"), ("until", "'2026-01-01'")]);
-            check("22023", "since must be before until", &[("since", "'2026-02-01'"), ("until", "NULL")]);
-            check("22023", "since must be before until", &[("since", "'infinity'"), ("until", "'2026-01-01'")]);
+            check(
+                "22023",
+                "since must be before until",
+                &[("since", "'2026-02-01'"), ("until", "'2026-01-01'")],
+            );
+            check(
+                "22023",
+                "since must be before until",
+                &[("since", "'2026-02-01'"), ("until", "NULL")],
+            );
+            check(
+                "22023",
+                "since must be before until",
+                &[("since", "'infinity'"), ("until", "'2026-01-01'")],
+            );
             if report.name != "cohort_retention" {
-                check("22023", "since must be before until", &[("since", "NULL"), ("until", "'2026-01-01'")]);
+                check(
+                    "22023",
+                    "since must be before until",
+                    &[("since", "NULL"), ("until", "'2026-01-01'")],
+                );
             }
             if report.name != "get_events" {
                 check("22023", "since must be before until", &[("until", "'infinity'")]);
@@ -342,7 +361,11 @@ fn a_report_refuses_bad_arguments_with_a_standard_sqlstate() {
             "54000",
             "limit 600",
         ),
-        ("cohort_retention(since => '2026-01-08', until => '2026-01-07')", "22023", "since must be before until"),
+        (
+            "cohort_retention(since => '2026-01-08', until => '2026-01-07')",
+            "22023",
+            "since must be before until",
+        ),
         ("events_per_hour(since => '2024-01-01', until => '2026-01-01')", "54000", "limit 8784"),
         ("unused_subjects('-1 day')", "22023", "idle_for"),
         ("unused_subjects(NULL)", "22023", "idle_for"),
