@@ -53,6 +53,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["add_histograms", "is"],
         ["announced_watermark", "vr"],
         ["become_owner", "vu"],
+        ["cached_tables", "is"],
         ["check_import", "ss"],
         ["current_tenant", "ss"],
         ["describe_processes", "vu"],
