@@ -70,6 +70,7 @@ test: setup-tests ## run all tests; PG=17 runs them on PostgreSQL 17, PG=all on 
 
 proof: setup-tests install ## run the long proofs
 	PG_CONFIG='$(pg_config)' EVENTLOG_PROOF=1 cargo test $(rest)
+	@PG_CONFIG='$(pg_config)' packaging/prove
 
 lint: setup ## check format, clippy, rustdoc, links, and the plan of the house
 	cargo fmt --all --check
@@ -94,8 +95,8 @@ demo: install ## show all of it on a private server: flights, an application, re
 demo-stop: ## stop and remove all that the demo left running
 	@PG_CONFIG='$(pg_config)' demo/stop
 
-package: build scripts ## make an archive that installs where nothing can be compiled
-	@extension/package/make-archive '$(pg_config)' '$(version)' '$(library)' $(control) $(scripts) $(released)
+package: setup ## make an archive and Debian packages; PG=all makes them for PostgreSQL 14 to 18
+	@PG_CONFIG='$(pg_config)' packaging/package $(PG)
 
 release: scripts ## on the day of a release: freeze its scripts in sql/released/
 	@scripts/freeze $(scripts)

@@ -47,6 +47,8 @@ enum Command {
     Key(command::key::Arguments),
     /// Print a script that completes this command in a shell
     Completions(command::completions::Arguments),
+    /// Write manual pages into a folder
+    Man(command::man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Completions(arguments) => {
             command::completions::run(&arguments, Arguments::command())
         }
+        Command::Man(arguments) => command::man::run(&arguments, Arguments::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -94,7 +94,7 @@ impl Fault {
     /// whatever a rule, a constraint or a trigger of the user says about it, under any SQLSTATE.
     /// Faults of the connection, the transaction, a lock, the resources or the server must reach
     /// the caller: a transaction that swallows one and goes on reports success for work that is
-    /// lost. (`eventlog_private.is_of_the_event` does the same in SQL.)
+    /// lost. (`eventlog_private.is_fault_of_event` does the same in SQL.)
     pub(crate) fn is_of_the_event(&self) -> bool {
         let state = self.sqlstate();
         match &state[..2] {

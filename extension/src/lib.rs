@@ -33,9 +33,18 @@ mod write;
 
 // pgrx 0.18.1 lets `version` overwrite `name` in the short form: both are spelled out.
 #[cfg(feature = "pg18")]
-pgrx::pg_module_magic!(name = c"eventlog", version = c"0.2.0");
+pgrx::pg_module_magic!(name = c"eventlog", version = VERSION);
 #[cfg(not(feature = "pg18"))]
 pgrx::pg_module_magic!();
+
+/// The version of the workspace, as a C string.
+#[cfg(feature = "pg18")]
+const VERSION: &core::ffi::CStr =
+    match core::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes())
+    {
+        Ok(version) => version,
+        Err(_) => panic!("the version has a null byte"),
+    };
 
 /// Called by PostgreSQL once, when the library is loaded.
 #[pgrx::pg_guard]

@@ -8,6 +8,7 @@ mod filter;
 pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod lint;
+pub(crate) mod man;
 mod progress;
 pub(crate) mod report;
 pub(crate) mod tail;
