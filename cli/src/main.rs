@@ -5,6 +5,7 @@ mod command;
 mod connection;
 mod gateway;
 mod output;
+mod reports;
 
 use std::process::ExitCode;
 

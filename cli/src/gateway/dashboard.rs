@@ -80,7 +80,7 @@ pub(crate) async fn file(
 ) -> Result<Response, Problem> {
     match FILES.iter().position(|file| file.name == name) {
         Some(position) => Ok(send(position, &headers)),
-        None => Err(Problem::not_found()),
+        None => Err(Problem::not_found("not found")),
     }
 }
 

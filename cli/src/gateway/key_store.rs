@@ -69,7 +69,7 @@ impl KeyStore {
         match key.kind == kind {
             true => Ok(key),
             false => {
-                let message = format!("the key is for a {} only", key.kind.name());
+                let message = format!("this key can only {}", key.kind.name());
                 Err(Problem::forbidden(message))
             }
         }
