@@ -1,9 +1,9 @@
 //! Where the server is, and connections to it.
 
 mod conninfo;
-mod files;
+mod libpq_files;
+mod statement_timeout;
 mod target;
-mod timer;
 mod tls;
 
 use std::env;
@@ -70,7 +70,7 @@ impl Server {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         if let Some(service) = given.get("service").cloned().or_else(|| variable("PGSERVICE")) {
             let file = given.get("servicefile").cloned().or_else(|| variable("PGSERVICEFILE"));
-            files::take_service(&mut given, &service, file.as_deref().map(Path::new))?;
+            libpq_files::take_service(&mut given, &service, file.as_deref().map(Path::new))?;
         }
         conninfo::take_variables(&mut given, variable)?;
         Target::of(&given)

@@ -11,8 +11,8 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::Parameters;
-use super::files::password;
-use super::timer::{self, Timer};
+use super::libpq_files::password;
+use super::statement_timeout::{self, StatementTimeout};
 use super::tls::{Mode, connector};
 use crate::output::{Failure, with_sources};
 
@@ -27,7 +27,7 @@ const SOCKETS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 pub(crate) struct Target {
     hosts: Vec<Host>,
     tls: Option<MakeRustlsConnect>,
-    timer: Timer,
+    statement_timeout: StatementTimeout,
 }
 
 #[derive(Clone)]
@@ -151,13 +151,13 @@ impl Target {
             Mode::Disable => None,
             mode => Some(connector(mode, parameters)?),
         };
-        Ok(Target { hosts, tls, timer: Timer::default() })
+        Ok(Target { hosts, tls, statement_timeout: StatementTimeout::default() })
     }
 
     /// The same, where a statement takes no longer than this, unless the role, the database or the
     /// connection string say how long.
     pub(crate) fn with_statement_timeout(self, time: Duration) -> Self {
-        Target { timer: Timer::of(time), ..self }
+        Target { statement_timeout: StatementTimeout::of(time), ..self }
     }
 
     /// A connection to the first host that gives one.
@@ -178,7 +178,7 @@ impl Target {
     }
 
     async fn connect_to(&self, host: &Host) -> Result<Client, tokio_postgres::Error> {
-        let Some(config) = self.timer.added_to(&host.config) else {
+        let Some(config) = self.statement_timeout.added_to(&host.config) else {
             return self.connect_with(host).await;
         };
         match self.connect_with(&Host { config, ..host.clone() }).await {
@@ -187,7 +187,7 @@ impl Target {
                 self.connect_with(host).await
             }
             Ok(client) => {
-                timer::give_way(&client).await?;
+                statement_timeout::give_way(&client).await?;
                 Ok(client)
             }
             failed => failed,

@@ -17,7 +17,7 @@ use rustls::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::Parameters;
-use super::files::in_home;
+use super::libpq_files::in_home;
 use crate::output::Failure;
 
 /// What is asked of a connection, weakest first.

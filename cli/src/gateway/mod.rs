@@ -3,24 +3,24 @@
 
 mod analytics;
 mod arguments;
-mod bound;
+mod client_socket;
 mod connections;
 mod dashboard;
 mod health;
 mod key;
+mod key_lookup;
 mod key_store;
 mod listener;
-mod look_ups;
 mod metrics;
-mod patient;
 mod probes;
 mod problem;
+mod report_turns;
 mod request_log;
 mod routes;
-mod shares;
+mod shared_limit;
 mod state;
+mod tenant_policy;
 mod track;
-mod turns;
 
 pub(crate) use arguments::Arguments;
 

@@ -9,7 +9,7 @@ use eventlog_writer::{Options, WhenFull};
 
 use super::analytics::catalog::Catalog;
 use super::analytics::query::Reports;
-use super::analytics::watching::Live;
+use super::analytics::tenant_watch::Live;
 use super::arguments::Arguments;
 use super::connections::{Connection, Connections};
 use super::health::{Health, Verdict};
@@ -17,7 +17,7 @@ use super::key::Key;
 use super::key_store::KeyStore;
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::shares::Shares;
+use super::shared_limit::SharedLimit;
 use crate::api_key::Kind;
 use crate::connection::{Server, Target, pool};
 use crate::output::Failure;
@@ -35,7 +35,7 @@ pub(crate) struct Gateway {
     pub(super) metrics: Metrics,
     pub(super) connections: Connections,
     /// Bytes of bodies.
-    pub(super) bodies: Arc<Shares>,
+    pub(super) bodies: Arc<SharedLimit>,
     pub(super) health: Health,
 }
 
@@ -67,7 +67,7 @@ impl Gateway {
             metrics: Metrics::new(),
             connections: Connections::new(arguments.max_connections as usize),
             // A body is held twice: as it is sent, and unpacked.
-            bodies: Shares::new(arguments.max_bodies as usize, 2 * arguments.max_body),
+            bodies: SharedLimit::new(arguments.max_bodies as usize, 2 * arguments.max_body),
             health: Health::default(),
             arguments,
         })

@@ -58,7 +58,7 @@ const ASKED: &[(&str, &str)] = &[
         "events_per_day?names=tool_used&time_zone=Asia/Kolkata",
         "events_per_day(names => '{tool_used}', time_zone => 'Asia/Kolkata')",
     ),
-    ("get_events?min_weight=1.5&row_limit=3", "get_events(min_weight => 1.5, row_limit => 3)"),
+    ("get_events?min_weight=0.5&row_limit=3", "get_events(min_weight => 0.5, row_limit => 3)"),
     ("usage_summary?prefix=tool/", "usage_summary(prefix => 'tool/')"),
     ("unused_subjects?idle_for=0+days", "unused_subjects(idle_for => '0 days')"),
 ];

@@ -1,7 +1,7 @@
 //! `eventlog codegen`: Rust for the taxonomy of a log.
 
+mod identifiers;
 mod rust;
-mod words;
 
 use std::fs;
 use std::path::PathBuf;

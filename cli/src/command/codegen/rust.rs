@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::words::{Unique, field, pascal, snake};
+use super::identifiers::{Unique, field, pascal, snake};
 
 /// What the taxonomy says of a name.
 #[derive(Default)]

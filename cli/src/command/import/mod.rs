@@ -6,7 +6,7 @@ mod json;
 mod row;
 mod source;
 mod target;
-mod timer;
+mod timed_import;
 
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Transaction};
 
 use super::row::{Batch, COLUMNS, Lines};
-use super::timer::{Fault, Timer};
+use super::timed_import::{Fault, StatementTimer};
 use crate::connection::as_owner;
 use crate::output::Failure;
 
@@ -160,9 +160,9 @@ async fn begin<'a>(
     client: &'a mut Client,
     table: &str,
     is_made: bool,
-) -> Result<(Transaction<'a>, Timer), Failure> {
+) -> Result<(Transaction<'a>, StatementTimer), Failure> {
     let transaction = as_owner(client, "events").await?;
-    let timer = Timer::stop(&transaction).await?;
+    let timer = StatementTimer::stop(&transaction).await?;
     transaction
         .batch_execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'")
         .await?;

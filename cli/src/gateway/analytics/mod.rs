@@ -7,8 +7,8 @@ pub(crate) mod live;
 mod openapi;
 mod parameter;
 pub(crate) mod query;
+pub(crate) mod tenant_watch;
 mod views;
-pub(crate) mod watching;
 
 use std::sync::Arc;
 

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use super::catalog::{Route, Source};
 use super::parameter::{Given, Value};
 use crate::connection::Pool;
-use crate::gateway::bound::IS_BOUND;
 use crate::gateway::problem::Problem;
-use crate::gateway::turns::{NoTurn, Turns};
+use crate::gateway::report_turns::{NoTurn, Turns};
+use crate::gateway::tenant_policy::READS_ONE_TENANT;
 use crate::output::with_sources;
 use crate::reports::quoted;
 
@@ -85,7 +85,7 @@ impl Reports {
             ),
         };
         let sql = format!(
-            "SELECT $1, {IS_BOUND}, pg_catalog.count(*), pg_catalog.json_agg({row})::pg_catalog.text
+            "SELECT $1, {READS_ONE_TENANT}, pg_catalog.count(*), pg_catalog.json_agg({row})::pg_catalog.text
                FROM (SELECT * FROM ({from}) f LIMIT {limit}) r"
         );
         let given: Vec<&str> = arguments.iter().map(|given| given.argument.name.as_str()).collect();

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::gateway::key::Key;
 use crate::gateway::problem::Problem;
-use crate::gateway::shares::{Refusal, Share};
+use crate::gateway::shared_limit::{Refusal, Share};
 use crate::gateway::state::Gateway;
 
 /// How deep JSON may nest. The log itself would take more; what reads it here recurses.

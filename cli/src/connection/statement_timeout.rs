@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Config, Error};
 
 /// Milliseconds; none at zero.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Timer(i32);
+pub(super) struct StatementTimeout(i32);
 
 /// What the role or the database have of their own counts all the same. It is set to what each
 /// connection of the role has anyway, so behind a pooler it changes nothing for others.
@@ -24,10 +24,10 @@ const GIVE_WAY: &str = "
              ORDER BY s.setrole DESC, s.setdatabase DESC
              LIMIT 1) o";
 
-impl Timer {
+impl StatementTimeout {
     pub(super) fn of(time: Duration) -> Self {
         // Longer than the server can count is no limit at all.
-        Timer(i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or_default())
+        StatementTimeout(i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or_default())
     }
 
     /// The configuration with it, where it has none of its own.
@@ -56,7 +56,8 @@ mod tests {
         let added = |milliseconds, options: &str| {
             let mut config = Config::new();
             config.options(options);
-            let added = Timer::of(Duration::from_millis(milliseconds)).added_to(&config)?;
+            let added =
+                StatementTimeout::of(Duration::from_millis(milliseconds)).added_to(&config)?;
             added.get_options().map(str::to_owned)
         };
         assert_eq!(added(500, "").as_deref(), Some("-c statement_timeout=500"));

@@ -9,7 +9,7 @@ use tokio_postgres::{Error, Transaction};
 use crate::output::Failure;
 
 /// The session's `statement_timeout`, none where it is zero.
-pub(super) struct Timer(Option<Duration>);
+pub(super) struct StatementTimer(Option<Duration>);
 
 /// Why rows are not there, as the quarantine says it.
 pub(super) struct Fault {
@@ -36,12 +36,12 @@ const STOP: &str = "
 /// The routine of PostgreSQL that a statement's end by its timer or by a user comes from.
 const INTERRUPTED: &str = "ProcessInterrupts";
 
-impl Timer {
+impl StatementTimer {
     /// Stops it for the rest of the transaction.
     pub(super) async fn stop(transaction: &Transaction<'_>) -> Result<Self, Error> {
         let rows = transaction.query_typed(STOP, &[]).await?;
         let milliseconds = rows.first().and_then(|row| row.get::<_, Option<i64>>(2));
-        Ok(Timer(milliseconds.map(|number| Duration::from_millis(number.unsigned_abs()))))
+        Ok(StatementTimer(milliseconds.map(|number| Duration::from_millis(number.unsigned_abs()))))
     }
 
     /// Imports what is in the table, with deferred triggers, under the timer. How many went in, or what
