@@ -14,7 +14,8 @@ use super::catalog::{Route, Source};
 use super::parameter::{Given, Value};
 use crate::connection::Pool;
 use crate::gateway::problem::Problem;
-use crate::gateway::report_turns::{NoTurn, Turns};
+use crate::gateway::report_turns::Turns;
+use crate::gateway::shared_limit::Refusal;
 use crate::gateway::tenant_policy::READS_ONE_TENANT;
 use crate::output::with_sources;
 use crate::reports::quoted;
@@ -128,8 +129,8 @@ impl Reports {
     ) -> Result<Row, Problem> {
         let patience = self.patience;
         let _turn = self.turns.take(tenant, patience).await.map_err(|reason| match reason {
-            NoTurn::OverShare => Problem::too_many("the tenant has too many reports at a time", 5),
-            NoTurn::Exhausted => Problem::unavailable("too many reports at a time", 5),
+            Refusal::OverShare => Problem::too_many("the tenant has too many reports at a time", 5),
+            Refusal::Exhausted => Problem::unavailable("too many reports at a time", 5),
         })?;
         let waits = Timeouts { wait: Some(patience), ..self.pool.timeouts() };
         let mut client = self.pool.timeout_get(&waits).await.map_err(|error| {
