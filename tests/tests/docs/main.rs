@@ -2,10 +2,11 @@
 //!
 //! The SQL of each page is run and its outputs are compared ([`sql`]); links lead somewhere
 //! ([`links`]); the reference is generated from the catalog ([`reference`]), and what is written by
-//! hand is compared with it ([`facts`]).
+//! hand is compared with it ([`facts`]) and with the messages in the sources ([`messages`]).
 
 mod facts;
 mod links;
+mod messages;
 mod page;
 mod reference;
 mod sql;
