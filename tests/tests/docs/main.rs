@@ -2,8 +2,10 @@
 //!
 //! The SQL of each page is run and its outputs are compared ([`sql`]); links lead somewhere
 //! ([`links`]); the reference is generated from the catalog ([`reference`]), and what is written by
-//! hand is compared with it ([`facts`]) and with the messages in the sources ([`messages`]).
+//! hand is compared with it ([`facts`]), with the messages in the sources ([`messages`]) and with the
+//! program's own help ([`commands`]).
 
+mod commands;
 mod facts;
 mod links;
 mod messages;
