@@ -1,11 +1,5 @@
 -- Writers that number their batches.
 --
--- A row belongs to (role_oid, cluster): to a role, not to a name. On another server, where oids differ, the
--- role of that name takes it over, but only if it existed when the dump was made. A grant shows that, the
--- mark of a writer (REFERENCES on column producer): it permits nothing, a dump brings it along, and it is
--- dropped with the role. A role created later under the same name gets a mark of its own, which ends the
--- rows of that name.
---
 -- A row belongs to a role (role_oid, cluster), not to a name. On another server, where oids differ, the row
 -- goes to the role of that name, if it existed when the dump was made. The evidence is a privilege that is
 -- of no use to its holder, the mark of a writer: a dump includes it, and it is dropped with the role. A role
@@ -32,16 +26,6 @@ BEGIN
             CONSTRAINT producers_pkey PRIMARY KEY (role_name, producer)
         );
         PERFORM eventlog_private.secure('eventlog.producers');
-    END IF;
-    -- Since layout 2. Sessions that still have the library of 0.1.0 write rows without the two columns.
-    IF eventlog_private.lacks_column('producers', 'role_oid', 'oid') THEN
-        ALTER TABLE eventlog.producers
-            ADD COLUMN role_oid oid NOT NULL DEFAULT 0,
-            ADD COLUMN cluster bigint NOT NULL DEFAULT 0;
-        PERFORM eventlog_private.note_producers_roles();
-        ALTER TABLE eventlog.producers
-            DROP CONSTRAINT IF EXISTS producers_pkey,
-            ADD CONSTRAINT producers_pkey PRIMARY KEY (producer, role_oid, cluster);
     END IF;
     -- Since layout 2. Sessions that still have the library of 0.1.0 write rows without the two.
     IF eventlog_private.lacks_column('producers', 'role_oid', 'oid') THEN
@@ -112,70 +96,6 @@ END
 $$;
 
 -- Marks the roles that were allowed to write before the mark existed.
-CREATE FUNCTION eventlog_private.mark_writers() RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    writer regrole;
-BEGIN
-    FOR writer IN
-        SELECT acl.grantee
-          FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) acl
-         WHERE c.oid = 'eventlog.events'::regclass AND acl.privilege_type = 'INSERT' AND acl.grantee NOT IN (0, c.relowner)
-         UNION
-        SELECT acl.grantee
-          FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) acl
-         WHERE a.attrelid = 'eventlog.events'::regclass AND a.attname = 'tenant_id'
-           AND acl.privilege_type = 'INSERT' AND acl.grantee <> 0
-         ORDER BY 1
-    LOOP
-        EXECUTE format('GRANT REFERENCES (producer) ON TABLE eventlog.producers TO %s', writer);
-    END LOOP;
-END
-$$;
-
--- Assigns the rows of a log of layout 1, which has names only, to the roles that have these names now, and
--- deletes those of names that no role has.
-CREATE FUNCTION eventlog_private.note_producers_roles() RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    UPDATE eventlog.producers p SET role_oid = r.oid, cluster = s.system_identifier
-      FROM pg_roles r, pg_control_system() s
-     WHERE r.rolname = p.role_name;
-    DELETE FROM eventlog.producers WHERE role_oid = 0;
-END
-$$;
-
--- Gives a role the mark of a writer. If it had none, the rows under its name belong to others: to a role of
--- this server that was renamed or dropped, or to a role of another server.
-CREATE FUNCTION eventlog_private.mark_writer(role regrole) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    here    bigint := (SELECT system_identifier FROM pg_control_system());
-    its_name name   := (SELECT rolname FROM pg_roles WHERE oid = role);
-BEGIN
-    IF EXISTS (SELECT FROM pg_attribute a, aclexplode(a.attacl) acl
-                WHERE a.attrelid = 'eventlog.producers'::regclass AND a.attname = 'producer'
-                  AND acl.privilege_type = 'REFERENCES' AND acl.grantee = role) THEN
-        RETURN;
-    END IF;
-    EXECUTE format('GRANT REFERENCES (producer) ON TABLE eventlog.producers TO %s', role);
-    IF coalesce(eventlog._log_layout(), 1) < 2 THEN
-        RETURN;
-    END IF;
-    UPDATE eventlog.producers p SET role_name = r.rolname
-      FROM pg_roles r
-     WHERE p.role_name = its_name AND p.role_oid <> role AND p.cluster = here AND r.oid = p.role_oid;
-    DELETE FROM eventlog.producers p WHERE p.role_name = its_name AND (p.role_oid <> role OR p.cluster <> here);
-END
-$$;
-
--- Marks the roles that were granted the right to write before there was a mark.
 CREATE FUNCTION eventlog_private.mark_writers() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

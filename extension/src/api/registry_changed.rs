@@ -5,8 +5,8 @@ use pgrx::prelude::*;
 use crate::pg::invalidation;
 use crate::pg::trigger;
 
-/// Statement trigger on the tables above: tells every backend, this one included, at the end of
-/// the statement here and at commit elsewhere. Undone by ROLLBACK like the change itself.
+/// Statement trigger on those tables: invalidates the registry of this backend at the end of the
+/// statement and of the others at commit. ROLLBACK undoes it like the change itself.
 #[pg_trigger]
 fn registry_changed<'a>(
     on: &'a PgTrigger<'a>,

@@ -1,4 +1,4 @@
-//! The settings as PostgreSQL knows them: names, bounds, descriptions and hooks.
+//! The definitions of the settings: names, bounds, descriptions and hooks.
 
 use std::ffi::CStr;
 
@@ -36,7 +36,7 @@ impl StringHooks for TenantHooks {
     }
 }
 
-/// Settings that the registry is read with: the next call reads it anew.
+/// Settings that the registry depends on: the next call reads it again.
 enum RegistryHooks {}
 
 impl StringHooks for RegistryHooks {
@@ -51,7 +51,7 @@ impl BoolHook for RegistryHooks {
     }
 }
 
-/// Defines the settings, and reserves the prefix so that a misspelt one is an error.
+/// Defines the settings and reserves the prefix, so that a misspelt one is an error.
 pub(crate) fn init() {
     GucRegistry::define_bool_guc(
         c"eventlog.enabled",
