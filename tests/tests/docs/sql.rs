@@ -164,8 +164,7 @@ fn pages_share_a_cluster_without_meeting() {
         for block in page.blocks() {
             let place = format!("{}:{}", page.path, block.line);
             assert!(!block.sql.contains("ALTER SYSTEM"), "{place}: not as SQL, show it as sh");
-            let of_a_role =
-                block.sql.lines().filter_map(|line| line.strip_prefix("ALTER ROLE "));
+            let of_a_role = block.sql.lines().filter_map(|line| line.strip_prefix("ALTER ROLE "));
             for rest in of_a_role {
                 let is_own = own.iter().any(|role| rest.starts_with(&format!("{role} ")));
                 let is_here = is_own || rest.contains(" IN DATABASE ");
