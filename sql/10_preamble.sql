@@ -1,12 +1,10 @@
 \echo Use "CREATE EXTENSION eventlog" to load this file. \quit
 
--- The install script is the files of sql/ in the order of their names. It makes functions and views over the
--- catalog only: the log itself is made by create_log() as ordinary tables that belong to the
--- database, because a member table of an extension loses its policies, its row-level security and
--- its foreign keys in a dump.
+-- The install script is the files of sql/ in the order of their names. It only creates functions, views and
+-- event triggers. create_log() creates the log itself, as ordinary tables that belong to the database,
+-- because a dump of a member table of an extension loses its policies, row-level security and foreign keys.
 
--- Payloads, names and actors are UTF-8 throughout; in a database of another encoding they would
--- not be what they say.
+-- Payloads, names and actors are UTF-8; a database of another encoding could not store them as they are.
 DO $$
 BEGIN
     IF pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.<>) 'UTF8' THEN
@@ -18,10 +16,10 @@ BEGIN
 END
 $$;
 
--- What was in the schema before is not ours. Whoever may create objects there could have put a
--- function beside ours that fits a call better, or a table with a trigger where ours is to be; a
--- superuser who makes or keeps the log would run it. After DROP EXTENSION, and in a restore, the
--- schema belongs to a superuser, and holds the tables of a log, but no function.
+-- Refuses a schema that may hold objects of others. A role that can create objects there could have put a
+-- function beside ours that matches a call better, or a table with a trigger in the place of ours, and a
+-- superuser who creates or maintains the log would run it. After DROP EXTENSION, and in a restore, the
+-- schema belongs to a superuser, and holds the tables of a log but no function.
 DO $$
 DECLARE
     planted text;
@@ -42,16 +40,17 @@ BEGIN
                           AND d.deptype OPERATOR(pg_catalog.=) 'e')
      LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'schema eventlog holds what the extension cannot trust: %', planted
+        RAISE EXCEPTION 'schema eventlog contains an object that the extension cannot trust: %', planted
             USING ERRCODE = 'insufficient_privilege',
-                  DETAIL = 'Where there is a schema eventlog before the extension, it must belong to a superuser, and hold no function of another role.',
-                  HINT = 'look at it and drop it, or: ALTER SCHEMA eventlog OWNER TO <a superuser>;';
+                  DETAIL = 'If schema eventlog exists before the extension, it must belong to a superuser and contain no function of another role.',
+                  HINT = 'inspect and drop it, or: ALTER SCHEMA eventlog OWNER TO <a superuser>;';
     END IF;
 END
 $$;
 
--- What only the log's owner needs. create_log() lets it in; nobody else gets past the schema.
+-- The schema of what only the log's owner needs. create_log() grants it to the owner; no other role may use
+-- it.
 CREATE SCHEMA eventlog_private;
 
 COMMENT ON SCHEMA eventlog_private IS
-'What the functions of eventlog are made of: for the log''s owner only.';
+'Private functions of the extension, for the log''s owner only.';

@@ -1,5 +1,7 @@
--- Functions of the library. Their Rust is in extension/src, one file for each verb; what a planner
--- must know of them (volatility, strictness, parallel safety) is declared here.
+-- Functions of the library: all that are written in Rust (extension/src/api/), and the aggregates over
+-- them. Declares what the planner must know of them: volatility, strictness, parallel safety. The doors,
+-- which only run a private SQL function as the log's owner (extension/src/api/door.rs), stand beside that
+-- function.
 
 CREATE FUNCTION eventlog.log_event(
     tenant_id       uuid,
@@ -14,7 +16,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'log_event_wrapper';
 
 COMMENT ON FUNCTION eventlog.log_event(uuid, text, jsonb, timestamptz, text, text, text) IS
-'Validates an event and inserts it under the caller''s own rights, in the caller''s transaction; returns its id. A NULL tenant_id means eventlog.current_tenant(). Raises on any fault; NULL where eventlog.enabled is off, and for an event that sampling leaves out or whose tenant opted out.';
+'Checks an event and inserts it with the caller''s own rights, in the caller''s transaction; returns its id. A NULL tenant_id means eventlog.current_tenant(). Raises an error if the event is invalid. Returns NULL if eventlog.enabled is off, if sampling leaves the event out, or if its tenant opted out.';
 
 CREATE FUNCTION eventlog.try_log_event(
     tenant_id       uuid,
@@ -29,7 +31,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'try_log_event_wrapper';
 
 COMMENT ON FUNCTION eventlog.try_log_event(uuid, text, jsonb, timestamptz, text, text, text) IS
-'As log_event, but a fault of the event becomes a WARNING, a row in rejected_events, and NULL. Deadlock, cancel, resource and internal errors are raised.';
+'Like log_event, but an invalid event gives a WARNING and a row in rejected_events, and returns NULL. Deadlocks, cancellation, resource and internal errors are still raised.';
 
 CREATE FUNCTION eventlog.try_log_event(
     tenant_id       uuid,
@@ -44,7 +46,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'try_log_event_text_wrapper';
 
 COMMENT ON FUNCTION eventlog.try_log_event(uuid, text, text, timestamptz, text, text, text) IS
-'As try_log_event with jsonb, but the payload is text, so that one that is no JSON is a fault of the event too. Literals pick this form.';
+'Like try_log_event with jsonb, but takes the payload as text, so that malformed JSON is a fault of the event too. String literals select this form.';
 
 CREATE FUNCTION eventlog.log_events(
     tenant_ids       uuid[],
@@ -68,7 +70,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'log_events_wrapper';
 
 COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean) IS
-'Logs a batch: arrays of one length, an element an event; tenant_ids, data and those after it may be NULL. Good events go in, bad ones into rejected_events; the counts come back, and on request a verdict for each position, with NULL only where one is rejected. A batch_number that the producer has sent before writes nothing and returns the counts of then.';
+'Logs a batch given as arrays of equal length, one element per event; tenant_ids, data and the later ones may be NULL. Valid events are logged, invalid ones go to rejected_events. Returns the counts and, if with_verdicts is true, a verdict for each event; if it is NULL, verdicts only if an event is rejected. A batch_number that the producer has sent before writes nothing and returns the former counts.';
 
 CREATE FUNCTION eventlog.log_events(
     events        jsonb,
@@ -96,12 +98,12 @@ CREATE FUNCTION eventlog.validate_event(
     OUT hint     text,
     OUT stored   jsonb
 ) RETURNS SETOF record
--- A lookup that may fail needs a subtransaction, which a parallel query does not allow.
+-- A lookup that can fail needs a subtransaction, which a parallel query does not allow.
 LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'validate_event_wrapper';
 
 COMMENT ON FUNCTION eventlog.validate_event(text, jsonb) IS
-'A dry run of log_event: whether name and payload are valid, the error if not, and the payload as it would be stored.';
+'Tests name and payload as log_event would: returns whether they are valid, the error if not, and the payload as it would be stored.';
 
 CREATE FUNCTION eventlog_private.check_import(
     id          bigint,
@@ -124,7 +126,7 @@ LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'current_tenant_wrapper';
 
 COMMENT ON FUNCTION eventlog.current_tenant() IS
-'The tenant of this connection, from where eventlog.tenant_source says. 42501 if there is none.';
+'Returns the tenant of this connection, from the source set by eventlog.tenant_source. Raises 42501 if there is none.';
 
 CREATE FUNCTION eventlog.guard(
     id      bigint,
@@ -138,7 +140,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'guard_wrapper';
 
 COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real) IS
-'The check of the policy events_guard in a log of 0.1.0, which shows neither clock nor tenant.';
+'Condition of the policy events_guard in a log of 0.1.0, which passes neither clock nor tenant.';
 
 CREATE FUNCTION eventlog.guard(
     id          bigint,
@@ -154,9 +156,9 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'guard_of_tenant_wrapper';
 
 COMMENT ON FUNCTION eventlog.guard(bigint, text, jsonb, text, text, real, timestamptz, uuid) IS
-'The check of the policy events_guard: applies the rules of event_types to a plain INSERT, for a caller who may insert.';
+'Condition of the policy events_guard: applies the rules of event_types to a plain INSERT of a role that may insert.';
 
--- The rest of the transaction as the log's owner, for a caller with its rights.
+-- Makes the log's owner the current role for the rest of the transaction, for a caller with its rights.
 CREATE FUNCTION eventlog_private.become_owner() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'become_owner_wrapper';
@@ -166,7 +168,7 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'late_event_wrapper';
 
 COMMENT ON FUNCTION eventlog.late_event() IS
-'Trigger on closed partitions: notes events that come too late for the rollups.';
+'Trigger of closed partitions: records events that are too late for the rollups.';
 
 CREATE FUNCTION eventlog_private.announced_watermark() RETURNS timestamptz
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
@@ -184,7 +186,7 @@ CREATE FUNCTION eventlog_private.histogram_final(state internal) RETURNS double 
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'histogram_final_wrapper';
 
--- A histogram of values: pairs of a bucket and its weight.
+-- Builds a histogram of values: pairs of a bucket and its weight.
 CREATE AGGREGATE eventlog._histogram(value double precision, weight double precision) (
     SFUNC = eventlog_private.histogram_step,
     STYPE = internal,
@@ -201,12 +203,12 @@ CREATE FUNCTION eventlog_private.add_histograms(a double precision[], b double p
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'add_histograms_wrapper';
 
--- The value below which a share (0 to 1) of a histogram lies, right within 2 %.
+-- Returns the value below which a share (0 to 1) of a histogram lies, within 2 %.
 CREATE FUNCTION eventlog._percentile(histogram double precision[], share double precision) RETURNS double precision
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'percentile_wrapper';
 
--- Who was active on which day; extension/src/report/activity.rs says how it is kept.
+-- The days on which actors were active, in the format of extension/src/report/activity.rs.
 CREATE FUNCTION eventlog_private.activity_step(state internal, actor text, day_offset integer, first_days integer,
                                         returning_days integer, days integer) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE
@@ -236,21 +238,21 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'registry_changed_wrapper';
 
 COMMENT ON FUNCTION eventlog.registry_changed() IS
-'Trigger that tells every backend that a table changed that the library keeps a copy of.';
+'Trigger: invalidates every backend''s cached copy of this table.';
 
--- Takes a lock until the transaction ends; whether it was got. `purpose` is partitions, maintenance
--- or erasure. Not advisory locks, which every role can take.
+-- Takes a lock until the end of the transaction, and returns whether it was free. `purpose` is partitions,
+-- maintenance or erasure. These are not advisory locks, which every role can take.
 CREATE FUNCTION eventlog_private.take_lock(purpose text, is_shared boolean, may_wait boolean) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'take_lock_wrapper';
 
--- Who processes are; of null, those in a transaction of this database for more than an hour.
+-- Describes processes; for null, those whose transaction in this database is older than an hour.
 CREATE FUNCTION eventlog_private.describe_processes(pids integer[]) RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'describe_processes_wrapper';
 
--- Whether a process that holds a lock on events cannot have written, and will see the watermark of
--- now before it does.
+-- Returns true if a process with a lock on events cannot have written yet, and will see the current
+-- watermark before it does.
 CREATE FUNCTION eventlog_private.has_not_written(pid integer) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'has_not_written_wrapper';
@@ -260,7 +262,7 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'erase_tenant_wrapper';
 
 COMMENT ON FUNCTION eventlog.erase_tenant() IS
-'Trigger on a table of tenants: erases a tenant that is deleted, as forget_tenant() does but in one transaction and without a receipt, as the log''s owner. Its argument is the tenant''s key column.';
+'Trigger of a table of tenants: erases a deleted tenant as the log''s owner, like forget_tenant() but in one transaction and without a receipt. Its argument is the key column.';
 
 CREATE FUNCTION eventlog_private.hash_key_id() RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -271,11 +273,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'actor_hash_wrapper';
 
 COMMENT ON FUNCTION eventlog.hash_actor(text) IS
-'The keyed hash of an actor, as the log stores it where actors are hashed. The log owner''s and the services'': who may hash can try out who a hash is.';
+'Returns the keyed hash of an actor, as the log stores it for event types with hash_actor. For the log''s owner and services only, since it allows finding out by trying who a hash is.';
 
--- As log_event, but what was hashed on its way into the quarantine is not hashed again, neither
--- sampling nor a quota leaves it out, and no lookup is made: the owner may read what the caller may
--- not. The log owner's.
+-- Logs a quarantined event. Unlike log_event, does not hash again what was hashed on the way into the
+-- quarantine, leaves nothing out by sampling or quota, and does no lookups, because the owner may read what
+-- the caller may not. For the log's owner.
 CREATE FUNCTION eventlog_private.replay_event(
     tenant_id       uuid,
     name            text,
@@ -289,8 +291,8 @@ CREATE FUNCTION eventlog_private.replay_event(
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'replay_event_wrapper';
 
--- The machine: a name for the time since its start, and the seconds since then. Null where the system
--- does not tell.
+-- The machine: an identifier of its last start, and the seconds since then. Null if the system does not
+-- provide them.
 CREATE FUNCTION eventlog_private.machine_boot() RETURNS text
 LANGUAGE c VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'machine_boot_wrapper';
@@ -299,8 +301,8 @@ CREATE FUNCTION eventlog_private.machine_uptime() RETURNS double precision
 LANGUAGE c VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'machine_uptime_wrapper';
 
--- The keyed hash that the log stores instead of an actor; null where no key was ever accepted.
--- 55000 where the file does not hold the key that was: what cannot be looked for is not passed over.
+-- Returns the keyed hash that the log stores instead of an actor, or null if no key was ever accepted.
+-- Raises 55000 if the file does not hold the accepted key, rather than miss hashed actors.
 CREATE FUNCTION eventlog_private.hash_actor(actor text) RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hash_actor_wrapper';

@@ -1,7 +1,7 @@
--- The quarantine: what was refused, and putting it in after the rule was mended.
+-- The quarantine: logging rejected events again after a rule was corrected.
 
--- Whether an error is of the event, as extension/src/error.rs says it.
-CREATE FUNCTION eventlog_private.is_of_the_event(state text) RETURNS boolean
+-- Returns true if an error is the event's own fault, as extension/src/error.rs decides it.
+CREATE FUNCTION eventlog_private.is_fault_of_event(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -10,9 +10,9 @@ AS $$
         OR state = '53400'
 $$;
 
--- Rows that cannot be replayed say so in can_replay: what was another tenant's (the owner, who
--- replays, could write what the caller could not), what could not be read or kept whole, and what
--- import_events() refused, which takes it when it is called again.
+-- Rows that cannot be replayed have can_replay = false: those of another tenant (the owner replays, and
+-- could write what the caller could not), those that could not be parsed or stored completely, and those of
+-- import_events(), which retries them when it is called again.
 CREATE FUNCTION eventlog_private.replay_rejected(
     name      text,
     since     timestamptz,
@@ -30,7 +30,7 @@ DECLARE
     fault   text;
     detail  text;
 BEGIN
-    -- Not a setting yet where the library is not loaded yet.
+    -- The setting exists only once the library is loaded.
     IF NOT coalesce(current_setting('eventlog.enabled', true)::boolean, true) THEN
         RAISE EXCEPTION 'the log is disabled' USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'SET eventlog.enabled = on;';
@@ -54,11 +54,11 @@ BEGIN
                IS NULL
             THEN
                 state := row.sqlstate;
-                fault := 'its tenant opted out, or a trigger left it out';
+                fault := 'the tenant opted out, or a trigger left the event out';
             END IF;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, fault = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-            IF NOT eventlog_private.is_of_the_event(state) THEN
+            IF NOT eventlog_private.is_fault_of_event(state) THEN
                 RAISE;
             END IF;
             fault := concat_ws(': ', fault, nullif(detail, ''));
@@ -85,4 +85,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.replay_rejected(text, timestamptz, integer) IS
-'Logs quarantined events again after a rule was mended, as the log''s owner, each once: of a name, or all; refused since a time, or ever; at most row_limit, oldest first. Keys that lookups would set stay out. occurred_at is when they were first logged, unless the client said. What is still refused stays, with the reason of now; rows without can_replay stay as they are.';
+'Logs quarantined events again after a rule was corrected, as the log''s owner, each once: those of a name (default all) rejected since a time (default ever), oldest first, at most row_limit. Does no lookups. occurred_at is the client''s time, or else when the event was rejected. Events that are still rejected stay, with the new reason; rows without can_replay stay as they are.';

@@ -1,8 +1,8 @@
--- The last file: who gets in.
+-- The last file: grants of the extension, and two event triggers that guard its schemas.
 
--- Functions in these schemas are the extension's alone. The log's owner may create tables there, for its
--- partitions; a function that it puts beside ours could fit a call better, and a superuser who types
--- what the manual says would run it.
+-- Refuses functions of other roles in the schemas of the log. The log's owner may create tables there, for
+-- its partitions. But a function could match a call better than one of the extension, and a superuser who
+-- types what the manual says would run it.
 CREATE FUNCTION eventlog_private.refuse_functions() RETURNS event_trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -12,10 +12,10 @@ DECLARE
                       WHERE c.schema_name IN ('eventlog', 'eventlog_private') AND NOT c.in_extension LIMIT 1);
 BEGIN
     IF strange IS NOT NULL AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
-        RAISE EXCEPTION 'function % cannot be in a schema of the log', strange
+        RAISE EXCEPTION 'cannot create function % in a schema of the log', strange
             USING ERRCODE = 'insufficient_privilege',
-                  DETAIL = 'Only the functions of the extension are in the schemas eventlog and eventlog_private.',
-                  HINT = 'put it into another schema';
+                  DETAIL = 'Only functions of the extension may be in the schemas eventlog and eventlog_private.',
+                  HINT = 'create it in another schema';
     END IF;
 END
 $$;
@@ -26,12 +26,12 @@ CREATE EVENT TRIGGER eventlog_refuse_functions ON ddl_command_end
     EXECUTE FUNCTION eventlog_private.refuse_functions();
 
 COMMENT ON EVENT TRIGGER eventlog_refuse_functions IS
-'Keeps functions of other roles out of the schemas of the log.';
+'Refuses functions of other roles in the schemas of the log.';
 
--- Lets the owner of events into the private schema as soon as there is one: a dump of 0.1.0 does not have
--- that grant, and its log must work where it is restored, without a superuser's help. It runs as the
--- extension's owner, since the one who restores may be the log's owner; it can only do this, and nobody can
--- call it.
+-- Grants the owner of events USAGE of the private schema as soon as events exists: a dump of 0.1.0 lacks
+-- this grant, and its log must work after a restore without the help of a superuser. Runs as the
+-- extension's owner, since the log's owner may be the one who restores; it does nothing else, and nobody
+-- can call it.
 CREATE FUNCTION eventlog_private.admit_owner() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -50,12 +50,11 @@ CREATE EVENT TRIGGER eventlog_admit_owner ON ddl_command_end
     EXECUTE FUNCTION eventlog_private.admit_owner();
 
 COMMENT ON EVENT TRIGGER eventlog_admit_owner IS
-'Lets the log''s owner use the private functions of the extension.';
+'Grants the log''s owner the use of the private functions.';
 
--- What is new gets the grants that it is meant to have, whatever ALTER DEFAULT PRIVILEGES says; what was
--- there before an upgrade keeps those that a DBA gave or took. The functions of eventlog are for
--- everybody who may use the schema, and check their caller; those of eventlog_private are behind their
--- schema.
+-- Grants PUBLIC the use of new objects, whatever ALTER DEFAULT PRIVILEGES says; objects that existed before
+-- an upgrade keep what a DBA granted or revoked. The functions of eventlog are for every role that may use
+-- the schema, and check their caller; those of eventlog_private are protected by their schema.
 DO $$
 DECLARE
     former pg_catalog.oid[] := coalesce(pg_catalog.current_setting('eventlog_upgrade.former', true), '{}')::pg_catalog.oid[];
@@ -79,7 +78,7 @@ BEGIN
                                   object.kind, object.name);
     END LOOP;
 
-    -- Where an upgrade made one anew because it has more arguments, the grants of the former one count.
+    -- A function that an upgrade created again with more arguments keeps the grants of the former one.
     FOR object IN
         SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text AS name,
                pg_catalog.current_setting(pg_catalog.format('eventlog_upgrade.acl_of_%s', p.proname), true) AS acl
@@ -97,9 +96,9 @@ BEGIN
 END
 $$;
 
--- The owner of a log that is there already: after DROP EXTENSION, or of an older version. What an
--- extension's script grants counts as its initial state, which pg_dump leaves out; so that note goes,
--- and the grant is in the dump like any other.
+-- Grants the owner of an existing log the private schema: after DROP EXTENSION, or in an upgrade. What the
+-- script of an extension grants is recorded as its initial state, which pg_dump leaves out; deleting that
+-- record keeps the grant in dumps.
 DO $$
 DECLARE
     owner pg_catalog.regrole := (SELECT c.relowner FROM pg_catalog.pg_class c

@@ -112,7 +112,7 @@ pub(crate) fn run(scale: Scale) {
     println!("  filling the rollups: {seconds:.1} s");
     let idle: Vec<f64> =
         (0..20).map(|_| timed(&mut owner, "CALL eventlog.maintain()") * 1e3).collect();
-    let idle_step = "SELECT eventlog_private.roll_up_step('watermark'), eventlog_private.roll_up_step('events'), eventlog_private.roll_up_step('late events')";
+    let idle_step = "SELECT eventlog_private.do_roll_up('watermark'), eventlog_private.do_roll_up('events'), eventlog_private.do_roll_up('late events')";
     let step: Vec<f64> = (0..20).map(|_| timed(&mut owner, idle_step) * 1e3).collect();
     println!(
         "  with nothing to do: rollups {:.1} ms, all of maintain() {:.1} ms",

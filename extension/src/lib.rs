@@ -21,6 +21,7 @@ mod api;
 mod error;
 mod event;
 mod generation;
+mod limits;
 mod payload;
 mod pg;
 mod registry;
@@ -39,7 +40,8 @@ pgrx::pg_module_magic!();
 /// The version of the workspace, as a C string.
 #[cfg(feature = "pg18")]
 const VERSION: &core::ffi::CStr =
-    match core::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    match core::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes())
+    {
         Ok(version) => version,
         Err(_) => panic!("the version has a null byte"),
     };
@@ -50,8 +52,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define::init();
     registry::invalidation::init();
     event::quota::init();
-    // SAFETY: PostgreSQL's own variable.
-    if unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
+    if pg::server::preloading() {
         worker::mailbox::init();
         worker::launcher::init();
     }

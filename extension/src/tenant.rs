@@ -1,7 +1,7 @@
-//! Whose tenant a connection is: `eventlog.current_tenant()`.
+//! The tenant of a connection: `eventlog.current_tenant()`.
 //!
-//! No tenant is an error (42501), never "all tenants". The policies of every relation of the log
-//! compare with this function.
+//! A connection without a tenant is an error (42501); it never sees all tenants. The policies of
+//! every relation of the log compare with this function.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -9,7 +9,8 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::pg::identity::current_role;
+use crate::pg::configuration;
+use crate::pg::identity::{current_role, name_of};
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
 use crate::pg::uuid::parse_uuid;
@@ -17,7 +18,7 @@ use crate::registry;
 use crate::settings::tenant_setting::TenantSetting;
 use crate::settings::{self, TenantSource};
 
-/// The tenant of this connection.
+/// Returns the tenant of this connection.
 pub(crate) fn current() -> Result<[u8; 16], Fault> {
     match settings::tenant_source() {
         TenantSource::setting => of_setting(),
@@ -41,35 +42,31 @@ fn of_setting() -> Result<[u8; 16], Fault> {
 }
 
 thread_local! {
-    /// The claims seen last and what they said: a request sets them once and asks for each row.
+    /// The claims that were read last and their tenant: a request sets its claims once and asks for
+    /// each row.
     static CLAIMS: RefCell<(Vec<u8>, String, Option<[u8; 16]>)> =
         const { RefCell::new((Vec::new(), String::new(), None)) };
 }
 
-/// The tenant in `request.jwt.claims`, which PostgREST and Supabase set from a verified token.
+/// Returns the tenant in `request.jwt.claims`, which PostgREST and Supabase set from a verified
+/// token.
 fn of_claims() -> Result<[u8; 16], Fault> {
     let hint =
         "the token must carry the tenant's uuid in the claim that eventlog.tenant_claim names";
-    // SAFETY: the name is a string; the result, if any, lives until the setting changes.
-    let claims = unsafe {
-        let value = pg_sys::GetConfigOption(c"request.jwt.claims".as_ptr(), true, false);
-        if value.is_null() { None } else { Some(CStr::from_ptr(value)) }
-    };
-    let claims = claims
-        .filter(|claims| !claims.is_empty())
-        .ok_or_else(|| none("no tenant: request.jwt.claims is not set").hint(hint))?;
     let path = settings::tenant_claim();
-    let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
-        (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)
-    });
-    let tenant = match known {
-        Some(tenant) => tenant,
-        None => {
+    let tenant = configuration::with_value(c"request.jwt.claims", |claims| {
+        let claims = claims
+            .filter(|claims| !claims.is_empty())
+            .ok_or_else(|| none("no tenant: request.jwt.claims is not set").hint(hint))?;
+        let known = CLAIMS.with_borrow(|(seen, seen_path, tenant)| {
+            (seen.as_slice() == claims.to_bytes() && *seen_path == path).then_some(*tenant)
+        });
+        Ok::<_, Fault>(known.unwrap_or_else(|| {
             let tenant = tenant_in_claims(claims, &path);
             CLAIMS.set((claims.to_bytes().to_vec(), path.clone(), tenant));
             tenant
-        }
-    };
+        }))
+    })?;
     tenant.ok_or_else(|| {
         none(&format!("no tenant: the claim \"{path}\" of request.jwt.claims holds no uuid"))
             .hint(hint)
@@ -79,7 +76,7 @@ fn of_claims() -> Result<[u8; 16], Fault> {
 fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
     let claims = input::jsonb(claims).ok()?;
     let root = Container::root(claims.bytes());
-    // A claim may have dots in its name, as those that are URLs do.
+    // A claim that is a URL has dots in its name.
     if let Some(Value::String(text)) = root.get(path.as_bytes()) {
         return parse_uuid(text);
     }
@@ -94,18 +91,14 @@ fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
     }
 }
 
-/// The tenant that `tenant_roles` gives the current role, which a connection cannot forge.
+/// Returns the tenant that `tenant_roles` gives the current role, which a connection cannot forge.
 fn of_role() -> Result<[u8; 16], Fault> {
     let role = current_role();
     if let Some(tenant) = registry::current()?.tenant_of_role(role) {
         return Ok(tenant);
     }
-    // SAFETY: with `noerr` a dropped role gives null; otherwise a string in our memory context.
-    let name = unsafe {
-        let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() { None } else { Some(CStr::from_ptr(name).to_string_lossy()) }
-    };
-    let name = name.ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
+    let name =
+        name_of(role).ok_or_else(|| none("no tenant: the current role does not exist any more"))?;
     let literal = name.replace('\'', "''");
     Err(none(&format!("no tenant: tenant_roles has no row for role \"{name}\"")).hint(format!(
         "INSERT INTO eventlog.tenant_roles (role_name, tenant_id) VALUES ('{literal}', '<uuid>') \

@@ -1,9 +1,65 @@
--- The tables of the log, in one list, and what the files beside this one make them with. create_log()
--- and migrate_log() call all of them.
+-- The list of the log's tables, and the functions that make them. Each table has a file here with a
+-- function create_<table>(), which creates the table where it is missing, adds the columns that an
+-- older log lacks, and comments all of it.
 
--- Closes a new relation: row-level security on, nothing granted to anybody. ALTER DEFAULT
--- PRIVILEGES may have granted, and TRUNCATE is beyond what policies refuse.
-CREATE FUNCTION eventlog_private.close(relation regclass) RETURNS void
+-- The tables of the log in the order in which they are created, partitions left out. Whatever needs a
+-- list of tables asks this one.
+--   layout        the layout that the table came with: 1 is 0.1.0, 2 is 0.2.0
+--   readers_see   what grant_reader() lets a role read: its tenant's "own" rows, "all" rows (which then
+--                 hold nothing of a tenant), or nothing (null)
+--   is_cached     true: the library keeps a copy, and a trigger tells every backend of changes
+--   key           the constraint <table>_pkey (or _key, where it is not the primary key)
+CREATE FUNCTION eventlog_private.relations()
+RETURNS TABLE (table_name name, layout integer, readers_see text, is_cached boolean, key text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 25
+SET search_path = pg_catalog, pg_temp
+AS $$
+    VALUES
+        ('events'::name,         1, 'own', false, 'PRIMARY KEY (id, created_at)'),
+        ('event_types',          1, 'all', true,  'PRIMARY KEY (name)'),
+        ('rejected_events',      1, 'own', false, 'PRIMARY KEY (id)'),
+        ('idempotency_keys',     1, NULL,  false, 'PRIMARY KEY (tenant_id, key)'),
+        ('producers',            1, NULL,  false, 'PRIMARY KEY (producer, role_oid, cluster)'),
+        ('tenant_roles',         1, NULL,  true,  'PRIMARY KEY (role_name)'),
+        ('log_config',           1, 'all', true,  'PRIMARY KEY (only_row)'),
+        ('enrichments',          1, NULL,  true,  'PRIMARY KEY (name, target_key)'),
+        ('tenant_settings',      1, NULL,  true,  'PRIMARY KEY (tenant_id)'),
+        ('hygiene_counts',       1, 'own', false, NULL),
+        ('maintenance_runs',     2, NULL,  false, 'PRIMARY KEY (id)'),
+        ('maintenance_settings', 2, NULL,  false, 'PRIMARY KEY (only_row)'),
+        ('thinned_partitions',   2, NULL,  false, 'PRIMARY KEY (partition_name)'),
+        ('retention_progress',   2, NULL,  false, 'UNIQUE (tenant_id, name)'),
+        ('rollup_state',         2, 'all', true,  'PRIMARY KEY (only_row)'),
+        ('late_events',          2, 'own', false, 'PRIMARY KEY (id, created_at)'),
+        ('hourly_counts',        2, 'own', false, 'PRIMARY KEY (tenant_id, hour, name)'),
+        ('daily_counts',         2, 'own', false, 'PRIMARY KEY (tenant_id, day, name)'),
+        ('daily_subjects',       2, 'own', false, 'PRIMARY KEY (tenant_id, day, name, subject)'),
+        ('monthly_actors',       2, 'own', false, 'PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)'),
+        ('erasures',             2, NULL,  false, 'PRIMARY KEY (id)'),
+        ('api_keys',             2, NULL,  false, 'PRIMARY KEY (id)'),
+        ('tenants_reference',    2, NULL,  false, 'PRIMARY KEY (only_row)')
+$$;
+
+-- Creates every table, index and comment that is missing, and every column that an older log lacks.
+CREATE FUNCTION eventlog_private.create_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    table_name name;
+BEGIN
+    FOR table_name IN
+        SELECT r.table_name FROM eventlog_private.relations() WITH ORDINALITY AS r (table_name, layout, readers_see, is_cached, key, place)
+         ORDER BY r.place
+    LOOP
+        EXECUTE format('SELECT eventlog_private.%I()', 'create_' || table_name);
+    END LOOP;
+END
+$$;
+
+-- Secures a new relation: turns row-level security on and revokes every grant. ALTER DEFAULT PRIVILEGES
+-- may have granted something, and policies do not stop TRUNCATE.
+CREATE FUNCTION eventlog_private.secure(relation regclass) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -25,7 +81,8 @@ BEGIN
 END
 $$;
 
--- Whether a table of the log has to be made; says 42501 with the remedy where that is not allowed.
+-- Returns true if a table of the log has to be created. Raises 42501 with the command to type if the
+-- caller may not create it.
 CREATE FUNCTION eventlog_private.is_missing(table_name text) RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -43,8 +100,8 @@ BEGIN
 END
 $$;
 
--- Whether a table is there, and is of an older layout than this column. New columns are added at the
--- end of the tables, in fresh logs as in old ones, so that both are alike.
+-- Returns true if a table exists and is of an older layout, without this column. New columns go to the
+-- end of a table, in fresh logs as in old ones, so that both end up alike.
 CREATE FUNCTION eventlog_private.lacks_column(table_name text, column_name name, wanted regtype) RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -57,57 +114,9 @@ BEGIN
     IF has <> wanted THEN
         RAISE EXCEPTION 'column % of eventlog.% is %, the log needs %', column_name, table_name, has, wanted
             USING ERRCODE = 'datatype_mismatch',
-                  DETAIL = 'It is not the log''s own, which has this name in the layout of this version.',
+                  DETAIL = 'The log did not add this column, but this version has one of the same name.',
                   HINT = format('ALTER TABLE eventlog.%I RENAME COLUMN %I TO %I;', table_name, column_name, column_name || '_former');
     END IF;
     RETURN relation IS NOT NULL AND has IS NULL;
 END
-$$;
-
--- Every table, index and comment that is missing, and every column that an older log lacks.
-CREATE FUNCTION eventlog_private.create_tables() RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM eventlog_private.create_events();
-    PERFORM eventlog_private.create_event_types();
-    PERFORM eventlog_private.create_other_tables();
-    PERFORM eventlog_private.create_hygiene_tables();
-    PERFORM eventlog_private.create_maintenance_tables();
-    PERFORM eventlog_private.create_rollup_tables();
-    PERFORM eventlog_private.create_erasure_tables();
-    PERFORM eventlog_private.create_api_key_tables();
-    PERFORM eventlog_private.create_reference_tables();
-END
-$$;
-
--- The tables of the log, partitions left out.
-CREATE FUNCTION eventlog_private.tables() RETURNS TABLE (table_name name)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT unnest(ARRAY['events', 'event_types', 'rejected_events', 'idempotency_keys', 'producers', 'tenant_roles',
-                        'enrichments', 'tenant_settings', 'hygiene_counts', 'log_config', 'maintenance_runs', 'maintenance_settings',
-                        'thinned_partitions', 'retention_progress', 'rollup_state', 'late_events', 'hourly_counts',
-                        'daily_counts', 'daily_subjects', 'monthly_actors', 'erasures', 'api_keys', 'tenants_reference']::name[])
-$$;
-
--- The tables that a reader may read, under their policies, with the layout that each came with.
-CREATE FUNCTION eventlog_private.reader_tables() RETURNS TABLE (table_name name, layout integer)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    VALUES ('events'::name, 1), ('rejected_events', 1), ('hygiene_counts', 1), ('event_types', 1), ('log_config', 1),
-           ('rollup_state', 2), ('late_events', 2), ('hourly_counts', 2), ('daily_counts', 2), ('daily_subjects', 2),
-           ('monthly_actors', 2)
-$$;
-
--- The tables with rows of tenants that a tenant's role may read, its own.
-CREATE FUNCTION eventlog_private.tenants_tables() RETURNS SETOF name
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT unnest(ARRAY['events', 'rejected_events', 'hygiene_counts', 'late_events', 'hourly_counts', 'daily_counts',
-                        'daily_subjects', 'monthly_actors']::name[])
 $$;

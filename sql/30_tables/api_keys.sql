@@ -1,10 +1,10 @@
--- Keys of the gateway, `eventlog serve`. Made, listed and revoked by `eventlog key`, which writes
--- here as the log's owner.
+-- Keys of the gateway, `eventlog serve`. The command `eventlog key` creates, lists and revokes them; it
+-- writes here as the log's owner.
 
--- A key's text is el_w_<id>_<secret>, el_r_… for reading, with 32 random bytes as its secret. Only
--- the SHA-256 of the secret is kept. That is enough, and a slow hash with a salt would add nothing:
--- those are for passwords, which can be guessed; 256 random bits cannot, however fast the guessing.
-CREATE FUNCTION eventlog_private.create_api_key_tables() RETURNS void
+-- The text of a key is el_w_<id>_<secret> for writing and el_r_<id>_<secret> for reading, where the secret
+-- is 32 random bytes. Only the SHA-256 of the secret is stored. A slow salted hash would add nothing: it
+-- protects passwords, which can be guessed, while 256 random bits cannot.
+CREATE FUNCTION eventlog_private.create_api_keys() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -32,23 +32,23 @@ BEGIN
                 (actor IS NULL OR kind = 'write' AND NOT no_actor AND octet_length(actor) BETWEEN 1 AND 512)
                 AND (NOT no_actor OR kind = 'write'))
         );
-        PERFORM eventlog_private.close('eventlog.api_keys');
+        PERFORM eventlog_private.secure('eventlog.api_keys');
     END IF;
     COMMENT ON TABLE eventlog.api_keys IS
-        'Keys of the gateway. Change them with the command eventlog key.';
-    COMMENT ON COLUMN eventlog.api_keys.id IS 'The part of the key that is no secret: 16 hexadecimal digits.';
-    COMMENT ON COLUMN eventlog.api_keys.tenant_id IS 'Whose events the key writes or reads.';
-    COMMENT ON COLUMN eventlog.api_keys.kind IS 'write or read; a key does one of the two.';
-    COMMENT ON COLUMN eventlog.api_keys.event_names IS 'The names that a key to write may log; null for every name.';
-    COMMENT ON COLUMN eventlog.api_keys.secret_hash IS 'SHA-256 of the 32 random bytes that are the secret.';
+        'API keys of the gateway. Managed by the command eventlog key.';
+    COMMENT ON COLUMN eventlog.api_keys.id IS 'The public part of the key: 16 hexadecimal digits.';
+    COMMENT ON COLUMN eventlog.api_keys.tenant_id IS 'The tenant whose events the key writes or reads.';
+    COMMENT ON COLUMN eventlog.api_keys.kind IS 'write or read; a key does only one of the two.';
+    COMMENT ON COLUMN eventlog.api_keys.event_names IS 'Names of events that a write key may log; null for all.';
+    COMMENT ON COLUMN eventlog.api_keys.secret_hash IS 'SHA-256 of the secret, which is 32 random bytes.';
     COMMENT ON COLUMN eventlog.api_keys.rate_limit IS
-        'Events (of a key to write) or requests (of a key to read) in a minute; null for the gateway''s own limit.';
+        'Limit per minute, of events (write key) or requests (read key); null for the gateway''s limit.';
     COMMENT ON COLUMN eventlog.api_keys.description IS 'What the key is for.';
-    COMMENT ON COLUMN eventlog.api_keys.created_at IS 'When it was made.';
-    COMMENT ON COLUMN eventlog.api_keys.expires_at IS 'From when on it is refused; null for never.';
-    COMMENT ON COLUMN eventlog.api_keys.revoked_at IS 'When it was revoked; null for a key that is not.';
+    COMMENT ON COLUMN eventlog.api_keys.created_at IS 'When the key was created.';
+    COMMENT ON COLUMN eventlog.api_keys.expires_at IS 'When the key expires; null for never.';
+    COMMENT ON COLUMN eventlog.api_keys.revoked_at IS 'When the key was revoked; null if it was not.';
     COMMENT ON COLUMN eventlog.api_keys.actor IS
-        'The actor of every event of the key, which may name no other; null for whom the events name.';
-    COMMENT ON COLUMN eventlog.api_keys.no_actor IS 'Whether the events of the key may name no actor at all.';
+        'The actor of every event of the key, which must name no other; null to take the actor from each event.';
+    COMMENT ON COLUMN eventlog.api_keys.no_actor IS 'True if the events of the key must not name an actor.';
 END
 $$;

@@ -1,6 +1,6 @@
 -- Receipts of what forget_actor() and forget_tenant() erased.
 
-CREATE FUNCTION eventlog_private.create_erasure_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_erasures() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -21,21 +21,21 @@ BEGIN
             CONSTRAINT erasures_kind_check CHECK (kind IN ('actor', 'tenant')),
             CONSTRAINT erasures_erased_check CHECK (jsonb_typeof(erased) = 'object')
         );
-        PERFORM eventlog_private.close('eventlog.erasures');
+        PERFORM eventlog_private.secure('eventlog.erasures');
     END IF;
     COMMENT ON TABLE eventlog.erasures IS
-        'Receipts of forget_actor() and forget_tenant(), kept until the owner deletes them. None says which actor it was.';
-    COMMENT ON COLUMN eventlog.erasures.id IS 'Number of the receipt, random: it says nothing of whom it is about.';
+        'Receipts of forget_actor() and forget_tenant(), kept until the owner deletes them. They do not identify the actor.';
+    COMMENT ON COLUMN eventlog.erasures.id IS 'Random identifier of the receipt; it reveals nothing about the actor or tenant.';
     COMMENT ON COLUMN eventlog.erasures.kind IS 'actor or tenant.';
-    COMMENT ON COLUMN eventlog.erasures.tenant_id IS 'The tenant, or the tenant of the actor.';
-    COMMENT ON COLUMN eventlog.erasures.role_name IS 'The role that called first.';
-    COMMENT ON COLUMN eventlog.erasures.started_at IS 'When it was called first.';
-    COMMENT ON COLUMN eventlog.erasures.finished_at IS 'When it was done; null: it was cut short, and the same call goes on with it.';
-    COMMENT ON COLUMN eventlog.erasures.calls IS 'How many calls it took.';
-    COMMENT ON COLUMN eventlog.erasures.erased IS 'Rows that were erased by all of the calls, of each table that was searched.';
-    COMMENT ON COLUMN eventlog.erasures.progress IS 'The table it is at, and how many there are; null once done.';
+    COMMENT ON COLUMN eventlog.erasures.tenant_id IS 'The erased tenant, or the tenant of the erased actor.';
+    COMMENT ON COLUMN eventlog.erasures.role_name IS 'The role of the first call.';
+    COMMENT ON COLUMN eventlog.erasures.started_at IS 'When the first call began.';
+    COMMENT ON COLUMN eventlog.erasures.finished_at IS 'When the erasure finished; null if it was interrupted, and the same call continues it.';
+    COMMENT ON COLUMN eventlog.erasures.calls IS 'Number of calls so far.';
+    COMMENT ON COLUMN eventlog.erasures.erased IS 'Number of rows erased by all calls, for each table that was searched.';
+    COMMENT ON COLUMN eventlog.erasures.progress IS 'The table being erased, its place and the number of tables; null once finished.';
     COMMENT ON COLUMN eventlog.erasures.actor_digest IS
-        'What tells unfinished erasures of a tenant''s actors apart: SHA-256 of the receipt''s number and the actor; null once done.';
-    COMMENT ON COLUMN eventlog.erasures.to_analyze IS 'Tables that lost rows and whose statistics still hold samples of them; empty once done.';
+        'Tells unfinished erasures of a tenant''s actors apart: SHA-256 of id and actor; null once finished.';
+    COMMENT ON COLUMN eventlog.erasures.to_analyze IS 'Tables that lost rows and whose statistics still contain samples of them; empty once finished.';
 END
 $$;

@@ -52,7 +52,7 @@ BEGIN
             CONSTRAINT event_types_max_bytes_check CHECK (max_bytes BETWEEN 8 AND 16777216),
             CONSTRAINT event_types_status_check CHECK (status IN ('active', 'deprecated', 'retired'))
         );
-        PERFORM eventlog_private.close('eventlog.event_types');
+        PERFORM eventlog_private.secure('eventlog.event_types');
     END IF;
     -- Since layout 2.
     IF eventlog_private.lacks_column('event_types', 'retention', 'interval') THEN
@@ -68,34 +68,86 @@ BEGIN
     END IF;
 
     COMMENT ON TABLE eventlog.event_types IS
-        'The enum of event names, and the rules of their payloads. Change it with eventlog.define_event().';
-    COMMENT ON COLUMN eventlog.event_types.name IS 'Name; one that ends in .* is a wildcard, honoured while eventlog.allow_wildcards is on.';
-    COMMENT ON COLUMN eventlog.event_types.domain IS 'What part of the product it belongs to.';
-    COMMENT ON COLUMN eventlog.event_types.description IS 'When it is logged, in a sentence.';
+        'Event types: the names that may be logged, and the rules of their payloads. Change them with eventlog.define_event().';
+    COMMENT ON COLUMN eventlog.event_types.name IS 'Name of the event; one that ends in .* is a wildcard, which works while eventlog.allow_wildcards is on.';
+    COMMENT ON COLUMN eventlog.event_types.domain IS 'The part of the product that it belongs to.';
+    COMMENT ON COLUMN eventlog.event_types.description IS 'When it is logged, in one sentence.';
     COMMENT ON COLUMN eventlog.event_types.required_keys IS 'Keys that a payload must have, with a value other than null.';
     COMMENT ON COLUMN eventlog.event_types.optional_keys IS 'Keys that a payload may have.';
-    COMMENT ON COLUMN eventlog.event_types.allow_other_keys IS 'Whether a payload may have keys that are not declared.';
-    COMMENT ON COLUMN eventlog.event_types.allowed_values IS 'Key to array of the values it may have: {"role": ["user", "assistant"]}.';
-    COMMENT ON COLUMN eventlog.event_types.max_bytes IS 'Largest payload in bytes, as pg_column_size() gives it before compression.';
-    COMMENT ON COLUMN eventlog.event_types.actor_key IS 'Key that becomes the actor where the caller gave none.';
-    COMMENT ON COLUMN eventlog.event_types.subject_keys IS 'Keys that become the subject, joined by /, where the caller gave none and all are there.';
-    COMMENT ON COLUMN eventlog.event_types.duration_key IS 'Key that reports read as the duration in milliseconds.';
-    COMMENT ON COLUMN eventlog.event_types.success_key IS 'Key that reports read as success: a boolean, or whatever success_values are given for.';
-    COMMENT ON COLUMN eventlog.event_types.error_key IS 'Key that reports read as the type of the error.';
-    COMMENT ON COLUMN eventlog.event_types.occurred_at_key IS 'Key whose value, an ISO 8601 time or milliseconds since 1970, becomes occurred_at where the caller gave none; what does not parse stays in the payload.';
-    COMMENT ON COLUMN eventlog.event_types.default_values IS 'Key to the value it gets where the payload has none.';
-    COMMENT ON COLUMN eventlog.event_types.default_when_key IS 'Key that a payload must have to get default_values; null for every payload.';
-    COMMENT ON COLUMN eventlog.event_types.sample_rate IS 'Share of the events that is kept, above 0 and at most 1; those kept weigh 1/rate.';
-    COMMENT ON COLUMN eventlog.event_types.sample_key IS 'Key whose value decides: all events of one value are in or out. Null: the actor decides.';
-    COMMENT ON COLUMN eventlog.event_types.redact_keys IS 'Keys that are removed at any depth, as those of eventlog.redact_keys are from every event.';
-    COMMENT ON COLUMN eventlog.event_types.hash_keys IS 'Keys whose values, at any depth, become HMAC-SHA-256 under the key in eventlog.hash_key_file.';
-    COMMENT ON COLUMN eventlog.event_types.hash_actor IS 'Whether the actor, and the value of actor_key, become HMAC-SHA-256 too.';
-    COMMENT ON COLUMN eventlog.event_types.path_keys IS 'Keys whose values, at any depth, are paths: ~/ and the rest below a home folder, elsewhere the last component. {*} stands for every string that is an absolute path.';
-    COMMENT ON COLUMN eventlog.event_types.status IS 'active, deprecated, or retired (refused).';
+    COMMENT ON COLUMN eventlog.event_types.allow_other_keys IS 'True if a payload may have undeclared keys.';
+    COMMENT ON COLUMN eventlog.event_types.allowed_values IS 'Allowed values of keys, such as {"role": ["user", "assistant"]}.';
+    COMMENT ON COLUMN eventlog.event_types.max_bytes IS 'Maximum size of a payload in bytes, as pg_column_size() reports it before compression.';
+    COMMENT ON COLUMN eventlog.event_types.actor_key IS 'Key that provides the actor if the caller gives none.';
+    COMMENT ON COLUMN eventlog.event_types.subject_keys IS 'Keys that provide the subject, joined by /, if the caller gives none and all keys are present.';
+    COMMENT ON COLUMN eventlog.event_types.duration_key IS 'Key that reports use as the duration in milliseconds.';
+    COMMENT ON COLUMN eventlog.event_types.success_key IS 'Key that reports use as the outcome: a boolean, or a value compared with success_values.';
+    COMMENT ON COLUMN eventlog.event_types.error_key IS 'Key that reports use as the type of the error.';
+    COMMENT ON COLUMN eventlog.event_types.occurred_at_key IS 'Key whose value (an ISO 8601 time, or milliseconds since 1970) becomes occurred_at if the caller gives none; a value that is no time stays in the payload.';
+    COMMENT ON COLUMN eventlog.event_types.default_values IS 'Values of keys that a payload lacks.';
+    COMMENT ON COLUMN eventlog.event_types.default_when_key IS 'Only payloads with this key get default_values; null for every payload.';
+    COMMENT ON COLUMN eventlog.event_types.sample_rate IS 'Share of events to keep, above 0 and at most 1; each kept event weighs 1/rate.';
+    COMMENT ON COLUMN eventlog.event_types.sample_key IS 'Key whose value decides about sampling: all events of one value are kept or left out. Null: the actor decides.';
+    COMMENT ON COLUMN eventlog.event_types.redact_keys IS 'Keys that are removed at any depth, in addition to eventlog.redact_keys.';
+    COMMENT ON COLUMN eventlog.event_types.hash_keys IS 'Keys whose values, at any depth, are replaced by their HMAC-SHA-256 under the key in eventlog.hash_key_file.';
+    COMMENT ON COLUMN eventlog.event_types.hash_actor IS 'True if the actor and the value of actor_key are replaced by their HMAC-SHA-256 too.';
+    COMMENT ON COLUMN eventlog.event_types.path_keys IS 'Keys whose values, at any depth, are paths to shorten: to ~/ and the rest below a home folder, elsewhere to the last component. {*} means every string that is an absolute path.';
+    COMMENT ON COLUMN eventlog.event_types.status IS 'active, deprecated (logged with a warning), or retired (refused).';
     COMMENT ON COLUMN eventlog.event_types.successor IS 'Name to use instead of a deprecated or retired one.';
     COMMENT ON COLUMN eventlog.event_types.created_at IS 'When it was defined.';
-    COMMENT ON COLUMN eventlog.event_types.retention IS 'How long its events are kept, where that is shorter than the log''s and the tenant''s; null for as long as those.';
-    COMMENT ON COLUMN eventlog.event_types.count_subjects IS 'Whether its events are counted by subject too; false where almost every event has a subject of its own.';
-    COMMENT ON COLUMN eventlog.event_types.success_values IS 'Values of success_key, as text, that mean success: every other one means failure, and where the key is missing a boolean "success" is read. Empty where success_key is a boolean.';
+    COMMENT ON COLUMN eventlog.event_types.retention IS 'How long to keep its events, if shorter than the retention of the log and the tenant; null for those.';
+    COMMENT ON COLUMN eventlog.event_types.count_subjects IS 'True if reports count its events by subject too; false if almost every event has a subject of its own.';
+    COMMENT ON COLUMN eventlog.event_types.success_values IS 'Values of success_key, as text, that mean success; every other value means failure. If the key is missing, a boolean "success" counts. Empty if success_key is a boolean.';
+END
+$$;
+
+-- The columns of event_types that hold rules, each with its default. Whatever reads or writes rules asks
+-- this list.
+CREATE FUNCTION eventlog._default_rules() RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb '{
+        "domain": "application", "description": "", "required_keys": [], "optional_keys": [],
+        "allow_other_keys": true, "allowed_values": {}, "max_bytes": 2048, "actor_key": null,
+        "subject_keys": [], "duration_key": null, "success_key": null, "error_key": null,
+        "occurred_at_key": null, "default_values": {}, "default_when_key": null, "sample_rate": 1, "sample_key": null,
+        "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
+        "status": "active", "successor": null, "retention": null, "count_subjects": true,
+        "success_values": []}'
+$$;
+
+-- Returns the rules of a row of event_types that differ from the defaults.
+CREATE FUNCTION eventlog._rules_of(event_type jsonb) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(jsonb_object_agg(r.key, r.value), '{}')
+      FROM jsonb_each(event_type - '{name,created_at}'::text[]) r
+     WHERE r.value <> coalesce(eventlog._default_rules() -> r.key, 'null')
+$$;
+
+-- Inserts an event type with these rules and defaults for the others; of one that exists, replaces the
+-- rules named in `replaced`. Intervals and numbers must be written as the settings here read them.
+CREATE FUNCTION eventlog_private.write_event_type(name text, rules jsonb, replaced text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+AS $$
+DECLARE
+    -- A log of layout 1 lacks some of the columns.
+    columns text[] := ARRAY(SELECT a.attname FROM pg_attribute a
+                             WHERE a.attrelid = 'eventlog.event_types'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                               AND eventlog._default_rules() ? a.attname);
+BEGIN
+    EXECUTE (
+        SELECT format('INSERT INTO eventlog.event_types (name, %1$s)
+                       SELECT $1, %1$s FROM jsonb_populate_record(NULL::eventlog.event_types, $2)
+                       ON CONFLICT ON CONSTRAINT event_types_pkey DO %2$s',
+                      string_agg(quote_ident(c), ', '),
+                      coalesce('UPDATE SET ' || string_agg(format('%1$I = excluded.%1$I', c), ', ') FILTER (WHERE c = ANY (replaced)),
+                               'NOTHING'))
+          FROM unnest(columns) AS c)
+      USING name, eventlog._default_rules() || rules;
 END
 $$;

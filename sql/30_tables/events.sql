@@ -18,11 +18,11 @@ BEGIN
             weight      real,
             CONSTRAINT events_pkey PRIMARY KEY (id, created_at)
         ) PARTITION BY RANGE (created_at);
-        PERFORM eventlog_private.close('eventlog.events');
-        PERFORM eventlog_private.close('eventlog.events_id_seq');
+        PERFORM eventlog_private.secure('eventlog.events');
+        PERFORM eventlog_private.secure('eventlog.events_id_seq');
     END IF;
 
-    -- CREATE INDEX IF NOT EXISTS would keep writers out even where there is nothing to do.
+    -- CREATE INDEX IF NOT EXISTS would block writers even if there is nothing to do.
     IF to_regclass('eventlog.events_tenant_id_name_created_at_idx') IS NULL THEN
         CREATE INDEX events_tenant_id_name_created_at_idx
             ON eventlog.events (tenant_id, name, created_at DESC);
@@ -32,15 +32,27 @@ BEGIN
     END IF;
 
     COMMENT ON TABLE eventlog.events IS
-        'The log: one row an event, append-only, partitioned by created_at. Write with eventlog.log_event().';
-    COMMENT ON COLUMN eventlog.events.id IS 'Number of the event, rising in the order of insertion, with gaps.';
-    COMMENT ON COLUMN eventlog.events.tenant_id IS 'Whose event it is; the policies compare it with eventlog.current_tenant().';
+        'The log: one row per event, append-only, partitioned by created_at. Write with eventlog.log_event().';
+    COMMENT ON COLUMN eventlog.events.id IS 'Number of the event, increasing in insertion order, with gaps.';
+    COMMENT ON COLUMN eventlog.events.tenant_id IS 'The tenant; policies compare it with eventlog.current_tenant().';
     COMMENT ON COLUMN eventlog.events.name IS 'Name of the event, one of event_types.';
-    COMMENT ON COLUMN eventlog.events.data IS 'Payload: a JSON object without null keys, within the type''s max_bytes.';
-    COMMENT ON COLUMN eventlog.events.actor IS 'Who did it: a user id or the like, at most 512 bytes.';
+    COMMENT ON COLUMN eventlog.events.data IS 'Payload: a JSON object without null values, within the event type''s max_bytes.';
+    COMMENT ON COLUMN eventlog.events.actor IS 'Who did it, such as a user id, at most 512 bytes.';
     COMMENT ON COLUMN eventlog.events.subject IS 'What it was done to, such as skill/canvas, at most 512 bytes.';
-    COMMENT ON COLUMN eventlog.events.occurred_at IS 'When it happened by the client''s clock, if the client said so.';
+    COMMENT ON COLUMN eventlog.events.occurred_at IS 'When it happened by the client''s clock, if given.';
     COMMENT ON COLUMN eventlog.events.created_at IS 'When it was logged by the server''s clock: the start of the transaction.';
-    COMMENT ON COLUMN eventlog.events.weight IS 'How many events the row stands for: 1/rate where it survived sampling, null for 1.';
+    COMMENT ON COLUMN eventlog.events.weight IS 'Number of events the row stands for: 1/rate if it survived sampling, null for 1.';
 END
+$$;
+
+-- The columns of events in their order. is_required: a source of import_events() must have it. is_writable:
+-- a role that logs may set it; the server sets the others.
+CREATE FUNCTION eventlog_private.event_columns() RETURNS TABLE (name name, type text, is_required boolean, is_writable boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 9
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT a.attname, format_type(a.atttypid, NULL), a.attnotnull, a.attname NOT IN ('id', 'created_at')
+      FROM pg_attribute a
+     WHERE a.attrelid = 'eventlog.events'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+     ORDER BY a.attnum
 $$;

@@ -1,6 +1,6 @@
 -- The table of tenants that reference_tenants() tied the log to.
 
-CREATE FUNCTION eventlog_private.create_reference_tables() RETURNS void
+CREATE FUNCTION eventlog_private.create_tenants_reference() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -12,13 +12,13 @@ BEGIN
             database_name text    NOT NULL,
             CONSTRAINT tenants_reference_only_row_check CHECK (only_row)
         );
-        PERFORM eventlog_private.close('eventlog.tenants_reference');
+        PERFORM eventlog_private.secure('eventlog.tenants_reference');
     END IF;
     COMMENT ON TABLE eventlog.tenants_reference IS
-        'Which table reference_tenants() tied the log to, beside its name in log_config: one that is made later under that name is another.';
-    COMMENT ON COLUMN eventlog.tenants_reference.only_row IS 'True: there is at most one row.';
-    COMMENT ON COLUMN eventlog.tenants_reference.tenants IS 'The table itself.';
+        'Oid of the table that reference_tenants() tied the log to: a table created later under the name in log_config is another one.';
+    COMMENT ON COLUMN eventlog.tenants_reference.only_row IS 'Always true: there is at most one row.';
+    COMMENT ON COLUMN eventlog.tenants_reference.tenants IS 'Oid of the table of tenants.';
     COMMENT ON COLUMN eventlog.tenants_reference.database_name IS
-        'Server and database that it is of; in another one, after a restore, the name counts.';
+        'Server and database of the oid; elsewhere, after a restore, the name counts.';
 END
 $$;

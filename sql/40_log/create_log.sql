@@ -1,3 +1,5 @@
+-- Creating the log, or completing it.
+
 CREATE FUNCTION eventlog.create_log(
     owner              regrole  DEFAULT NULL,
     partition_interval interval DEFAULT NULL,
@@ -15,7 +17,7 @@ SET datestyle = 'ISO'
 SET intervalstyle = 'postgres'
 AS $$
 DECLARE
-    -- Of a log that lacks a table, the others tell.
+    -- If a table of the log is missing, its owner is known from the others.
     former_owner oid := (SELECT c.relowner FROM unnest(ARRAY['events', 'event_types', 'log_config']) WITH ORDINALITY AS t (name, place)
                            JOIN pg_class c ON c.oid = to_regclass(format('eventlog.%I', t.name)) ORDER BY t.place LIMIT 1);
     new_owner    oid := coalesce(create_log.owner::oid, former_owner, current_user::regrole::oid);
@@ -27,8 +29,9 @@ BEGIN
     END IF;
     PERFORM eventlog._check_objects(new_owner, former_owner);
 
-    -- What the owner needs, also after REASSIGN OWNED, or where the extension was made anew. The
-    -- statements that follow until the call of the door touch no row of the log: they run as the caller.
+    -- The privileges that the owner needs; they may be missing after REASSIGN OWNED, or if the extension
+    -- was dropped and created again. Up to the call of the door, no statement touches a row of the log, so
+    -- all of them may run as the caller.
     IF NOT has_schema_privilege(new_owner, 'eventlog_private', 'USAGE')
        OR NOT has_schema_privilege(new_owner, 'eventlog', 'CREATE') THEN
         IF NOT pg_has_role(current_user, (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'eventlog_private'), 'USAGE') THEN
@@ -46,7 +49,7 @@ BEGIN
         FOR relation IN
             SELECT c.oid FROM pg_class c
              WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p') AND c.relowner = former_owner
-               AND (c.relname IN (SELECT t.table_name FROM eventlog_private.tables() t)
+               AND (c.relname IN (SELECT t.table_name FROM eventlog_private.relations() t)
                     OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
         LOOP
             EXECUTE format('ALTER TABLE %s OWNER TO %s', relation, new_owner::regrole);
@@ -55,7 +58,7 @@ BEGIN
 
     PERFORM eventlog._create_log(new_owner::regrole, create_log.partition_interval, create_log.retention,
                                  create_log.premake, create_log.taxonomies);
-    PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog._untied_tenants() u;
+    PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog._tenants_without_trigger() u;
 
     IF (SELECT rolsuper FROM pg_roles WHERE oid = new_owner) THEN
         RAISE WARNING 'the log belongs to superuser %', new_owner::regrole
@@ -63,16 +66,16 @@ BEGIN
     ELSIF (SELECT rolcanlogin FROM pg_roles WHERE oid = new_owner) THEN
         RAISE WARNING 'the log belongs to %, a role that can log in', new_owner::regrole
             USING DETAIL = 'The owner bypasses the policies of the log.',
-                  HINT = format('if an application connects as it: SELECT eventlog.create_log(owner => ''<another role>''); else: ALTER ROLE %s NOLOGIN;',
+                  HINT = format('if an application connects as it: SELECT eventlog.create_log(owner => ''<another role>''); otherwise: ALTER ROLE %s NOLOGIN;',
                                 new_owner::regrole);
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.create_log(regrole, interval, interval, interval, text[]) IS
-'Makes the log in this database, or whatever of it is missing: tables, indexes, policies, partitions for premake (default a year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; null keeps what the log has. The owner (default: the caller) bypasses the policies, so must not be a role that an application logs in as.';
+'Creates the log in this database, or whatever of it is missing: tables, indexes, policies, partitions up to premake (default 1 year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; null keeps the log''s value. The owner (default: the caller) bypasses the policies, so an application must not connect as it.';
 
--- The log, or what of it is missing, as its owner.
+-- Creates the log, or whatever of it is missing, as its owner.
 CREATE FUNCTION eventlog_private.create_log(role regrole, partition_interval interval, retention interval,
                                             premake interval, taxonomies text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -85,18 +88,19 @@ DECLARE
 BEGIN
     PERFORM eventlog_private.check_partition_interval(create_log.partition_interval);
     IF create_log.retention <= '0'::interval OR create_log.premake < '0'::interval THEN
-        RAISE EXCEPTION 'retention is %, premake is %: the one must be positive, the other not negative',
+        RAISE EXCEPTION 'retention must be positive and premake must not be negative, got % and %',
                 coalesce(create_log.retention::text, 'not given'), coalesce(create_log.premake::text, 'not given')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''90 days'' and ''1 year''';
     END IF;
 
     PERFORM eventlog_private.migrate_if_older();
-    -- Others are at work where there is a log: what is missing is made with short waits, all of it or
-    -- nothing, so that writers wait a moment at most, and nobody waits here while they wait for this.
+    -- If the log exists, others use it. Then everything that is missing is created with short waits, all of
+    -- it or nothing: writers wait a moment at most, and this does not wait behind them while they wait for
+    -- it.
     LOOP
         BEGIN
             IF to_regclass('eventlog.events') IS NOT NULL THEN
-                PERFORM eventlog_private.keep_waits_short();
+                PERFORM eventlog_private.limit_waits();
                 PERFORM eventlog._lock_partitions();
             END IF;
             PERFORM eventlog_private.complete_log(is_new, create_log.partition_interval, create_log.retention, create_log.premake,
@@ -104,10 +108,10 @@ BEGIN
             EXIT;
         EXCEPTION WHEN lock_not_available THEN
             IF is_new OR clock_timestamp() >= deadline THEN
-                RAISE EXCEPTION 'the log cannot be completed now: a transaction holds its tables'
+                RAISE EXCEPTION 'cannot complete the log now: a transaction holds locks on its tables'
                     USING ERRCODE = 'lock_not_available',
-                          DETAIL = eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')),
-                          HINT = 'end it, or wait for longer: SET lock_timeout = ''1min''; SELECT eventlog.create_log();';
+                          DETAIL = eventlog_private.describe_lock_holders(eventlog_private.conflicting_modes('AccessExclusiveLock')),
+                          HINT = 'end that transaction, or wait longer: SET lock_timeout = ''1min''; SELECT eventlog.create_log();';
             END IF;
         END;
         PERFORM pg_sleep(0.1);
@@ -116,7 +120,7 @@ BEGIN
 END
 $$;
 
--- What create_log() does to the log, in one go.
+-- Everything that create_log() changes in the log, in one subtransaction.
 CREATE FUNCTION eventlog_private.complete_log(is_new boolean, partition_interval interval, retention interval,
                                        premake interval, taxonomies text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -140,7 +144,7 @@ BEGIN
 END
 $$;
 
--- The door to it: as the role that is its first argument.
+-- The door to it, which runs it as the role in its first argument.
 CREATE FUNCTION eventlog._create_log(role regrole, partition_interval interval, retention interval,
                                      premake interval, taxonomies text[]) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -1,7 +1,7 @@
--- What a role may do with the log. Roles are the DBA's own; sql/optional/roles.sql offers three.
+-- Grants to the roles of applications. Roles are the DBA's own; sql/optional/roles.sql creates three.
 
--- In layout 1 services were listed by name. Those that the policies know get their mark; a name that
--- they do not know is of a role that is gone, or was dropped and made again.
+-- Layout 1 listed services by name. This marks the roles that the policies name. A listed role that no
+-- policy names was dropped; a role of that name now is another one.
 CREATE FUNCTION eventlog_private.mark_services() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -18,7 +18,7 @@ BEGIN
 END
 $$;
 
--- What a kind of role may do with the tables, as the log's owner.
+-- Grants the privileges of a kind of role on the tables, as the log's owner.
 CREATE FUNCTION eventlog_private.grant_tables(kind text, role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -28,28 +28,30 @@ BEGIN
         PERFORM eventlog_private.mark_services();
     END IF;
     IF kind IN ('writer', 'service', 'gateway') THEN
-        -- id and created_at are left out: they are the server's.
-        EXECUTE format('GRANT INSERT (tenant_id, name, data, occurred_at, actor, subject, weight)
-                            ON TABLE eventlog.events TO %s', role);
+        -- Not id and created_at: the server sets them.
+        EXECUTE (SELECT format('GRANT INSERT (%s) ON TABLE eventlog.events TO %s', string_agg(quote_ident(c.name), ', '), role)
+                   FROM eventlog_private.event_columns() c WHERE c.is_writable);
         EXECUTE format('GRANT SELECT ON TABLE eventlog.event_types TO %s', role);
         PERFORM eventlog_private.mark_writer(role);
     END IF;
     IF kind IN ('reader', 'service', 'gateway') THEN
         EXECUTE (SELECT format('GRANT SELECT ON TABLE %s TO %s', string_agg(format('eventlog.%I', t.table_name), ', '), role)
-                   FROM eventlog_private.reader_tables() t WHERE t.layout <= coalesce(eventlog._log_layout(), 1));
+                   FROM eventlog_private.relations() t
+                  WHERE t.readers_see IS NOT NULL AND t.layout <= coalesce(eventlog._log_layout(), 1));
     END IF;
     IF kind = 'gateway' THEN
         IF to_regclass('eventlog.api_keys') IS NULL THEN
             RAISE EXCEPTION 'the log has no api_keys'
                 USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
         END IF;
-        -- What judging a key needs. Not when it was last used: that would take a right to write here.
+        -- The columns that checking a key needs. The time of its last use is not recorded: that would need
+        -- a privilege to write here.
         EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at,
                                       actor, no_actor)
                             ON TABLE eventlog.api_keys TO %s', role);
     END IF;
     IF kind IN ('service', 'gateway') THEN
-        -- The mark of a service, which lets it do nothing by itself (marked_roles).
+        -- Marks the role as a service (see marked_roles). The privilege itself is of no use to it.
         EXECUTE format('GRANT REFERENCES (service_roles) ON TABLE eventlog.log_config TO %s', role);
         PERFORM eventlog_private.apply_policies();
     END IF;
@@ -60,8 +62,8 @@ CREATE FUNCTION eventlog._grant_tables(kind text, role regrole) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
--- USAGE of the schema is granted as the caller, who may be a superuser where the log's owner has no
--- right to pass it on.
+-- Grants USAGE of the schema as the caller, who may be a superuser: the log's owner may lack the right to
+-- grant it.
 CREATE FUNCTION eventlog._grant(kind text, role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -79,7 +81,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT eventlog._grant('writer', role) $$;
 
 COMMENT ON FUNCTION eventlog.grant_writer(regrole) IS
-'Lets a role log events of its own tenant, and read none.';
+'Lets a role log events of its own tenant. It cannot read any.';
 
 CREATE FUNCTION eventlog.grant_reader(role regrole) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
@@ -103,9 +105,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT eventlog._grant('gateway', role) $$;
 
 COMMENT ON FUNCTION eventlog.grant_gateway(regrole) IS
-'For the role of eventlog serve: lets it log events of every tenant, read what its connection''s tenant may read, and look up API keys, of which only hashes are kept.';
+'Prepares the role of eventlog serve: lets it log events of every tenant, read as the tenant of its connection, and look up API keys (only their hashes are stored).';
 
--- As the log's owner.
+-- Revokes the privileges on the tables, as the log's owner.
 CREATE FUNCTION eventlog_private.revoke_tables(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -116,9 +118,10 @@ BEGIN
     IF coalesce(eventlog._log_layout(), 1) < 2 THEN
         PERFORM eventlog_private.mark_services();
     END IF;
-    -- REVOKE of a table takes the grants on its columns, and so the marks of services and gateways.
+    -- Revoking from a table also revokes from its columns, and with them the marks of services and
+    -- gateways.
     FOR table_name IN
-        SELECT t.table_name FROM eventlog_private.tables() t WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL
+        SELECT t.table_name FROM eventlog_private.relations() t WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL
     LOOP
         EXECUTE format('REVOKE ALL ON TABLE eventlog.%I FROM %s', table_name, role);
     END LOOP;
@@ -141,8 +144,8 @@ AS $$
 BEGIN
     PERFORM eventlog._require_owner(role);
     PERFORM eventlog._revoke_tables(role);
-    -- USAGE of the schema may have been granted by its owner and by the log's: a REVOKE takes back only
-    -- what its own role granted.
+    -- Both the owner of the schema and the log's owner may have granted USAGE. A REVOKE only takes back
+    -- what the revoking role granted.
     IF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) acl
                 WHERE n.nspname = 'eventlog' AND acl.grantee = role::oid AND acl.grantor = n.nspowner
                   AND pg_has_role(n.nspowner, 'USAGE')) THEN
@@ -152,4 +155,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.revoke_role(regrole) IS
-'Takes back what grant_writer, grant_reader, grant_service and grant_gateway gave a role.';
+'Revokes from a role everything that grant_writer, grant_reader, grant_service and grant_gateway granted.';

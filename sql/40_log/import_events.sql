@@ -1,6 +1,6 @@
--- Taking over a table of events that the application has already.
+-- Importing a table of events that the application already has: checking the source and reading it.
 
--- An expression for a column of the source, or a null of the type where it has none.
+-- Returns the expression for a column of the source, or for a null of that type if the source lacks it.
 CREATE FUNCTION eventlog_private.source_column(source regclass, column_name name, wanted text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -11,7 +11,7 @@ AS $$
                 ELSE format('NULL::%s', wanted) END
 $$;
 
--- What is wrong with a table or view as a source, before a row is read.
+-- Checks a table or view as a source before any row is read.
 CREATE FUNCTION eventlog_private.check_source(source regclass) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -23,29 +23,30 @@ BEGIN
         RAISE EXCEPTION 'source must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     IF source = 'eventlog.events'::regclass THEN
-        RAISE EXCEPTION 'the log cannot be imported into itself' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'cannot import the log into itself' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT string_agg(format('"%s"', wanted), ', ' ORDER BY place) INTO missing
-      FROM unnest(ARRAY['id', 'tenant_id', 'name', 'data', 'created_at']) WITH ORDINALITY AS w (wanted, place)
-     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = wanted
+      FROM eventlog_private.event_columns() WITH ORDINALITY AS w (wanted, type, is_required, is_writable, place)
+     WHERE w.is_required
+       AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = wanted
                           AND a.attnum > 0 AND NOT a.attisdropped);
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'table % has no column %', source, missing
             USING ERRCODE = 'undefined_column',
-                  HINT = 'import a view that gives them: id, tenant_id, name, data, created_at';
+                  HINT = 'import a view with the columns id, tenant_id, name, data, created_at';
     END IF;
     IF NOT has_table_privilege(source, 'SELECT')
        OR NOT has_schema_privilege((SELECT c.relnamespace FROM pg_class c WHERE c.oid = source), 'USAGE') THEN
         RAISE EXCEPTION 'permission denied for table %', source
             USING ERRCODE = 'insufficient_privilege',
-                  DETAIL = format('The import reads it as %I.', current_user),
+                  DETAIL = format('The import runs as %I, which must be able to read the table.', current_user),
                   HINT = format('GRANT USAGE ON SCHEMA %s TO %I; GRANT SELECT ON %s TO %2$I;',
                                 (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = source), current_user, source);
     END IF;
 END
 $$;
 
--- The SQLSTATE with which a value cannot be cast as an import casts it; null where it can.
+-- Returns the SQLSTATE of casting a value as an import casts it, or null if the cast succeeds.
 CREATE FUNCTION eventlog_private.cast_fault(value anyelement, wanted text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -57,8 +58,9 @@ BEGIN
     WHEN 'uuid'        THEN PERFORM value::uuid;
     WHEN 'text'        THEN PERFORM value::text;
     WHEN 'jsonb'       THEN PERFORM value::jsonb;
-    WHEN 'timestamptz' THEN PERFORM value::timestamptz;
     WHEN 'real'        THEN PERFORM value::real;
+    WHEN 'timestamp with time zone' THEN PERFORM value::timestamptz;
+    ELSE EXECUTE format('SELECT $1::%s', wanted) USING value;
     END CASE;
     RETURN NULL;
 EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
@@ -66,9 +68,9 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 END
 $$;
 
--- A query over the rows of a source: the columns of an event, and cast_sqlstate and cast_fault where a
--- value of one cannot be cast. It looks for those only if `is_careful`, which takes its time for each
--- row; else one of them ends the query.
+-- Returns a query for the rows of a source: the columns of an event, and cast_sqlstate and cast_fault for a
+-- value that cannot be cast. Only with `is_careful` does it test each value, which takes time; without, the
+-- first such value ends the query.
 CREATE FUNCTION eventlog_private.source_rows(source regclass, is_careful boolean) RETURNS text
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -91,21 +93,19 @@ AS $$
            END
       FROM (SELECT w.place, w.name, w.wanted, eventlog_private.source_column(source, w.name, w.wanted) AS expression,
                    is_careful AND a.atttypid IS NOT NULL AND a.atttypid <> w.wanted::regtype AS is_checked
-              FROM (VALUES (1, 'id', 'bigint'), (2, 'tenant_id', 'uuid'), (3, 'name', 'text'), (4, 'data', 'jsonb'),
-                           (5, 'created_at', 'timestamptz'), (6, 'occurred_at', 'timestamptz'), (7, 'actor', 'text'),
-                           (8, 'subject', 'text'), (9, 'weight', 'real')) AS w (place, name, wanted)
+              FROM eventlog_private.event_columns() WITH ORDINALITY AS w (name, wanted, is_required, is_writable, place)
               LEFT JOIN pg_attribute a ON a.attrelid = source AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped) c
 $$;
 
--- Puts the rows of a source into the table import_in_progress, numbered, each with what is wrong
--- with it, and of one that is refused what the quarantine may keep. Rows of tenants that opted out are
--- left where they are; how many.
+-- Fills the table import_in_progress with the numbered rows of a source, each with its fault if it has one,
+-- and for faulty rows only what the quarantine may store. Leaves out rows of tenants that opted out, and
+-- returns their number.
 --
--- Nobody else ever sees the table: it goes with the transaction, and another import waits for that. Not a
--- temporary one, which a superuser may not make while the log's owner acts.
+-- Nobody else ever sees the table: it is dropped before the commit, and another import waits for that. A
+-- temporary table would not do, since a superuser may not create one while acting as the log's owner.
 --
--- New events get numbers above the highest that is imported, so half of all numbers is kept for them.
--- A time that no log has, such as the zero time of a client, would make a partition that nobody wants.
+-- New events are numbered from above the highest imported id, so half of all numbers is reserved for them.
+-- A time that no log has, such as a client's zero time, is a fault: it would need a partition of its own.
 CREATE FUNCTION eventlog_private.read_import(source regclass, is_careful boolean) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -122,7 +122,7 @@ BEGIN
         CREATE UNLOGGED TABLE eventlog.import_in_progress AS
         SELECT row_number() OVER ()::integer AS place, r.id, r.tenant_id, r.name, v.data, r.created_at,
                r.occurred_at, v.actor, CASE WHEN v.sqlstate IS NULL THEN v.subject ELSE r.subject END AS subject,
-               CASE WHEN r.weight >= 1 AND r.weight < 'infinity' THEN r.weight END AS weight,
+               CASE WHEN r.weight >= 1 AND r.weight < 'infinity' THEN r.weight END AS weight, %s
                coalesce(r.cast_sqlstate, v.sqlstate, CASE WHEN f.fault IS NOT NULL THEN '22023' END) AS sqlstate,
                coalesce(r.cast_fault, nullif(concat_ws(': ', v.message, v.detail), ''), f.fault) AS reason,
                CASE WHEN r.cast_sqlstate IS NOT NULL OR v.sqlstate IS NOT NULL OR f.fault IS NOT NULL THEN
@@ -139,7 +139,11 @@ BEGIN
                         WHEN r.created_at > %L THEN 'created_at is later than now and eventlog.max_clock_ahead'
                         WHEN NOT (r.weight >= 1 AND r.weight < 'infinity') THEN 'weight must be finite, and at least 1'
                    END AS fault) f
-    $sql$, format('import of %s: ', source), eventlog_private.source_rows(source, is_careful), highest_id, highest_id,
+    $sql$,
+           -- Columns that need no check.
+           (SELECT string_agg(format('r.%I, ', c.name), '') FROM eventlog_private.event_columns() c
+             WHERE c.name NOT IN ('id', 'tenant_id', 'name', 'data', 'created_at', 'occurred_at', 'actor', 'subject', 'weight')),
+           format('import of %s: ', source), eventlog_private.source_rows(source, is_careful), highest_id, highest_id,
            earliest_at, latest_at);
     DELETE FROM eventlog.import_in_progress i WHERE i.is_opted_out;
     GET DIAGNOSTICS opted_out = ROW_COUNT;

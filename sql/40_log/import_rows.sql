@@ -1,8 +1,8 @@
--- The rows of an import go into the log; what refuses one of them takes no other along.
+-- Importing a table of events: writing its rows. A row that is refused does not keep out the others.
 
--- Inserts the rows of import_in_progress of these places that are not refused; how many went in. A row that
--- something on events refuses (a trigger, a constraint, an index) is found by halving, and marked. What
--- is no fault of a row, such as a deadlock or a full disk, ends the import.
+-- Inserts the rows of import_in_progress in this range that have no fault, and returns the number of rows
+-- inserted. If something on events refuses a row (a trigger, a constraint, an index), halving the range
+-- finds it and marks it. Errors that no row causes, such as a deadlock or a full disk, end the import.
 CREATE FUNCTION eventlog_private.insert_import(first integer, last integer, key_prefix text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -14,37 +14,31 @@ DECLARE
     fault    text;
 BEGIN
     BEGIN
-        IF to_regclass('eventlog.late_events') IS NULL THEN
-            -- A log of layout 1, without rollups.
-            INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
-            OVERRIDING SYSTEM VALUE
-            SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-              FROM eventlog.import_in_progress i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
-            ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
-            GET DIAGNOSTICS inserted = ROW_COUNT;
-        ELSE
+        EXECUTE format($sql$
             WITH inserted AS (
-                INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
-                OVERRIDING SYSTEM VALUE
-                SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-                  FROM eventlog.import_in_progress i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
+                INSERT INTO eventlog.events (%1$s) OVERRIDING SYSTEM VALUE
+                SELECT %1$s FROM eventlog.import_in_progress i WHERE i.place BETWEEN $1 AND $2 AND i.sqlstate IS NULL
                 ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING
                 RETURNING tenant_id, id, created_at
-            ), late AS (
-                INSERT INTO eventlog.late_events (tenant_id, id, created_at)
-                SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog_private.announced_watermark()
-                ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING
-            )
-            SELECT count(*) INTO inserted FROM inserted;
-        END IF;
+            ) %2$s
+            SELECT count(*) FROM inserted$sql$,
+            (SELECT string_agg(quote_ident(c.name), ', ') FROM eventlog_private.event_columns() c),
+            -- A log of layout 1 has no rollups.
+            CASE WHEN to_regclass('eventlog.late_events') IS NOT NULL THEN
+                ', late AS (
+                    INSERT INTO eventlog.late_events (tenant_id, id, created_at)
+                    SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog_private.announced_watermark()
+                    ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING
+                )' END)
+           INTO inserted USING first, last;
         RETURN inserted;
     EXCEPTION WHEN OTHERS THEN
         IF left(SQLSTATE, 2) NOT IN ('22', '23', '42', '44', '54', 'P0') THEN
             RAISE;
         END IF;
         state := SQLSTATE;
-        -- Messages of class 22 show the value.
-        fault := CASE WHEN left(SQLSTATE, 2) = '22' THEN 'a trigger or constraint of events cannot take a value of it'
+        -- Messages of class 22 quote the value.
+        fault := CASE WHEN left(SQLSTATE, 2) = '22' THEN 'a trigger or constraint on events rejects one of its values'
                       ELSE SQLERRM END;
     END;
     IF first < last THEN
@@ -61,7 +55,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_partitions constant integer := 1200;
+    most_partitions constant integer := eventlog_private.most_partitions();
     starts timestamptz[];
     at     timestamptz;
 BEGIN
@@ -74,7 +68,7 @@ BEGIN
     IF cardinality(starts) > most_partitions THEN
         RAISE EXCEPTION 'the rows of % span % partitions, limit %', source, cardinality(starts), most_partitions
             USING ERRCODE = 'program_limit_exceeded',
-                  HINT = 'import a view of the rows that matter, or make the log with a longer partition_interval';
+                  HINT = 'import a view with fewer rows, or create the log with a longer partition_interval';
     END IF;
     FOREACH at IN ARRAY starts LOOP
         PERFORM eventlog._make_partition(at);
@@ -82,7 +76,7 @@ BEGIN
 END
 $$;
 
--- Says how many of the rows the next maintain() deletes, and what to type to keep them.
+-- Warns how many of the rows the next maintain() will delete, and how to keep them.
 CREATE FUNCTION eventlog_private.warn_of_retention() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -110,14 +104,14 @@ BEGIN
      GROUP BY c.retention;
     IF past.events > 0 THEN
         RAISE WARNING '% events are past the log''s retention of %', past.events, past.retention
-            USING DETAIL = format('The oldest is of %s. The next maintain() counts them in the rollups, and deletes them.',
+            USING DETAIL = format('The oldest is of %s. The next maintain() counts them in the rollups and deletes them.',
                                   past.oldest_at::date),
                   HINT = format('to keep them: SELECT eventlog.create_log(retention => %L);',
                                 ceil((now()::date - past.oldest_at::date + 30) / 365.0) || ' years');
     END IF;
     IF past.own_events > 0 THEN
         RAISE WARNING '% events are past the retention of their tenant or their name', past.own_events
-            USING DETAIL = format('The oldest is of %s. The next maintain() counts them in the rollups, and deletes them.',
+            USING DETAIL = format('The oldest is of %s. The next maintain() counts them in the rollups and deletes them.',
                                   past.own_oldest_at::date),
                   HINT = 'SELECT tenant_id, retention FROM eventlog.tenant_settings; SELECT name, retention FROM eventlog.event_types; '
                          'eventlog.set_tenant() and eventlog.define_event() change them';
@@ -143,7 +137,7 @@ BEGIN
     BEGIN
         opted_out := eventlog_private.read_import(source, false);
     EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-        -- A value that cannot be cast: once more, with a look at each.
+        -- Some value cannot be cast: read again, testing each.
         opted_out := eventlog_private.read_import(source, true);
     END;
     PERFORM eventlog_private.make_import_partitions(source);
@@ -167,7 +161,7 @@ BEGIN
      ORDER BY i.place;
     GET DIAGNOSTICS rejected = ROW_COUNT;
 
-    -- What a trigger left out is not there.
+    -- Rows that a trigger left out are not in the log.
     IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = 'eventlog.events'::regclass AND NOT t.tgisinternal
                   AND t.tgtype & 7 = 7) THEN
         SELECT count(*) INTO skipped FROM eventlog.import_in_progress i
@@ -176,14 +170,14 @@ BEGIN
     END IF;
     SELECT count(*) - imported - rejected - skipped INTO already_there FROM eventlog.import_in_progress;
     IF skipped > 0 THEN
-        RAISE NOTICE '% rows were left out by a trigger on events', skipped;
+        RAISE NOTICE 'a trigger on events left out % rows', skipped;
     END IF;
     IF opted_out > 0 THEN
-        RAISE NOTICE '% rows of tenants that opted out were left out', opted_out;
+        RAISE NOTICE 'left out % rows of tenants that opted out', opted_out;
     END IF;
     PERFORM eventlog_private.warn_of_retention();
 
-    -- New events go on behind the imported ones.
+    -- New events are numbered from after the imported ones.
     PERFORM setval('eventlog.events_id_seq', i.id)
        FROM (SELECT max(m.id) AS id FROM eventlog.import_in_progress m WHERE m.sqlstate IS NULL) i
       WHERE i.id >= nextval('eventlog.events_id_seq');
@@ -198,4 +192,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.import_events(regclass) IS
-'Takes over a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at, weight where it has them) as the log''s owner: keeps id and created_at, makes old partitions, applies the rules of event_types, and puts rows that break one, or that something on events refuses, into rejected_events. Can be run again: rows that are there stay as they are.';
+'Imports a table with the columns id, tenant_id, name, data, created_at (and actor, subject, occurred_at, weight, if it has them) as the log''s owner. Keeps id and created_at, creates the partitions that the rows need, applies the rules of event_types, and stores rows that break one, or that something on events refuses, in rejected_events. Safe to run again: rows that are already in the log stay as they are.';

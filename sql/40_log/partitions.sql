@@ -1,7 +1,7 @@
 -- Partitions of events, by created_at in UTC.
 
--- Bounds are read back in the time zone and the style in which PostgreSQL is made to write them here: of
--- a session's own, such as IST, it may read another zone than it wrote.
+-- PostgreSQL writes and reads bounds in the session's time zone and date style. These settings make both
+-- sides agree: with an abbreviation such as IST, a session may read another zone than it wrote.
 CREATE FUNCTION eventlog._partition_bounds()
 RETURNS TABLE (partition_oid oid, partition_name name, from_at timestamptz, until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
@@ -24,9 +24,9 @@ $$;
 CREATE VIEW eventlog._partitions AS
 SELECT b.partition_oid, b.partition_name, b.from_at, b.until_at FROM eventlog._partition_bounds() b;
 
-COMMENT ON VIEW eventlog._partitions IS 'Partitions of events and the span of created_at that each holds.';
+COMMENT ON VIEW eventlog._partitions IS 'The partitions of events, with the span of created_at of each.';
 
--- A DEFAULT partition of a DBA's; null for none.
+-- Returns the DEFAULT partition, if the DBA attached one.
 CREATE FUNCTION eventlog_private.default_partition() RETURNS regclass
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -35,8 +35,8 @@ AS $$
      WHERE t.partrelid = to_regclass('eventlog.events') AND t.partdefid <> 0
 $$;
 
--- The span around `at` whose events have a place, which may be a DEFAULT partition: an event need not
--- wait for that to be searched for rows in the way.
+-- Returns the span around `at` whose events have a partition. That may be the DEFAULT one: an event does
+-- not wait for a partition of its own, which would first search the DEFAULT one for rows to move.
 CREATE FUNCTION eventlog._covering_partition(at timestamptz)
 RETURNS TABLE (from_at timestamptz, until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -51,7 +51,7 @@ AS $$
        AND NOT EXISTS (SELECT FROM p WHERE p.from_at <= at AND at < p.until_at)
 $$;
 
--- Whether there is a partition for `at`, other than a DEFAULT one.
+-- Returns true if a partition other than the DEFAULT one holds `at`.
 CREATE FUNCTION eventlog_private.has_partition(at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -59,8 +59,8 @@ AS $$
     SELECT EXISTS (SELECT FROM eventlog._partitions p WHERE p.from_at <= at AND at < p.until_at)
 $$;
 
--- The span of the partition that `at` belongs to: whole months since the year 0, or whole steps
--- since a Monday.
+-- Returns the span of the partition that `at` belongs to: a whole number of months since year 0, or of
+-- steps since a Monday.
 CREATE FUNCTION eventlog_private.partition_span(at timestamptz, step interval,
                                          OUT from_at timestamptz, OUT until_at timestamptz)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -82,8 +82,8 @@ BEGIN
 END
 $$;
 
--- The span of a partition that is to hold `at`, where none does: neighbours of another interval are
--- not overlapped.
+-- Returns the span of a new partition for `at`, shortened so that it does not overlap neighbours, which may
+-- have another interval.
 CREATE FUNCTION eventlog_private.missing_span(at timestamptz, OUT from_at timestamptz, OUT until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -100,15 +100,15 @@ AS $$
 BEGIN
     IF step < '1 hour' OR step > '10 years'
        OR (date_trunc('month', step) <> '0'::interval AND date_trunc('month', step) <> step) THEN
-        RAISE EXCEPTION 'partition_interval % is not whole months, nor days and hours', step
+        RAISE EXCEPTION 'partition_interval must be whole months, or days and hours, got %', step
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'from 1 hour to 10 years, such as ''1 day'', ''1 week'', ''1 month''';
     END IF;
 END
 $$;
 
--- One maker at a time: waits for another's transaction. A lock on a table would be waited for by
--- readers as well.
+-- Lets one transaction at a time create partitions; others wait for its end. A lock on a table would make
+-- readers wait too.
 CREATE FUNCTION eventlog._lock_partitions() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -121,7 +121,7 @@ BEGIN
 END
 $$;
 
--- Closes a new table before it becomes a partition.
+-- Secures a new table before it becomes a partition.
 CREATE FUNCTION eventlog_private.prepare_partition(partition regclass, first_at timestamptz, end_at timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -129,10 +129,10 @@ AS $$
 DECLARE
     is_open boolean := end_at > eventlog_private.announced_watermark();
 BEGIN
-    -- A superuser's import makes partitions too, and upkeep is the owner's.
+    -- A superuser's import creates partitions too, and the log's owner has to maintain them.
     EXECUTE format('ALTER TABLE %s OWNER TO %s', partition,
         (SELECT relowner::regrole FROM pg_class WHERE oid = 'eventlog.events'::regclass));
-    PERFORM eventlog_private.close(partition);
+    PERFORM eventlog_private.secure(partition);
     PERFORM eventlog_private.ensure_append_only(partition);
     IF NOT is_open OR eventlog_private.is_subscriber() THEN
         PERFORM eventlog_private.ensure_late_event(partition, is_open);
@@ -142,7 +142,7 @@ BEGIN
 END
 $$;
 
--- Takes the events of a span out of a DEFAULT partition; how many they were.
+-- Moves the events of a span out of the DEFAULT partition, and returns their number.
 CREATE FUNCTION eventlog_private.move_out_of_default(rest regclass, partition regclass, first_at timestamptz, end_at timestamptz)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -151,23 +151,23 @@ AS $$
 DECLARE
     moved bigint;
 BEGIN
-    EXECUTE format('WITH gone AS (DELETE FROM %s e WHERE e.created_at >= $1 AND e.created_at < $2 RETURNING e.*)
-                    INSERT INTO %s (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
-                    SELECT g.id, g.tenant_id, g.name, g.data, g.actor, g.subject, g.occurred_at, g.created_at, g.weight FROM gone g',
-                   rest, partition) USING first_at, end_at;
+    EXECUTE (SELECT format('WITH gone AS (DELETE FROM %s e WHERE e.created_at >= $1 AND e.created_at < $2 RETURNING e.*)
+                            INSERT INTO %s (%s) SELECT %3$s FROM gone g', rest, partition, string_agg(quote_ident(c.name), ', '))
+               FROM eventlog_private.event_columns() c)
+      USING first_at, end_at;
     GET DIAGNOSTICS moved = ROW_COUNT;
     RETURN moved;
 END
 $$;
 
--- Makes the partition that holds `at`, as the current user, who must own events. Nothing to do
--- where there is one. The new table is filled and closed before it is attached, which locks events
--- against other DDL only, not against readers and writers.
+-- Creates the partition for `at` as the current user, who must own events, if there is none. The new table
+-- is filled and secured before it is attached; attaching locks events against other DDL only, not against
+-- readers and writers.
 --
--- What a DEFAULT partition has of the span moves over. PostgreSQL then looks through all of that while
--- those wait who write to it, so one that is larger than most_bytes is left as it is.
+-- Events of the span in the DEFAULT partition move over. PostgreSQL then scans the rest of that partition
+-- while its writers wait, so it must not be larger than most_bytes.
 --
--- An event trigger that logs what is done here finds no partition yet, and makes it (partition.rs).
+-- An event trigger that logs the DDL in here finds no partition yet, and creates it first (partition.rs).
 CREATE FUNCTION eventlog_private.make_partition_within(at timestamptz, most_bytes bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -191,28 +191,28 @@ BEGIN
     IF NOT eventlog_private.has_partition(make_partition_within.at) THEN
         SELECT s.from_at, s.until_at INTO first_at, end_at FROM eventlog_private.missing_span(make_partition_within.at) s;
         IF rest IS NOT NULL AND pg_relation_size(rest) > most_bytes THEN
-            RAISE EXCEPTION 'the DEFAULT partition % may hold events of % until %, and has %, limit %', rest, first_at, end_at,
+            RAISE EXCEPTION 'the DEFAULT partition % may hold events from % until %; it has %, limit %', rest, first_at, end_at,
                     pg_size_pretty(pg_relation_size(rest)), pg_size_pretty(most_bytes)
                 USING ERRCODE = 'check_violation',
-                      HINT = 'in a quiet hour, since it keeps writers waiting: SELECT eventlog.create_log();';
+                      HINT = 'at a quiet time, since writers have to wait: SELECT eventlog.create_log();';
         END IF;
 
         wanted := 'events_p' || to_char(first_at AT TIME ZONE 'UTC',
             CASE WHEN date_trunc('day', first_at, 'UTC') = first_at THEN 'YYYYMMDD' ELSE 'YYYYMMDD_HH24MI' END);
         partition := wanted;
         WHILE to_regclass(format('eventlog.%I', partition)) IS NOT NULL LOOP
-            -- A partition that was detached and kept has the name.
+            -- A detached partition that was kept has the name.
             tries := tries + 1;
             partition := wanted || '_' || tries;
         END LOOP;
 
-        -- An event trigger may have made it under that name before the command begins.
+        -- An event trigger may have created it under that name already.
         EXECUTE format('CREATE TABLE IF NOT EXISTS eventlog.%I (LIKE eventlog.events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
                        partition);
         made := format('eventlog.%I', partition)::regclass;
         IF NOT eventlog_private.has_partition(make_partition_within.at) THEN
             IF rest IS NOT NULL THEN
-                -- Before there is a trigger that would note them as late.
+                -- Before the table has the trigger that would record them as late.
                 PERFORM eventlog_private.move_out_of_default(rest, made, first_at, end_at);
             END IF;
             PERFORM eventlog_private.prepare_partition(made, first_at, end_at);
@@ -239,13 +239,19 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'SELECT eventlog_private.make_partition_within(at, 67108864)';
 
--- Makes all partitions from now until now plus the log's premake.
+-- Returns the number of partitions that one command creates at most.
+CREATE FUNCTION eventlog_private.most_partitions() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT 1200';
+
+-- Creates all partitions from now until now plus the log's premake.
 CREATE FUNCTION eventlog_private.make_partitions() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_partitions constant integer := 1200;
+    most_partitions constant integer := eventlog_private.most_partitions();
     config eventlog.log_config;
     at     timestamptz := now();
     until  timestamptz;
@@ -255,10 +261,10 @@ BEGIN
     until := now() + config.premake;
     wanted := EXTRACT(epoch FROM until - at) / EXTRACT(epoch FROM config.partition_interval);
     IF wanted > most_partitions THEN
-        RAISE EXCEPTION 'premake % makes % partitions of %, limit %', config.premake, wanted,
+        RAISE EXCEPTION 'premake % needs % partitions of %, limit %', config.premake, wanted,
                 config.partition_interval, most_partitions
             USING ERRCODE = 'program_limit_exceeded',
-                  HINT = 'a shorter premake, or a longer partition_interval';
+                  HINT = 'choose a shorter premake or a longer partition_interval';
     END IF;
     WHILE at <= until LOOP
         PERFORM eventlog_private.make_partition_within(at, NULL);
@@ -267,7 +273,7 @@ BEGIN
 END
 $$;
 
--- Until when partitions reach without a gap from now; null where now has none.
+-- Returns the time until which partitions reach from now without a gap, or null if there is none for now.
 CREATE FUNCTION eventlog._covered_until() RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp

@@ -1,18 +1,19 @@
--- Who may see and write what. Every relation of the log has row-level security on; a relation
--- without a policy is its owner's alone. FORCE ROW LEVEL SECURITY is not used: the owner's own
+-- Row-level security: who may read and write which rows. It is on for every table of the log; a table
+-- without a policy is the owner's alone. FORCE ROW LEVEL SECURITY is not used, because the owner's own
 -- pg_dump would fail.
 
--- True, said by the extension: a service's policies go with it, and leave the log closed.
+-- Returns true. As a function of the extension, it takes the policies of services with it when the
+-- extension is dropped, so that the log stays closed.
 CREATE FUNCTION eventlog.any_tenant() RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'SELECT true';
 
 COMMENT ON FUNCTION eventlog.any_tenant() IS
-'The condition of the policies of service roles: true for every row.';
+'Condition of the policies of service roles: true for every row.';
 
--- Makes a policy, or makes it anew where it is not what it is to be. The conditions are written as
--- PostgreSQL prints them, so that they can be compared. Where `roles` is null the policy goes.
+-- Creates a policy, or replaces one that differs; drops it if `roles` is null. The conditions are written
+-- as PostgreSQL prints them, so that they can be compared.
 CREATE FUNCTION eventlog_private.ensure_policy(relation regclass, policy name, is_permissive boolean, command "char",
                                                using_text text, check_text text, roles oid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -39,8 +40,8 @@ BEGIN
 END
 $$;
 
--- Whether the caller may see an event: for the policy of late_events, whose own rows may not tell. With
--- a plan for each call, whose created_at is a constant: it opens one partition, not all.
+-- Returns true if the caller may see the event. The policy of late_events asks it for rows without a
+-- tenant. Each call gets its own plan, with created_at as a constant, so that only one partition is opened.
 CREATE FUNCTION eventlog.is_visible_event(id bigint, created_at timestamptz) RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -53,11 +54,11 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.is_visible_event(bigint, timestamptz) IS
-'Part of the policy of late_events: whether the caller may see the event.';
+'Part of the policy of late_events: true if the caller may see the event.';
 
--- The roles that grant_service() made services, and those that may look API keys up. A grant on a
--- column says so, not a list of names: it goes with the role, follows a rename, and comes back in a
--- restore for a role that was there when the dump was made.
+-- Returns the roles with a privilege on a column, which is how services and gateways are marked. Unlike a
+-- name in a list, a grant goes when the role is dropped, follows a rename, and is restored only for a role
+-- that existed when the dump was made.
 CREATE FUNCTION eventlog_private.marked_roles(table_name text, column_name name, privilege text) RETURNS oid[]
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -67,8 +68,7 @@ AS $$
        AND acl.privilege_type = privilege AND acl.grantee <> 0
 $$;
 
--- Every policy of the log as it has to be; a relation that has none is its owner's alone. No roles:
--- there must be no such policy.
+-- Lists every policy of the log. Where roles is null, the policy must not exist.
 CREATE FUNCTION eventlog_private.wanted_policies()
 RETURNS TABLE (relation regclass, policy name, is_permissive boolean, command "char", using_text text, check_text text, roles oid[])
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -77,39 +77,39 @@ AS $$
     SELECT to_regclass(format('eventlog.%I', w.table_name)), w.table_name || w.suffix, w.is_permissive, w.command::"char",
            w.using_text, w.check_text, w.roles
       FROM (
-        -- A tenant's role reads and inserts its own rows; nobody may update or delete.
+        -- A tenant's role reads and inserts its own rows. Nobody updates or deletes.
         SELECT t.table_name, '_tenant_select' AS suffix, true AS is_permissive, 'r' AS command,
-               -- The tenant of a plain INSERT of a service is not noted; the event itself tells.
+               -- The note of a service's plain INSERT has no tenant; the event itself has.
                CASE t.table_name WHEN 'late_events'
                     THEN '((tenant_id = eventlog.current_tenant()) OR ((tenant_id IS NULL) AND eventlog.is_visible_event(id, created_at)))'
                     ELSE '(tenant_id = eventlog.current_tenant())' END AS using_text,
                NULL AS check_text, ARRAY[0]::oid[] AS roles
-          FROM eventlog_private.tenants_tables() t (table_name)
+          FROM eventlog_private.relations() t WHERE t.readers_see = 'own'
         UNION ALL
         SELECT 'events', '_tenant_insert', true, 'a', NULL, '(tenant_id = eventlog.current_tenant())', ARRAY[0]::oid[]
         UNION ALL
         SELECT 'events', '_guard', false, 'a', NULL, 'eventlog.guard(id, name, data, actor, subject, weight, occurred_at, tenant_id)', ARRAY[0]::oid[]
         UNION ALL
-        -- No tenant's data: everybody who was granted SELECT may read.
-        SELECT o.table_name, '_select', true, 'r', 'true', NULL, ARRAY[0]::oid[]
-          FROM (VALUES ('event_types'::name), ('log_config'), ('rollup_state')) AS o (table_name)
+        -- These rows are of no tenant: any role with SELECT may read them.
+        SELECT t.table_name, '_select', true, 'r', 'true', NULL, ARRAY[0]::oid[]
+          FROM eventlog_private.relations() t WHERE t.readers_see = 'all'
         UNION ALL
-        -- Who was granted SELECT may look a key up, which is the gateway alone. The condition goes with
-        -- the extension, and leaves the table closed; so do those of services.
+        -- Only the gateway is granted SELECT, to look up keys. The condition is dropped with the extension,
+        -- which closes the table; so are those of services.
         SELECT 'api_keys', '_select', true, 'r', 'eventlog.any_tenant()', NULL, ARRAY[0]::oid[]
         UNION ALL
         SELECT t.table_name, '_service_select', true, 'r', 'eventlog.any_tenant()', NULL,
                eventlog_private.marked_roles('log_config', 'service_roles', 'REFERENCES')
-          FROM eventlog_private.tenants_tables() t (table_name)
+          FROM eventlog_private.relations() t WHERE t.readers_see = 'own'
         UNION ALL
         SELECT 'events', '_service_insert', true, 'a', NULL, 'eventlog.any_tenant()',
                eventlog_private.marked_roles('log_config', 'service_roles', 'REFERENCES')
         UNION ALL
-        -- A gateway logs for every tenant, but reads as the tenant of a request's key: these stand
-        -- beside and against those of the service that it is too. What it put into the quarantine has
-        -- no caller's tenant, only the key's, which it names. The tenant is eventlog.tenant_id, whatever
-        -- eventlog.tenant_source is for others: a gateway has no row in tenant_roles and no token, and
-        -- a role that may read every tenant forges nothing by saying which one it means.
+        -- A gateway logs for every tenant, but reads as the tenant of a request's key. These restrictive
+        -- policies narrow the permissive ones that it has as a service. What it stored in the quarantine
+        -- has no caller's tenant, only the one that it named, the key's. The tenant is eventlog.tenant_id
+        -- whatever eventlog.tenant_source says: a gateway has no row in tenant_roles and no token, and a
+        -- role that may read every tenant gains nothing by naming one.
         SELECT t.table_name, '_gateway_select', false, 'r',
                format(CASE t.table_name
                       WHEN 'late_events' THEN '((tenant_id IS NULL) OR (tenant_id = %s))'
@@ -117,12 +117,12 @@ AS $$
                       ELSE '(tenant_id = %s)' END,
                       'COALESCE((NULLIF(current_setting(''eventlog.tenant_id''::text, true), ''''::text))::uuid, eventlog.current_tenant())'),
                NULL, eventlog_private.marked_roles('api_keys', 'secret_hash', 'SELECT')
-          FROM eventlog_private.tenants_tables() t (table_name)
+          FROM eventlog_private.relations() t WHERE t.readers_see = 'own'
       ) AS w
      WHERE to_regclass(format('eventlog.%I', w.table_name)) IS NOT NULL
 $$;
 
--- Makes all policies what they have to be: missing ones, altered ones, and those whose roles changed.
+-- Creates missing policies, and replaces those that differ or whose roles changed.
 CREATE FUNCTION eventlog_private.apply_policies() RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
--- The tie between the log and the application's own table of tenants, where one is wanted.
+-- Tying the log to the application's own table of tenants, so that deleting a tenant erases its events.
 
--- This database, as tenants_reference means it.
+-- Identifies this database, as stored in tenants_reference.
 CREATE FUNCTION eventlog_private.this_database() RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -19,7 +19,7 @@ BEGIN
               FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace WHERE t.oid = tenants) END,
         tenants_method = nullif(method, 'none'),
         tenants_key    = CASE WHEN method <> 'none' THEN tenant_key END;
-    -- A log of layout 1 does not have these.
+    -- A log of layout 1 lacks this table.
     IF to_regclass('eventlog.tenants_reference') IS NOT NULL THEN
         DELETE FROM eventlog.tenants_reference;
         INSERT INTO eventlog.tenants_reference (tenants, database_name)
@@ -32,8 +32,8 @@ CREATE FUNCTION eventlog._note_tenants(tenants regclass, method text, tenant_key
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
--- The table of tenants: the one that was named, not one that was made later under its name. In a restore
--- the name counts, until create_log() has noted the table anew.
+-- Returns the table of tenants: the one that was named, not a table created later under its name. In a
+-- restored database the name counts, until create_log() stores the oid again.
 CREATE FUNCTION eventlog_private.tenants_relation() RETURNS regclass
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -52,8 +52,8 @@ BEGIN
 END
 $$;
 
--- What the library asks before the trigger erases: whether it is on the table of tenants, or a partition
--- of it, and for its key.
+-- Called by the trigger before it erases: true if it is on the table of tenants, or on a partition of it,
+-- with the key that was named.
 CREATE FUNCTION eventlog_private.is_table_of_tenants(relation oid, tenant_key text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -92,7 +92,7 @@ BEGIN
                   HINT = format('SELECT eventlog.reference_tenants(%L, tenant_key => ''<column>'');', tenants);
     END IF;
 
-    -- One tie at a time: the former one goes, of whatever table it was.
+    -- There is one tie at a time, so the former one goes, whichever table it was on.
     IF EXISTS (SELECT FROM pg_constraint
                 WHERE conrelid = 'eventlog.events'::regclass AND conname = 'events_tenant_id_fkey') THEN
         ALTER TABLE eventlog.events DROP CONSTRAINT events_tenant_id_fkey;
@@ -105,11 +105,11 @@ BEGIN
     END LOOP;
 
     IF method = 'foreign_key' THEN
-        -- Checks the rows that are there, under a lock that lets readers through.
+        -- Checks the existing rows, under a lock that lets readers through.
         EXECUTE format('ALTER TABLE eventlog.events ADD CONSTRAINT events_tenant_id_fkey
                             FOREIGN KEY (tenant_id) REFERENCES %s (%I) ON DELETE CASCADE', tenants, tenant_key);
     END IF;
-    -- With the foreign key too, which takes the events only.
+    -- The foreign key gets the trigger too, since it deletes events only.
     IF method <> 'none' THEN
         PERFORM eventlog._make_erase_trigger(tenants, tenant_key);
     END IF;
@@ -118,11 +118,11 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.reference_tenants(regclass, text, name) IS
-'Ties the log to a table of tenants, so that deleting a tenant erases it: foreign_key (a tenant must exist; each insert pays for the check), trigger (inserts pay nothing), or none (unties).';
+'Ties the log to a table of tenants, so that deleting a tenant erases its data: foreign_key (a tenant must exist, checked for each insert), trigger (inserts cost nothing), or none (unties).';
 
--- The table of tenants that lacks its trigger: after DROP EXTENSION … CASCADE it is gone. Notes the table
--- anew, whose oid is another in a restore.
-CREATE FUNCTION eventlog_private.untied_tenants() RETURNS TABLE (tenants regclass, tenant_key name)
+-- Returns the table of tenants if it lacks its trigger, which DROP EXTENSION … CASCADE drops. Stores the
+-- table's oid, which differs after a restore.
+CREATE FUNCTION eventlog_private.tenants_without_trigger() RETURNS TABLE (tenants regclass, tenant_key name)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -135,7 +135,7 @@ BEGIN
         RETURN;
     END IF;
     IF NOT EXISTS (SELECT FROM eventlog.tenants_reference r
-                    WHERE r.tenants = untied_tenants.tenants AND r.database_name = eventlog_private.this_database()) THEN
+                    WHERE r.tenants = tenants_without_trigger.tenants AND r.database_name = eventlog_private.this_database()) THEN
         PERFORM eventlog_private.note_tenants(tenants, config.tenants_method, config.tenants_key);
     END IF;
     IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant') THEN
@@ -145,11 +145,11 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog._untied_tenants() RETURNS TABLE (tenants regclass, tenant_key name)
+CREATE FUNCTION eventlog._tenants_without_trigger() RETURNS TABLE (tenants regclass, tenant_key name)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
--- As the caller, who may make a trigger on that table.
+-- Runs as the caller, who may create a trigger on that table.
 CREATE FUNCTION eventlog._make_erase_trigger(tenants regclass, tenant_key name) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

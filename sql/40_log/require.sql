@@ -1,7 +1,8 @@
--- What a caller, the log and its layout must be before a function goes on.
+-- Requirements that functions check first: that the log exists, has the right layout, and belongs to the
+-- caller.
 
--- What stands in schema eventlog must belong to the log's owner (or, where create_log() changes the
--- owner, to the former one): a table that somebody else made would be taken for the log's.
+-- Everything in schema eventlog must belong to the log's owner, or to the former one while create_log()
+-- changes it: a table that somebody else created there would be taken for the log's.
 CREATE FUNCTION eventlog._check_objects(owner oid, former_owner oid) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -20,7 +21,7 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION '% belongs to %, not to the log''s owner %', strange.relation, strange.role, owner::regrole
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = 'Everything in schema eventlog must be the log owner''s.',
+                  DETAIL = 'Everything in schema eventlog must belong to the log''s owner.',
                   HINT = format('if it is the log''s, a superuser types: ALTER %s %s OWNER TO %s;', strange.kind,
                                 strange.relation, owner::regrole);
     END IF;
@@ -34,7 +35,7 @@ BEGIN
 END
 $$;
 
--- 55000 where create_log() was not called.
+-- Raises 55000 if create_log() has not been called.
 CREATE FUNCTION eventlog._require_log() RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -47,8 +48,8 @@ BEGIN
 END
 $$;
 
--- 55000 without a log, 22004 without a role, 42501 for a caller without the rights of the log's
--- owner: PostgreSQL itself would only warn that nothing was granted.
+-- Raises 55000 without a log, 22004 without a role, and 42501 for a caller without the rights of the log's
+-- owner, where PostgreSQL itself would only warn that nothing was granted.
 CREATE FUNCTION eventlog._require_owner(role regrole) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -73,7 +74,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'SELECT 2';
 
--- The layout of this log; null where log_config is missing.
+-- Returns the layout of this log, or null if log_config is missing.
 CREATE FUNCTION eventlog._log_layout() RETURNS integer
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -86,7 +87,7 @@ BEGIN
 END
 $$;
 
--- 55000 where the log is older than what the caller needs, or was made by a newer extension.
+-- Raises 55000 if the log is older than the caller needs, or was created by a newer version.
 CREATE FUNCTION eventlog._require_layout(needed integer) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
 -- Settings of a transaction that stores, compares or prints text.
 
--- The settings that say how text is read and written, as they are by default, until the transaction
--- ends: so that what is stored and compared does not depend on the session.
-CREATE FUNCTION eventlog_private.settle_session() RETURNS void
+-- Sets the settings that affect how text is read and written to their defaults, until the transaction ends,
+-- so that stored and compared values do not depend on the session.
+CREATE FUNCTION eventlog_private.use_default_formats() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
@@ -13,15 +13,15 @@ BEGIN
 END
 $$;
 
--- Begins a transaction of a procedure that commits: as the log's owner, with names that mean what
--- they say, with text that is read and written alike everywhere, and with bounded waits for locks. All
--- of it ends with the transaction. No SET clause here: it would undo that on return.
+-- Begins a transaction of a procedure that commits: as the log's owner, with a safe search_path, with
+-- use_default_formats(), and with bounded waits for locks. All of it ends with the transaction. The function has
+-- no SET clause, which would undo these settings on return.
 CREATE FUNCTION eventlog_private.begin_step() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM eventlog_private.settle_session();
+    PERFORM eventlog_private.use_default_formats();
     PERFORM eventlog_private.become_owner();
     PERFORM eventlog_private.bound_lock_timeout();
 END

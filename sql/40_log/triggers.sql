@@ -1,4 +1,4 @@
--- Triggers of the log, made anew wherever they are not what they must be.
+-- Triggers of the log. create_log() replaces those that differ.
 
 CREATE FUNCTION eventlog.events_append_only() RETURNS trigger
 LANGUAGE plpgsql
@@ -7,16 +7,16 @@ AS $$
 BEGIN
     RAISE EXCEPTION 'events is append-only: UPDATE is not allowed'
         USING ERRCODE = 'feature_not_supported',
-              HINT = 'log another event that says what changed';
+              HINT = 'log another event that describes the change';
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.events_append_only() IS
-'Trigger that refuses UPDATE of events and of its partitions for everybody, the owner included.';
+'Trigger: refuses UPDATE of events and its partitions, even for the owner.';
 
--- Makes a trigger, or makes it anew where it is not what it is to be: another function, another
--- time, a condition, or switched off. `kind` is pg_trigger.tgtype. ENABLE ALWAYS ('A'), so that
--- session_replication_role does not switch it off; ENABLE REPLICA ('R') is for replication only.
+-- Creates a trigger, or replaces one with another function, time or condition, or one that is off. `kind`
+-- is pg_trigger.tgtype. ENABLE ALWAYS ('A') keeps session_replication_role from switching it off; ENABLE
+-- REPLICA ('R') makes it fire for replication only.
 CREATE FUNCTION eventlog_private.ensure_trigger(relation regclass, trigger_name name, function regproc, kind smallint,
                                                 event text, enabled "char") RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -50,8 +50,8 @@ AS $$
                                            'BEFORE UPDATE', 'A')
 $$;
 
--- On a partition that lies below the watermark of the rollups; on an open one of a subscriber it fires
--- for what replication brings only.
+-- Ensures the trigger on a partition below the watermark of the rollups. On an open partition of a
+-- subscriber it fires for replication only.
 CREATE FUNCTION eventlog_private.ensure_late_event(relation regclass, is_open boolean) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -60,9 +60,10 @@ AS $$
                                            CASE WHEN is_open THEN 'R' ELSE 'A' END::"char")
 $$;
 
--- What logical replication brings comes late where the publisher is ahead of it, and its apply worker
--- calls no function of ours: on a subscriber open partitions have the trigger too, for that worker
--- only. Nowhere else, because even a trigger that does not fire costs an INSERT 7 %.
+-- Returns true on a subscriber of logical replication. Replicated rows are late if the publisher is ahead,
+-- and the apply worker calls no function of the library, so open partitions of a subscriber have the
+-- trigger too, for that worker only. Elsewhere they have none, because even a trigger that does not fire
+-- costs an INSERT 7 %.
 CREATE FUNCTION eventlog_private.is_subscriber() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -72,7 +73,7 @@ AS $$
                        OR r.srrelid IN (SELECT p.partition_oid FROM eventlog._partitions p))
 $$;
 
--- The trigger on all partitions that need it, where those that end by `watermark` are closed.
+-- Ensures the trigger on all partitions that need it, if those that end by `watermark` are closed.
 CREATE FUNCTION eventlog_private.ensure_late_events(watermark timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -90,7 +91,7 @@ BEGIN
 END
 $$;
 
--- Tells every backend of a change of a table that the library caches.
+-- Ensures the trigger that invalidates every backend's copy of a cached table.
 CREATE FUNCTION eventlog_private.ensure_registry_trigger(relation regclass) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -99,7 +100,7 @@ AS $$
                                            'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'A')
 $$;
 
--- Row-level security of every table, and every trigger.
+-- Ensures row-level security on every table, and every trigger.
 CREATE FUNCTION eventlog_private.apply_triggers() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -110,14 +111,14 @@ BEGIN
     FOR relation IN
         SELECT c.oid FROM pg_class c
          WHERE NOT c.relrowsecurity AND c.relkind IN ('r', 'p')
-           AND (c.oid IN (SELECT to_regclass(format('eventlog.%I', t.table_name)) FROM eventlog_private.tables() t)
+           AND (c.oid IN (SELECT to_regclass(format('eventlog.%I', t.table_name)) FROM eventlog_private.relations() t)
                 OR c.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
     END LOOP;
-    PERFORM eventlog_private.ensure_registry_trigger(format('eventlog.%I', t)::regclass)
-       FROM unnest(ARRAY['event_types', 'tenant_roles', 'tenant_settings', 'enrichments', 'log_config', 'rollup_state']) AS t
-      WHERE to_regclass(format('eventlog.%I', t)) IS NOT NULL;
+    PERFORM eventlog_private.ensure_registry_trigger(to_regclass(format('eventlog.%I', t.table_name)))
+       FROM eventlog_private.relations() t
+      WHERE t.is_cached AND to_regclass(format('eventlog.%I', t.table_name)) IS NOT NULL;
     PERFORM eventlog_private.ensure_append_only('eventlog.events');
     PERFORM eventlog_private.ensure_append_only(p.partition_oid) FROM eventlog._partitions p;
     PERFORM eventlog_private.ensure_trigger('eventlog.tenant_roles', 'tenant_role_named', 'eventlog.tenant_role_named',

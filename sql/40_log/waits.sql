@@ -1,7 +1,15 @@
--- Waiting for locks: for how long, and which transactions are in the way.
+-- Waiting for locks: how long, and for which transactions.
 
--- Bounds the waits that follow by eventlog.lock_timeout, unless the session's own lock_timeout is
--- shorter; returns the latter, to be set again. (After an error PostgreSQL sets it again itself.)
+-- Returns eventlog.lock_timeout in milliseconds, or its default while the library is not loaded.
+CREATE FUNCTION eventlog_private.lock_timeout_ms() RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce((SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout'), 5000)
+$$;
+
+-- Limits the waits that follow to eventlog.lock_timeout, unless the session's lock_timeout is shorter, and
+-- returns the session's value, to be set again afterwards. After an error PostgreSQL restores it.
 CREATE FUNCTION eventlog_private.bound_lock_timeout() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -9,8 +17,7 @@ AS $$
 DECLARE
     former     text    := current_setting('lock_timeout');
     former_ms  integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
-    -- Not a setting yet where the library is not loaded yet.
-    longest_ms integer := coalesce((SELECT setting FROM pg_settings WHERE name = 'eventlog.lock_timeout')::integer, 5000);
+    longest_ms integer := eventlog_private.lock_timeout_ms();
 BEGIN
     PERFORM set_config('lock_timeout',
         (CASE WHEN former_ms BETWEEN 1 AND longest_ms THEN former_ms ELSE longest_ms END)::text, true);
@@ -18,16 +25,16 @@ BEGIN
 END
 $$;
 
--- How long one attempt may wait for a lock that others wait behind, in milliseconds: a strong lock on
--- events holds every writer up. It is far below PostgreSQL's deadlock_timeout, so that no attempt is
--- ever part of a deadlock that a writer is made to pay for.
+-- Returns the longest wait, in milliseconds, of one attempt to get a lock that others wait behind: a strong
+-- lock on events holds up every writer. It is far below PostgreSQL's deadlock_timeout, so that no attempt
+-- is part of a deadlock whose victim is a writer.
 CREATE FUNCTION eventlog_private.longest_wait_ms() RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'SELECT 50';
 
--- Bounds the waits that follow by that, unless the session's own lock_timeout is shorter.
-CREATE FUNCTION eventlog_private.keep_waits_short() RETURNS void
+-- Limits the waits that follow to longest_wait_ms(), unless the session's lock_timeout is shorter.
+CREATE FUNCTION eventlog_private.limit_waits() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -38,9 +45,9 @@ BEGIN
 END
 $$;
 
--- Transactions that hold a lock of the log in one of these modes, prepared ones too: on its relations,
--- on what their foreign keys refer to, or one that only the owner can take.
-CREATE FUNCTION eventlog_private.holders(modes text[]) RETURNS TABLE (virtualtransaction text, pid integer)
+-- Lists the transactions, prepared ones too, that hold a lock in one of these modes on the log: on its
+-- relations, on the other side of their foreign keys, or one of take_lock().
+CREATE FUNCTION eventlog_private.lock_holders(modes text[]) RETURNS TABLE (virtualtransaction text, pid integer)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -62,7 +69,7 @@ AS $$
                AND l.objid = to_regclass('eventlog.events'))
 $$;
 
--- Says who they are.
+-- Describes transactions.
 CREATE FUNCTION eventlog_private.describe_transactions(virtualtransactions text[], pids integer[]) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -78,32 +85,31 @@ AS $$
         eventlog_private.describe_processes(array_remove(pids, NULL))), '')
 $$;
 
-CREATE FUNCTION eventlog_private.describe_holders(modes text[]) RETURNS text
+CREATE FUNCTION eventlog_private.describe_lock_holders(modes text[]) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT eventlog_private.describe_transactions(array_agg(h.virtualtransaction), array_agg(h.pid)) FROM eventlog_private.holders(modes) h
+    SELECT eventlog_private.describe_transactions(array_agg(h.virtualtransaction), array_agg(h.pid)) FROM eventlog_private.lock_holders(modes) h
 $$;
 
--- The modes of locks with which a wish for one of that mode is in conflict.
-CREATE FUNCTION eventlog_private.modes_against(wish text) RETURNS text[]
+-- Returns the modes of locks that conflict with a lock of this mode.
+CREATE FUNCTION eventlog_private.conflicting_modes(mode text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE wish
+    SELECT CASE mode
            WHEN 'AccessExclusiveLock' THEN ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock'] ELSE '{}' END
-        || CASE wish WHEN 'ShareRowExclusiveLock' THEN ARRAY['RowExclusiveLock'] ELSE '{}' END
+        || CASE mode WHEN 'ShareRowExclusiveLock' THEN ARRAY['RowExclusiveLock'] ELSE '{}' END
         || ARRAY['ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
 $$;
 
--- Until when a command of the owner's tries again to get the locks that it needs: for the session's
--- lock_timeout, or if it has none for eventlog.lock_timeout.
+-- Returns the time until which a command of the owner keeps trying to get its locks: after the session's
+-- lock_timeout, or eventlog.lock_timeout if the session has none.
 CREATE FUNCTION eventlog_private.lock_deadline() RETURNS timestamptz
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Not a setting yet where the library is not loaded yet.
     SELECT clock_timestamp() + interval '1 ms' *
         coalesce((SELECT nullif(s.setting, '0')::integer FROM pg_settings s WHERE s.name = 'lock_timeout'),
-                 (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout'), 5000)
+                 eventlog_private.lock_timeout_ms())
 $$;

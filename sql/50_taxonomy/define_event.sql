@@ -1,39 +1,46 @@
--- Upkeep of the enum, under the caller's own rights: event_types is the log owner's to change.
+-- Defining event types. The table event_types, the list of its rules and the statement that writes them
+-- stand in 30_tables/event_types.sql.
 
--- Says in words what the CHECKs of event_types would say in a row of values.
-CREATE FUNCTION eventlog_private.check_definition(
-    name text, status text, max_bytes integer, allowed_values jsonb, default_values jsonb,
-    sample_rate double precision, retention interval, subject_keys text[], keys text[]
-) RETURNS void
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+-- Checks a name and the given rules, with messages that are clearer than those of the table's CHECKs.
+CREATE FUNCTION eventlog_private.check_definition(name text, rules jsonb) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
 AS $$
+DECLARE
+    max_bytes      integer          := rules ->> 'max_bytes';
+    sample_rate    double precision := rules ->> 'sample_rate';
+    retention      interval         := rules ->> 'retention';
+    allowed_values jsonb            := rules -> 'allowed_values';
+    with_null      text             := (SELECT r.key FROM jsonb_each(rules) r
+                                         WHERE jsonb_typeof(r.value) = 'array' AND r.value @> '[null]' LIMIT 1);
+    most_subject_keys constant integer := 8;
 BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF name !~ '^[a-z][a-z0-9_.]*(\.\*)?$' OR octet_length(name) > 128 THEN
-        RAISE EXCEPTION '"%" cannot be a name of an event', left(name, 80)
+        RAISE EXCEPTION '"%" cannot be the name of an event', left(name, 80)
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'a name is of a-z, 0-9, _ and ., begins with a letter, has at most 128 bytes, and may end in .*';
-    ELSIF status NOT IN ('active', 'deprecated', 'retired') THEN
-        RAISE EXCEPTION 'unknown status "%"', left(status, 80)
+                  HINT = 'use a-z, 0-9, _ and ., begin with a letter, at most 128 bytes; a wildcard ends in .*';
+    ELSIF rules ->> 'status' NOT IN ('active', 'deprecated', 'retired') THEN
+        RAISE EXCEPTION 'unknown status "%"', left(rules ->> 'status', 80)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'active, deprecated or retired';
     ELSIF max_bytes NOT BETWEEN 8 AND 16777216 THEN
-        RAISE EXCEPTION 'max_bytes is %, it must be from 8 to 16777216', max_bytes
+        RAISE EXCEPTION 'max_bytes must be from 8 to 16777216, got %', max_bytes
             USING ERRCODE = 'invalid_parameter_value', HINT = '8 bytes is an empty object; the default is 2048';
     ELSIF NOT (sample_rate > 0 AND sample_rate <= 1) THEN
-        RAISE EXCEPTION 'sample_rate is %, it must be above 0 and at most 1', sample_rate
+        RAISE EXCEPTION 'sample_rate must be above 0 and at most 1, got %', sample_rate
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = '0.1 keeps a tenth; for none at all: SELECT eventlog.retire_event(''<name>'');';
+                  HINT = '0.1 keeps a tenth; to keep none: SELECT eventlog.retire_event(''<name>'');';
     ELSIF retention <= '0'::interval THEN
-        RAISE EXCEPTION 'retention is %, it must be positive', retention
+        RAISE EXCEPTION 'retention must be positive, got %', retention
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''30 days''';
-    ELSIF array_position(keys, NULL) IS NOT NULL THEN
-        RAISE EXCEPTION 'a key must not be null' USING ERRCODE = 'null_value_not_allowed';
-    ELSIF cardinality(subject_keys) > 8 THEN
-        RAISE EXCEPTION 'subject_keys has % keys, limit 8', cardinality(subject_keys)
+    ELSIF with_null IS NOT NULL THEN
+        RAISE EXCEPTION '% must not contain null', with_null USING ERRCODE = 'null_value_not_allowed';
+    ELSIF jsonb_array_length(rules -> 'subject_keys') > most_subject_keys THEN
+        RAISE EXCEPTION 'subject_keys has % keys, limit %', jsonb_array_length(rules -> 'subject_keys'), most_subject_keys
             USING ERRCODE = 'program_limit_exceeded';
-    ELSIF jsonb_typeof(default_values) <> 'object' THEN
+    ELSIF jsonb_typeof(rules -> 'default_values') <> 'object' THEN
         RAISE EXCEPTION 'default_values must be a JSON object'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as {"source": "hook"}';
     ELSIF allowed_values IS NOT NULL AND (
@@ -41,13 +48,13 @@ BEGIN
             OR jsonb_path_exists(allowed_values, 'strict $.* ? (@.type() != "array")')
             OR jsonb_path_exists(allowed_values,
                 'strict $.*[*] ? (@.type() == "object" || @.type() == "array" || @.type() == "null")')) THEN
-        RAISE EXCEPTION 'allowed_values must give an array of strings, numbers or booleans for each key'
+        RAISE EXCEPTION 'allowed_values must give each key an array of strings, numbers or booleans'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as {"role": ["user", "assistant"]}';
     END IF;
 END
 $$;
 
--- Refuses rules that no payload could keep: a value is compared as it is stored.
+-- Rejects rules that no payload can satisfy. Values are compared as they are stored.
 CREATE FUNCTION eventlog_private.check_rules(name text) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -62,135 +69,54 @@ BEGIN
            LATERAL (
              SELECT k, 'required and redacted' FROM unnest(t.required_keys) k WHERE k = ANY (t.redact_keys)
              UNION ALL
-             SELECT k, 'redacted, and has allowed values' FROM jsonb_object_keys(t.allowed_values) k
+             SELECT k, 'redacted, but has allowed values' FROM jsonb_object_keys(t.allowed_values) k
               WHERE k = ANY (t.redact_keys)
              UNION ALL
-             SELECT k, 'hashed, and has allowed values' FROM jsonb_object_keys(t.allowed_values) k
+             SELECT k, 'hashed, but has allowed values' FROM jsonb_object_keys(t.allowed_values) k
               WHERE k = ANY (t.hash_keys) OR t.hash_actor AND k = t.actor_key) AS r (key, rule)
      WHERE t.name = name
      LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'key "%" of event "%" would be %', key, name, rule
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'rules apply to what is stored: leave one of the two out';
+        RAISE EXCEPTION 'key "%" of event "%" is %', key, name, rule
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'rules apply to stored values, so leave out one of the two';
     END IF;
 END
 $$;
 
-CREATE FUNCTION eventlog_private.define_event(
-    name             text,
-    domain           text,
-    description      text,
-    required_keys    text[],
-    optional_keys    text[],
-    allow_other_keys boolean,
-    allowed_values   jsonb,
-    max_bytes        integer,
-    actor_key        text,
-    subject_keys     text[],
-    duration_key     text,
-    success_key      text,
-    error_key        text,
-    occurred_at_key  text,
-    default_values   jsonb,
-    default_when_key text,
-    sample_rate      double precision,
-    sample_key       text,
-    redact_keys      text[],
-    hash_keys        text[],
-    hash_actor       boolean,
-    path_keys        text[],
-    status           text,
-    successor        text,
-    retention        interval,
-    count_subjects   boolean,
-    success_values   text[]
-) RETURNS void
+-- Checks and writes an event type, as write_event_type() does.
+CREATE FUNCTION eventlog_private.set_event_type(name text, rules jsonb, replaced text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
 BEGIN
-    IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL
-       OR define_event.success_values IS NOT NULL THEN
-        PERFORM eventlog._require_layout(2);
-    END IF;
-    IF array_position(define_event.success_values, NULL) IS NOT NULL THEN
-        RAISE EXCEPTION 'a value of success_values must not be null' USING ERRCODE = 'null_value_not_allowed';
-    END IF;
-    PERFORM eventlog_private.check_definition(define_event.name, define_event.status, define_event.max_bytes,
-        define_event.allowed_values, define_event.default_values, define_event.sample_rate,
-        define_event.retention, define_event.subject_keys,
-        coalesce(define_event.required_keys, '{}') || coalesce(define_event.optional_keys, '{}')
-            || coalesce(define_event.subject_keys, '{}') || coalesce(define_event.redact_keys, '{}')
-            || coalesce(define_event.hash_keys, '{}') || coalesce(define_event.path_keys, '{}'));
-    INSERT INTO eventlog.event_types AS t (name, domain, description, required_keys, optional_keys,
-            allow_other_keys, allowed_values, max_bytes, actor_key, subject_keys, duration_key,
-            success_key, error_key, occurred_at_key, default_values, default_when_key, sample_rate, sample_key,
-            redact_keys, hash_keys, hash_actor, path_keys, status, successor)
-    VALUES (
-        define_event.name,
-        coalesce(define_event.domain, 'application'),
-        coalesce(define_event.description, ''),
-        coalesce(define_event.required_keys, '{}'),
-        coalesce(define_event.optional_keys, '{}'),
-        coalesce(define_event.allow_other_keys, true),
-        coalesce(define_event.allowed_values, '{}'),
-        coalesce(define_event.max_bytes, 2048),
-        define_event.actor_key,
-        coalesce(define_event.subject_keys, '{}'),
-        define_event.duration_key,
-        define_event.success_key,
-        define_event.error_key,
-        define_event.occurred_at_key,
-        coalesce(define_event.default_values, '{}'),
-        define_event.default_when_key,
-        coalesce(define_event.sample_rate, 1),
-        define_event.sample_key,
-        coalesce(define_event.redact_keys, '{}'),
-        coalesce(define_event.hash_keys, '{}'),
-        coalesce(define_event.hash_actor, false),
-        coalesce(define_event.path_keys, '{}'),
-        coalesce(define_event.status, 'active'),
-        define_event.successor)
-    ON CONFLICT ON CONSTRAINT event_types_pkey DO UPDATE SET
-        domain           = coalesce(define_event.domain, t.domain),
-        description      = coalesce(define_event.description, t.description),
-        required_keys    = coalesce(define_event.required_keys, t.required_keys),
-        optional_keys    = coalesce(define_event.optional_keys, t.optional_keys),
-        allow_other_keys = coalesce(define_event.allow_other_keys, t.allow_other_keys),
-        allowed_values   = coalesce(define_event.allowed_values, t.allowed_values),
-        max_bytes        = coalesce(define_event.max_bytes, t.max_bytes),
-        actor_key        = coalesce(define_event.actor_key, t.actor_key),
-        subject_keys     = coalesce(define_event.subject_keys, t.subject_keys),
-        duration_key     = coalesce(define_event.duration_key, t.duration_key),
-        success_key      = coalesce(define_event.success_key, t.success_key),
-        error_key        = coalesce(define_event.error_key, t.error_key),
-        occurred_at_key  = coalesce(define_event.occurred_at_key, t.occurred_at_key),
-        default_values   = coalesce(define_event.default_values, t.default_values),
-        default_when_key = coalesce(define_event.default_when_key, t.default_when_key),
-        sample_rate      = coalesce(define_event.sample_rate, t.sample_rate),
-        sample_key       = coalesce(define_event.sample_key, t.sample_key),
-        redact_keys      = coalesce(define_event.redact_keys, t.redact_keys),
-        hash_keys        = coalesce(define_event.hash_keys, t.hash_keys),
-        hash_actor       = coalesce(define_event.hash_actor, t.hash_actor),
-        path_keys        = coalesce(define_event.path_keys, t.path_keys),
-        status           = coalesce(define_event.status, t.status),
-        successor        = coalesce(define_event.successor, t.successor);
-    -- By itself, because a log of layout 1 does not have these columns.
-    IF define_event.retention IS NOT NULL OR define_event.count_subjects IS NOT NULL
-       OR define_event.success_values IS NOT NULL THEN
-        UPDATE eventlog.event_types t
-           SET retention      = coalesce(define_event.retention, t.retention),
-               count_subjects = coalesce(define_event.count_subjects, t.count_subjects),
-               success_values = coalesce(define_event.success_values, t.success_values)
-         WHERE t.name = define_event.name;
-    END IF;
-    PERFORM eventlog_private.check_rules(define_event.name);
-    IF cardinality(define_event.hash_keys) > 0 OR define_event.hash_actor THEN
+    PERFORM eventlog_private.check_definition(name, rules);
+    PERFORM eventlog_private.write_event_type(name, rules, replaced);
+    PERFORM eventlog_private.check_rules(name);
+    IF jsonb_array_length(rules -> 'hash_keys') > 0 OR (rules -> 'hash_actor')::boolean THEN
         PERFORM eventlog_private.accept_first_hash_key();
     END IF;
 END
 $$;
+
+CREATE FUNCTION eventlog_private.define_event(name text, rules jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    given text[] := ARRAY(SELECT k FROM jsonb_object_keys(rules) k);
+BEGIN
+    PERFORM eventlog._require_layout(1);
+    IF EXISTS (SELECT FROM unnest(given) AS g
+                WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'eventlog.event_types'::regclass AND a.attname = g)) THEN
+        PERFORM eventlog._require_layout(eventlog._layout_version());
+    END IF;
+    PERFORM eventlog_private.set_event_type(name, rules, replaced => given);
+END
+$$;
+
+CREATE FUNCTION eventlog._define_event(name text, rules jsonb) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 CREATE FUNCTION eventlog.define_event(
     name             text,
@@ -221,11 +147,30 @@ CREATE FUNCTION eventlog.define_event(
     count_subjects   boolean DEFAULT NULL,
     success_values   text[]  DEFAULT NULL
 ) RETURNS void
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'as_owner_wrapper';
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+AS $$
+    SELECT eventlog._define_event(define_event.name, (
+        SELECT coalesce(jsonb_object_agg(r.key, r.value) FILTER (WHERE r.value <> 'null'), '{}') FROM jsonb_each(jsonb_build_object(
+        'domain', define_event.domain, 'description', define_event.description,
+        'required_keys', define_event.required_keys, 'optional_keys', define_event.optional_keys,
+        'allow_other_keys', define_event.allow_other_keys, 'allowed_values', define_event.allowed_values,
+        'max_bytes', define_event.max_bytes, 'actor_key', define_event.actor_key,
+        'subject_keys', define_event.subject_keys, 'duration_key', define_event.duration_key,
+        'success_key', define_event.success_key, 'error_key', define_event.error_key,
+        'occurred_at_key', define_event.occurred_at_key, 'default_values', define_event.default_values,
+        'default_when_key', define_event.default_when_key, 'sample_rate', define_event.sample_rate,
+        'sample_key', define_event.sample_key, 'redact_keys', define_event.redact_keys,
+        'hash_keys', define_event.hash_keys, 'hash_actor', define_event.hash_actor,
+        'path_keys', define_event.path_keys, 'status', define_event.status, 'successor', define_event.successor,
+        'retention', define_event.retention, 'count_subjects', define_event.count_subjects,
+        'success_values', define_event.success_values)) r))
+$$;
 
-COMMENT ON FUNCTION eventlog.define_event(text, text, text, text[], text[], boolean, jsonb, integer, text, text[], text, text, text, text, jsonb, text, double precision, text, text[], text[], boolean, text[], text, text, interval, boolean, text[]) IS
-'Adds a name to the enum, or changes what is given of one that is there; null keeps what it has. Counts for every connection from the commit on.';
+COMMENT ON FUNCTION eventlog.define_event IS
+'Defines an event type, or updates the given fields of an existing one (null keeps a field). Takes effect in every connection on commit.';
 
 CREATE FUNCTION eventlog_private.retire_event(name text, successor text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -251,4 +196,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.retire_event(text, text) IS
-'Retires a name: new events of it are refused, with its successor as the hint; those that are logged stay.';
+'Retires an event type: new events of it are refused, with the successor as a hint; events in the log stay.';

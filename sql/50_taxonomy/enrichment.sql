@@ -1,4 +1,4 @@
--- Lookups that explain an event as it is stored: an id gets its name.
+-- Enrichment: looking up payload keys when an event is logged, such as the name for an id.
 
 CREATE FUNCTION eventlog_private.add_enrichment(
     name         text,
@@ -15,14 +15,14 @@ AS $$
 DECLARE
     missing   text;
     qualified text;
-    -- With typmod -1: varchar(5) would cut the value, and char(5) as "character" even to one.
+    -- With typmod -1: varchar(5) would cut the value, and char(5) would become "character", of length 1.
     matched   text := (SELECT format_type(a.atttypid, -1) FROM pg_attribute a
                         WHERE a.attrelid = add_enrichment.lookup AND a.attname = add_enrichment.match_column
                           AND a.attnum > 0 AND NOT a.attisdropped);
 BEGIN
     IF add_enrichment.name IS NULL OR target_key IS NULL OR source_key IS NULL OR lookup IS NULL
        OR match_column IS NULL OR value_column IS NULL THEN
-        RAISE EXCEPTION 'no argument of add_enrichment() may be null' USING ERRCODE = 'null_value_not_allowed';
+        RAISE EXCEPTION 'arguments of add_enrichment() must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     IF NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = add_enrichment.name) THEN
         RAISE EXCEPTION 'unknown event name "%"', add_enrichment.name
@@ -48,7 +48,7 @@ BEGIN
          WHERE i.indrelid = add_enrichment.lookup AND a.attname = add_enrichment.match_column AND i.indisvalid)
        AND (SELECT relkind FROM pg_class WHERE oid = add_enrichment.lookup) IN ('r', 'p')
     THEN
-        RAISE WARNING 'column "%" of % has no index: each event "%" would read the whole table',
+        RAISE WARNING 'column "%" of % has no index, so each event "%" reads the whole table',
                 match_column, lookup, add_enrichment.name
             USING HINT = format('CREATE INDEX ON %s (%I);', qualified, match_column);
     END IF;
@@ -67,7 +67,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.add_enrichment(text, text, text, regclass, name, name) IS
-'Sets target_key of an event to value_column of the row of lookup whose match_column equals source_key, with the caller''s rights. A caller''s own value of target_key is replaced; where the lookup fails, waits longer than 100 ms for a lock, or gives a value that the event''s rules refuse, the event goes in without the key, and stat_hygiene counts it. replay_rejected() looks nothing up.';
+'Sets target_key of an event to value_column of the row in lookup whose match_column equals source_key, read with the rights of the role that logs. Replaces a given value of target_key. If the lookup fails, waits longer than 100 ms for a lock, or returns a value that the event''s rules refuse, the event is logged without the key, and stat_hygiene counts it. replay_rejected() does no lookups.';
 
 CREATE FUNCTION eventlog_private.drop_enrichment(name text, target_key text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -89,4 +89,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.drop_enrichment(text, text) IS
-'Ends the enrichment of a key; what was logged keeps its value.';
+'Removes the enrichment of a key; events in the log keep their values.';

@@ -1,32 +1,7 @@
--- The event plan: the enum and its rules as one JSON document, for a team to keep in git, to review,
--- and to put into its databases.
+-- The event plan: all event types and their rules as one JSON document, for a team to keep in git, to
+-- review, and to load into its databases.
 
--- What a row of event_types says, so far as it differs from the defaults of its columns.
-CREATE FUNCTION eventlog._rules_of(event_type jsonb) RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(jsonb_object_agg(r.key, r.value), '{}')
-      FROM jsonb_each(event_type - '{name,created_at}'::text[]) r
-     WHERE r.value <> coalesce(eventlog._default_rules() -> r.key, 'null')
-$$;
-
--- The columns of event_types that rules are in, each with its default.
-CREATE FUNCTION eventlog._default_rules() RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT jsonb '{
-        "domain": "application", "description": "", "required_keys": [], "optional_keys": [],
-        "allow_other_keys": true, "allowed_values": {}, "max_bytes": 2048, "actor_key": null,
-        "subject_keys": [], "duration_key": null, "success_key": null, "error_key": null,
-        "occurred_at_key": null, "default_values": {}, "default_when_key": null, "sample_rate": 1, "sample_key": null,
-        "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
-        "status": "active", "successor": null, "retention": null, "count_subjects": true,
-        "success_values": []}'
-$$;
-
--- How an interval is written in a plan, '30d' as '30 days'; null where it is none that is positive.
+-- Returns an interval as a plan writes it, '30 days' for '30d', or null if it is no positive interval.
 CREATE FUNCTION eventlog_private.plan_interval(value text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -53,9 +28,9 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.taxonomy_export() IS
-'The event plan as JSON: {"eventlog_plan": 1, "events": {name: {rules that are not the default}}}. For a file in git: psql -Atc "SELECT jsonb_pretty(eventlog.taxonomy_export())" > events.json';
+'Returns the event plan as JSON: {"eventlog_plan": 1, "events": {name: {rules that differ from the defaults}}}. For a file in git: psql -Atc "SELECT jsonb_pretty(eventlog.taxonomy_export())" > events.json';
 
--- Every fault of a plan, in words.
+-- Lists every fault of a plan.
 CREATE FUNCTION eventlog_private.plan_faults(plan jsonb) RETURNS SETOF text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -65,7 +40,7 @@ DECLARE
     rule  record;
 BEGIN
     IF jsonb_typeof(plan) IS DISTINCT FROM 'object' OR jsonb_typeof(plan -> 'events') IS DISTINCT FROM 'object' THEN
-        RETURN NEXT 'it must be an object with the key "events", itself an object';
+        RETURN NEXT 'it must be an object with a key "events", which is an object too';
         RETURN;
     END IF;
     IF plan -> 'eventlog_plan' IS DISTINCT FROM jsonb '1' THEN
@@ -112,25 +87,17 @@ AS $$
 DECLARE
     faults text;
     step   record;
-    wanted eventlog.event_types;
-    -- Every column of rules, so that what a plan leaves out goes back to its default.
-    write_rules text := (
-        SELECT format('INSERT INTO eventlog.event_types (name, %1$s)
-                       SELECT $1, %1$s FROM jsonb_populate_record(NULL::eventlog.event_types, $2)
-                       ON CONFLICT ON CONSTRAINT event_types_pkey DO UPDATE SET %2$s',
-                      string_agg(k, ', '), string_agg(format('%1$s = excluded.%1$s', k), ', '))
-          FROM jsonb_object_keys(eventlog._default_rules()) k);
 BEGIN
     PERFORM eventlog._require_layout(2);
     SELECT string_agg(f, '; ') INTO faults FROM (
         SELECT f FROM eventlog_private.plan_faults(taxonomy_import.plan) f LIMIT 20) AS first;
     IF faults IS NOT NULL THEN
-        RAISE EXCEPTION 'this is not an event plan'
+        RAISE EXCEPTION 'invalid event plan'
             USING ERRCODE = 'invalid_parameter_value', DETAIL = faults,
-                  HINT = 'such as: SELECT eventlog.taxonomy_export();';
+                  HINT = 'for an example: SELECT eventlog.taxonomy_export();';
     END IF;
     IF taxonomy_import.apply THEN
-        -- What is compared below stays so until the commit.
+        -- Keeps the rows compared below unchanged until the commit.
         LOCK TABLE eventlog.event_types IN SHARE ROW EXCLUSIVE MODE;
     END IF;
     FOR step IN
@@ -161,14 +128,9 @@ BEGIN
         IF taxonomy_import.apply AND step.rules IS NULL THEN
             UPDATE eventlog.event_types t SET status = 'retired' WHERE t.name = step.name;
         ELSIF taxonomy_import.apply THEN
-            wanted := jsonb_populate_record(NULL::eventlog.event_types, step.rules);
-            PERFORM eventlog_private.check_definition(step.name, wanted.status, wanted.max_bytes, wanted.allowed_values,
-                wanted.default_values, wanted.sample_rate, wanted.retention, wanted.subject_keys, '{}');
-            EXECUTE write_rules USING step.name, step.rules;
-            PERFORM eventlog_private.check_rules(step.name);
-            IF cardinality(wanted.hash_keys) > 0 OR wanted.hash_actor THEN
-                PERFORM eventlog_private.accept_first_hash_key();
-            END IF;
+            -- Every rule, so that those that a plan leaves out go back to their defaults.
+            PERFORM eventlog_private.set_event_type(step.name, step.rules,
+                replaced => ARRAY(SELECT k FROM jsonb_object_keys(step.rules) k));
         END IF;
         action := step.action;
         name := step.name;
@@ -184,4 +146,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.taxonomy_import(jsonb, boolean) IS
-'Compares an event plan with the enum: what it would add, change and retire (names that it leaves out), a row each; with apply => true it does so, all of it or nothing.';
+'Compares an event plan with event_types and returns a row for each event type that it would add, change or retire (those that the plan leaves out). With apply => true it makes these changes, all or none.';

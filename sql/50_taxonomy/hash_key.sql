@@ -1,5 +1,5 @@
--- The key of keyed hashes. The file is the server's; the log keeps only what tells keys apart, so
--- that another file (a restore, a standby, a hand that slipped) is an error and not other hashes.
+-- The key of keyed hashes. It is in a file of the server; the log only stores an identifier of it, so that
+-- another file (after a restore, on a standby, by mistake) is an error instead of other hashes.
 
 CREATE FUNCTION eventlog_private.accept_hash_key() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -15,9 +15,9 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.accept_hash_key() IS
-'Makes the key in the file of eventlog.hash_key_file the one that the log hashes with. Hashes under another key differ from then on: what was logged stays as it is.';
+'Makes the log hash with the key in the file of eventlog.hash_key_file. With a new key, the same value gets another hash from now on; events in the log keep theirs.';
 
--- The first key needs no ceremony.
+-- Accepts the first key without asking.
 CREATE FUNCTION eventlog_private.accept_first_hash_key() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -32,8 +32,8 @@ BEGIN
         PERFORM eventlog.accept_hash_key();
     EXCEPTION WHEN object_not_in_prerequisite_state THEN
         GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT;
-        RAISE WARNING 'no event with a hashed key can be logged yet: %', problem
-            USING HINT = 'write a random key into a file that only the server may read, set eventlog.hash_key_file to it, and: SELECT eventlog.accept_hash_key();';
+        RAISE WARNING 'events with hashed keys cannot be logged yet: %', problem
+            USING HINT = 'write a random key into a file that only the server can read, set eventlog.hash_key_file to its path, then: SELECT eventlog.accept_hash_key();';
     END;
 END
 $$;

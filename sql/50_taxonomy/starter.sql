@@ -1,42 +1,27 @@
--- The starter taxonomy: names that a SaaS product logs sooner or later. create_log() loads it, all
--- of it or the domains it is told; afterwards the rows are the log's own, to change and to retire.
+-- The starter taxonomy: event types that most SaaS products log sooner or later. create_log() loads all
+-- of it, or the domains that it is given. From then on the rows are the log's own, to change and to retire.
 
-CREATE FUNCTION eventlog_private.starter_taxonomy() RETURNS TABLE (
-    name             text,
-    domain           text,
-    description      text,
-    required_keys    text[],
-    optional_keys    text[],
-    allowed_values   jsonb,
-    subject_keys     text[],
-    duration_key     text,
-    success_key      text,
-    success_values   text[],
-    error_key        text,
-    occurred_at_key  text,
-    default_values   jsonb,
-    default_when_key text,
-    sample_key       text,
-    path_keys        text[],
-    count_subjects   boolean
-)
+CREATE FUNCTION eventlog_private.starter_taxonomy() RETURNS TABLE (name text, domain text, rules jsonb)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT v.name, v.domain, v.description, v.required_keys::text[], v.optional_keys::text[],
-           v.allowed_values::jsonb, v.subject_keys::text[], v.duration_key, v.success_key,
-           -- A conflict is no success, nor is what somebody gave up.
-           CASE v.domain WHEN 'artifacts' THEN '{success}' ELSE '{}' END::text[], v.error_key,
-           -- A hook tells its own clock, and that it was a hook.
-           CASE v.name WHEN 'tool_used' THEN 'clientTimestamp' END,
-           CASE v.name WHEN 'tool_used' THEN jsonb '{"source": "hook"}' ELSE '{}' END,
-           CASE v.name WHEN 'tool_used' THEN 'hookEvent' END,
-           -- Where somebody sets a rate, conversations stay whole.
-           CASE v.name WHEN 'message_sent' THEN 'conversationId' END,
+    SELECT v.name, v.domain, jsonb_build_object(
+           'domain', v.domain, 'description', v.description,
+           'required_keys', v.required_keys::text[], 'optional_keys', v.optional_keys::text[],
+           'allowed_values', v.allowed_values::jsonb, 'subject_keys', v.subject_keys::text[],
+           'duration_key', v.duration_key, 'success_key', v.success_key, 'error_key', v.error_key,
+           -- A conflict is not a success, nor is a deployment that somebody cancelled.
+           'success_values', CASE v.domain WHEN 'artifacts' THEN '{success}' ELSE '{}' END::text[],
+           -- A hook sends its own clock, and says that it is a hook.
+           'occurred_at_key', CASE v.name WHEN 'tool_used' THEN 'clientTimestamp' END,
+           'default_values', CASE v.name WHEN 'tool_used' THEN jsonb '{"source": "hook"}' ELSE '{}' END,
+           'default_when_key', CASE v.name WHEN 'tool_used' THEN 'hookEvent' END,
+           -- Sampling, where a rate is set, keeps or drops whole conversations.
+           'sample_key', CASE v.name WHEN 'message_sent' THEN 'conversationId' END,
            -- A path below a home folder names its owner.
-           CASE v.domain WHEN 'artifacts' THEN '{projectPath}' ELSE '{}' END::text[],
-           -- A conversation has few events: counted one by one, counts would be as many as events.
-           v.name NOT IN ('conversation_started', 'message_sent', 'escalation_triggered')
+           'path_keys', CASE v.domain WHEN 'artifacts' THEN '{projectPath}' ELSE '{}' END::text[],
+           -- A conversation has few events: with a count for each there would be as many counts as events.
+           'count_subjects', v.name NOT IN ('conversation_started', 'message_sent', 'escalation_triggered'))
       FROM (VALUES
         ('conversation_started',   'conversation', 'A conversation began.',
          '{sessionId,conversationId}', '{}', '{}', '{conversationId}', NULL, NULL, NULL),
@@ -88,7 +73,7 @@ AS $$
               duration_key, success_key, error_key)
 $$;
 
--- Loads the domains given, all of them for null; rows that are there stay as they are.
+-- Loads the given domains, or all of them for null. Event types that exist stay as they are.
 CREATE FUNCTION eventlog_private.load_taxonomy(taxonomies text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -96,22 +81,16 @@ AS $$
 DECLARE
     unknown text := (SELECT string_agg(format('"%s"', t), ', ')
                        FROM unnest(taxonomies) AS t
-                      WHERE t IS NULL OR t NOT IN (SELECT domain FROM eventlog_private.starter_taxonomy()));
+                      WHERE t IS NULL OR t NOT IN (SELECT s.domain FROM eventlog_private.starter_taxonomy() s));
 BEGIN
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION 'unknown taxonomy %', unknown
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = format('there are: %s', (SELECT string_agg(DISTINCT domain, ', ' ORDER BY domain)
-                                                    FROM eventlog_private.starter_taxonomy()));
+                  HINT = format('known taxonomies: %s', (SELECT string_agg(DISTINCT s.domain, ', ' ORDER BY s.domain)
+                                                           FROM eventlog_private.starter_taxonomy() s));
     END IF;
-    INSERT INTO eventlog.event_types (name, domain, description, required_keys, optional_keys,
-            allowed_values, subject_keys, duration_key, success_key, success_values, error_key, occurred_at_key,
-            default_values, default_when_key, sample_key, path_keys, count_subjects)
-    SELECT name, domain, description, required_keys, optional_keys,
-           allowed_values, subject_keys, duration_key, success_key, success_values, error_key, occurred_at_key,
-           default_values, default_when_key, sample_key, path_keys, count_subjects
-      FROM eventlog_private.starter_taxonomy()
-     WHERE taxonomies IS NULL OR domain = ANY (taxonomies)
-    ON CONFLICT ON CONSTRAINT event_types_pkey DO NOTHING;
+    PERFORM eventlog_private.write_event_type(s.name, s.rules, replaced => '{}')
+       FROM eventlog_private.starter_taxonomy() s
+      WHERE taxonomies IS NULL OR s.domain = ANY (taxonomies);
 END
 $$;

@@ -1,4 +1,4 @@
--- Limits of single tenants, and what the rules of hygiene did.
+-- Limits of single tenants.
 
 CREATE FUNCTION eventlog_private.set_tenant(
     tenant_id         uuid,
@@ -16,16 +16,16 @@ BEGIN
     IF set_tenant.tenant_id IS NULL THEN
         RAISE EXCEPTION 'tenant_id must not be null' USING ERRCODE = 'null_value_not_allowed';
     ELSIF set_tenant.max_bytes NOT BETWEEN 8 AND 16777216 THEN
-        RAISE EXCEPTION 'max_bytes is %, it must be from 8 to 16777216', set_tenant.max_bytes
+        RAISE EXCEPTION 'max_bytes must be from 8 to 16777216, got %', set_tenant.max_bytes
             USING ERRCODE = 'invalid_parameter_value', HINT = '8 bytes is an empty object';
     ELSIF set_tenant.events_per_minute < 0 THEN
-        RAISE EXCEPTION 'events_per_minute is %, it must not be negative', set_tenant.events_per_minute
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'for any number: SELECT eventlog.reset_tenant(''<tenant>'');';
+        RAISE EXCEPTION 'events_per_minute must not be negative, got %', set_tenant.events_per_minute
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'to remove the limits: SELECT eventlog.reset_tenant(''<tenant>'');';
     ELSIF set_tenant.over_quota NOT IN ('reject', 'sample', 'quarantine') THEN
         RAISE EXCEPTION 'unknown over_quota "%"', left(set_tenant.over_quota, 80)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'reject, sample or quarantine';
     ELSIF set_tenant.retention <= '0'::interval THEN
-        RAISE EXCEPTION 'retention is %, it must be positive', set_tenant.retention
+        RAISE EXCEPTION 'retention must be positive, got %', set_tenant.retention
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''30 days''';
     ELSIF set_tenant.retention IS NOT NULL THEN
         PERFORM eventlog._require_layout(2);
@@ -39,7 +39,7 @@ BEGIN
         events_per_minute = coalesce(set_tenant.events_per_minute, t.events_per_minute),
         over_quota        = coalesce(set_tenant.over_quota, t.over_quota),
         updated_at        = now();
-    -- By itself, because a log of layout 1 does not have this column.
+    -- Separately, because a log of layout 1 lacks this column.
     IF set_tenant.retention IS NOT NULL THEN
         UPDATE eventlog.tenant_settings t SET retention = set_tenant.retention
          WHERE t.tenant_id = set_tenant.tenant_id;
@@ -59,7 +59,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.set_tenant(uuid, boolean, integer, integer, text, interval) IS
-'Gives a tenant limits of its own: opted out, a stricter max_bytes, events_per_minute, what happens over_quota: reject (default), sample or quarantine, and a shorter retention. Null keeps what it has.';
+'Sets limits of a tenant: is_opted_out, a smaller max_bytes, events_per_minute, what to do over_quota (reject, the default, sample, or quarantine), and a shorter retention. Null keeps a limit.';
 
 CREATE FUNCTION eventlog_private.reset_tenant(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -76,4 +76,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.reset_tenant(uuid) IS
-'Takes back what set_tenant() gave a tenant.';
+'Removes the limits that set_tenant() set.';

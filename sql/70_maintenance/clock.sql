@@ -1,15 +1,15 @@
--- Whether the server's clock is believed. Retention by a clock that jumped would take every event, and
--- the watermark would lie ahead for ever.
+-- Whether maintain() believes the server's clock. If it followed a clock that jumped, retention would
+-- delete every event, and the watermark would be ahead for ever.
 --
--- Each run of maintain() that believes the clock keeps what it said, and how long the machine had been
--- running then, which nobody sets. The clock is believed as long as it agrees with what was kept: after
--- the machine was restarted, or elsewhere, by a tenth of the log's retention and at most 7 days. One that
--- does not agree is believed once it has gone on evenly for a day of the machine's running, as two runs
--- saw it, or where maintain(trust_clock => true) says so. Until then nothing is dropped, deleted,
--- trimmed, made ahead or announced; events that are there are counted.
+-- Each run that believes the clock stores its time, and how long the machine had been running, which nobody
+-- sets. Later runs believe the clock while both agree; after the machine was restarted, or on another
+-- machine, while it has advanced by at most a tenth of the log's retention (at most 7 days). A clock that
+-- disagrees is believed after it has advanced evenly for a day of the machine's running time, as seen by
+-- two runs, or on maintain(trust_clock => true). Until then nothing is dropped, deleted, trimmed, created
+-- ahead or announced; existing events are still counted.
 
--- What the clock may say now, by what it said at another time. A clock is off by 10 minutes, or goes
--- wrong by a thousandth.
+-- Returns the span in which the clock may be now, given its time at an earlier moment. A clock may be off
+-- by 10 minutes, or by a thousandth of the elapsed time.
 CREATE FUNCTION eventlog_private.clock_bounds(said timestamptz, boot text, uptime double precision,
                                        OUT is_same_boot boolean, OUT since timestamptz, OUT until timestamptz)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -31,7 +31,7 @@ BEGIN
 END
 $$;
 
--- What speaks against the clock; null where it is believed.
+-- Returns the reason to doubt the clock, or null if it is believed.
 CREATE FUNCTION eventlog_private.clock_doubt() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -50,14 +50,14 @@ BEGIN
     IF said BETWEEN bounds.since AND bounds.until AND now() <= bounds.until THEN
         RETURN NULL;
     END IF;
-    RETURN format('the server''s clock says %s UTC, not what it should by the last run (from %s until %s UTC), and is not believed: nothing is dropped or deleted',
+    RETURN format('the server''s clock says %s UTC, but by the last run it should be from %s to %s UTC: nothing is dropped or deleted until the clock is trusted',
                   to_char(CASE WHEN now() > bounds.until THEN now() ELSE said END AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
                   to_char(bounds.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
                   to_char(bounds.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'));
 END
 $$;
 
--- Keeps what the clock says, for the runs to come; what speaks against it, or null.
+-- Stores the time of the clock for later runs, and returns the reason to doubt it, or null.
 CREATE FUNCTION eventlog_private.read_clock(is_trusted boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

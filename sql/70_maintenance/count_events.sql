@@ -1,5 +1,4 @@
--- What the rollups lack: events that they cannot count, and those of a partition that was away when
--- they were counted.
+-- Counting events that the rollups lack, because their partition was detached while their time was counted.
 
 CREATE FUNCTION eventlog_private.count_events(partition regclass) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -22,15 +21,15 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION '% is not a partition of the log', coalesce(count_events.partition::text, 'null')
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'ALTER TABLE eventlog.events ATTACH PARTITION … attaches it; SELECT partition_name FROM eventlog.stat_partitions; lists them';
+                  HINT = 'attach it with ALTER TABLE eventlog.events ATTACH PARTITION …; to list partitions: SELECT partition_name FROM eventlog.stat_partitions;';
     END IF;
     PERFORM eventlog_private.lock_maintenance();
-    -- A partition that was away when it was closed has no trigger yet that notices late events.
+    -- A partition that was detached when its time was closed has no trigger for late events yet.
     PERFORM eventlog_private.ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
     tenants := eventlog_private.tenants_in(partition);
     since := span_from;
-    -- A day at a time, since what is counted is kept in memory. That the span is not given makes
-    -- _count_events() add to what is there.
+    -- One day at a time, since counts are kept in memory. Without a span, count_events() adds to existing
+    -- rows.
     WHILE since < span_until LOOP
         EXECUTE format('SELECT date_trunc(''day'', min(f.created_at)) FROM unnest($2) AS t (id) CROSS JOIN LATERAL (
                             SELECT min(e.created_at) FROM %s e WHERE e.tenant_id = t.id AND e.created_at >= $1) f (created_at)',
@@ -61,8 +60,8 @@ BEGIN
       JOIN eventlog.hourly_counts h ON h.tenant_id = f.tenant_id AND h.hour = f.hour AND h.name = f.name
      WHERE f.events > h.events;
     IF in_part > 0 THEN
-        RAISE WARNING '% hours of a tenant and a name are counted in part, and stay so', in_part
-            USING DETAIL = 'Which of their events are counted cannot be told.',
+        RAISE WARNING '% hours of a tenant and a name are only partly counted, and stay so', in_part
+            USING DETAIL = 'It is unknown which of their events are counted.',
                   HINT = format('SELECT * FROM eventlog.verify_rollups(%L, %L);', span_from, span_until);
     END IF;
     RETURN counted;
@@ -74,4 +73,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.count_events(regclass) IS
-'Counts the events of a partition that the rollups lack, and says how many they were: of a partition that was detached while maintain() went on, and is attached again. By tenant, hour and name: where a rollup has any, all are taken for counted.';
+'Counts events of a partition that the rollups lack, and returns their number. For a partition that was detached while maintain() went on, and is attached again. Works by tenant, hour and name: if a rollup has any of their events, all count as counted.';

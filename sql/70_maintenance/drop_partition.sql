@@ -1,7 +1,7 @@
 -- Phase "drop partition": whole partitions that are past the log's retention.
 
--- Partitions whose events are all past the log's retention, and are in the rollups, or will be once
--- those reach until `counted_until`.
+-- Lists partitions whose events are all past the log's retention and in the rollups, or will be once those
+-- reach until `counted_until`.
 CREATE FUNCTION eventlog_private.expired_partitions(counted_until timestamptz DEFAULT NULL) RETURNS TABLE (partition_name name, from_at timestamptz, until_at timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -9,19 +9,19 @@ AS $$
     SELECT p.partition_name, p.from_at, p.until_at
       FROM eventlog._partitions p, eventlog.log_config c
      WHERE p.until_at <= now() - c.retention
-       -- What the rollups have not counted yet stays.
+       -- Events that the rollups have not counted yet stay.
        AND p.until_at <= coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s))
      ORDER BY p.until_at
 $$;
 
--- Whether other tables have foreign keys to events. 23503 where one has a row of the partition, with the command;
--- 55000 where to look for one takes too long to be done while writers wait.
+-- Returns true if other tables have foreign keys to events. Raises 23503, with the command to type, if one
+-- of them refers to a row of the partition, and 55000 if finding out takes longer than writers may wait.
 CREATE FUNCTION eventlog_private.check_no_reference(partition_name name) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_ms       constant integer := 50;
+    most_ms       constant integer := eventlog_private.longest_wait_ms();
     foreign_key   record;
     is_referenced boolean;
     began         timestamptz;
@@ -40,12 +40,12 @@ BEGIN
     LOOP
         is_there := true;
         IF NOT has_table_privilege(foreign_key.relation, 'SELECT') THEN
-            RAISE EXCEPTION 'its events may be referred to by foreign key % of %, which the log''s owner may not read',
+            RAISE EXCEPTION 'cannot check foreign key % of %, which may refer to its events: the log''s owner may not read that table',
                     quote_ident(foreign_key.conname), foreign_key.relation
                 USING ERRCODE = 'insufficient_privilege',
                       HINT = format('GRANT SELECT ON %s TO %I;', foreign_key.relation, current_user);
         END IF;
-        -- Once more where it took long: what it reads is in memory then, and it is planned.
+        -- A second attempt, if the first was slow, has the query planned and its data in memory.
         FOR attempt IN 1 .. 2 LOOP
             began := clock_timestamp();
             EXECUTE format('SELECT EXISTS (SELECT FROM %s f JOIN eventlog.%I e ON %s)',
@@ -57,7 +57,7 @@ BEGIN
                 USING ERRCODE = 'foreign_key_violation',
                       HINT = format('delete those rows, or: ALTER TABLE %s DROP CONSTRAINT %I;', foreign_key.relation, foreign_key.conname);
         ELSIF clock_timestamp() - began >= most_ms * interval '1 ms' THEN
-            RAISE EXCEPTION 'to look for rows of % that refer to its events by foreign key % takes more than % ms, and writers would wait',
+            RAISE EXCEPTION 'checking whether rows of % refer to its events by foreign key % takes more than % ms, while writers would wait',
                     foreign_key.relation, quote_ident(foreign_key.conname), most_ms
                 USING ERRCODE = 'object_not_in_prerequisite_state',
                       HINT = format('CREATE INDEX ON %s (%s);', foreign_key.relation, foreign_key.columns);
@@ -67,9 +67,9 @@ BEGIN
 END
 $$;
 
--- Drops a partition, once. Waits for events first, then for the partition, as every query locks
--- them: the other way round would deadlock. Who wants events meanwhile waits for all of it, so the
--- waits that come after the first are shorter yet.
+-- Drops a partition if it is still expired. Waits for events first and for the partition second, as every
+-- query locks them: the other way round would deadlock. Whoever wants events meanwhile waits for all of it,
+-- so the waits after the first are shorter.
 CREATE FUNCTION eventlog_private.drop_partition(partition_name name) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -87,7 +87,7 @@ BEGIN
     SELECT p.from_at, p.until_at INTO first_at, end_at FROM eventlog._partitions p
      WHERE p.partition_name = drop_partition.partition_name;
     PERFORM eventlog_private.add_late_events(end_at);
-    -- Before anybody waits. Whole days, but for partitions of hours.
+    -- Before anybody waits. By whole days, which is not exact for partitions of hours.
     SELECT coalesce(sum(d.events), 0) INTO events FROM eventlog.daily_counts d
      WHERE d.day >= (first_at AT TIME ZONE 'UTC')::date AND d.day < (end_at AT TIME ZONE 'UTC')::date;
     has_references := eventlog_private.check_no_reference(partition_name);
@@ -96,14 +96,31 @@ BEGIN
     PERFORM set_config('lock_timeout',
         least((SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'lock_timeout'), 20)::text, true);
     IF EXISTS (SELECT FROM eventlog.late_events l WHERE l.created_at >= first_at AND l.created_at < end_at) THEN
-        RAISE EXCEPTION 'events came in meanwhile' USING ERRCODE = 'object_in_use';
+        RAISE EXCEPTION 'late events were logged meanwhile' USING ERRCODE = 'object_in_use';
     END IF;
     IF has_references THEN
-        -- Looks for references once more, and takes the partition out of the foreign keys.
+        -- Checks the references again, and detaches the partition from the foreign keys.
         EXECUTE format('ALTER TABLE eventlog.events DETACH PARTITION eventlog.%I', partition_name);
     END IF;
     EXECUTE format('DROP TABLE eventlog.%I', partition_name);
     DELETE FROM eventlog.thinned_partitions t WHERE t.partition_name = drop_partition.partition_name;
     RETURN format('dropped partition %I, %s, of %s events that were counted there', partition_name, pg_size_pretty(bytes), events);
+END
+$$;
+
+CREATE FUNCTION eventlog_private.due_drop_partition(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT e.partition_name::text, format('drop partition %I, events of %s until %s', e.partition_name, e.from_at, e.until_at)
+      FROM eventlog_private.expired_partitions(counted_until) e
+$$;
+
+CREATE FUNCTION eventlog_private.do_drop_partition(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    action := eventlog_private.drop_partition(task);
 END
 $$;

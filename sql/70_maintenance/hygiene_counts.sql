@@ -1,6 +1,6 @@
--- Compacting hygiene_counts: one row a day instead of one a statement.
+-- Compacting hygiene_counts, which gets rows with every statement.
 
--- Adds up the counts of hygiene of each day that is over, since a row comes with each statement.
+-- Adds up the rows of each past day, and returns by how many there are fewer.
 CREATE FUNCTION eventlog_private.compact_hygiene_counts() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

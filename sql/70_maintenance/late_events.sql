@@ -1,7 +1,7 @@
--- Late events come into the rollups, and what cannot be counted is told.
+-- Counting late events, and reporting events that cannot be counted.
 
--- Adds up to 50,000 late events to the rollups; how many. A note in a span that has no partition waits:
--- the partition may be detached, and come back.
+-- Adds up to most_rows() late events to the rollups, and returns their number. A note whose time has no
+-- partition waits: the partition may be detached and come back.
 CREATE FUNCTION eventlog_private.add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -18,14 +18,14 @@ BEGIN
                       AND n.created_at < add_late_events.until
                       AND (n.created_at <@ (SELECT eventlog_private.partitioned_time())
                            OR EXISTS (SELECT FROM eventlog.events e WHERE e.id = n.id AND e.created_at = n.created_at))
-                    LIMIT 50000);
+                    LIMIT eventlog_private.most_rows());
     IF notes = '{}' THEN
         RETURN 0;
     END IF;
     SELECT array_agg(DISTINCT e.tenant_id), array_agg(DISTINCT e.name), min(e.created_at) INTO tenants, names, since
       FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
      WHERE l.ctid = ANY (notes);
-    PERFORM eventlog_private.tell_uncountable(
+    PERFORM eventlog_private.report_uncountable(
         'SELECT e.* FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
           WHERE l.ctid = ANY ($4)', NULL, NULL, NULL, notes);
     counted := eventlog_private.count_events(
@@ -39,7 +39,7 @@ BEGIN
 END
 $$;
 
--- The time that partitions hold.
+-- Returns the time that partitions cover.
 CREATE FUNCTION eventlog_private.partitioned_time() RETURNS tstzmultirange
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -47,9 +47,9 @@ AS $$
     SELECT coalesce(range_agg(tstzrange(p.from_at, p.until_at)), '{}') FROM eventlog._partitions p
 $$;
 
--- Says which of the events that `source`, a query over events, gives cannot be counted: by id and
--- column, in a WARNING and in the run that is under way. They stay in the log; stat_uncounted shows them.
-CREATE FUNCTION eventlog_private.tell_uncountable(source text, since timestamptz, until timestamptz, tenants uuid[], notes tid[])
+-- Reports the events that cannot be counted among those of `source`, a query over events: by id and column,
+-- in a WARNING and in the current run. They stay in the log, and stat_uncounted lists them.
+CREATE FUNCTION eventlog_private.report_uncountable(source text, since timestamptz, until timestamptz, tenants uuid[], notes tid[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -71,7 +71,7 @@ BEGIN
     IF found > 0 THEN
         told := format('left out of the rollups: %s%s', array_to_string(ids, ', '),
                        CASE WHEN found > shown THEN format(' and %s more', found - shown) ELSE '' END);
-        RAISE WARNING '%', told USING HINT = 'which, and why: SELECT * FROM eventlog.stat_uncounted;';
+        RAISE WARNING '%', told USING HINT = 'for all of them: SELECT * FROM eventlog.stat_uncounted;';
         PERFORM eventlog_private.note_action(r.id, NULL, told)
            FROM eventlog.maintenance_runs r WHERE r.outcome = 'running';
     END IF;

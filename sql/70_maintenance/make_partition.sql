@@ -1,6 +1,6 @@
--- Phase "make partition": partitions ahead of the clock.
+-- Phase "make partition": creates partitions ahead of the clock.
 
--- Partitions that are missing from now until premake.
+-- Lists the partitions that are missing from now until premake.
 CREATE FUNCTION eventlog_private.missing_partitions() RETURNS TABLE (from_at timestamptz, until_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -8,7 +8,7 @@ AS $$
 DECLARE
     step     interval;
     horizon  timestamptz;
-    -- Until where the next partition that is there, or the horizon, may be filled up, and from where.
+    -- The start of the next existing partition, or the horizon: the gap before it is to be filled.
     next_at  timestamptz;
     reached  timestamptz := now();
     floor_at timestamptz := '-infinity';
@@ -31,5 +31,23 @@ BEGIN
         floor_at := is_there.until_at;
         reached := greatest(reached, is_there.until_at);
     END LOOP;
+END
+$$;
+
+CREATE FUNCTION eventlog_private.due_make_partition(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT m.from_at::text, format('make the partition of %s until %s', m.from_at, m.until_at)
+      FROM eventlog_private.missing_partitions() m
+$$;
+
+CREATE FUNCTION eventlog_private.do_make_partition(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventlog._make_partition(task::timestamptz);
+    action := format('made the partition of %s', task);
 END
 $$;

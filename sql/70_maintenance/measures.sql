@@ -1,6 +1,6 @@
--- What the rollups and the reports measure of an event, and of which one they cannot.
+-- Measures of single events: what rollups and reports count, and which events they cannot count.
 
--- A number in a payload, as far as a double holds it.
+-- Returns a number in a payload, if a double can hold it.
 CREATE FUNCTION eventlog._number(data jsonb, key text) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -9,8 +9,8 @@ AS $$
                           WHEN (data -> key)::numeric BETWEEN 0 AND 1e-300 THEN 0 END END
 $$;
 
--- Whether an event failed, as far as its type tells. Where success_key has values that mean success, a
--- sender may still say no more than whether it succeeded.
+-- Returns whether an event failed, or null if its type does not say. If success_key has success_values, a
+-- boolean "success" still counts.
 CREATE FUNCTION eventlog._has_failed(data jsonb, success_key text, error_key text, success_values text[]) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -23,10 +23,10 @@ AS $$
                 WHEN error_key IS NOT NULL AND data ? error_key THEN true END
 $$;
 
--- The column that keeps an event out of the rollups; null for one that can be counted. The log's own
--- rules let no such row in: it comes past them, by COPY as the owner, a restore or replication. In
--- conditions, not by exceptions: nothing that is stored may keep other events from being counted.
--- 128 and 512 bytes are the limits of names and labels; an index entry holds no more than 2,704.
+-- Returns the column that keeps an event out of the rollups, or null for an event that can be counted. The
+-- log's rules let no such row in; it comes past them, by COPY as the owner, a restore or replication. These
+-- are conditions, not exceptions, since no stored row may keep other events from being counted. Names may
+-- have 128 bytes, actors and subjects 512; an index entry holds at most 2,704.
 CREATE FUNCTION eventlog._uncountable_column(name text, data jsonb, actor text, subject text,
                                              created_at timestamptz, weight real) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -39,9 +39,9 @@ AS $$
                 WHEN NOT isfinite(created_at) THEN 'created_at' END
 $$;
 
--- Events with what the reports measure, but for those that cannot be counted. Like the three above it
--- has no SET clause, so that it becomes part of the query that calls it; all of these set search_path.
--- IS NOT NULL of a CASE: the planner takes it for true of almost every row.
+-- Returns the events that can be counted, with their measures. Like the three functions above it has no SET
+-- clause, so that it is inlined into the calling query; all callers set search_path. The planner takes IS
+-- NOT NULL of a CASE as true for almost every row.
 CREATE FUNCTION eventlog._measured_events()
 RETURNS TABLE (id bigint, tenant_id uuid, name text, data jsonb, actor text, subject text, created_at timestamptz,
                weight double precision, duration double precision, has_failed boolean, count_subjects boolean)

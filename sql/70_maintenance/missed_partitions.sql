@@ -1,8 +1,8 @@
--- Partitions that were away when their time was counted.
+-- Partitions that were detached when their time was counted.
 
--- Partitions with events that neither a rollup nor late_events has, though their time is counted: those that
--- were detached meanwhile. Of each tenant the last event that is to be counted is looked at, since the end
--- of a partition is what was missed. A probe for each tenant and partition.
+-- Lists partitions with events that are neither in a rollup nor in late_events, though their time is
+-- counted: they were detached meanwhile. Looks at the last countable event of each tenant, since it is the
+-- end of a partition that was missed; one probe per tenant and partition.
 CREATE FUNCTION eventlog_private.partitions_to_count() RETURNS TABLE (partition_name name)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -1,21 +1,22 @@
--- One run of maintain(): its tasks, the attempts at each, and what is noted in maintenance_runs.
+-- One run of maintain(): its tasks, the attempts at each, and its row in maintenance_runs.
 
--- What speaks for a step that waited in vain: who holds what it waited for.
+-- Describes the transactions that hold what a task of a phase waited for in vain. Deletes and updates wait
+-- for locks of rows too.
 CREATE FUNCTION eventlog_private.blockers(phase text) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(eventlog_private.describe_holders(
-               CASE WHEN phase IN ('drop partition', 'rewrite partition') THEN eventlog_private.modes_against('AccessExclusiveLock')
-                    WHEN phase = 'make partition' THEN eventlog_private.modes_against('ShareUpdateExclusiveLock')
-                    ELSE eventlog_private.modes_against('ShareRowExclusiveLock') || ARRAY['RowShareLock'] END),
-               'a transaction that is gone by now')
+    SELECT coalesce(eventlog_private.describe_lock_holders(
+                        eventlog_private.conflicting_modes(p.awaited_lock)
+                        || CASE WHEN p.awaited_lock = 'ShareRowExclusiveLock' THEN ARRAY['RowShareLock'] ELSE '{}' END),
+                    'a transaction that has ended by now')
+      FROM eventlog_private.phases() p WHERE p.phase = blockers.phase
 $$;
 
--- One attempt at a task, and what comes of it: whether the task is over, the warning to give, how
--- long to pause. Its waits for locks are short, since others wait behind them; after some attempts it is
--- left to the next run. `attempt` goes over to the next task of the phase: what held one up for so long
--- may hold that up as well, and it gets one attempt.
+-- Makes one attempt at a task. Returns whether the task is over, the warning to raise, and how long to
+-- pause. Waits for locks are short, since others wait behind them; after most_attempts the task is left to
+-- the next run. `attempt` carries over to the next task of the phase, which gets a single attempt if the
+-- lock was not free for so long.
 CREATE FUNCTION eventlog_private.attempt(run bigint, phase text, task text, INOUT attempt integer, INOUT total bigint,
                                   OUT is_over boolean, OUT warning text, OUT pause double precision)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -30,13 +31,14 @@ BEGIN
     pause := 0;
     BEGIN
         PERFORM eventlog_private.lock_maintenance();
-        PERFORM eventlog_private.keep_waits_short();
+        PERFORM eventlog_private.limit_waits();
         SELECT * INTO result FROM eventlog_private.perform(phase, task);
         attempt := 0;
         total := total + coalesce(result.rows, 0);
         is_over := NOT result.is_more OR result.failure IS NOT NULL;
         IF is_over AND (total > 0 OR result.rows IS NULL) AND result.action IS NOT NULL THEN
-            PERFORM eventlog_private.note_action(run, format(result.action, total), NULL);
+            PERFORM eventlog_private.note_action(run, CASE WHEN result.rows IS NULL THEN result.action
+                                                           ELSE format(result.action, total) END, NULL);
         END IF;
         reason := result.failure;
     EXCEPTION
@@ -61,7 +63,7 @@ BEGIN
 END
 $$;
 
--- Notes that a run begins, and whether it believes the clock; a warning where it does not.
+-- Records that a run begins; returns a warning if the clock is not believed.
 CREATE FUNCTION eventlog_private.start_run(trust_clock boolean, OUT run bigint, OUT warning text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -86,8 +88,8 @@ AS $$
      WHERE r.id = run
 $$;
 
--- The tasks of a phase. What cannot even be listed, such as over a column that is not the log's, is
--- noted, and the run goes on with the next phase.
+-- Returns the tasks of a phase. If they cannot even be listed, for example because of a column that is not
+-- the log's, records that, and the run goes on with the next phase.
 CREATE FUNCTION eventlog_private.tasks(run bigint, phase text) RETURNS text[]
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

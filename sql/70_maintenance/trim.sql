@@ -1,7 +1,7 @@
--- The small tables, which would grow for ever: a batch of each at a time.
+-- Phase "trim": deletes what is past its time from tables that would grow for ever.
 
--- Idempotency keys are kept for the longest window that any role or database has, so that none is
--- forgotten while it counts.
+-- Returns the longest idempotency window of any role or database, so that no key is deleted while it
+-- counts.
 CREATE FUNCTION eventlog_private.longest_idempotency_window() RETURNS interval
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -16,70 +16,94 @@ AS $$
            ) AS w (value)
 $$;
 
--- Deletes up to 10,000 rows of a table that are due to go (of the quarantine up to 50,000); how many
--- they were.
-CREATE FUNCTION eventlog_private.trim(table_name text) RETURNS bigint
+-- The tables to trim, each with the condition of the rows t to delete. The quarantine has another limit
+-- besides, which trim_quarantine() applies.
+CREATE FUNCTION eventlog_private.trimmed_tables() RETURNS TABLE (table_name name, condition text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 6
+SET search_path = pg_catalog, pg_temp
+AS $$
+    VALUES
+        ('rejected_events'::name,
+         't.created_at < (SELECT now() - c.rejected_retention FROM eventlog.maintenance_settings c)'),
+        ('idempotency_keys',
+         't.created_at < (SELECT now() - eventlog_private.longest_idempotency_window())'),
+        -- A role that was dropped leaves nothing to a later one of its name.
+        ('producers',
+         't.updated_at < now() - interval ''30 days''
+          OR t.cluster = (SELECT s.system_identifier FROM pg_control_system() s) AND t.role_oid NOT IN (SELECT r.oid FROM pg_roles r)'),
+        ('hygiene_counts',
+         't.created_at < (SELECT now() - c.retention FROM eventlog.log_config c)'),
+        -- Notes in the span of a partition are counted, not trimmed.
+        ('late_events',
+         't.created_at < (SELECT now() - c.retention FROM eventlog.log_config c)
+          AND NOT t.created_at <@ (SELECT eventlog_private.partitioned_time())'),
+        -- The last 100 runs stay.
+        ('maintenance_runs',
+         't.id <= (SELECT r.id FROM eventlog.maintenance_runs r ORDER BY r.id DESC OFFSET 100 LIMIT 1)')
+$$;
+
+-- Deletes up to most_rows() rows of a table that are past their time, and returns their number.
+CREATE FUNCTION eventlog_private.trim(table_name name) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_rows constant integer := 10000;
-    here constant bigint := (SELECT s.system_identifier FROM pg_control_system() s);
     rows bigint;
 BEGIN
-    CASE table_name
-    WHEN 'rejected_events' THEN
-        RETURN eventlog_private.trim_quarantine();
-    WHEN 'idempotency_keys' THEN
-        DELETE FROM eventlog.idempotency_keys WHERE ctid = ANY (ARRAY(
-            SELECT k.ctid FROM eventlog.idempotency_keys k
-             WHERE k.created_at < now() - eventlog_private.longest_idempotency_window() LIMIT most_rows));
-    WHEN 'producers' THEN
-        -- A role that is gone leaves nothing to a namesake.
-        DELETE FROM eventlog.producers WHERE ctid = ANY (ARRAY(
-            SELECT p.ctid FROM eventlog.producers p
-             WHERE p.updated_at < now() - interval '30 days' OR p.cluster = here AND p.role_oid NOT IN (SELECT r.oid FROM pg_roles r)
-             LIMIT most_rows));
-    WHEN 'hygiene_counts' THEN
-        DELETE FROM eventlog.hygiene_counts WHERE ctid = ANY (ARRAY(
-            SELECT h.ctid FROM eventlog.hygiene_counts h, eventlog.log_config c
-             WHERE h.created_at < now() - c.retention LIMIT most_rows));
-    WHEN 'late_events' THEN
-        -- Those in partitions are counted, not trimmed.
-        DELETE FROM eventlog.late_events WHERE ctid = ANY (ARRAY(
-            SELECT l.ctid FROM eventlog.late_events l, eventlog.log_config c
-             WHERE l.created_at < now() - c.retention AND NOT l.created_at <@ (SELECT eventlog_private.partitioned_time())
-             LIMIT most_rows));
-    WHEN 'maintenance_runs' THEN
-        DELETE FROM eventlog.maintenance_runs WHERE id <= (
-            SELECT r.id FROM eventlog.maintenance_runs r ORDER BY r.id DESC OFFSET 100 LIMIT 1);
-    END CASE;
+    EXECUTE (SELECT format('DELETE FROM eventlog.%1$I WHERE ctid = ANY (ARRAY(SELECT t.ctid FROM eventlog.%1$I t WHERE %2$s LIMIT $1))',
+                           r.table_name, r.condition)
+               FROM eventlog_private.trimmed_tables() r WHERE r.table_name = trim.table_name)
+      USING eventlog_private.most_rows();
     GET DIAGNOSTICS rows = ROW_COUNT;
     RETURN rows;
 END
 $$;
 
--- How many rows of each small table are due to go.
-CREATE FUNCTION eventlog_private.rows_to_trim() RETURNS TABLE (table_name text, due bigint)
-LANGUAGE sql STABLE PARALLEL UNSAFE
+-- Counts the rows of each table that are to be trimmed.
+CREATE FUNCTION eventlog_private.rows_to_trim() RETURNS TABLE (table_name name, due bigint)
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'rejected_events', past.rows + greatest((SELECT coalesce(sum(c.excess), 0) FROM eventlog_private.crowded_quarantine() c) - past.rows, 0)::bigint
-      FROM (SELECT count(*) AS rows FROM eventlog.rejected_events r, eventlog.maintenance_settings c
-             WHERE r.created_at < now() - c.rejected_retention) past
+DECLARE
+    trimmed record;
+BEGIN
+    FOR trimmed IN SELECT r.table_name, r.condition FROM eventlog_private.trimmed_tables() r LOOP
+        EXECUTE format('SELECT count(*) FROM eventlog.%I t WHERE %s', trimmed.table_name, trimmed.condition) INTO due;
+        table_name := trimmed.table_name;
+        IF table_name = 'rejected_events' THEN
+            due := greatest(due, (SELECT coalesce(sum(c.excess), 0) FROM eventlog_private.tenants_over_share() c));
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION eventlog_private.due_trim(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT t.table_name::text, format('delete %s rows of %I', t.due, t.table_name)
+      FROM eventlog_private.rows_to_trim() t WHERE t.due > 0
      UNION ALL
-    SELECT 'idempotency_keys', count(*) FROM eventlog.idempotency_keys k
-     WHERE k.created_at < now() - eventlog_private.longest_idempotency_window()
-     UNION ALL
-    SELECT 'producers', count(*) FROM eventlog.producers p
-     WHERE p.updated_at < now() - interval '30 days' 
-        OR p.cluster = (SELECT s.system_identifier FROM pg_control_system() s) AND p.role_oid NOT IN (SELECT r.oid FROM pg_roles r)
-     UNION ALL
-    SELECT 'hygiene_counts', count(*) FROM eventlog.hygiene_counts h, eventlog.log_config c
-     WHERE h.created_at < now() - c.retention
-     UNION ALL
-    SELECT 'late_events', count(*) FROM eventlog.late_events l, eventlog.log_config c
-     WHERE l.created_at < now() - c.retention AND NOT l.created_at <@ (SELECT eventlog_private.partitioned_time())
-     UNION ALL
-    SELECT 'maintenance_runs', greatest(count(*) - 100, 0) FROM eventlog.maintenance_runs
+    SELECT 'hygiene_counts by day', 'add up the hygiene_counts of each day'
+     WHERE EXISTS (SELECT FROM eventlog.hygiene_counts h
+                    WHERE h.created_at < date_trunc('day', now(), 'UTC')
+                    GROUP BY h.tenant_id, h.kind, h.name, h.key, date_trunc('day', h.created_at, 'UTC')
+                   HAVING count(*) > 1)
+$$;
+
+CREATE FUNCTION eventlog_private.do_trim(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF task = 'hygiene_counts by day' THEN
+        rows := eventlog_private.compact_hygiene_counts();
+        action := 'added up %s rows of hygiene_counts';
+    ELSE
+        rows := CASE task WHEN 'rejected_events' THEN eventlog_private.trim_quarantine() ELSE eventlog_private.trim(task) END;
+        is_more := rows >= eventlog_private.most_rows();
+        action := format('deleted %%s rows of %I', task);
+    END IF;
+END
 $$;

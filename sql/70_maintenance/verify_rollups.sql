@@ -1,4 +1,4 @@
--- Whether the rollups say what the events do.
+-- Verifying that the rollups agree with the events.
 
 CREATE FUNCTION eventlog_private.verify_rollups(
     since timestamptz,
@@ -17,7 +17,7 @@ DECLARE
 BEGIN
     PERFORM eventlog._require_layout(2);
     SELECT s.rolled_until INTO watermark FROM eventlog.rollup_state s;
-    -- Whole days, of partitions that are there; the day of the watermark as far as it goes.
+    -- Whole days of existing partitions; the day of the watermark up to the watermark.
     SELECT greatest(date_trunc('day', min(p.from_at) + interval '1 day' - interval '1 microsecond'), date_trunc('day', since))
       INTO span_from FROM eventlog._partitions p;
     span_until := least(watermark, CASE WHEN isfinite(until) THEN date_trunc('day', until + interval '1 day' - interval '1 microsecond') ELSE until END);
@@ -25,7 +25,8 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-    -- All measures in one sum, successes by a factor by which failures cannot make up for them.
+    -- Compares one sum of all measures, in which successes have a factor such that failures cannot cancel
+    -- them out.
     WITH event AS NOT MATERIALIZED (
         SELECT e.* FROM eventlog._measured_events() e
          WHERE e.created_at >= span_from AND e.created_at < span_until
@@ -92,4 +93,4 @@ LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.verify_rollups(timestamptz, timestamptz) IS
-'Counts the events of whole days in UTC anew and gives the rows of the rollups that differ: what was counted and what is found (of monthly_actors, the days as bits). is_sealed: retention or erasure took rows there, so that less is found than was counted. Where the two are the same, outcomes or durations differ: the keys of the type have changed since, and recount() measures them anew. For the log''s owner; reads all rows of the span.';
+'Counts the events of whole days in UTC again and returns the rows of the rollups that differ: what was counted and what is found (for monthly_actors, the days as bits). is_sealed: retention or erasure deleted rows there, so less is found than was counted. If both are equal, outcomes or durations differ, because keys of the event type changed; recount() corrects them. Reads all rows of the span. For the log''s owner.';

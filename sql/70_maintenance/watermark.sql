@@ -1,6 +1,7 @@
--- The watermark of the rollups: announcing the next one, and waiting for those who may not have seen it.
+-- The watermark of the rollups: announcing the next one, and waiting for transactions that may not have
+-- seen it.
 
--- The end of the last whole hour, but for the last five minutes.
+-- Returns the next watermark: the end of the last whole hour that ended at least five minutes ago.
 CREATE FUNCTION eventlog_private.next_watermark() RETURNS timestamptz
 LANGUAGE sql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -8,8 +9,8 @@ AS $$
     SELECT date_trunc('hour', clock_timestamp() - interval '5 minutes', 'UTC')
 $$;
 
--- Announces the next watermark, if it is time. A partition that will lie below it gets its trigger
--- first; that waits for those who write to it.
+-- Announces the next watermark if it is time. Partitions that will lie below it get their trigger first,
+-- which waits for their writers.
 CREATE FUNCTION eventlog_private.announce_watermark() RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -26,7 +27,7 @@ BEGIN
 END
 $$;
 
--- The transactions that are writing to the log, prepared ones too.
+-- Returns the transactions that are writing to the log, prepared ones too.
 CREATE FUNCTION eventlog_private.writing_transactions() RETURNS text[]
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -38,13 +39,13 @@ AS $$
        AND l.pid IS DISTINCT FROM pg_backend_pid()
        AND (l.relation = 'eventlog.events'::regclass
             OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
-       -- PREPARE takes the lock too, from everybody who may use the schema.
+       -- PREPARE takes this lock too, and every role that may use the schema can do that.
        AND (l.pid IS NULL OR NOT eventlog_private.has_not_written(l.pid))
 $$;
 
--- Whether all that wrote when the watermark was announced have ended. The first look, in a
--- transaction of its own after the announcement, remembers who they are. A transaction that was
--- prepared, and lived through a restart of the server, has another name since: those are waited for.
+-- Returns true if all transactions that were writing when the watermark was announced have ended. The first
+-- call, in a transaction of its own after the announcement, stores which they are. A prepared transaction
+-- that survived a restart of the server has another name since, so all of those are waited for.
 CREATE FUNCTION eventlog_private.writers_have_ended() RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -61,7 +62,7 @@ BEGIN
 END
 $$;
 
--- Who they are; null where none is waited for.
+-- Describes the transactions that are waited for; null if there are none.
 CREATE FUNCTION eventlog_private.awaited_writers() RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
--- A watermark that lies ahead of the clock: it was announced by a clock that was wrong. Every event below
--- it is noted in late_events, and counted from there, for as long as time has not caught up.
+-- A watermark ahead of the clock, announced by a clock that was wrong. Every event below it would be
+-- recorded in late_events and counted from there until time has caught up.
 
--- Where it may be taken back to: the end of today, UTC. Rollups are by days, and what is counted until
--- then stays counted.
+-- Returns the time that the watermark is taken back to: the end of today in UTC. Rollups are by days, and
+-- what is counted until then stays counted.
 CREATE FUNCTION eventlog_private.furthest_watermark() RETURNS timestamptz
 LANGUAGE sql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -10,8 +10,9 @@ AS $$
     SELECT date_trunc('day', clock_timestamp() + interval '1 day', 'UTC')
 $$;
 
--- Takes it back. Events from there on are read raw again, so their counts go: none of them is past any
--- retention. Whoever has not seen it yet notes more events than he need, which does not count.
+-- Takes the watermark back. Events from there on are read from events again, so their counts are deleted;
+-- none of those events can be past a retention. A connection that has not seen the change yet records more
+-- events as late than it needs to, which does no harm.
 CREATE FUNCTION eventlog_private.take_watermark_back() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -27,7 +28,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > back) THEN
         RETURN NULL;
     END IF;
-    -- The trigger is for partitions that are closed.
+    -- Only closed partitions have the trigger.
     FOR partition IN
         SELECT p.partition_oid FROM eventlog._partitions p
           JOIN pg_trigger t ON t.tgrelid = p.partition_oid AND t.tgname = 'late_event' AND t.tgenabled = 'A'

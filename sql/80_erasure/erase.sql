@@ -1,7 +1,7 @@
--- Erasing: where to look, and one batch of it.
+-- Erasing: which rows, and one batch of them.
 
--- The actor that a quarantined payload names under the actor_key of its name; null where there is
--- none, or where the payload cannot be read.
+-- Returns the actor that a quarantined payload names under the actor_key of its name; null if there is
+-- none, or if the payload cannot be parsed.
 CREATE FUNCTION eventlog_private.quarantined_actor(name text, data text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -25,14 +25,15 @@ EXCEPTION
 END
 $$;
 
--- Where to look, in this order: the rows t to erase, of tenant $1 and actors $2. Of counts that name
--- no actor only a tenant's go. What goes along with its event is counted by itself in a dry run only.
+-- Lists what to erase, in this order: the rows t of each relation that meet the condition, for tenant $1
+-- and actors $2. Rows of counts that name no actor are erased with a tenant only. Rows that go with their
+-- events are counted separately in a dry run only.
 CREATE FUNCTION eventlog_private.erasure_targets(kind text)
 RETURNS TABLE (stage integer, relation text, counted_as text, condition text, goes_with_events boolean)
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Whatever partitions there are: a DEFAULT one, and one that is being detached, too.
+    -- All partitions, including a DEFAULT one and one that is being detached.
     SELECT 20, format('%I.%I', n.nspname, c.relname), 'events',
            't.tenant_id = $1' || CASE kind WHEN 'actor' THEN ' AND t.actor = ANY ($2)' ELSE '' END, false
       FROM pg_inherits i
@@ -42,9 +43,9 @@ AS $$
     UNION ALL
     SELECT o.stage, format('eventlog.%I', o.table_name), o.table_name, o.condition, o.stage = 10
       FROM (VALUES
-        -- First, so that nobody logs as the tenant any more: without its row a role has no tenant.
+        -- First, so that nobody logs as the tenant any more: a role without a row has no tenant.
         ('tenant', 11, 'tenant_roles',     't.tenant_id = $1'),
-        -- Who opted out stays so.
+        -- A tenant that opted out stays so.
         ('tenant', 12, 'tenant_settings',  't.tenant_id = $1 AND NOT t.is_opted_out'),
         ('tenant', 13, 'retention_progress', 't.tenant_id = $1'),
         ('tenant', 14, 'api_keys',         't.tenant_id = $1'),
@@ -53,7 +54,7 @@ AS $$
         ('tenant', 33, 'hygiene_counts',   't.tenant_id = $1'),
         ('tenant', 10, 'late_events',
             't.tenant_id = $1 AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
-        -- Not of events that came in since: they are to be counted.
+        -- Not those of events that were logged since: they are still to be counted.
         ('tenant', 41, 'late_events',
             't.tenant_id = $1 AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
         ('tenant', 42, 'hourly_counts',    't.tenant_id = $1'),
@@ -66,7 +67,8 @@ AS $$
         ('actor',  10, 'late_events',
             '(t.tenant_id = $1 OR t.tenant_id IS NULL) AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id
                 AND e.created_at = t.created_at AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
-        -- The quarantine keeps the first 200 characters; and what would have become the actor.
+        -- The quarantine stores the first 200 characters of the actor, or the payload that would have
+        -- provided it.
         ('actor',  31, 'rejected_events',
             '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)
              AND (t.actor = ANY (ARRAY(SELECT left(a, 200) FROM unnest($2) a))
@@ -76,7 +78,7 @@ AS $$
      WHERE o.kind = erasure_targets.kind AND to_regclass(format('eventlog.%I', o.table_name)) IS NOT NULL
 $$;
 
--- A dry run: how many rows there are to erase.
+-- Counts the rows to erase, for a dry run.
 CREATE FUNCTION eventlog_private.count_erasable(kind text, tenant_id uuid, actors text[]) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -95,9 +97,9 @@ BEGIN
 END
 $$;
 
--- Events that are older have no idempotency key, so that the keys, which have no index by event, are
--- not searched for each batch. A key is claimed in its event's transaction, and has its time; one of
--- a transaction that is still open may be older than those that are seen.
+-- Returns the time before which the tenant's events have no idempotency key, so that the keys, which have
+-- no index by event, are not searched in every batch. A key has the time of its event's transaction; one of
+-- an open transaction may be older than those that are visible.
 CREATE FUNCTION eventlog_private.oldest_key(tenant_id uuid) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -106,7 +108,7 @@ AS $$
       FROM eventlog.idempotency_keys k WHERE k.tenant_id = oldest_key.tenant_id
 $$;
 
--- What goes along with events of an actor that went.
+-- Erases the rows that go with erased events of an actor.
 CREATE FUNCTION eventlog_private.erase_with_events(receipt uuid, tenant_id uuid, ids bigint[], last_at timestamptz,
                                             keys_since timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -131,16 +133,16 @@ BEGIN
 END
 $$;
 
--- One batch of the table at (stage, relation), or of the next one where that is done or gone; stage
--- is null after the last. Events are walked by created_at, from where the last batch ended, along
--- the tenant's index; rows of one time are found again until they are gone.
+-- Erases one batch of the relation at (stage, relation), or of the next one if that is done or gone.
+-- Returns a null stage after the last. Goes through events by created_at along the tenant's index, from
+-- where the last batch ended; rows of the same time are found again until they are erased.
 CREATE FUNCTION eventlog_private.erase_batch(
     receipt uuid, kind text, tenant_id uuid, actors text[], keys_since timestamptz,
     INOUT stage integer, INOUT relation text, INOUT is_done boolean, INOUT since timestamptz)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
--- Else the planner may rather read and sort a whole partition, for each batch of it; without JIT,
--- which the high price of the sorts that are left would call in.
+-- Otherwise the planner may read and sort a whole partition for each batch. JIT is off: the high price of
+-- the remaining sorts would trigger it.
 SET enable_sort = off
 SET jit = off
 AS $$
@@ -181,25 +183,25 @@ BEGIN
                    most_rows)
        INTO ctids, since USING tenant_id, actors, since;
     is_done := coalesce(cardinality(ctids), 0) < most_rows;
-    -- The condition once more: a row may have gone meanwhile, and its place been given to another.
+    -- Checks the condition again: a row may be gone, and its place taken by another.
     EXECUTE format('WITH gone AS (DELETE FROM %s t WHERE t.ctid = ANY ($3) AND %s RETURNING %s AS id)
                     SELECT array_agg(id), count(*) FROM gone',
                    relation, target.condition, CASE WHEN is_events THEN 't.id' ELSE 'NULL::bigint' END)
        INTO ids, erased USING tenant_id, actors, ctids;
     IF erased < cardinality(ctids) THEN
-        -- Others may have erased some. But a receipt must not say that a row went which is there.
+        -- Other sessions may have erased some, but the receipt must not count a row that is still there.
         EXECUTE format('SELECT count(*) FROM %s t WHERE t.ctid = ANY ($3) AND %s', relation, target.condition)
            INTO kept USING tenant_id, actors, ctids;
         IF kept > 0 THEN
-            RAISE EXCEPTION '% rows of % cannot be erased: a trigger or a rule keeps them', kept, relation
+            RAISE EXCEPTION '% rows of % cannot be erased: a trigger or rule keeps them', kept, relation
                 USING ERRCODE = 'object_not_in_prerequisite_state',
-                      HINT = format('\d %s shows it; then call again', relation);
+                      HINT = format('\d %s shows it; remove it and call again', relation);
         END IF;
     END IF;
 
     PERFORM eventlog_private.add_to_receipt(receipt, target.counted_as, erased, relation);
     IF is_events THEN
-        PERFORM eventlog_private.note_thinned(relation::regclass, erased, since + interval '1 microsecond');
+        PERFORM eventlog_private.note_deleted_rows(relation::regclass, erased, since + interval '1 microsecond');
         IF kind = 'actor' AND erased > 0 THEN
             PERFORM eventlog_private.erase_with_events(receipt, tenant_id, ids, since, keys_since);
         END IF;
@@ -209,11 +211,11 @@ BEGIN
 END
 $$;
 
--- Events of an erased tenant that came in since its events were erased, by an import that committed for
--- example, stay; and so they must be counted. Where maintain() counted some meanwhile the counts went
--- too, a batch at a time: all of them are noted, to be counted once more. Nothing is counted while this
--- runs, or what is ends after it and has deleted its note already.
-CREATE FUNCTION eventlog_private.note_survivors(tenant_id uuid) RETURNS void
+-- Events of an erased tenant that were logged during the erasure, for example by an import, stay and have
+-- to be counted. If maintain() counted some of them, their counts were erased too, batch by batch. So all
+-- of them are recorded as late, to be counted again. Counting does not run meanwhile, or it commits later
+-- and has deleted its notes already.
+CREATE FUNCTION eventlog_private.note_survivors_as_late(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -239,10 +241,10 @@ BEGIN
 END
 $$;
 
--- What the trigger on a table of tenants does, in one transaction that is not ours to end. It does
--- not wait for maintenance either, which would hold up the application, but for the moment in which
--- one that counts commits (eventlog_private.drop_counts_of_erased); what it counted then goes as well. Waits
--- for others are bounded by eventlog.lock_timeout.
+-- Erases a tenant for the trigger on the table of tenants, in a transaction that is not ours to end. It
+-- does not wait for maintenance, which would hold up the application, except for the moment in which
+-- counting commits (drop_counts_of_erased); what was counted by then is deleted too. Waits are limited to
+-- eventlog.lock_timeout.
 CREATE FUNCTION eventlog_private.erase_tenant_rows(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -256,14 +258,14 @@ BEGIN
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
         GET DIAGNOSTICS erased = ROW_COUNT;
         IF target.counted_as = 'events' THEN
-            PERFORM eventlog_private.note_thinned(target.relation::regclass, erased, '-infinity');
+            PERFORM eventlog_private.note_deleted_rows(target.relation::regclass, erased, '-infinity');
         END IF;
     END LOOP;
     PERFORM eventlog_private.take_lock('erasure', true, true);
     FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE t.stage > 40 ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
     END LOOP;
-    PERFORM eventlog_private.note_survivors(tenant_id);
+    PERFORM eventlog_private.note_survivors_as_late(tenant_id);
     PERFORM set_config('lock_timeout', former, true);
 END
 $$;

@@ -1,8 +1,8 @@
--- Erasing an actor or a tenant: everywhere, in batches that commit, to be called again where it was
--- cut short.
+-- Erasing an actor or a tenant everywhere, in batches that commit. The same call continues an erasure that
+-- was interrupted.
 --
--- Each transaction holds the lock of maintenance, so that no rollup is made of rows that are on
--- their way out; and events go before rollups, so that no later one is.
+-- Each transaction holds the lock of maintenance, so that no rollup is made of rows that are about to be
+-- erased. Events go before rollups, so that none is made of them later.
 
 CREATE FUNCTION eventlog._check_forget(kind text, tenant_id uuid, actor text, dry_run boolean) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -20,7 +20,7 @@ BEGIN
         RAISE EXCEPTION '% must not be null', missing USING ERRCODE = 'null_value_not_allowed';
     END IF;
     IF to_regclass('eventlog.erasures') IS NULL THEN
-        RAISE EXCEPTION 'this log has no table for receipts of erasures yet'
+        RAISE EXCEPTION 'the log has no table for receipts of erasures yet'
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.create_log();';
     END IF;
     SELECT p.oid, e.relowner INTO strange, owner FROM pg_inherits i
@@ -35,8 +35,8 @@ BEGIN
 END
 $$;
 
--- What is counted of events that came in since they were looked for, in the last transaction of those
--- that erase, in which nothing else is counted.
+-- Corrects the counts of events that were logged during the erasure, in its last transaction, while nothing
+-- else is counted.
 CREATE FUNCTION eventlog_private.settle_erasure(kind text, tenant_id uuid, actors text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -44,7 +44,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     IF kind = 'tenant' THEN
-        PERFORM eventlog_private.note_survivors(tenant_id);
+        PERFORM eventlog_private.note_survivors_as_late(tenant_id);
     ELSIF to_regclass('eventlog.monthly_actors') IS NOT NULL THEN
         WITH active AS (
             SELECT e.name, e.actor, date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC' AS month,
@@ -64,9 +64,9 @@ BEGIN
 END
 $$;
 
--- Takes the statistics of one table again that lost rows: the planner's samples of a column are its
--- values. True once there is none left. Those of events as a whole exist where somebody typed
--- ANALYZE; taking them again takes every partition's.
+-- Analyzes one table that lost rows, because the planner's samples of a column are its values. Returns true
+-- if none is left. Statistics of events as a whole exist if somebody typed ANALYZE; renewing them renews
+-- those of every partition.
 CREATE FUNCTION eventlog_private.analyze_erased(receipt uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -98,7 +98,7 @@ BEGIN
 END
 $$;
 
--- The search path is the caller's until the first step has begun: all is qualified.
+-- All names are qualified, because the search path is the caller's until the first step begins.
 CREATE PROCEDURE eventlog_private.forget(kind text, tenant_id uuid, actor text, dry_run boolean,
                                   INOUT receipt uuid, INOUT erased jsonb)
 LANGUAGE plpgsql
@@ -115,8 +115,8 @@ BEGIN
     receipt := NULL;
     erased := NULL;
     PERFORM eventlog._check_forget(kind, tenant_id, actor, dry_run);
-    -- In a transaction block this is 2D000, before anything is done. What the step before committed
-    -- must be seen whatever isolation the session prefers.
+    -- In a transaction block this raises 2D000 before anything is done. SET TRANSACTION lets a step see
+    -- what the step before committed, whatever isolation the session prefers.
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
     PERFORM eventlog_private.begin_step();
@@ -151,7 +151,7 @@ BEGIN
         PERFORM eventlog_private.begin_step();
         PERFORM eventlog_private.wait_for_maintenance();
     END LOOP;
-    erased := eventlog_private.close_receipt(receipt);
+    erased := eventlog_private.finish_receipt(receipt);
     COMMIT;
 END
 $$;
@@ -171,7 +171,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE eventlog.forget_actor(uuid, text, boolean, uuid, jsonb) IS
-'Erases an actor of a tenant, plain and as keyed hash: events with their idempotency keys, quarantine, rollups that name actors. Commits in batches, as the log''s owner; where it is cut short the same call goes on. Gives the number of the receipt in erasures, and how many rows went; with dry_run how many would, and no receipt. Give nothing for receipt and erased.';
+'Erases an actor of a tenant, plain and as keyed hash: events with their idempotency keys, quarantined events, and rollups that name actors. Commits in batches, as the log''s owner; the same call continues an interrupted erasure. Returns the id of the receipt in erasures and the number of erased rows; with dry_run, the number of rows that it would erase, and no receipt. Leave out receipt and erased.';
 
 CREATE PROCEDURE eventlog.forget_tenant(
     tenant_id uuid,
@@ -187,4 +187,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE eventlog.forget_tenant(uuid, boolean, uuid, jsonb) IS
-'Erases a tenant: its roles'' rows in tenant_roles, settings (but that it opted out), events, quarantine, idempotency keys, counts and rollups. Commits in batches, as the log''s owner; where it is cut short the same call goes on. Gives the number of the receipt in erasures, and how many rows went; with dry_run how many would, and no receipt. Give nothing for receipt and erased.';
+'Erases a tenant: its rows in tenant_roles, its settings (except that it opted out), events, quarantined events, idempotency keys, counts and rollups. Commits in batches, as the log''s owner; the same call continues an interrupted erasure. Returns the id of the receipt in erasures and the number of erased rows; with dry_run, the number of rows that it would erase, and no receipt. Leave out receipt and erased.';

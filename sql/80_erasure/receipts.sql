@@ -1,4 +1,4 @@
--- Receipts of what forget_actor() and forget_tenant() erased.
+-- Receipts of forget_actor() and forget_tenant().
 
 CREATE FUNCTION eventlog_private.add_count(counts jsonb, name text, rows bigint) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -7,7 +7,7 @@ AS $$
     SELECT counts || jsonb_build_object(name, coalesce((counts ->> name)::bigint, 0) + rows)
 $$;
 
--- The receipt of the same erasure that was cut short, or a new one.
+-- Returns the receipt of the same erasure if it was interrupted, or a new one.
 CREATE FUNCTION eventlog_private.open_receipt(kind text, tenant_id uuid, actor text, role_name name) RETURNS uuid
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -35,7 +35,7 @@ BEGIN
 END
 $$;
 
--- Adds to the receipt, in the transaction that erased: it counts what is gone, whenever the call ends.
+-- Adds to the receipt in the transaction that erases, so that it always counts what is gone.
 CREATE FUNCTION eventlog_private.add_to_receipt(receipt uuid, counted_as text, rows bigint, relation text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -49,8 +49,8 @@ BEGIN
 END
 $$;
 
--- Finished: from here on nothing in the receipt tells whom it was about.
-CREATE FUNCTION eventlog_private.close_receipt(receipt uuid) RETURNS jsonb
+-- Finishes a receipt. From then on nothing in it identifies the actor.
+CREATE FUNCTION eventlog_private.finish_receipt(receipt uuid) RETURNS jsonb
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$

@@ -1,7 +1,7 @@
--- On which days actors were active, from the rollup and from raw rows.
+-- The days on which actors were active, from the rollup and from raw rows.
 
--- Where the rows of a span of days in UTC lie that _active_days() reads beside the rollup, of the type of
--- created_at: partitions are not told by a date.
+-- Returns the spans of raw rows that _active_days() reads in addition to the rollup. They have the type of
+-- created_at, because a date would not exclude partitions.
 CREATE FUNCTION eventlog._raw_spans(tenant uuid, since date, until date, OUT raw_since timestamptz, OUT raw_until timestamptz,
                                     OUT late_since timestamptz, OUT late_until timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -13,12 +13,11 @@ AS $$
      CROSS JOIN LATERAL eventlog._late_span(tenant, since::timestamptz, least(until::timestamptz, w.rolled_until)) l
 $$;
 
--- On which days in UTC actors were active: a bit for each day of a month, the lowest for the first.
--- Of events of a name, or of any for the empty one. An actor and a month come more than once where
--- there are rows that the rollup does not hold yet. Without a SET clause, so that it becomes part of
--- the query that calls it, and twenty thousand actors are not copied; who calls it brings what
--- _raw_spans() gives in plain variables (what they say is worked out for each row), and _counted()'s
--- settings.
+-- Returns the days in UTC on which actors were active, one bit per day of a month, for events of one name,
+-- or of all names for the empty one. An actor and a month can occur more than once if the rollup lacks some
+-- rows. The function has no SET clause, so that it is inlined into the calling query, and twenty thousand
+-- actors are not copied. The caller passes the results of _raw_spans() as plain variables (expressions
+-- would be evaluated for each row), and has the settings of _counts_by_name().
 CREATE FUNCTION eventlog._active_days(tenant uuid, since date, until date, event_name text, raw_since timestamptz,
                                       raw_until timestamptz, late_since timestamptz, late_until timestamptz)
 RETURNS TABLE (actor text, month date, days integer)
@@ -41,11 +40,11 @@ AS $$
                        AND r.created_at >= late_since AND r.created_at < late_until
                        AND eventlog._uncountable_column(r.name, r.data, r.actor, r.subject, r.created_at, r.weight) IS NULL) e
              WHERE e.actor IS NOT NULL AND (event_name = '' OR e.name = event_name)) d
-     -- The empty actor is nobody.
+     -- An empty actor counts as none.
      WHERE d.actor <> '' AND d.days & eventlog._days_within(d.month, since, until) <> 0
 $$;
 
--- The bits of a month's days that lie in a span.
+-- Returns the bits of the days of a month that lie in a span.
 CREATE FUNCTION eventlog._days_within(month date, since date, until date) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$

@@ -1,7 +1,16 @@
--- Arguments of reports: the tenant, spans, names, limits.
+-- Checking the arguments of reports: tenant, span, names, limits.
+--
+-- Every report reads with the caller's own rights. Its tenant is the argument or the connection's, its time
+-- is created_at (the server's clock) unless its COMMENT says otherwise, and a sampled event counts for all
+-- that it stands for. Reports that pair events (ingestion_stats, checkout_conversion, funnel) count rows
+-- instead: a sample of a pair's two names is no sample of pairs. Pairs and durations go by occurred_at if
+-- it is given, since created_at is the same for a whole transaction.
+--
+-- Reports are PARALLEL RESTRICTED: a library that is loaded by a parallel worker does not take over the
+-- settings that the session made before, and would know no tenant.
 
--- The tenant of a report: the argument, or the connection's. A role that policies bind to a tenant
--- may name no other.
+-- Returns the tenant of a report: the argument, or the connection's. A role that policies bind to its
+-- tenant must not name another.
 CREATE FUNCTION eventlog._report_tenant(tenant_id uuid) RETURNS uuid
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
@@ -20,36 +29,41 @@ BEGIN
     THEN
         current := eventlog.current_tenant();
         IF tenant_id <> current THEN
-            RAISE EXCEPTION 'tenant % is not this connection''s', tenant_id
-                USING ERRCODE = 'insufficient_privilege', HINT = 'leave the argument out';
+            RAISE EXCEPTION 'tenant % is not the tenant of this connection', tenant_id
+                USING ERRCODE = 'insufficient_privilege', HINT = 'leave out the argument';
         END IF;
     END IF;
     RETURN tenant_id;
 END
 $$;
 
--- A span of time that makes sense, or 22023.
+-- Returns the longest span of a report, in days.
+CREATE FUNCTION eventlog._longest_days() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS 'SELECT 3700';
+
+-- Checks a span of time, and raises 22023 if it makes no sense.
 CREATE FUNCTION eventlog._check_span(since timestamptz, until timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF since IS NULL OR until IS NULL OR NOT isfinite(since) OR NOT isfinite(until) OR since > until THEN
-        RAISE EXCEPTION 'the report has no span: since is %, until is %',
+        RAISE EXCEPTION 'since must be before until, got since % and until %',
                 coalesce(since::text, 'null'), coalesce(until::text, 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'since => now() - interval ''30 days'', until => now()';
     END IF;
-    -- In numbers: the difference of two timestamps can be more than an interval holds.
-    IF extract(epoch FROM until) - extract(epoch FROM since) > 3700 * 86400 THEN
-        RAISE EXCEPTION 'the report spans % days, limit 3700',
-                trunc((extract(epoch FROM until) - extract(epoch FROM since)) / 86400)
-            USING ERRCODE = 'program_limit_exceeded', HINT = 'a later since, or an earlier until';
+    -- In numbers, because the difference of two timestamps can exceed an interval.
+    IF extract(epoch FROM until) - extract(epoch FROM since) > eventlog._longest_days() * 86400 THEN
+        RAISE EXCEPTION 'the report spans % days, limit %',
+                trunc((extract(epoch FROM until) - extract(epoch FROM since)) / 86400), eventlog._longest_days()
+            USING ERRCODE = 'program_limit_exceeded', HINT = 'choose a later since or an earlier until';
     END IF;
 END
 $$;
 
--- Names, subjects and the like that a report is asked for: in one dimension, and without nulls, which
--- would make `<> ALL` of no row true. Null is for all.
+-- Returns names or subjects in one dimension and without nulls, with which `<> ALL` would be true for no
+-- row. Null means all.
 CREATE FUNCTION eventlog._without_nulls(texts text[]) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -58,9 +72,9 @@ AS $$
                                                    WHERE t.text IS NOT NULL ORDER BY t.place) END
 $$;
 
--- The names that a report is asked for, as above. A name that is no event type is answered with zero
--- rows, as one without events is, so it is said.
-CREATE FUNCTION eventlog._asked_names(names text[]) RETURNS text[]
+-- Returns the given names. An unknown name gives a NOTICE, because the report shows zeros for it, as for a
+-- name without events.
+CREATE FUNCTION eventlog._check_names(names text[]) RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -91,11 +105,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF within IS NULL OR within <= '0'::interval THEN
-        RAISE EXCEPTION 'within is %, must be more than nothing', coalesce(within::text, 'null')
+        RAISE EXCEPTION 'within must be positive, got %', coalesce(within::text, 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''7 days''';
     END IF;
-    IF within > '3700 days'::interval THEN
-        RAISE EXCEPTION 'within is %, limit 3700 days', within
+    IF within > make_interval(days => eventlog._longest_days()) THEN
+        RAISE EXCEPTION 'within is %, limit % days', within, eventlog._longest_days()
             USING ERRCODE = 'program_limit_exceeded', HINT = 'such as ''7 days''';
     END IF;
 END
@@ -107,15 +121,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF row_limit IS NULL OR row_limit < 1 OR row_limit > 10000 THEN
-        RAISE EXCEPTION 'row_limit is %, must be 1 to 10000', coalesce(row_limit::text, 'null')
+        RAISE EXCEPTION 'row_limit must be from 1 to 10000, got %', coalesce(row_limit::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 END
 $$;
 
--- The conditions are put together as they are given, so that each way to ask has a plan of its own.
--- The keyed hashes of actors, for a caller who may know them: the log's owner, and a service. Not for a
--- gateway, whose readers would learn who a hash is by trying. None where the log never hashed.
+-- Returns the keyed hashes of actors for callers who may learn them: the log's owner and services. Not for
+-- a gateway, whose readers could find out by trying who a hash is. Returns none if the log never hashed.
 CREATE FUNCTION eventlog._hashes_of(actors text[]) RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp

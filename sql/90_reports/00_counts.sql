@@ -1,10 +1,15 @@
--- What the reports are made of: counts out of the rollups below the watermark, out of raw rows above
--- it and at the ends of a span that is not whole hours, and of late events. All read with the
--- caller's own rights.
+-- The counts that reports are made of: from the rollups below the watermark, and from raw rows above it, at
+-- the ends of a span that is not whole hours, and for late events. All are read with the caller's own
+-- rights.
+--
+-- Both functions ask for one tenant of many, and so for an index, though the planner would rather read all
+-- of a rollup if a tenant has a fortieth of it. JIT is off: with enable_seqscan = off even a small table
+-- looks expensive enough to trigger it. Each call gets its own plan, whose constant bounds exclude
+-- partitions before they are locked.
 
--- Where late events of a span lie: from the first until after the last. A report that joins
--- events to their notes bounds created_at by it, else it opens every partition; where there are none it is
--- a span that no partition meets, since a null would not reach them.
+-- Returns the span of the late events within a span. A report that joins events to their notes limits
+-- created_at to it, or else every partition would be opened. If there are no late events, it is a span that
+-- no partition meets; null would not exclude partitions.
 CREATE FUNCTION eventlog._late_span(tenant uuid, since timestamptz, until timestamptz,
                                     OUT late_since timestamptz, OUT late_until timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -15,14 +20,9 @@ AS $$
      WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND l.created_at >= since AND l.created_at < until
 $$;
 
--- This and the next ask for one tenant of many, so for an index: the planner would rather read all
--- of a rollup where a tenant has a fortieth of it. Without JIT, which the price of a table too small for
--- an index would call in. And with a plan for each call, whose bounds are constants: it leaves other
--- partitions out before it locks them.
---
--- Counts of a tenant by name and by stretches of time, each at most a `grain` long, that together
--- make up the span.
-CREATE FUNCTION eventlog._counted(tenant uuid, since timestamptz, until timestamptz, names text[], grain interval)
+-- Returns counts of a tenant by name and by stretches of time that together make up the span, each at most
+-- a `grain` long.
+CREATE FUNCTION eventlog._counts_by_name(tenant uuid, since timestamptz, until timestamptz, names text[], grain interval)
 RETURNS TABLE (at timestamptz, name text, events bigint, weighted_events double precision, failures double precision,
                successes double precision, duration_count double precision, duration_sum double precision,
                duration_histogram double precision[])
@@ -52,7 +52,7 @@ BEGIN
     last_day := last_hour;
     IF grain >= interval '1 day' THEN
         first_day := least(last_hour, date_trunc('day', first_hour + interval '1 day' - interval '1 microsecond'));
-        -- The day of the watermark is whole: daily_counts has just what lies below.
+        -- The day of the watermark counts as whole: daily_counts holds exactly what lies below it.
         last_day := greatest(first_day, CASE WHEN last_hour = watermark THEN last_hour ELSE date_trunc('day', last_hour) END);
     END IF;
 
@@ -74,7 +74,7 @@ BEGIN
            AND (names IS NULL OR h.name = ANY (names));
     END IF;
 
-    -- Raw rows: before the first whole hour, after the last one, and those that came late.
+    -- Raw rows: before the first whole hour, after the last one, and late events.
     SELECT l.late_since, l.late_until INTO late_since, late_until FROM eventlog._late_span(tenant, first_hour, last_hour) l;
     RETURN QUERY
     SELECT date_bin(least(grain, '1 hour'), e.created_at, '2000-01-01') AS at, e.name, count(*), sum(e.weight),
@@ -102,8 +102,8 @@ BEGIN
 END
 $$;
 
--- Counts of a tenant by name and subject over whole days in UTC, of names that count subjects.
-CREATE FUNCTION eventlog._counted_subjects(tenant uuid, since date, until date, names text[])
+-- Returns counts of a tenant by name and subject over whole days in UTC, of names that count subjects.
+CREATE FUNCTION eventlog._counts_by_subject(tenant uuid, since date, until date, names text[])
 RETURNS TABLE (name text, subject text, events bigint, weighted_events double precision, failures double precision,
                successes double precision, duration_count double precision, duration_sum double precision,
                duration_histogram double precision[], first_at timestamptz, last_at timestamptz)
@@ -118,7 +118,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     watermark  timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
-    -- Of the type of created_at: partitions are not told by a date.
+    -- Of the type of created_at, because a date would not exclude partitions.
     raw_since  timestamptz := greatest(since::timestamptz, watermark);
     raw_until  timestamptz := until::timestamptz;
     late_since timestamptz;

@@ -1,9 +1,9 @@
 -- Days in a time zone.
 
--- The first instant of a day in a time zone. Where clocks are set back over midnight, it comes twice,
--- and PostgreSQL gives the second: the first is midnight by the offset of the day before. A day that a
--- zone left out begins where the next one does. Without a SET clause, so that it becomes part of the
--- query that calls it; the two below it are its parts, so that `midnight` is not written nine times.
+-- Returns the first instant of a day in a time zone. If clocks are set back over midnight, midnight comes
+-- twice, and PostgreSQL returns the second; the first is midnight by the offset of the day before. A day
+-- that a zone skipped begins with the next one. The function has no SET clause, so that it is inlined into
+-- the calling query; the two below are its parts, so that `midnight` is not written nine times.
 CREATE FUNCTION eventlog._day_start(day date, time_zone text) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -24,9 +24,9 @@ AS $$
     SELECT CASE WHEN (at AT TIME ZONE time_zone)::date = day THEN at END
 $$;
 
--- The longest stretch that all days of a span are made of, in a time zone: UTC's own days, or hours,
--- or less where an offset is no whole hours (which only raw rows tell). Clocks that are set back over
--- midnight bring the evening before once more: there it must fit within the day too.
+-- Returns the longest stretch that all days of a span consist of in a time zone: days in UTC, hours, or
+-- less if an offset is not whole hours (which only raw rows can answer). Clocks that are set back over
+-- midnight repeat the evening before, and each stretch must lie within one day there too.
 CREATE FUNCTION eventlog._grain(time_zone text, first_day date, last_day date) RETURNS interval
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp

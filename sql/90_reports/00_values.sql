@@ -1,15 +1,15 @@
--- Values of single events and sums of them, as reports show them.
+-- Values of single events, and sums of them, as reports show them.
 
--- Weights as a whole number. A bigint holds more events than there are; of weights that an owner put in
--- by hand it may not.
-CREATE FUNCTION eventlog._whole(weights double precision) RETURNS bigint
+-- Returns a sum of weights as a whole number. A bigint is large enough for all events, but not for weights
+-- that an owner inserted by hand.
+CREATE FUNCTION eventlog._as_count(weights double precision) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT CASE WHEN weights < 9e18 THEN round(weights)::bigint WHEN weights IS NOT NULL THEN 9000000000000000000 END
 $$;
 
--- When an event happened: by the client's clock where it told a time that a calendar has, else by the
--- server's. Differences of others are more than an interval holds.
+-- Returns when an event happened: by the client's clock, if its time is one that a calendar has, otherwise
+-- by the server's. The difference of other times can exceed an interval.
 CREATE FUNCTION eventlog._happened_at(occurred_at timestamptz, created_at timestamptz) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -17,7 +17,7 @@ AS $$
                 THEN occurred_at ELSE created_at END
 $$;
 
--- A number of things in a payload, to be added up: what a count can be, to nine digits.
+-- Returns a number in a payload that can be added up: zero or more, to nine digits.
 CREATE FUNCTION eventlog._quantity(data jsonb, key text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$

@@ -1,4 +1,4 @@
--- Reports of actors: who was active, and who came back. From the rollup of active days.
+-- Report: how many actors were active, from the rollup of active days.
 
 CREATE FUNCTION eventlog.active_actors(
     since     date DEFAULT (now() AT TIME ZONE 'UTC')::date - 29,
@@ -20,7 +20,7 @@ DECLARE
     first     date := since - 29;
     span_days integer;
     wanted    text := coalesce(active_actors.name, '');
-    names     text[] := eventlog._asked_names(CASE WHEN active_actors.name IS NOT NULL THEN ARRAY[active_actors.name] END);
+    names     text[] := eventlog._check_names(CASE WHEN active_actors.name IS NOT NULL THEN ARRAY[active_actors.name] END);
     activity  bytea;
     raw_since  timestamptz;
     raw_until  timestamptz;
@@ -35,7 +35,7 @@ BEGIN
     RETURN QUERY
     WITH sampled AS MATERIALIZED (
         SELECT DISTINCT s.at::date AS day
-          FROM eventlog._counted(tenant, first::timestamptz, until::timestamptz, names, '1 day') s
+          FROM eventlog._counts_by_name(tenant, first::timestamptz, until::timestamptz, names, '1 day') s
          WHERE s.weighted_events <> s.events
     )
     SELECT first + d.n - 1, d.daily, d.weekly, d.monthly, coalesce(d.sampled_at > first + d.n - 31, false)
@@ -49,4 +49,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.active_actors(date, date, text, uuid) IS
-'For each day in UTC from since (default 29 days ago) until before until (default tomorrow): distinct actors of that day, of the 7 days and of the 30 days that end with it; of events of one name, or of any. is_sampled: a sample was taken of some events of those 30 days, so that the actors are those it kept: fewer than there were. By created_at.';
+'For each day in UTC from since (default 29 days ago) to before until (default tomorrow): the distinct actors of that day, and of the 7 and the 30 days that end with it, of events of one name or of any. is_sampled: some events of those 30 days were sampled, so that actors are missing. By created_at.';

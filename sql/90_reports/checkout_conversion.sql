@@ -1,3 +1,5 @@
+-- Report: how many checkouts became a change of plan.
+
 CREATE FUNCTION eventlog.checkout_conversion(
     since     timestamptz DEFAULT now() - interval '90 days',
     until     timestamptz DEFAULT now(),
@@ -43,4 +45,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.checkout_conversion(timestamptz, timestamptz, interval, uuid) IS
-'Checkouts by plan in a span (default the last 90 days), and how many of them became a change to that plan within (default 1 day), and how fast. Order and durations by occurred_at, where it was given. is_sampled: a sample was taken of some of these events; what is counted are those it kept.';
+'Checkouts by plan in a span (default the last 90 days), how many of them became a change to that plan within (default 1 day), and how fast. Order and durations by occurred_at, if given. is_sampled: some of these events were sampled; only the kept ones count.';

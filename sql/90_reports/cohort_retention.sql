@@ -1,3 +1,5 @@
+-- Report: how many actors came back, by cohort.
+
 CREATE FUNCTION eventlog.cohort_retention(
     first_name     text DEFAULT NULL,
     returning_name text DEFAULT NULL,
@@ -27,7 +29,7 @@ DECLARE
     matrix   integer[];
     first_event     text := coalesce(first_name, '');
     returning_event text := coalesce(returning_name, '');
-    -- Any name where either is any.
+    -- All names if either is null.
     names           text[] := CASE WHEN first_name IS NOT NULL AND returning_name IS NOT NULL THEN ARRAY[first_name, returning_name] END;
     ends            date[];
     sampled         integer[];
@@ -36,7 +38,7 @@ DECLARE
     late_since timestamptz;
     late_until timestamptz;
 BEGIN
-    PERFORM eventlog._asked_names(ARRAY[first_name, returning_name]);
+    PERFORM eventlog._check_names(ARRAY[first_name, returning_name]);
     IF period IS NULL OR period NOT IN ('day', 'week', 'month') THEN
         RAISE EXCEPTION 'unknown period "%"', period
             USING ERRCODE = 'invalid_parameter_value', HINT = 'day, week or month';
@@ -49,18 +51,18 @@ BEGIN
     periods := cardinality(starts);
     IF periods > most_periods THEN
         RAISE EXCEPTION 'the report has % periods, limit %', periods, most_periods
-            USING ERRCODE = 'program_limit_exceeded', HINT = 'a later since, or a longer period';
+            USING ERRCODE = 'program_limit_exceeded', HINT = 'choose a later since or a longer period';
     END IF;
     span_days := until - begins;
     ends := starts[2:] || (starts[periods] + ('1 ' || period)::interval)::date;
     SELECT * INTO raw_since, raw_until, late_since, late_until FROM eventlog._raw_spans(tenant, begins, until);
-    -- The periods that hold events of a sample.
+    -- Periods with sampled events.
     sampled := ARRAY(SELECT DISTINCT width_bucket(s.at::date, starts)
-                       FROM eventlog._counted(tenant, begins::timestamptz, until::timestamptz, names, '1 day') s
+                       FROM eventlog._counts_by_name(tenant, begins::timestamptz, until::timestamptz, names, '1 day') s
                       WHERE s.weighted_events <> s.events);
     offsets := ARRAY(SELECT s - begins FROM unnest(starts) AS s ORDER BY s) || span_days;
 
-    -- Any event is asked for once, not twice.
+    -- Asks once, not twice, if both names are the same.
     IF first_name IS NOT DISTINCT FROM returning_name THEN
         SELECT eventlog._retained(coalesce(eventlog._activity(a.actor, a.month - begins, a.days, a.days, span_days), ''), offsets)
           INTO matrix
@@ -84,4 +86,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.cohort_retention(text, text, text, date, date, uuid) IS
-'Of the actors whose first event in the span (of first_name, or any) lies in a day, week or month: how many had an event (of returning_name, or any) in it (period_number 0) and in each period after it. The span is by default 15 days, 12 weeks or 12 months; in UTC, by created_at. is_complete is false for a period that is not over, or not all in the span: its share will grow. is_sampled: of that period, or of the cohort''s first, some events were sampled.';
+'Of the actors whose first event in the span (of first_name, or any) is in a day, week or month: how many had an event (of returning_name, or any) in that period (period_number 0) and in each later one. The span defaults to 15 days, 12 weeks or 12 months. In UTC, by created_at. is_complete: false for a period that is not over or not wholly in the span, so that its share can grow. is_sampled: some events of that period, or of the cohort''s first, were sampled.';

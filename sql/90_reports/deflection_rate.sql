@@ -1,3 +1,5 @@
+-- Report: the share of conversations that were not escalated.
+
 CREATE FUNCTION eventlog.deflection_rate(
     since     timestamptz DEFAULT now() - interval '30 days',
     until     timestamptz DEFAULT now(),
@@ -10,4 +12,4 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION eventlog.deflection_rate(timestamptz, timestamptz, uuid) IS
-'The share of conversations that were not escalated, 0 to 1; NULL without conversations. As escalation_rate.';
+'The share of conversations that were not escalated, from 0 to 1; NULL without conversations. See escalation_rate.';

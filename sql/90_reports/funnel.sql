@@ -1,10 +1,8 @@
--- Reports of a product's own questions. Pairs and durations go by occurred_at, where the client told
--- it, since created_at is one value for a whole transaction. Those that pair events (ingestion_stats,
--- checkout_conversion, funnel) count rows: a sample of a pair's two names is no sample of pairs.
+-- Report: how many go through the steps of a funnel.
 
--- The steps of an actor in the order of time; a step counts from the first event after the step
--- before it. Each actor begins with its first event of the first step. Nothing is known of how many
--- events each has, so loops are ruled out: they would take the square of the events.
+-- Goes through the events of each actor in order of time: a step counts from the first event after the
+-- previous step, beginning with the actor's first event of the first step. Nested loops are ruled out: the
+-- planner does not know how many events each actor has, and they would take the square of that.
 CREATE FUNCTION eventlog.funnel(
     steps     text[],
     within    interval    DEFAULT '7 days',
@@ -27,21 +25,21 @@ DECLARE
     reached_steps text;
 BEGIN
     PERFORM eventlog._check_span(since, until);
-    -- Of any dimensions and bounds, as a list from 1.
+    -- As a list from 1, whatever dimensions and bounds the argument has.
     steps := ARRAY(SELECT s.name FROM unnest(steps) WITH ORDINALITY AS s (name, place) ORDER BY s.place);
     IF cardinality(steps) NOT BETWEEN 1 AND most_steps OR array_position(steps, NULL) IS NOT NULL THEN
-        RAISE EXCEPTION 'a funnel has 1 to % steps, this has %', most_steps, cardinality(steps)
+        RAISE EXCEPTION 'a funnel must have 1 to % steps, got %', most_steps, cardinality(steps)
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'names of events, such as ''{conversation_started,message_sent}''';
+                  HINT = 'names of events without null, such as ''{conversation_started,message_sent}''';
     END IF;
-    PERFORM eventlog._asked_names(steps);
+    PERFORM eventlog._check_names(steps);
     PERFORM eventlog._check_within(within);
     IF by IS NULL THEN
-        RAISE EXCEPTION 'by is null'
+        RAISE EXCEPTION 'by must not be null'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'actor, subject or a key of the payload';
     END IF;
     who := CASE by WHEN 'actor' THEN 'nullif(e.actor, '''')' WHEN 'subject' THEN 'e.subject' ELSE format('e.data ->> %L', by) END;
-    -- One join after the other: the first event of the next step, not before the last one.
+    -- One join per step: the first event of the step that is not before the previous one.
     SELECT string_agg(format(
                ', s%1$s AS (SELECT DISTINCT ON (p.who) p.who, p.began, p.at AS previous_at, e.at, e.id, p.is_sampled OR e.is_sampled AS is_sampled
                               FROM s%2$s p
@@ -76,4 +74,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.funnel(text[], interval, text, timestamptz, timestamptz, uuid) IS
-'Of those (actors, subjects, or values of a payload key, as by says) who had the first event in a span (default the last 30 days): how many went on to each next step in order, within (default 7 days) of the first, and the median time from the step before. Order and time by occurred_at, where it was given. Reads raw rows. is_sampled: a sample was taken of some of these events; what is counted are those it kept.';
+'Of the actors (or subjects, or values of a payload key, see by) with the first event in a span (default the last 30 days): how many reached each next step in order, within (default 7 days) of the first, and the median time since the previous step. Order and time by occurred_at, if given. Reads raw rows. is_sampled: some of these events were sampled; only the kept ones count.';

@@ -1,4 +1,5 @@
--- Reports of single events, from raw rows.
+-- Report: single events, from raw rows. The conditions are put together as they are given, so that each way
+-- to ask has its own plan.
 
 CREATE FUNCTION eventlog.get_events(
     names      text[]      DEFAULT NULL,
@@ -23,18 +24,18 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(get_events.tenant_id);
-    asked  text[] := eventlog._asked_names(names);
+    asked  text[] := eventlog._check_names(names);
     meant  text[] := actors || eventlog._hashes_of(actors);
 BEGIN
     PERFORM eventlog._check_row_limit(row_limit);
     IF since IS NULL OR until IS NULL OR since > until THEN
-        RAISE EXCEPTION 'the report has no span: since is %, until is %',
+        RAISE EXCEPTION 'since must be before until, got since % and until %',
                 coalesce(since::text, 'null'), coalesce(until::text, 'null')
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'for all that there are: since => ''-infinity''';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'for all events: since => ''-infinity''';
     END IF;
     IF (before_created_at IS NULL) <> (before_id IS NULL) THEN
-        RAISE EXCEPTION 'before_created_at and before_id belong together'
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'both of the last row of the page before';
+        RAISE EXCEPTION 'before_created_at and before_id must be given together'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'take both from the last row of the previous page';
     END IF;
     RETURN QUERY EXECUTE
         'SELECT e.id, e.name, e.data, e.actor, e.subject, e.occurred_at, e.created_at, e.weight
@@ -56,4 +57,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.get_events(text[], timestamptz, timestamptz, text[], text[], jsonb, bigint[], timestamptz, timestamptz, real, timestamptz, bigint, integer, uuid) IS
-'Events, newest first, at most row_limit (default 100), with filters on every column: names, created_at from since (default 30 days ago) until until (default tomorrow, for transactions that began later than this one), actors (for the log''s owner and services of the log also by the text that was hashed), subjects, a payload that contains a JSON object, ids, occurred_at, weight. For the next page give created_at and id of the last row as before_created_at and before_id.';
+'Events, newest first, at most row_limit (default 100), with filters for every column: names, created_at from since (default 30 days ago) to until (default tomorrow, for transactions that began after this one), actors (the log''s owner and services can also give the text that was hashed), subjects, a payload that contains a JSON object, ids, occurred_at, weight. For the next page pass created_at and id of the last row as before_created_at and before_id.';

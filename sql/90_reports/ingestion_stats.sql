@@ -1,3 +1,5 @@
+-- Report: ingestion by type of source.
+
 CREATE FUNCTION eventlog.ingestion_stats(
     since     timestamptz DEFAULT now() - interval '30 days',
     until     timestamptz DEFAULT now(),
@@ -54,4 +56,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.ingestion_stats(timestamptz, timestamptz, uuid) IS
-'Ingestion by type of source in a span (default the last 30 days): each start is paired with the next end of the same source and url; documents, documents per minute of work, and how long it took. Durations by occurred_at, where it was given. is_sampled: a sample was taken of some of these events; what is counted are those it kept.';
+'Ingestion by type of source in a span (default the last 30 days): documents, documents per minute of work, and durations. Each start is paired with the next end of the same source and url. Durations by occurred_at, if given. is_sampled: some of these events were sampled; only the kept ones count.';

@@ -1,3 +1,5 @@
+-- Report: changes of plan.
+
 CREATE FUNCTION eventlog.plan_changes(
     since     timestamptz DEFAULT now() - interval '90 days',
     until     timestamptz DEFAULT now(),
@@ -15,7 +17,7 @@ BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
     SELECT e.data ->> 'previousPlan', e.data ->> 'newPlan', e.data ->> 'status',
-           eventlog._whole(sum(e.weight)), min(e.created_at), max(e.created_at)
+           eventlog._as_count(sum(e.weight)), min(e.created_at), max(e.created_at)
       FROM eventlog._measured_events() e
      WHERE e.tenant_id = tenant AND e.name = 'plan_updated' AND e.created_at >= since AND e.created_at < until
      GROUP BY 1, 2, 3
@@ -24,4 +26,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.plan_changes(timestamptz, timestamptz, uuid) IS
-'Changes of plan in a span (default the last 90 days), by plan before, plan after and status. By created_at.';
+'Changes of plan in a span (default the last 90 days), by previous plan, new plan and status. By created_at.';

@@ -1,3 +1,5 @@
+-- Report: how often quotas were hit, and what followed.
+
 CREATE FUNCTION eventlog.quota_friction(
     within    interval    DEFAULT '7 days',
     since     timestamptz DEFAULT now() - interval '90 days',
@@ -17,11 +19,11 @@ DECLARE
 BEGIN
     PERFORM eventlog._check_span(since, until);
     PERFORM eventlog._check_within(within);
-    -- A sum is worked out too late to leave partitions out by.
+    -- The planner does not exclude partitions by a sum.
     until_within := until + within;
     RETURN QUERY
-    SELECT q.quota_type, eventlog._whole(sum(q.weight)), count(DISTINCT q.created_at::date), min(q.created_at), max(q.created_at),
-           coalesce(eventlog._whole(sum(q.weight) FILTER (WHERE q.is_followed)), 0),
+    SELECT q.quota_type, eventlog._as_count(sum(q.weight)), count(DISTINCT q.created_at::date), min(q.created_at), max(q.created_at),
+           coalesce(eventlog._as_count(sum(q.weight) FILTER (WHERE q.is_followed)), 0),
            round((coalesce(sum(q.weight) FILTER (WHERE q.is_followed), 0) / sum(q.weight))::numeric, 4), bool_or(q.weight <> 1)
       FROM (SELECT e.data ->> 'quotaType' AS quota_type, e.created_at, e.weight,
                    EXISTS (SELECT FROM eventlog._measured_events() c
@@ -36,4 +38,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.quota_friction(interval, timestamptz, timestamptz, uuid) IS
-'How often each quota was hit in a span (default the last 90 days), on how many days in UTC, and how often a checkout followed within (default 7 days). By created_at. is_sampled: a sample was taken of some of these events; what is counted are those it kept.';
+'How often each quota was hit in a span (default the last 90 days), on how many days in UTC, and how often a checkout followed within (default 7 days). By created_at. is_sampled: some of these events were sampled; only the kept ones count.';

@@ -1,3 +1,5 @@
+-- Report: failed events by type of error.
+
 CREATE FUNCTION eventlog.recent_errors(
     names      text[]      DEFAULT NULL,
     since      timestamptz DEFAULT now() - interval '7 days',
@@ -13,7 +15,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant  uuid := eventlog._report_tenant(recent_errors.tenant_id);
-    asked   text[] := eventlog._asked_names(names);
+    asked   text[] := eventlog._check_names(names);
     failing text[];
 BEGIN
     PERFORM eventlog._check_span(since, until);
@@ -21,7 +23,7 @@ BEGIN
     failing := ARRAY(SELECT t.name FROM eventlog.event_types t
                       WHERE (t.error_key IS NOT NULL OR t.success_key IS NOT NULL) AND (asked IS NULL OR t.name = ANY (asked)));
     RETURN QUERY
-    SELECT f.name, f.error_type, eventlog._whole(sum(f.weight)), count(DISTINCT nullif(f.actor, '')), min(f.created_at), max(f.created_at),
+    SELECT f.name, f.error_type, eventlog._as_count(sum(f.weight)), count(DISTINCT nullif(f.actor, '')), min(f.created_at), max(f.created_at),
            (array_agg(f.id ORDER BY f.created_at DESC, f.id DESC))[1],
            (array_agg(f.subject ORDER BY f.created_at DESC, f.id DESC))[1], bool_or(f.weight <> 1)
       FROM (SELECT e.name, e.data ->> t.error_key AS error_type, e.weight, e.actor, e.created_at, e.id, e.subject
@@ -36,4 +38,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.recent_errors(text[], timestamptz, timestamptz, integer, uuid) IS
-'Failed events of a span (default the last 7 days) by name and type of error (the value of error_key), most recent first: how many, of how many actors, first, last, and the last one''s id and subject. is_sampled: a sample was taken of some, so that actors are those it kept. By created_at.';
+'Failed events of a span (default the last 7 days) by name and type of error (the value of error_key), most recent first: number of events and actors, first and last time, and the id and subject of the last. is_sampled: some of these events were sampled, so that actors may be missing. By created_at.';

@@ -1,3 +1,5 @@
+-- Report: the share of successes by subject, of two names.
+
 CREATE FUNCTION eventlog.success_rate(
     succeeded text        DEFAULT 'integration_succeeded',
     failed    text        DEFAULT 'integration_failed',
@@ -12,16 +14,16 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(success_rate.tenant_id);
-    asked  text[] := eventlog._asked_names(ARRAY[succeeded, failed]);
+    asked  text[] := eventlog._check_names(ARRAY[succeeded, failed]);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
     SELECT s.subject, s.successes, s.failures, round(s.successes / nullif(s.successes::numeric + s.failures, 0), 4), s.last_at
       FROM (SELECT c.subject,
-                   coalesce(eventlog._whole(sum(c.weighted_events) FILTER (WHERE c.name = succeeded)), 0) AS successes,
-                   coalesce(eventlog._whole(sum(c.weighted_events) FILTER (WHERE c.name = failed)), 0) AS failures,
+                   coalesce(eventlog._as_count(sum(c.weighted_events) FILTER (WHERE c.name = succeeded)), 0) AS successes,
+                   coalesce(eventlog._as_count(sum(c.weighted_events) FILTER (WHERE c.name = failed)), 0) AS failures,
                    max(c.last_at) FILTER (WHERE c.name = failed) AS last_at
-              FROM eventlog._counted_subjects(tenant, since::date, (until + interval '1 day' - interval '1 microsecond')::date,
+              FROM eventlog._counts_by_subject(tenant, since::date, (until + interval '1 day' - interval '1 microsecond')::date,
                                               asked) c
              GROUP BY c.subject) s
      ORDER BY s.failures DESC, s.subject;
@@ -29,4 +31,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.success_rate(text, text, timestamptz, timestamptz, uuid) IS
-'Of two names, one that is logged on success and one on failure (default: those of integrations): counts and the share of successes by subject, over whole days in UTC (default the last 30). By created_at.';
+'For two names, one logged on success and one on failure (default: those of integrations): counts and the share of successes by subject, over whole days in UTC (default the last 30). By created_at.';

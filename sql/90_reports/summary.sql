@@ -1,9 +1,4 @@
--- Reports of counts. Each reads with the caller's own rights; its tenant is the argument, or the
--- connection's. Time is created_at, the server's clock, unless its comment says otherwise, and
--- sampled events are weighted back.
---
--- All are PARALLEL RESTRICTED: a library that is loaded during a parallel query cannot take over
--- what the session set before, and would know no tenant.
+-- Report: the totals of a span in one row.
 
 CREATE FUNCTION eventlog.summary(
     since     timestamptz DEFAULT now() - interval '30 days',
@@ -24,7 +19,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant     uuid := eventlog._report_tenant(summary.tenant_id);
-    asked      text[] := eventlog._asked_names(names);
+    asked      text[] := eventlog._check_names(names);
     first_day  date;
     end_day    date;
     raw_since  timestamptz;
@@ -46,20 +41,20 @@ BEGIN
         SELECT count(DISTINCT a.actor) INTO active
           FROM unnest(asked) AS n (name),
                eventlog._active_days(tenant, first_day, end_day, n.name, raw_since, raw_until, late_since, late_until) a
-         -- No name is the empty one, which _active_days() takes for any.
+         -- Not the empty name, which _active_days() takes for all.
          WHERE n.name <> '';
     END IF;
     RETURN QUERY
-    SELECT coalesce(eventlog._whole(sum(c.weighted_events)), 0), count(DISTINCT c.name), active,
-           coalesce(eventlog._whole(sum(c.successes)), 0), coalesce(eventlog._whole(sum(c.failures)), 0),
+    SELECT coalesce(eventlog._as_count(sum(c.weighted_events)), 0), count(DISTINCT c.name), active,
+           coalesce(eventlog._as_count(sum(c.successes)), 0), coalesce(eventlog._as_count(sum(c.failures)), 0),
            round((sum(c.successes) / nullif(sum(c.successes) + sum(c.failures), 0))::numeric, 4),
            round((sum(c.duration_sum) / nullif(sum(c.duration_count), 0))::numeric, 1),
            round(eventlog._percentile(eventlog._merge_histograms(c.duration_histogram), 0.5)::numeric, 1),
            round(eventlog._percentile(eventlog._merge_histograms(c.duration_histogram), 0.95)::numeric, 1),
            coalesce(bool_or(c.weighted_events <> c.events), false)
-      FROM eventlog._counted(tenant, since, until, asked, '1 day') c;
+      FROM eventlog._counts_by_name(tenant, since, until, asked, '1 day') c;
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.summary(timestamptz, timestamptz, text[], uuid) IS
-'One row for a span (default the last 30 days): events, distinct actors (of whole days in UTC), successes and failures as event types tell, and durations, whose percentiles are right within 2 %. is_sampled: a sample was taken of some of these events, so that actors are those it kept. By created_at.';
+'One row for a span (default the last 30 days): events, distinct actors (of whole days in UTC), successes and failures as event types define them, and durations (percentiles within 2 %). is_sampled: some of these events were sampled, so that actors may be missing. By created_at.';

@@ -1,5 +1,4 @@
--- Reports by subject: skills, tools, artifacts, whatever events are about. Over whole days in UTC;
--- of names whose type says count_subjects.
+-- Report: the subjects with the most events.
 
 CREATE FUNCTION eventlog.top_subjects(
     names     text[]  DEFAULT NULL,
@@ -16,15 +15,15 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(top_subjects.tenant_id);
-    asked  text[] := eventlog._asked_names(names);
+    asked  text[] := eventlog._check_names(names);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     PERFORM eventlog._check_row_limit(row_limit);
     RETURN QUERY
-    SELECT row_number() OVER (ORDER BY s.events DESC, s.subject), s.subject, eventlog._whole(s.events),
+    SELECT row_number() OVER (ORDER BY s.events DESC, s.subject), s.subject, eventlog._as_count(s.events),
            round((s.events / sum(s.events) OVER ())::numeric, 4), s.last_at
       FROM (SELECT c.subject, sum(c.weighted_events) AS events, max(c.last_at) AS last_at
-              FROM eventlog._counted_subjects(tenant, since, until, asked) c
+              FROM eventlog._counts_by_subject(tenant, since, until, asked) c
              WHERE starts_with(c.subject, coalesce(prefix, ''))
              GROUP BY c.subject) s
      ORDER BY s.events DESC, s.subject
@@ -33,4 +32,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.top_subjects(text[], date, date, text, integer, uuid) IS
-'The subjects with most events, at most row_limit (default 10), with their share of all that begin with prefix (such as skill/ for artifacts of that type). By created_at.';
+'The subjects with the most events, at most row_limit (default 10), with their share of all subjects that begin with prefix (such as skill/ for artifacts of that type). By created_at.';

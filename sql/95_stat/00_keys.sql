@@ -1,7 +1,7 @@
--- What several views use.
+-- Used by several views.
 
--- The keys of a payload; none of one that is no object, which COPY can bring in. Without a SET clause, so
--- that it becomes part of the query that calls it.
+-- Returns the keys of a payload, or none if it is no object, which COPY can bring in. The function has no
+-- SET clause, so that it is inlined into the calling query.
 CREATE FUNCTION eventlog._keys(data jsonb) RETURNS SETOF text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$

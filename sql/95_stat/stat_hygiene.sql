@@ -1,3 +1,5 @@
+-- View: what the rules did to events on their way in.
+
 CREATE FUNCTION eventlog._stat_hygiene()
 RETURNS TABLE (tenant_id uuid, kind text, name text, key text, events bigint,
                first_at timestamptz, last_at timestamptz)
@@ -17,4 +19,4 @@ $$;
 CREATE VIEW eventlog.stat_hygiene AS SELECT * FROM eventlog._stat_hygiene();
 
 COMMENT ON VIEW eventlog.stat_hygiene IS
-'Lookups that gave nothing, clocks that were ahead, and events over quota, by tenant and name, as far as the caller may read them.';
+'Lookups that found nothing, clocks in the future, and events over quota, by tenant and name, of rows that the caller may read.';

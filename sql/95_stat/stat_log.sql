@@ -1,5 +1,5 @@
--- What a DBA looks at. Each view is a function of the caller's own rights, so that row-level
--- security holds in it: a tenant's role sees its own rows, an owner or a service all.
+-- View: the log in one row. Like all stat views it is a function with the caller's own rights, so that
+-- row-level security holds: a tenant's role sees its own rows, the owner and services see all.
 
 CREATE FUNCTION eventlog._stat_log()
 RETURNS TABLE (extension_version text, layout_version integer, owner name, retention interval, partitions bigint,
@@ -29,4 +29,4 @@ $$;
 CREATE VIEW eventlog.stat_log AS SELECT * FROM eventlog._stat_log();
 
 COMMENT ON VIEW eventlog.stat_log IS
-'The log in one row: version, owner, retention, rows that the caller may read, bytes, oldest and newest event, and until when partitions reach. Counts all rows.';
+'The log in one row: version, owner, retention, rows that the caller may read, bytes, oldest and newest event, and the time until which partitions reach. Counts all rows.';

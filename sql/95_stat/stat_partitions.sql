@@ -1,3 +1,5 @@
+-- View: the partitions.
+
 CREATE FUNCTION eventlog._stat_partitions()
 RETURNS TABLE (partition_name name, from_at timestamptz, until_at timestamptz, state text, rows bigint,
                bytes bigint, index_bytes bigint, dead_rows bigint, expires_at timestamptz)
@@ -12,7 +14,7 @@ BEGIN
                 WHEN p.until_at <= now() THEN 'closed'
                 WHEN p.from_at <= now() THEN 'open'
                 ELSE 'ahead' END,
-           -- Estimated by ANALYZE, or null.
+           -- As estimated by ANALYZE; else null.
            nullif(r.reltuples, -1)::bigint,
            pg_total_relation_size(p.partition_oid), pg_indexes_size(p.partition_oid),
            coalesce(s.n_dead_tup, 0), p.until_at + c.retention
@@ -27,4 +29,4 @@ $$;
 CREATE VIEW eventlog.stat_partitions AS SELECT * FROM eventlog._stat_partitions();
 
 COMMENT ON VIEW eventlog.stat_partitions IS
-'The partitions: span, state (ahead, open, closed, expired), rows as ANALYZE estimated them, bytes with indexes, dead rows, and when the log''s retention is over.';
+'The partitions: span, state (ahead, open, closed, expired), rows as estimated by ANALYZE, bytes including indexes, dead rows, and when the log''s retention ends.';

@@ -1,3 +1,5 @@
+-- View: the quarantine, summed up.
+
 CREATE FUNCTION eventlog._stat_rejected()
 RETURNS TABLE (tenant_id uuid, name text, sqlstate text, reason text, events bigint,
                first_at timestamptz, last_at timestamptz)
@@ -17,4 +19,4 @@ $$;
 CREATE VIEW eventlog.stat_rejected AS SELECT * FROM eventlog._stat_rejected();
 
 COMMENT ON VIEW eventlog.stat_rejected IS
-'Counts of rejected_events by tenant, name and reason, as far as the caller may read them.';
+'Numbers of rejected_events by tenant, name and reason, of rows that the caller may read.';

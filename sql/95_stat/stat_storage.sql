@@ -1,4 +1,6 @@
--- Growth compares the last seven days with the seven before.
+-- View: storage by tenant and name.
+
+-- Growth compares the last seven days with the seven days before.
 CREATE FUNCTION eventlog._stat_storage()
 RETURNS TABLE (tenant_id uuid, name text, rows bigint, bytes bigint, oldest_at timestamptz, newest_at timestamptz,
                actors bigint, subjects bigint, keys bigint, last_7_days bigint, previous_7_days bigint,
@@ -28,7 +30,7 @@ BEGIN
     )
     SELECT g.tenant_id, g.name, g.rows, g.bytes, g.oldest_at, g.newest_at, g.actors, g.subjects, g.keys,
            g.last, g.previous, g.growth,
-           -- In events, not in percent: what will fill the disk.
+           -- By number of events, not by percentage, because that is what fills the disk.
            g.last > g.previous AND g.last - g.previous = max(g.last - g.previous) OVER ()
       FROM grown g;
 END
@@ -37,4 +39,4 @@ $$;
 CREATE VIEW eventlog.stat_storage AS SELECT * FROM eventlog._stat_storage();
 
 COMMENT ON VIEW eventlog.stat_storage IS
-'Rows, bytes, oldest and newest event, distinct actors, subjects and payload keys by tenant and name, and growth of the last seven days over the seven before; the one that grew by most events is marked. Reads all rows.';
+'Rows, bytes, oldest and newest event, distinct actors, subjects and payload keys by tenant and name, and the growth of the last seven days over the seven before; marks the one that grew by the most events. Reads all rows.';

@@ -1,3 +1,5 @@
+-- View: event types compared with logged events.
+
 CREATE FUNCTION eventlog._stat_taxonomy()
 RETURNS TABLE (name text, state text, rows bigint, last_at timestamptz, undeclared_keys text[], unused_keys text[],
                missing_keys text[])
@@ -35,4 +37,4 @@ $$;
 CREATE VIEW eventlog.stat_taxonomy AS SELECT * FROM eventlog._stat_taxonomy();
 
 COMMENT ON VIEW eventlog.stat_taxonomy IS
-'Event types declared against events seen: active, deprecated, retired, unused or undeclared, keys that are not declared, declared keys that no event has, and required keys that some lack (logged before they were required). Reads all rows.';
+'Event types compared with logged events: active, deprecated, retired, unused or undeclared, with undeclared keys, declared keys that no event has, and required keys that some events lack (logged before they were required). Reads all rows.';

@@ -1,3 +1,5 @@
+-- View: events that cannot be counted.
+
 CREATE FUNCTION eventlog._stat_uncounted()
 RETURNS TABLE (tenant_id uuid, id bigint, created_at timestamptz, column_name text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -18,6 +20,6 @@ $$;
 CREATE VIEW eventlog.stat_uncounted AS SELECT * FROM eventlog._stat_uncounted();
 
 COMMENT ON VIEW eventlog.stat_uncounted IS
-'Events that the rollups and reports leave out, and the column why: a name, actor or subject that is too long, a weight that is not above 0 and finite, data that is no object. They came past the rules, by COPY as the owner, a restore or replication. Reads all rows.';
+'Events that rollups and reports leave out, with the column that is the reason: a name, actor or subject that is too long, a weight that is not positive and finite, or data that is no object. They came past the rules, by COPY as the owner, a restore or replication. Reads all rows.';
 
 GRANT SELECT ON eventlog.stat_uncounted TO PUBLIC;

@@ -1,3 +1,5 @@
+-- View: writers that number their batches.
+
 CREATE FUNCTION eventlog._stat_writers()
 RETURNS TABLE (role_name name, producer uuid, batches bigint, gaps bigint, last_batch_number bigint,
                first_at timestamptz, last_at timestamptz)
@@ -15,4 +17,4 @@ $$;
 CREATE VIEW eventlog.stat_writers AS SELECT * FROM eventlog._stat_writers();
 
 COMMENT ON VIEW eventlog.stat_writers IS
-'Writers that number their batches: how many batches, numbers that were skipped, the last one. For the log''s owner.';
+'Writers that number their batches: number of batches, number of skipped batch numbers, and the last one. For the log''s owner.';

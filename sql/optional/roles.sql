@@ -1,6 +1,6 @@
--- Optional: three roles that cannot log in, to be granted to those that do. Roles belong to the
--- cluster, so CREATE EXTENSION makes none. As the log's owner, who may create roles, in the log's
--- database:  psql -d mydb -f roles.sql
+-- Optional: creates three roles that cannot log in, to be granted to those that can. Roles belong to the
+-- cluster, so CREATE EXTENSION creates none. Run it in the log's database as the log's owner, if that may
+-- create roles: psql -d mydb -f roles.sql
 --
 --     GRANT eventlog_writer TO my_application;
 

@@ -1,14 +1,14 @@
 \echo Use "ALTER EXTENSION eventlog UPDATE TO '0.2.0'" to load this file. \quit
 
--- The head of the upgrade script: what CREATE OR REPLACE cannot do. Behind it come the
--- files of sql/, each function and view replaced where it is. What a policy, a trigger or a view stands on
--- (guard, current_tenant, any_tenant, events_append_only, registry_changed, erase_tenant, …) must
--- never be dropped, nor what the library of 0.1.0 calls by name in sessions that still have it
--- (_covering_partition, _lock_partitions, _make_partition).
+-- The head of the upgrade script: what CREATE OR REPLACE cannot do. The files of sql/ follow it, with each
+-- function and view replaced in place. Never drop what a policy, a trigger or a view depends on (guard,
+-- current_tenant, any_tenant, events_append_only, registry_changed, erase_tenant, …), nor what the library
+-- of 0.1.0 calls by name in sessions that still have it loaded (_covering_partition, _lock_partitions,
+-- _make_partition).
 --
--- Tables are the log's, not the extension's: SELECT eventlog.migrate_log() changes them.
+-- Tables belong to the log, not to the extension: SELECT eventlog.migrate_log() changes them.
 
--- The last file grants what is new; what is here keeps what a DBA granted or revoked.
+-- The last file grants new objects; this keeps what a DBA granted or revoked.
 DO $$
 DECLARE
     function pg_catalog.record;
@@ -19,7 +19,7 @@ BEGIN
            AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
            AND d.refobjid OPERATOR(pg_catalog.=) (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'eventlog'))::pg_catalog.text, true);
 
-    -- These have more arguments now. Whoever's function or view stands on one goes on with it.
+    -- These have more arguments now. Functions and views of users that depend on one keep working with it.
     FOR function IN
         SELECT p.oid::pg_catalog.regprocedure AS signature, p.proname AS name, p.proacl AS acl,
                EXISTS (SELECT FROM pg_catalog.pg_depend d
@@ -39,7 +39,7 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- Private ones are in a schema of their own now.
+    -- Private functions are in a schema of their own now.
     FOR function IN
         SELECT p.oid::pg_catalog.regprocedure AS signature
           FROM pg_catalog.pg_proc p

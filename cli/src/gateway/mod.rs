@@ -132,8 +132,8 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         true => Ok(()),
         false => Err(Failure::new(format!(
             "{} events were not acknowledged, {} of them may have been written",
-            report.stats.dropped + report.unconfirmed,
-            report.unconfirmed
+            report.stats.dropped + report.stats.unconfirmed,
+            report.stats.unconfirmed
         ))),
     }
 }

@@ -1,19 +1,14 @@
-//! What late events need of the library: the trigger on closed partitions, and the watermark.
+//! SQL functions for late events: the trigger on closed partitions, and the watermark.
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::pg::trigger;
 use crate::registry;
-use crate::write::late;
+use crate::write::late_events;
 
-// SAFETY: PostgreSQL's own function, as its header declares it, which pgrx leaves out. It may raise:
-// called through the guard.
-unsafe extern "C-unwind" {
-    fn get_partition_parent(relation: pg_sys::Oid, even_if_detached: bool) -> pg_sys::Oid;
-}
-
-/// The moment below which an event is late, as the transaction has to see it now.
+/// Returns the moment below which an event is late, as this transaction has to see it now.
 fn watermark() -> i64 {
     match registry::current() {
         Ok(log) => log.watermark,
@@ -21,33 +16,24 @@ fn watermark() -> i64 {
     }
 }
 
-/// The same for SQL.
+/// Returns the watermark to SQL.
 #[pg_extern(sql = false)]
 fn announced_watermark() -> TimestampWithTimeZone {
-    // SAFETY: a timestamp of PostgreSQL's own, or one of its infinities.
-    unsafe { TimestampWithTimeZone::from_datum(watermark().into(), false) }.expect("not null")
+    TimestampWithTimeZone::try_from(watermark()).expect("a timestamp of PostgreSQL's own")
 }
 
-/// The trigger on closed partitions, for whoever inserts there: an import, or the owner's COPY. On a
-/// partition that was detached it notes nothing.
+/// Notes a row that is inserted into a closed partition: by an import, or by the owner's COPY. On a
+/// detached partition it does nothing.
 #[pg_trigger]
 fn late_event<'a>(
-    trigger: &'a PgTrigger<'a>,
+    on: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
     let log = match registry::current() {
         Ok(log) => log,
         Err(no_log) => no_log.raise(),
     };
-    // SAFETY: PostgreSQL calls a trigger with the relation it is on, which it keeps open.
-    let (owner, is_partition) = unsafe {
-        let relation = *trigger.trigger_data().tg_relation;
-        let is_partition = (*relation.rd_rel).relispartition
-            && pg_sys::ffi::pg_guard_ffi_boundary(|| get_partition_parent(relation.rd_id, true))
-                == log.events;
-        ((*relation.rd_rel).relowner, is_partition)
-    };
-    if !is_partition {
-        if owner != log.owner {
+    if trigger::partitioned_table(on) != Some(log.events) {
+        if trigger::owner(on) != log.owner {
             Fault::new(
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
                 "late_event() is for partitions of eventlog.events only",
@@ -56,7 +42,7 @@ fn late_event<'a>(
         }
         return Ok(None);
     }
-    let column = trigger.new().and_then(|row| {
+    let column = on.new().and_then(|row| {
         let tenant_id = row.get_by_name::<Uuid>("tenant_id").ok()??;
         let id = row.get_by_name::<i64>("id").ok()??;
         let created_at = row.get_by_name::<TimestampWithTimeZone>("created_at").ok()??;
@@ -65,7 +51,7 @@ fn late_event<'a>(
     if let Some((tenant_id, id, created_at)) = column
         && created_at < log.watermark
     {
-        late::note(&log, &[(Some(tenant_id), id)], created_at);
+        late_events::note(&log, &[(Some(tenant_id), id)], created_at);
     }
     Ok(None)
 }

@@ -1,66 +1,77 @@
 //! `log_events`: a whole batch in one statement. Good events go in with one set-based INSERT, bad
-//! ones to the quarantine, and a batch that comes again writes nothing.
+//! ones into the quarantine; a repeated batch writes nothing.
 
-use pgrx::datum::{FromDatum, Uuid};
+use pgrx::datum::{FromDatum, TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::{Fault, shown};
 use crate::event::Event;
-use crate::pg::array::Array;
+use crate::pg::array::{Array, Elements};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
 use crate::pg::uuid::parse_uuid;
 use crate::settings;
 use crate::write::batch::{self, Element, Source};
-use crate::write::producer::Number;
+use crate::write::producer::BatchNumber;
 use crate::write::verdicts::render;
 
-type Columns = Vec<Option<pg_sys::Datum>>;
-
-/// The batch as arrays, one for each column; `None` where the caller left one out.
+/// The batch as arrays, one for each column; `None` for a column that was left out.
 struct Arrays {
-    len: usize,
-    tenant_ids: Option<Columns>,
-    names: Columns,
-    data: Option<Columns>,
-    occurred_at: Option<Columns>,
-    actors: Option<Columns>,
-    subjects: Option<Columns>,
-    idempotency_keys: Option<Columns>,
+    tenant_ids: Option<Elements<Uuid>>,
+    names: Elements<Text<'static>>,
+    data: Option<Elements<Text<'static>>>,
+    occurred_at: Option<Elements<TimestampWithTimeZone>>,
+    actors: Option<Elements<Text<'static>>>,
+    subjects: Option<Elements<Text<'static>>>,
+    idempotency_keys: Option<Elements<Text<'static>>>,
 }
 
-impl Arrays {
-    fn value<T: FromDatum>(column: Option<&Columns>, position: usize) -> Option<T> {
-        let datum = column?[position]?;
-        // SAFETY: the element of an array of the type that the function declares.
-        unsafe { T::from_datum(datum, false) }
-    }
+/// Returns the value of a column that may have been left out.
+fn at<T: FromDatum>(column: &Option<Elements<T>>, position: usize) -> Option<T> {
+    column.as_ref()?.get(position)
 }
 
 impl Source for Arrays {
     fn len(&self) -> usize {
-        self.len
+        self.names.len()
     }
 
     fn element<'a>(&'a self, position: usize) -> Element<'a> {
-        let text: Option<Text<'a>> = Self::value(self.data.as_ref(), position);
+        let text = at(&self.data, position);
         let (data, fault) = match text.map(|text| input::payload(text.as_str())).transpose() {
             Ok(data) => (data, None),
             Err(fault) => (None, Some(fault)),
         };
         let event = Event {
-            tenant_id: Self::value(self.tenant_ids.as_ref(), position),
-            name: Self::value(Some(&self.names), position),
+            tenant_id: at(&self.tenant_ids, position),
+            name: self.names.get(position),
             data,
-            occurred_at: Self::value(self.occurred_at.as_ref(), position),
-            actor: Self::value(self.actors.as_ref(), position),
-            subject: Self::value(self.subjects.as_ref(), position),
-            idempotency_key: Self::value(self.idempotency_keys.as_ref(), position),
+            occurred_at: at(&self.occurred_at, position),
+            actor: at(&self.actors, position),
+            subject: at(&self.subjects, position),
+            idempotency_key: at(&self.idempotency_keys, position),
             replay: None,
         };
         Element { event, text, fault, is_whole: false }
     }
+}
+
+/// Returns the elements of a column that was given, which must be as many as there are names.
+fn column<T: FromDatum + IntoDatum>(
+    what: &str,
+    array: Option<Array>,
+    len: usize,
+) -> Result<Option<Elements<T>>, Fault> {
+    let Some(array) = array else { return Ok(None) };
+    let elements = array.elements(what)?;
+    if elements.len() == len {
+        return Ok(Some(elements));
+    }
+    Err(Fault::argument(format!(
+        "arrays of different lengths: names has {len}, {what} has {}",
+        elements.len()
+    )))
 }
 
 /// The form that takes arrays.
@@ -90,31 +101,19 @@ fn log_events(
     ),
 > {
     let run = || {
-        let names =
-            names.ok_or_else(|| Fault::null("names"))?.elements("names", pg_sys::TEXTOID)?;
+        let names: Elements<Text<'_>> =
+            names.ok_or_else(|| Fault::null("names"))?.elements("names")?;
         let len = names.len();
-        let column = |what: &str, array: Option<Array>, element| -> Result<_, Fault> {
-            let Some(array) = array else { return Ok(None) };
-            let elements = array.elements(what, element)?;
-            if elements.len() == len {
-                return Ok(Some(elements));
-            }
-            Err(Fault::argument(format!(
-                "arrays of different lengths: names has {len}, {what} has {}",
-                elements.len()
-            )))
-        };
         let arrays = Arrays {
-            len,
-            tenant_ids: column("tenant_ids", tenant_ids, pg_sys::UUIDOID)?,
-            data: column("data", data, pg_sys::TEXTOID)?,
-            occurred_at: column("occurred_at", occurred_at, pg_sys::TIMESTAMPTZOID)?,
-            actors: column("actors", actors, pg_sys::TEXTOID)?,
-            subjects: column("subjects", subjects, pg_sys::TEXTOID)?,
-            idempotency_keys: column("idempotency_keys", idempotency_keys, pg_sys::TEXTOID)?,
+            tenant_ids: column("tenant_ids", tenant_ids, len)?,
+            data: column("data", data, len)?,
+            occurred_at: column("occurred_at", occurred_at, len)?,
+            actors: column("actors", actors, len)?,
+            subjects: column("subjects", subjects, len)?,
+            idempotency_keys: column("idempotency_keys", idempotency_keys, len)?,
             names,
         };
-        let number = Number::of(producer, batch_number)?;
+        let number = BatchNumber::of(producer, batch_number)?;
         batch::run(&arrays, number, with_verdicts.unwrap_or(true))
     };
     TableIterator::once(answer(run, with_verdicts))
@@ -153,8 +152,8 @@ fn log_events_jsonb(
 
 type Answer = (i64, i64, i64, i64, bool, Option<Jsonb<'static>>);
 
-/// NULL asks for verdicts only where an element is rejected: rendering a thousand that all went well
-/// would cost what nobody reads.
+/// NULL asks for verdicts only if an element is rejected: rendering a thousand verdicts of good
+/// events costs time and nobody reads them.
 fn answer(
     run: impl FnOnce() -> Result<batch::Outcome, Fault>,
     with_verdicts: Option<bool>,
@@ -187,7 +186,7 @@ impl Source for Objects<'_> {
     }
 }
 
-/// Reads as much as is right, so that the quarantine shows it, and reports the first fault.
+/// Reads all keys that are right, so that the quarantine shows them, and reports the first fault.
 fn read<'a>(object: Container<'a>, event: &mut Event<'a>) -> Result<(), Fault> {
     let mut first = Ok(());
     for (key, value) in object.pairs() {

@@ -2,16 +2,15 @@
 
 use pgrx::prelude::*;
 
-/// Statement trigger on the tables above: tells every backend, this one included, at the end of
-/// the statement here and at commit elsewhere. Undone by ROLLBACK like the change itself.
+use crate::pg::invalidation;
+use crate::pg::trigger;
+
+/// Statement trigger on those tables: invalidates the registry of this backend at the end of the
+/// statement and of the others at commit. ROLLBACK undoes it like the change itself.
 #[pg_trigger]
 fn registry_changed<'a>(
-    trigger: &'a PgTrigger<'a>,
+    on: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
-    // SAFETY: PostgreSQL calls a trigger with the relation it is on.
-    unsafe {
-        let data: &pg_sys::TriggerData = trigger.trigger_data();
-        pg_sys::CacheInvalidateRelcacheByRelid((*data.tg_relation).rd_id);
-    }
+    invalidation::announce(trigger::relation(on));
     Ok(None)
 }

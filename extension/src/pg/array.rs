@@ -1,18 +1,19 @@
 //! Arrays as arguments of a function and as parameters of a statement.
 
 use std::ffi::{c_char, c_int};
+use std::marker::PhantomData;
 
 use pgrx::callconv::{Arg, ArgAbi};
-use pgrx::datum::FromDatum;
+use pgrx::datum::{FromDatum, IntoDatum};
 use pgrx::pg_sys::{self, Datum, Oid};
 
 use crate::error::Fault;
 
-/// An array that a caller passed, not looked into yet.
+/// An array that a caller passed, before it is taken apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Array(*mut pg_sys::ArrayType);
 
-/// Length, passing by value, and alignment of the types that the log uses.
+/// Returns length, passing by value, and alignment of the types that the log uses.
 fn layout(element: Oid) -> (c_int, bool, c_char) {
     match element {
         pg_sys::UUIDOID => (16, false, b'c' as c_char),
@@ -23,14 +24,18 @@ fn layout(element: Oid) -> (c_int, bool, c_char) {
 }
 
 impl Array {
-    /// The elements, which are of type `element` as the function is declared. 22023 for an array
-    /// of more than one dimension.
-    pub(crate) fn elements(self, what: &str, element: Oid) -> Result<Vec<Option<Datum>>, Fault> {
+    /// Returns the elements of an array of `T`. 22023 for an array of more than one dimension.
+    pub(crate) fn elements<T: FromDatum + IntoDatum>(
+        self,
+        what: &str,
+    ) -> Result<Elements<T>, Fault> {
+        let element = T::type_oid();
         let (length, by_value, alignment) = layout(element);
         let (mut values, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-        // SAFETY: PostgreSQL passed an array of this element type; deconstruct_array gives `count`
-        // values and nulls in the memory context of the call.
+        // SAFETY: PostgreSQL passed an array; deconstruct_array gives `count` values and nulls in the
+        // memory context of the call.
         unsafe {
+            assert_eq!((*self.0).elemtype, element, "an array of another type than declared");
             if (*self.0).ndim > 1 {
                 return Err(Fault::argument(format!(
                     "{what} has {} dimensions, limit 1",
@@ -47,12 +52,33 @@ impl Array {
                 &mut nulls,
                 &mut count,
             );
-            Ok((0..count as usize).map(|i| (!*nulls.add(i)).then(|| *values.add(i))).collect())
+            let datums =
+                (0..count as usize).map(|i| (!*nulls.add(i)).then(|| *values.add(i))).collect();
+            Ok(Elements { datums, of: PhantomData })
         }
     }
 }
 
-/// A new array of these values, in the current memory context.
+/// The elements of an array of `T`.
+pub(crate) struct Elements<T> {
+    datums: Vec<Option<Datum>>,
+    of: PhantomData<T>,
+}
+
+impl<T: FromDatum> Elements<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.datums.len()
+    }
+
+    /// Returns the element at a position, counted from 0; nothing for null.
+    pub(crate) fn get(&self, position: usize) -> Option<T> {
+        let datum = self.datums[position]?;
+        // SAFETY: an element of an array of this type, in the memory context of the call.
+        unsafe { T::from_datum(datum, false) }
+    }
+}
+
+/// Makes an array of these values, in the current memory context.
 pub(crate) fn of(element: Oid, values: impl Iterator<Item = Option<Datum>>) -> Datum {
     let (length, by_value, alignment) = layout(element);
     let (mut datums, mut nulls): (Vec<Datum>, Vec<bool>) =

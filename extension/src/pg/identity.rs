@@ -1,4 +1,4 @@
-//! The role whose rights count, and acting as another one.
+//! The current role, its rights, and acting as another role.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
@@ -14,59 +14,77 @@ unsafe extern "C-unwind" {
     safe fn GetUserId() -> Oid;
 }
 
-/// The role whose rights count now.
+/// Returns the role whose rights count now.
 pub(crate) fn current_role() -> Oid {
     GetUserId()
 }
 
-/// Acts as another role until it is dropped; an error on the way drops it too, and PostgreSQL
-/// restores the role once more when it aborts the transaction.
+/// Acts as another role until it is dropped. An error drops it too, and PostgreSQL restores the
+/// role once more when it aborts the transaction.
 ///
-/// For a superuser it is a security-restricted operation as well: a deferred trigger of the other
-/// role's would run at commit, when the superuser is back (up to PostgreSQL 17).
-pub(crate) struct As {
-    role: Oid,
-    context: c_int,
-}
+/// For a superuser this is a security-restricted operation as well: otherwise a deferred trigger of
+/// the other role would run at commit, when the superuser is back (up to PostgreSQL 17).
+pub(crate) struct ActAs(Identity);
 
-impl As {
+impl ActAs {
     pub(crate) fn role(role: Oid) -> Self {
-        let mut saved = As { role: Oid::INVALID, context: 0 };
-        // SAFETY: reads and writes the backend's identity, and asks for a role's attribute.
-        unsafe {
-            pg_sys::GetUserIdAndSecContext(&mut saved.role, &mut saved.context);
-            let mut context = saved.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int;
-            if saved.role != role && pg_sys::superuser_arg(saved.role) {
-                context |= pg_sys::SECURITY_RESTRICTED_OPERATION as c_int;
-            }
-            pg_sys::SetUserIdAndSecContext(role, context);
+        let saved = Identity::current();
+        let mut acting = saved.with_role(role);
+        if saved.role != role && is_superuser(saved.role) {
+            acting.context |= pg_sys::SECURITY_RESTRICTED_OPERATION as c_int;
         }
-        saved
+        acting.assume();
+        ActAs(saved)
     }
 }
 
-impl Drop for As {
+impl Drop for ActAs {
     fn drop(&mut self) {
-        // SAFETY: gives back what `role` found.
+        self.0.assume();
+    }
+}
+
+/// A role and the security context that it acts under.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) role: Oid,
+    context: c_int,
+}
+
+impl Identity {
+    /// Returns the current role and its context.
+    pub(crate) fn current() -> Self {
+        let mut identity = Identity { role: Oid::INVALID, context: 0 };
+        // SAFETY: reads the backend's identity.
+        unsafe { pg_sys::GetUserIdAndSecContext(&mut identity.role, &mut identity.context) };
+        identity
+    }
+
+    /// Returns true inside a security-definer function, or while acting as another role.
+    pub(crate) fn is_inside_another(&self) -> bool {
+        self.context != 0
+    }
+
+    /// Returns the same context with another role, from which SET ROLE is refused.
+    pub(crate) fn with_role(self, role: Oid) -> Self {
+        let context = self.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as c_int;
+        Identity { role, context }
+    }
+
+    /// Acts under this identity until it is changed again; an abort restores the session's own.
+    pub(crate) fn assume(self) {
+        // SAFETY: writes the backend's identity.
         unsafe { pg_sys::SetUserIdAndSecContext(self.role, self.context) };
     }
 }
 
-/// The current role and its security context.
-pub(crate) fn identity() -> (pg_sys::Oid, i32) {
-    let mut identity = (pg_sys::InvalidOid, 0);
-    // SAFETY: reads the backend's identity.
-    unsafe { pg_sys::GetUserIdAndSecContext(&mut identity.0, &mut identity.1) };
-    identity
-}
-
-/// The number of this server's data, its system identifier.
+/// Returns the system identifier of this server.
 pub(crate) fn cluster() -> i64 {
     // SAFETY: reads shared memory.
     unsafe { pg_sys::GetSystemIdentifier() }.cast_signed()
 }
 
-/// The current role's name as a parameter; empty for a role that was dropped.
+/// Returns the current role's name as a parameter; an empty one for a role that was dropped.
 pub(crate) fn role_name() -> Datum {
     // SAFETY: with `noerr` a dropped role gives null; a `name` is 64 bytes, zeroed first.
     unsafe {
@@ -81,9 +99,18 @@ pub(crate) fn role_name() -> Datum {
     }
 }
 
-/// A role's name as SQL writes it.
+/// Returns a role's name; nothing if it was dropped.
+pub(crate) fn name_of(role: Oid) -> Option<String> {
+    // SAFETY: with `noerr` a dropped role gives null; otherwise a string in our memory context.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+    }
+}
+
+/// Returns a role's name as SQL writes it, or its number if it was dropped.
 fn quoted_name(role: Oid) -> String {
-    // SAFETY: with `noerr` a role that is gone gives null; both strings live in our memory context.
+    // SAFETY: as above.
     unsafe {
         let name = pg_sys::GetUserNameFromId(role, true);
         if name.is_null() {
@@ -93,10 +120,53 @@ fn quoted_name(role: Oid) -> String {
     }
 }
 
-/// 42501 unless the current role has the rights of `owner`.
+/// Returns true if `role` may use the rights of `of` without SET ROLE.
+pub(crate) fn has_rights_of(role: Oid, of: Oid) -> bool {
+    // SAFETY: reads the caches.
+    unsafe { pg_sys::has_privs_of_role(role, of) }
+}
+
+/// Returns true if `role` is a member of `of`; a superuser is one of every role.
+pub(crate) fn is_member_of(role: Oid, of: Oid) -> bool {
+    // SAFETY: reads the caches.
+    unsafe { pg_sys::is_member_of_role(role, of) }
+}
+
+/// Returns true if `role` is a superuser.
+pub(crate) fn is_superuser(role: Oid) -> bool {
+    // SAFETY: reads the caches.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
+/// Returns true if no policy binds `role`, whatever the table.
+pub(crate) fn bypasses_policies(role: Oid) -> bool {
+    // SAFETY: reads the caches.
+    unsafe { pg_sys::has_bypassrls_privilege(role) }
+}
+
+/// Returns true if the policies of `relation` bind `role`.
+pub(crate) fn is_under_policies(relation: Oid, role: Oid) -> bool {
+    // SAFETY: reads the caches; with `noError` it raises nothing.
+    let answer = unsafe { pg_sys::check_enable_rls(relation, role, true) };
+    answer == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
+}
+
+/// Returns true if `role` may insert into `relation`, or into its column of that name.
+pub(crate) fn may_insert(role: Oid, relation: Oid, column: &CStr) -> bool {
+    let right = pg_sys::ACL_INSERT as pg_sys::AclMode;
+    // SAFETY: reads the caches; the name ends in NUL.
+    unsafe {
+        pg_sys::pg_class_aclcheck(relation, role, right) == pg_sys::AclResult::ACLCHECK_OK || {
+            let column = pg_sys::get_attnum(relation, column.as_ptr());
+            pg_sys::pg_attribute_aclcheck(relation, column, role, right)
+                == pg_sys::AclResult::ACLCHECK_OK
+        }
+    }
+}
+
+/// Raises 42501 unless the current role has the rights of `owner`.
 pub(crate) fn require_rights_of(owner: Oid) {
-    // SAFETY: both are roles.
-    if unsafe { pg_sys::has_privs_of_role(current_role(), owner) } {
+    if has_rights_of(current_role(), owner) {
         return;
     }
     let owner = quoted_name(owner);

@@ -1,69 +1,57 @@
-//! The settings as PostgreSQL knows them: names, bounds, descriptions and hooks.
+//! The definitions of the settings: names, bounds, descriptions and hooks.
 
+use std::ffi::CStr;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry};
+
+use crate::generation;
+use crate::pg::configuration::{
+    BoolHook, StringHooks, define_bool, define_string, list_flag, reserve_prefix,
+};
+use crate::settings::databases;
+use crate::settings::tenant_setting::{self, TenantSetting};
 use crate::settings::{
     ALLOW_WILDCARDS, DATABASES, ENABLED, HASH_ACTORS, HASH_KEY_FILE, IDEMPOTENCY_WINDOW,
     LOCK_TIMEOUT, MAINTENANCE_INTERVAL, MAX_CLOCK_AHEAD, ON_UNKNOWN_NAME, REDACT_KEYS, TENANT,
     TENANT_CLAIM, TENANT_ID, TENANT_SOURCE,
 };
 
-use std::ffi::{CStr, CString, c_char, c_void};
+/// `eventlog.databases`.
+enum DatabasesHooks {}
 
-use pgrx::guc::{GucContext, GucFlags, GucRegistry};
-use pgrx::pg_sys;
-
-use crate::generation;
-use crate::settings::databases;
-use crate::settings::tenant_setting::{self, TenantSetting};
-
-/// Refuses a list that cannot be read, with the reason as DETAIL.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn check_databases(
-    value: *mut *mut c_char,
-    _extra: *mut *mut c_void,
-    _source: pg_sys::GucSource::Type,
-) -> bool {
-    // SAFETY: PostgreSQL passes a place that holds a string that ends in NUL, or NULL; it shows
-    // the detail before the memory context ends that is current here.
-    unsafe {
-        if (*value).is_null() {
-            return true;
-        }
-        let Err(reason) = databases::parse(CStr::from_ptr(*value).to_bytes()) else {
-            return true;
-        };
-        let reason = CString::new(reason).unwrap_or_default();
-        pg_sys::GUC_check_errdetail_string = pg_sys::pstrdup(reason.as_ptr());
-        let hint = c"write names with commas between them, in double quotes where a name has a comma, a quote or a space at an end";
-        pg_sys::GUC_check_errhint_string = pg_sys::pstrdup(hint.as_ptr());
+impl StringHooks for DatabasesHooks {
+    fn check(value: &CStr) -> Result<(), (String, &'static CStr)> {
+        const HINT: &CStr = c"write names with commas between them, in double quotes where a name has a comma, a quote or a space at an end";
+        databases::parse(value.to_bytes()).map(drop).map_err(|reason| (reason, HINT))
     }
-    false
 }
 
-/// Runs inside `SET` and at the end of transactions, where nothing may fail: it only parses.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn assign_tenant_id(value: *const c_char, _extra: *mut c_void) {
-    let setting = if value.is_null() {
-        TenantSetting::Unset
-    } else {
-        // SAFETY: PostgreSQL passes a string that ends in NUL.
-        tenant_setting::parse(unsafe { CStr::from_ptr(value) }.to_bytes())
-    };
-    TENANT.set(setting);
+/// `eventlog.tenant_id`.
+enum TenantHooks {}
+
+impl StringHooks for TenantHooks {
+    fn assign(value: Option<&CStr>) {
+        let parse = |value: &CStr| tenant_setting::parse(value.to_bytes());
+        TENANT.set(value.map_or(TenantSetting::Unset, parse));
+    }
 }
 
-/// As above.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn assign_hash_actors(_value: bool, _extra: *mut c_void) {
-    generation::bump();
+/// Settings that the registry depends on: the next call reads it again.
+enum RegistryHooks {}
+
+impl StringHooks for RegistryHooks {
+    fn assign(_value: Option<&CStr>) {
+        generation::bump();
+    }
 }
 
-/// As above: it only counts. The registry is read with the new keys at the next call.
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn assign_redact_keys(_value: *const c_char, _extra: *mut c_void) {
-    generation::bump();
+impl BoolHook for RegistryHooks {
+    fn assign(_value: bool) {
+        generation::bump();
+    }
 }
 
-/// Defines the settings, and reserves the prefix so that a misspelt one is an error.
+/// Defines the settings and reserves the prefix, so that a misspelt one is an error.
 pub(crate) fn init() {
     GucRegistry::define_bool_guc(
         c"eventlog.enabled",
@@ -153,64 +141,37 @@ pub(crate) fn init() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
-    // SAFETY: the hooks have the signature PostgreSQL wants, are guarded, and cannot fail.
-    unsafe {
-        GucRegistry::define_string_guc_with_hooks(
-            c"eventlog.databases",
-            c"Sets the databases whose log the background worker maintains.",
-            c"A list with commas, default empty; the library must be in shared_preload_libraries.",
-            &DATABASES,
-            GucContext::Sighup,
-            GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32),
-            Some(check_databases),
-            None,
-            None,
-        );
-        GucRegistry::define_string_guc_with_hooks(
-            c"eventlog.tenant_id",
-            c"Sets the tenant of this connection, where eventlog.tenant_source is setting.",
-            c"A uuid; empty means no tenant, which sees and writes nothing.",
-            &TENANT_ID,
-            GucContext::Userset,
-            GucFlags::default(),
-            None,
-            Some(assign_tenant_id),
-            None,
-        );
-        GucRegistry::define_bool_guc_with_hooks(
+    define_string::<DatabasesHooks>(
+        c"eventlog.databases",
+        c"Sets the databases whose log the background worker maintains.",
+        c"A list with commas, default empty; the library must be in shared_preload_libraries.",
+        &DATABASES,
+        GucContext::Sighup,
+        list_flag(),
+    );
+    define_string::<TenantHooks>(
+        c"eventlog.tenant_id",
+        c"Sets the tenant of this connection, where eventlog.tenant_source is setting.",
+        c"A uuid; empty means no tenant, which sees and writes nothing.",
+        &TENANT_ID,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    define_bool::<RegistryHooks>(
             c"eventlog.hash_actors",
             c"Hashes the actors of all names, as hash_actor does for one.",
             c"Default off. On: an actor, and the value of actor_key, become HMAC-SHA-256 under the key in eventlog.hash_key_file.",
             &HASH_ACTORS,
             GucContext::Suset,
             GucFlags::default(),
-            None,
-            Some(assign_hash_actors),
-            None,
         );
-        GucRegistry::define_string_guc_with_hooks(
-            c"eventlog.redact_keys",
-            c"Sets keys that are removed from every event, at any depth.",
-            c"A list with commas, default empty; names in the enum may have redact_keys of their own.",
-            &REDACT_KEYS,
-            GucContext::Suset,
-            GucFlags::default(),
-            None,
-            Some(assign_redact_keys),
-            None,
-        );
-        reserve_prefix();
-    }
-}
-
-/// # Safety
-/// Only from `_PG_init`, after the settings are defined.
-unsafe fn reserve_prefix() {
-    // SAFETY: both take a string that ends in NUL and keep a copy.
-    unsafe {
-        #[cfg(feature = "pg14")]
-        pg_sys::EmitWarningsOnPlaceholders(c"eventlog".as_ptr());
-        #[cfg(not(feature = "pg14"))]
-        pg_sys::MarkGUCPrefixReserved(c"eventlog".as_ptr());
-    }
+    define_string::<RegistryHooks>(
+        c"eventlog.redact_keys",
+        c"Sets keys that are removed from every event, at any depth.",
+        c"A list with commas, default empty; names in the enum may have redact_keys of their own.",
+        &REDACT_KEYS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    reserve_prefix();
 }

@@ -1,60 +1,62 @@
-//! The launcher: one process that starts a worker for each database of `eventlog.databases` when
-//! its time has come, and logs what becomes of it, once for each change.
+//! The launcher: one process that starts a worker for each database of `eventlog.databases` when it
+//! is due, and logs the result once for each change.
 //!
-//! It is connected to no database, only so that `pg_stat_activity` shows it: nothing that wants a
-//! database for itself waits for it. A worker is connected while it works, and is ended when a
-//! command waits for its database.
+//! It is connected to no database, so that no command has to wait for it; `pg_stat_activity` still
+//! shows it. A worker is connected while it works, and is terminated when a command waits for its
+//! database.
 
 use std::ffi::{CStr, CString};
-use std::ptr;
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, SignalWakeFlags};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use crate::pg::background::Worker;
+use crate::pg::lock;
+use crate::pg::server;
 use crate::settings;
 use crate::worker::mailbox::{self, Failure, Outcome, Step, TASKS};
 
-/// How soon after the server's start the first runs come, where the interval is longer.
+/// Delay of the first runs after the server's start, if the interval is longer.
 const FIRST_RUN: Duration = Duration::from_secs(60);
-/// How soon it tries again where there was no free slot for a worker.
+/// Delay of the next attempt if no slot was free for a worker.
 const NO_SLOT: Duration = Duration::from_secs(10);
-/// How often it looks whether a command waits for a database in which a worker runs:
-/// DROP DATABASE waits five seconds for others to leave.
+/// How often the launcher checks whether a command waits for the database of a worker: DROP
+/// DATABASE waits five seconds for others to leave.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// 57000, operator_intervention: of a worker that was killed, or could not be started.
+/// 57000, operator_intervention: the worker was killed, or could not be started.
 const NO_WORD: i32 = 5 | (7 << 6);
 
 /// A database of the list.
 struct Job {
     database: CString,
-    /// It was taken out of the list while a worker ran.
+    /// False once the name was removed from the list while a worker runs.
     is_listed: bool,
     begun: Option<Instant>,
     not_before: Instant,
     run: Option<Run>,
-    /// What was logged last; nothing where it works.
+    /// The failure that was logged last; nothing while it works.
     failure: Option<Failure>,
 }
 
-/// A worker, from its registration to its end.
+/// A running worker, from its registration to its end.
 struct Run {
-    handle: *mut pg_sys::BackgroundWorkerHandle,
+    worker: Worker,
     place: usize,
     step: Step,
-    /// Ended for a command that waits for the database.
+    /// True if it was terminated for a command that waits for the database.
     gave_way: bool,
 }
 
-/// Registers the launcher. Once, from `_PG_init`, where the library is being preloaded.
+/// Registers the launcher. Called once, from `_PG_init`, while the library is being preloaded.
 pub(crate) fn init() {
-    // SAFETY: PostgreSQL's own variable. While pg_upgrade runs, the server is not in use.
-    if unsafe { pg_sys::IsBinaryUpgrade } {
+    // While pg_upgrade runs, the server is not in use.
+    if server::in_binary_upgrade() {
         return;
     }
-    // Not started in a standby before it is promoted.
+    // Not started on a standby until it is promoted.
     BackgroundWorkerBuilder::new("eventlog launcher")
         .set_library("eventlog")
         .set_function("eventlog_launcher_main")
@@ -63,14 +65,13 @@ pub(crate) fn init() {
         .load();
 }
 
-/// Where PostgreSQL starts the process.
+/// Entry point of the process.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     BackgroundWorker::connect_worker_to_spi(None, None);
-    // SAFETY: a background worker's own; the string ends in NUL.
-    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, ptr::null()) };
+    server::report_idle();
 
     let mut jobs = Vec::new();
     list(&mut jobs, Instant::now() + first_run());
@@ -80,28 +81,23 @@ pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
         if !BackgroundWorker::wait_latch(pause(&jobs)) {
             break;
         }
-        // SAFETY: both are made for the main loop of a process, outside of a transaction.
-        unsafe {
-            // Others wait for one who falls behind with invalidations.
-            pg_sys::ProcessCatchupInterrupt();
-            if BackgroundWorker::sighup_received() {
-                pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
-                list(&mut jobs, Instant::now());
-            }
+        // Other processes wait for one that falls behind with invalidations.
+        server::catch_up();
+        if BackgroundWorker::sighup_received() {
+            server::reload_configuration();
+            list(&mut jobs, Instant::now());
         }
         give_way(&mut jobs);
     }
     for run in jobs.iter().filter_map(|job| job.run.as_ref()) {
-        // SAFETY: the handle is not freed yet.
-        unsafe { pg_sys::TerminateBackgroundWorker(run.handle) };
+        run.worker.terminate();
     }
-    // With 0 the postmaster would not start it again, after pg_terminate_backend for example.
-    // SAFETY: the end of the process.
-    unsafe { pg_sys::proc_exit(1) };
+    // With 0 the postmaster would not start it again, for example after pg_terminate_backend.
+    server::exit(1);
 }
 
-/// How long after its start the launcher waits. After a crash longer, and twice as long after the
-/// next: should it be a worker that brings the server down, the server is up most of the time.
+/// Returns the delay of the first runs. It is longer after a crash, and doubles with the next: if a
+/// worker crashes the server, the server must still be up most of the time.
 fn first_run() -> Duration {
     let interval = settings::maintenance_interval();
     match mailbox::crashes() {
@@ -110,7 +106,7 @@ fn first_run() -> Duration {
     }
 }
 
-/// Takes `eventlog.databases` over: what is new is due at that time.
+/// Takes over `eventlog.databases`; new ones are due at `due`.
 fn list(jobs: &mut Vec<Job>, due: Instant) {
     let databases = settings::databases();
     for job in &mut *jobs {
@@ -132,18 +128,13 @@ fn list(jobs: &mut Vec<Job>, due: Instant) {
     }
 }
 
-/// Sees to the workers that have ended.
+/// Handles workers that have ended.
 fn collect(jobs: &mut Vec<Job>) {
     for job in &mut *jobs {
         let Some(run) = &job.run else { continue };
-        let mut pid = 0;
-        // SAFETY: the handle is of RegisterDynamicBackgroundWorker, and not freed yet.
-        let status = unsafe { pg_sys::GetBackgroundWorkerPid(run.handle, &mut pid) };
-        if status != pg_sys::BgwHandleStatus::BGWH_STOPPED {
+        if !run.worker.has_ended() {
             continue;
         }
-        // SAFETY: allocated by RegisterDynamicBackgroundWorker, and not used any more.
-        unsafe { pg_sys::pfree(run.handle.cast()) };
         let (place, gave_way) = (run.place, run.gave_way);
         job.run = None;
         match mailbox::take(place) {
@@ -162,7 +153,7 @@ fn collect(jobs: &mut Vec<Job>) {
     jobs.retain(|job| job.is_listed || job.run.is_some());
 }
 
-/// Starts what is due, the longest overdue first, where there is a place.
+/// Starts what is due, the longest overdue first, while there are places.
 fn start_due(jobs: &mut [Job]) {
     let now = Instant::now();
     loop {
@@ -177,57 +168,32 @@ fn start_due(jobs: &mut [Job]) {
     }
 }
 
-/// Until when there is nothing to do but wait for workers and signals, for ever if nothing.
+/// Returns how long there is nothing to do but wait for workers and signals; nothing for ever.
 fn pause(jobs: &[Job]) -> Option<Duration> {
     const LONGEST: Duration = Duration::from_secs(3600);
     let running = jobs.iter().filter(|job| job.run.is_some()).count();
     let look = (running > 0).then_some(LOOK);
     let due = jobs.iter().filter(|job| job.run.is_none()).map(Job::due).min();
     let due = due.filter(|_| running < TASKS);
-    // Rounded up, or the last millisecond is spent in a loop.
+    // Rounded up: otherwise the last millisecond is spent in a busy loop.
     let due =
         due.map(|due| due.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
     look.into_iter().chain(due).min().map(|pause| pause.min(LONGEST))
 }
 
-/// Ends the workers in databases that a command waits for.
+/// Terminates workers in databases that a command waits for.
 fn give_way(jobs: &mut [Job]) {
     for run in jobs.iter_mut().filter_map(|job| job.run.as_mut()) {
         let Step::Maintain { database, .. } = run.step else { continue };
-        if !run.gave_way && is_wanted(database) {
-            // SAFETY: the handle is not freed yet.
-            unsafe { pg_sys::TerminateBackgroundWorker(run.handle) };
+        if !run.gave_way && lock::is_database_wanted(database) {
+            run.worker.terminate();
             run.gave_way = true;
         }
     }
 }
 
-/// Whether a command holds off, or waits to hold off, everybody who connects to the database:
-/// DROP DATABASE, renaming, moving or copying it. They take a lock with which the one that a
-/// connection takes at its start is in conflict.
-fn is_wanted(database: pg_sys::Oid) -> bool {
-    let tag = pg_sys::LOCKTAG {
-        locktag_field1: 0,
-        locktag_field2: pg_sys::DatabaseRelationId.to_u32(),
-        locktag_field3: database.to_u32(),
-        locktag_field4: 0,
-        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-    };
-    let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
-    // SAFETY: a lock of the session, given back at once; it does not wait.
-    unsafe {
-        let got = pg_sys::LockAcquire(&tag, mode, true, true);
-        if got == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
-            return true;
-        }
-        pg_sys::LockRelease(&tag, mode, true);
-    }
-    false
-}
-
 impl Job {
-    /// When it is to run next.
+    /// Returns when it is to run next.
     fn due(&self) -> Instant {
         let next = self.begun.map(|begun| begun + settings::maintenance_interval());
         next.map_or(self.not_before, |next| next.max(self.not_before))
@@ -235,20 +201,9 @@ impl Job {
 
     fn start(&mut self, place: usize, step: Step) {
         let number = mailbox::put(place, step);
-        // SAFETY: the number of this process.
-        let me = unsafe { pg_sys::MyProcPid };
-        let builder = BackgroundWorkerBuilder::new("eventlog maintenance")
-            .set_library("eventlog")
-            .set_function("eventlog_maintenance_main")
-            .set_argument(Some(pg_sys::Datum::from(number)))
-            .enable_spi_access()
-            .set_notify_pid(me);
-        let mut worker = pg_sys::BackgroundWorker::from(&builder);
-        let mut handle = ptr::null_mut();
-        // SAFETY: both live through the call; the handle comes from the context that is current
-        // here all the time, and is freed in `collect`.
-        if unsafe { pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle) } {
-            self.run = Some(Run { handle, place, step, gave_way: false });
+        let worker = Worker::start("eventlog maintenance", "eventlog_maintenance_main", number);
+        if let Some(worker) = worker {
+            self.run = Some(Run { worker, place, step, gave_way: false });
             return;
         }
         self.not_before = Instant::now() + settings::maintenance_interval().min(NO_SLOT);

@@ -1,9 +1,9 @@
-//! The rows of our own statements that were checked already.
+//! Rows of our own statements that were checked before, for the guard.
 
-use std::cell::RefCell;
+use crate::pg::lent::{Lend, Lent};
 
-/// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
-/// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.
+/// The columns that the guard compares. The tenant has a policy of its own; each more column costs
+/// a writer 1 % of its INSERT, because PostgreSQL prepares the expression again for each statement.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) name: &'a str,
@@ -14,57 +14,47 @@ pub(crate) struct Row<'a> {
     pub(crate) weight: Option<u32>,
 }
 
-/// The rows of one statement of ours that is being executed.
-struct Frame {
-    rows: &'static [Row<'static>],
+/// The rows of one statement of ours that is running.
+struct Frame<'a> {
+    rows: &'a [Row<'a>],
     next: usize,
-    passed: Passed,
+    passed: InsertedIds,
 }
 
-/// What the guard saw of the rows of a statement.
+/// The ids that the guard saw of a statement's rows.
 #[derive(Default, Debug)]
-pub(crate) struct Passed {
-    /// The lowest id of all. That is the first row's: an id is drawn before any trigger of the row
-    /// can insert another one.
+pub(crate) struct InsertedIds {
+    /// The lowest id, which is the first row's: its id is drawn before any trigger of the row can
+    /// insert another row.
     pub(crate) lowest: Option<i64>,
-    /// The ids of the rows on the list, by their place in it, so far as they came.
+    /// The ids of the rows on the list, by position, as far as they were seen.
     pub(crate) ids: Vec<Option<i64>>,
+}
+
+enum Frames {}
+
+impl Lend for Frames {
+    type Of<'a> = Frame<'a>;
 }
 
 thread_local! {
     /// Innermost last: a trigger on `events` may log events of its own.
-    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    static FRAMES: Lent<Frames> = const { Lent::new() };
 }
 
 /// Runs `insert`, a statement that inserts `rows` in this order, with the rows on the list.
-pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, Passed) {
-    struct Pop;
-    impl Drop for Pop {
-        fn drop(&mut self) {
-            FRAMES.with_borrow_mut(|frames| frames.pop());
-        }
-    }
-
-    // SAFETY: the frame goes before this function returns, also on an error (a panic to Rust), so
-    // the borrow it holds ends before `rows` does.
-    let rows = unsafe { std::mem::transmute::<&[Row<'_>], &'static [Row<'static>]>(rows) };
-    let frame = Frame { rows, next: 0, passed: Passed::default() };
-    FRAMES.with_borrow_mut(|frames| frames.push(frame));
-    let _pop = Pop;
-    let result = insert();
-    let passed = FRAMES.with_borrow_mut(|frames| {
-        frames.last_mut().map(|frame| std::mem::take(&mut frame.passed)).unwrap_or_default()
-    });
-    (result, passed)
+pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, InsertedIds) {
+    let frame = Frame { rows, next: 0, passed: InsertedIds::default() };
+    let (result, frame) = Lent::lend(&FRAMES, frame, insert);
+    (result, frame.passed)
 }
 
 pub(crate) fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
-    FRAMES.with_borrow_mut(|frames| {
-        let Some(frame) = frames.last_mut() else { return false };
+    Lent::last(&FRAMES, |frame| {
         if let Some(id) = id {
             frame.passed.lowest = Some(frame.passed.lowest.map_or(id, |lowest| lowest.min(id)));
         }
-        // The next one, unless a trigger of the user skipped or changed rows before this one.
+        // Take the next one, unless a trigger of the user skipped or changed rows before it.
         let Some(ahead) = frame.rows[frame.next..].iter().position(|checked| checked == row) else {
             return false;
         };
@@ -73,4 +63,5 @@ pub(crate) fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
         frame.next += ahead + 1;
         true
     })
+    .unwrap_or(false)
 }

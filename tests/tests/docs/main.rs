@@ -9,3 +9,25 @@ mod links;
 mod page;
 mod reference;
 mod sql;
+
+use std::sync::OnceLock;
+
+use eventlog_tests::Cluster;
+use postgres::Client;
+
+/// The one server of these tests.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start(&[]))
+}
+
+/// A superuser's connection to a database with a log as `create_log()` makes it.
+fn catalog() -> Client {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let run = |database, sql| cluster().psql(database, "postgres", sql).expect("it is new");
+        run("postgres", "CREATE DATABASE catalog");
+        run("catalog", "CREATE EXTENSION eventlog; SELECT eventlog.create_log();");
+    });
+    cluster().connect("catalog", "postgres")
+}

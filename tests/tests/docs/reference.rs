@@ -5,8 +5,9 @@
 use std::fmt::Write;
 use std::fs;
 
-use eventlog_tests::{Db, rows};
+use eventlog_tests::rows;
 
+use crate::catalog;
 use crate::page::root;
 
 /// Sections of the functions' page, in order. A function that stands in none comes last.
@@ -77,7 +78,7 @@ const COLUMNS: &str = "
       FROM pg_class AS c
       JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relname !~ '^_'
-       AND (c.relkind = 'v' OR c.relname IN (SELECT table_name FROM eventlog_private.tables()))
+       AND (c.relkind = 'v' OR c.relname IN (SELECT table_name FROM eventlog_private.relations()))
      ORDER BY c.relname COLLATE \"C\", a.attnum";
 
 #[derive(Debug)]
@@ -144,8 +145,8 @@ fn list(name: &str, items: &[String], tail: &str) -> String {
     format!("{name}(\n    {}\n){tail}", items.join(",\n    "))
 }
 
-fn functions(db: &Db) -> Vec<Function> {
-    let rows = rows(&mut db.superuser(), ARGUMENTS);
+fn functions() -> Vec<Function> {
+    let rows = rows(&mut catalog(), ARGUMENTS);
     let mut functions: Vec<Function> = Vec::new();
     for arguments in rows.chunk_by(|one, other| one[0] == other[0]) {
         let [oid, name, kind, is_set, result, comment] = &arguments[0][..6] else {
@@ -231,8 +232,7 @@ const GENERATED: &str = "<!-- Generated from the catalog and its COMMENTs. Chang
 
 #[test]
 fn the_reference_of_functions_is_what_the_catalog_says() {
-    let db = Db::new();
-    let functions = functions(&db);
+    let functions = functions();
     assert!(functions.len() > 50);
     let mut page = format!(
         "# Functions\n\n{GENERATED}\nAll are in schema `eventlog`. Arguments with a default can be \
@@ -267,8 +267,7 @@ fn the_reference_of_functions_is_what_the_catalog_says() {
 
 #[test]
 fn the_reference_of_tables_is_what_the_catalog_says() {
-    let db = Db::new();
-    let columns = rows(&mut db.superuser(), COLUMNS);
+    let columns = rows(&mut catalog(), COLUMNS);
     assert!(columns.len() > 60);
     let mut relations: Vec<&[Vec<String>]> =
         columns.chunk_by(|one, other| one[0] == other[0]).collect();

@@ -58,7 +58,7 @@ fn a_row_that_something_on_events_refuses_is_quarantined_alone_among_all_tenants
     let reasons = rows(&mut superuser, REASONS);
     let expected = [
         ["2001", "P0001", "this actor is not wanted"],
-        ["2002", "22P02", "cannot take a value of it"],
+        ["2002", "22P02", "rejects one of its values"],
         ["2003", "23514", "violates check constraint \"no_odd_subject\""],
     ];
     assert_eq!(reasons.len(), 3);

@@ -98,7 +98,7 @@ pub(crate) fn contents(client: &mut Client) -> Vec<Vec<String>> {
 fn the_contents_that_are_compared_are_those_of_every_table() {
     let db = eventlog_tests::Db::new();
     let tables =
-        rows(&mut db.superuser(), "SELECT table_name FROM eventlog_private.tables() ORDER BY 1");
+        rows(&mut db.superuser(), "SELECT table_name FROM eventlog_private.relations() ORDER BY 1");
     let mut compared = TABLES.to_vec();
     compared.sort_unstable();
     assert_eq!(tables.concat(), compared);
@@ -144,7 +144,7 @@ pub(crate) fn assert_the_log_works(cluster: &Cluster) {
         &mut member,
         &format!("SELECT eventlog.log_event('{TENANT_B}', {GOOD})"),
         "42501",
-        "not this connection's",
+        "not the tenant of this connection",
     );
     assert_eq!(text(&mut member, "SELECT count(DISTINCT tenant_id) FROM eventlog.events"), "1");
     assert_refused(&mut superuser, "UPDATE eventlog.events SET name = 'x'", "0A000", "append-only");

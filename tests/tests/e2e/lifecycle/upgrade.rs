@@ -401,12 +401,16 @@ fn who_may_read_an_older_log_may_read_what_a_newer_layout_brings() {
     let db = log(OLD, "none");
     update(&db);
     let mut superuser = db.superuser();
-    // As if the quarantine of producers were new, and a reader's.
+    // As if the table of producers were new, and a reader's.
     superuser
         .batch_execute(
-            "CREATE OR REPLACE FUNCTION eventlog_private.reader_tables() RETURNS TABLE (table_name name, layout integer)
-                 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS
-                 $$ VALUES ('events'::name, 1), ('rejected_events', 1), ('producers', 2) $$;
+            "ALTER FUNCTION eventlog_private.relations() RENAME TO former_relations;
+             CREATE FUNCTION eventlog_private.relations()
+                 RETURNS TABLE (table_name name, layout integer, readers_see text, is_cached boolean, key text)
+                 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+                 SELECT r.table_name, CASE r.table_name WHEN 'producers' THEN 2 ELSE r.layout END,
+                        CASE r.table_name WHEN 'producers' THEN 'all' ELSE r.readers_see END, r.is_cached, r.key
+                   FROM eventlog_private.former_relations() r $$;
              REVOKE SELECT ON eventlog.rejected_events FROM member",
         )
         .unwrap();

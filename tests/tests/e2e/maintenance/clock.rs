@@ -114,7 +114,10 @@ fn a_clock_ten_years_ahead_or_a_day_back_is_not_believed_and_all_is_well_once_it
             assert!(failures.contains("the server's clock says"), "{offset} {failures}");
         }
         let doubt = text(&mut owner, DOUBT);
-        assert!(doubt.contains("is not believed: nothing is dropped or deleted"), "{doubt}");
+        assert!(
+            doubt.contains("nothing is dropped or deleted until the clock is trusted"),
+            "{doubt}"
+        );
         assert_eq!(text(&mut owner, "SELECT due FROM eventlog.stat_maintenance"), "{}");
         assert_eq!(text(&mut owner, EVENTS), events);
         server.set("+0");

@@ -389,7 +389,7 @@ fn a_tenant_that_is_deleted_while_its_events_are_counted_keeps_no_counts() {
             .unwrap();
         let mut owner = db.connect("log_owner");
         // Announced and waited for, and nothing counted yet.
-        owner.batch_execute("SELECT eventlog_private.roll_up_step('watermark')").unwrap();
+        owner.batch_execute("SELECT eventlog_private.do_roll_up('watermark')").unwrap();
         owner.batch_execute("SELECT eventlog_private.writers_have_ended()").unwrap();
         assert_eq!(text(&mut client, counted), "0");
         let mut service = db.connect("service");

@@ -129,7 +129,7 @@ fn a_plan_that_is_none_is_refused_with_all_its_faults_and_nothing_changes() {
         );
     }
     for (plan, sqlstate, message) in [
-        (r#"{"a": {}, "Bad Name": {}}"#, "22023", "cannot be a name"),
+        (r#"{"a": {}, "Bad Name": {}}"#, "22023", "cannot be the name"),
         (r#"{"a": {"status": "gone"}}"#, "22023", "unknown status"),
         (r#"{"a": {"max_bytes": 1}}"#, "22023", "max_bytes is 1"),
         (r#"{"a": {"sample_rate": 0}}"#, "22023", "sample_rate is 0"),
@@ -144,7 +144,7 @@ fn a_plan_that_is_none_is_refused_with_all_its_faults_and_nothing_changes() {
         (
             r#"{"a": {"allowed_values": {"k": ["v"]}, "hash_keys": ["k"]}}"#,
             "22023",
-            "hashed, and has",
+            "hashed, but has",
         ),
     ] {
         let plan = format!(r#"{{"eventlog_plan": 1, "events": {plan}}}"#);

@@ -2,7 +2,7 @@
 
 use eventlog_tests::{Db, TENANT_A, assert_refused, rows};
 
-const OUTCOMES: &str = "SELECT name, failures, successes FROM eventlog._counted(
+const OUTCOMES: &str = "SELECT name, failures, successes FROM eventlog._counts_by_name(
     'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa', now() - interval '1 hour', now() + interval '1 hour', NULL, '1 hour') ORDER BY 1";
 
 #[test]
@@ -77,13 +77,13 @@ fn success_values_are_kept_by_later_definitions_go_into_the_plan_and_hold_no_nul
     let again = "SELECT count(*) FROM eventlog.taxonomy_import(eventlog.taxonomy_export())";
     assert_eq!(rows(&mut owner, again), [["0"]]);
     for (argument, message) in [
-        ("success_values => '{ok,NULL}'", "a value of success_values must not be null"),
-        ("required_keys => '{a,NULL}'", "must not be null"),
-        ("optional_keys => '{NULL}'", "must not be null"),
-        ("subject_keys => '{NULL}'", "must not be null"),
-        ("redact_keys => '{NULL}'", "must not be null"),
-        ("hash_keys => '{NULL}'", "must not be null"),
-        ("path_keys => '{NULL}'", "must not be null"),
+        ("success_values => '{ok,NULL}'", "success_values must not contain null"),
+        ("required_keys => '{a,NULL}'", "must not contain null"),
+        ("optional_keys => '{NULL}'", "must not contain null"),
+        ("subject_keys => '{NULL}'", "must not contain null"),
+        ("redact_keys => '{NULL}'", "must not contain null"),
+        ("hash_keys => '{NULL}'", "must not contain null"),
+        ("path_keys => '{NULL}'", "must not contain null"),
     ] {
         let call = format!("SELECT eventlog.define_event('answered', {argument})");
         assert_refused(&mut owner, &call, "22004", message);

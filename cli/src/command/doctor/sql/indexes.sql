@@ -1,27 +1,8 @@
 -- The keys and indexes that create_log() makes, as the server writes them.
-WITH key (relation, name, definition) AS (
-    VALUES ('events', 'events_pkey', 'PRIMARY KEY (id, created_at)'),
-           ('event_types', 'event_types_pkey', 'PRIMARY KEY (name)'),
-           ('rejected_events', 'rejected_events_pkey', 'PRIMARY KEY (id)'),
-           ('idempotency_keys', 'idempotency_keys_pkey', 'PRIMARY KEY (tenant_id, key)'),
-           ('producers', 'producers_pkey', 'PRIMARY KEY (producer, role_oid, cluster)'),
-           ('tenant_roles', 'tenant_roles_pkey', 'PRIMARY KEY (role_name)'),
-           ('enrichments', 'enrichments_pkey', 'PRIMARY KEY (name, target_key)'),
-           ('tenant_settings', 'tenant_settings_pkey', 'PRIMARY KEY (tenant_id)'),
-           ('log_config', 'log_config_pkey', 'PRIMARY KEY (only_row)'),
-           ('maintenance_runs', 'maintenance_runs_pkey', 'PRIMARY KEY (id)'),
-           ('maintenance_settings', 'maintenance_settings_pkey', 'PRIMARY KEY (only_row)'),
-           ('thinned_partitions', 'thinned_partitions_pkey', 'PRIMARY KEY (partition_name)'),
-           ('retention_progress', 'retention_progress_key', 'UNIQUE (tenant_id, name)'),
-           ('rollup_state', 'rollup_state_pkey', 'PRIMARY KEY (only_row)'),
-           ('late_events', 'late_events_pkey', 'PRIMARY KEY (id, created_at)'),
-           ('hourly_counts', 'hourly_counts_pkey', 'PRIMARY KEY (tenant_id, hour, name)'),
-           ('daily_counts', 'daily_counts_pkey', 'PRIMARY KEY (tenant_id, day, name)'),
-           ('daily_subjects', 'daily_subjects_pkey', 'PRIMARY KEY (tenant_id, day, name, subject)'),
-           ('monthly_actors', 'monthly_actors_pkey', 'PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)'),
-           ('erasures', 'erasures_pkey', 'PRIMARY KEY (id)'),
-           ('api_keys', 'api_keys_pkey', 'PRIMARY KEY (id)'),
-           ('tenants_reference', 'tenants_reference_pkey', 'PRIMARY KEY (only_row)')
+WITH key AS (
+    SELECT r.table_name AS relation, r.table_name || CASE WHEN r.key LIKE 'PRIMARY %' THEN '_pkey' ELSE '_key' END AS name,
+           r.key AS definition
+      FROM eventlog_private.relations() r WHERE r.key IS NOT NULL
 ), index (relation, name, definition) AS (
     VALUES ('events', 'events_tenant_id_name_created_at_idx', 'btree (tenant_id, name, created_at DESC)'),
            ('events', 'events_tenant_id_created_at_idx', 'btree (tenant_id, created_at DESC)'),

@@ -5,5 +5,5 @@ SELECT true,
  WHERE c.layout_version <> eventlog._layout_version()
  UNION ALL
 SELECT true, format('the table eventlog.%I is missing', t.table_name), 'SELECT eventlog.create_log();', 'superuser'
-  FROM eventlog_private.tables() t
+  FROM eventlog_private.relations() t
  WHERE to_regclass(format('eventlog.%I', t.table_name)) IS NULL

@@ -37,7 +37,7 @@ SELECT c.relowner <> (SELECT l.relowner FROM pg_class l WHERE l.oid = 'eventlog.
   FROM pg_class c JOIN place ON place.oid = c.relnamespace
  WHERE c.relkind NOT IN ('i', 'I', 't')
    AND c.oid NOT IN (SELECT w.objid FROM own w WHERE w.classid = 'pg_class'::regclass)
-   AND NOT (place.nspname = 'eventlog' AND c.relname IN (SELECT n.table_name FROM eventlog_private.tables() n))
+   AND NOT (place.nspname = 'eventlog' AND c.relname IN (SELECT n.table_name FROM eventlog_private.relations() n))
    -- Partitions, a DEFAULT one too; sequences go with their tables.
    AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhparent = 'eventlog.events'::regclass)
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid

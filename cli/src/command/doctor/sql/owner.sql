@@ -39,7 +39,7 @@ SELECT true,
        format('ALTER TABLE %s OWNER TO %I;', t.oid::regclass, l.rolname), 'superuser'
   FROM log l, pg_class t
  WHERE t.relnamespace = 'eventlog'::regnamespace AND t.relkind IN ('r', 'p') AND t.relowner <> l.oid
-   AND (t.relname IN (SELECT n.table_name FROM eventlog_private.tables() n)
+   AND (t.relname IN (SELECT n.table_name FROM eventlog_private.relations() n)
         OR t.oid IN (SELECT p.partition_oid FROM eventlog._partitions p))
  UNION ALL
 SELECT true,

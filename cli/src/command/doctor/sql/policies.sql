@@ -4,7 +4,7 @@ WITH wanted AS (
 ), relation AS (
     SELECT c.oid, c.relrowsecurity FROM pg_class c
      WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind IN ('r', 'p')
-       AND (c.relname IN (SELECT n.table_name FROM eventlog_private.tables() n)
+       AND (c.relname IN (SELECT n.table_name FROM eventlog_private.relations() n)
             OR c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
 ), found AS (
     SELECT w.relation, w.policy, w.roles, p.oid IS NOT NULL AS is_there,

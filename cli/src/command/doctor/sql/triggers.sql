@@ -1,9 +1,9 @@
 -- The triggers that create_log() and maintain() make: 60 is AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE for
 -- each statement, 18 BEFORE UPDATE for each statement, 23 BEFORE INSERT OR UPDATE for each row, 5 AFTER INSERT for each row, 9 AFTER DELETE for each row.
 WITH wanted (relation, name, kind, function, enabled, arguments) AS (
-    SELECT to_regclass(format('eventlog.%I', t)), 'registry_changed'::name, 60, to_regprocedure('eventlog.registry_changed()'),
+    SELECT to_regclass(format('eventlog.%I', t.table_name)), 'registry_changed'::name, 60, to_regprocedure('eventlog.registry_changed()'),
            'A'::"char", ''::text
-      FROM unnest(ARRAY['event_types', 'tenant_roles', 'tenant_settings', 'enrichments', 'log_config', 'rollup_state']) AS t
+      FROM eventlog_private.relations() t WHERE t.is_cached
      UNION ALL
     SELECT to_regclass('eventlog.tenant_roles'), 'tenant_role_named', 23, to_regprocedure('eventlog.tenant_role_named()'), 'A', ''
      UNION ALL

@@ -1,9 +1,9 @@
--- Trimming the quarantine: a fair share for each tenant.
+-- Trimming the quarantine, with a fair share for each tenant.
 
--- Tenants that have more rows in the quarantine than their share of rejected_limit, and how many more.
--- A share is as large as it can be while all fit: tenants that need less leave the rest to the others.
--- Rows of callers without a tenant count for the tenant that they name, or for none.
-CREATE FUNCTION eventlog_private.crowded_quarantine() RETURNS TABLE (tenant_id uuid, excess bigint)
+-- Lists tenants with more rows in the quarantine than their share of rejected_limit, and how many more. The
+-- share is as large as possible while all fit: tenants that need less leave the rest to others. A row of a
+-- caller without a tenant belongs to the tenant that it named, or to none.
+CREATE FUNCTION eventlog_private.tenants_over_share() RETURNS TABLE (tenant_id uuid, excess bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -11,7 +11,7 @@ AS $$
         SELECT coalesce(r.tenant_id, r.claimed_tenant_id) AS tenant_id, count(*) AS rows
           FROM eventlog.rejected_events r GROUP BY 1
     ), ordered AS (
-        -- Of tenants with fewer rows, and how many tenants are left from this one on.
+        -- Rows of tenants with fewer rows, and the number of tenants from this one on.
         SELECT h.rows, sum(h.rows) OVER by_rows - h.rows AS before, count(*) OVER () - row_number() OVER by_rows + 1 AS rest
           FROM held h WINDOW by_rows AS (ORDER BY h.rows ROWS UNBOUNDED PRECEDING)
     ), share AS (
@@ -23,24 +23,20 @@ AS $$
     SELECT h.tenant_id, h.rows - s.rows FROM held h, share s WHERE h.rows > s.rows
 $$;
 
--- Deletes up to 50,000 rows of the quarantine: those past their time, then the oldest of each tenant
--- that has more than its share.
+-- Deletes up to most_rows() rows of the quarantine, and returns their number: those past their time, then
+-- the oldest rows of each tenant that has more than its share.
 CREATE FUNCTION eventlog_private.trim_quarantine() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_rows constant integer := 50000;
+    most_rows constant integer := eventlog_private.most_rows();
     crowding record;
     trimmed  bigint;
-    rows     bigint;
+    rows     bigint := eventlog_private.trim('rejected_events');
 BEGIN
-    DELETE FROM eventlog.rejected_events WHERE ctid = ANY (ARRAY(
-        SELECT r.ctid FROM eventlog.rejected_events r, eventlog.maintenance_settings c
-         WHERE r.created_at < now() - c.rejected_retention LIMIT most_rows));
-    GET DIAGNOSTICS rows = ROW_COUNT;
     IF rows < most_rows THEN
-        FOR crowding IN SELECT c.tenant_id, c.excess FROM eventlog_private.crowded_quarantine() c ORDER BY c.excess DESC LOOP
+        FOR crowding IN SELECT c.tenant_id, c.excess FROM eventlog_private.tenants_over_share() c ORDER BY c.excess DESC LOOP
             DELETE FROM eventlog.rejected_events WHERE ctid = ANY (ARRAY(
                 SELECT r.ctid FROM eventlog.rejected_events r
                  WHERE coalesce(r.tenant_id, r.claimed_tenant_id) IS NOT DISTINCT FROM crowding.tenant_id

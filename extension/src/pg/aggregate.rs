@@ -2,7 +2,8 @@
 
 use pgrx::{Internal, PgMemoryContexts, pg_sys};
 
-/// The state of an aggregate, made where it lives until the aggregate is over.
+/// Changes the state of an aggregate. The first step makes it, and it lives until the aggregate
+/// ends.
 pub(crate) fn with_state<T: Default>(
     state: Internal,
     fcinfo: pg_sys::FunctionCallInfo,
@@ -19,4 +20,10 @@ pub(crate) fn with_state<T: Default>(
         PgMemoryContexts::For(context).switch_to(|_| change(state.get_or_insert_default::<T>()));
     }
     state
+}
+
+/// Returns the state of an aggregate to its final function; nothing if it had no step.
+pub(crate) fn state<T>(state: &Internal) -> Option<&T> {
+    // SAFETY: as above: an aggregate's last function gets what its own steps made.
+    unsafe { state.get::<T>() }
 }

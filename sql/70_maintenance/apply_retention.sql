@@ -1,11 +1,10 @@
--- What is past its time, and how it goes: whole partitions by DROP, by DELETE what the log's retention
--- takes of the one after, and the events of a tenant or of a name with a shorter retention; then a
--- rewrite of partitions that lost many rows.
+-- Phase "apply retention": deletes events past a retention, in batches. Whole partitions that are past the
+-- log's retention are dropped instead (drop_partition.sql).
 
--- The retention of the log (no tenant, no name), and of single tenants and names as far as it is
--- shorter, and the moment that it has to be applied until: the start of a day in UTC, so that a rule is
--- applied once a day. With `counted_until` as it will be once the rollups reach until there, and late
--- events are counted.
+-- Lists the retention of the log (without tenant and name), and those of tenants and names that are
+-- shorter, each with the time before which its events are to be deleted (the start of a day in UTC, so that
+-- a rule is applied once a day) and the time until which that has been done. With `counted_until` as both
+-- will be once the rollups reach until there and have counted late events.
 CREATE FUNCTION eventlog_private.retention_rules(counted_until timestamptz DEFAULT NULL)
 RETURNS TABLE (tenant_id uuid, name text, cutoff timestamptz, thinned_until timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE
@@ -28,9 +27,9 @@ AS $$
      WHERE r.retention < c.retention OR num_nonnulls(r.tenant_id, r.name) = 0
 $$;
 
--- Notes that a partition lost rows that were created before `until`: maintain() rewrites it once it is
--- closed, until then their bytes stay. A log of layout 1 has no place for the note.
-CREATE FUNCTION eventlog_private.note_thinned(partition regclass, rows bigint, until timestamptz) RETURNS void
+-- Records that a partition lost rows created before `until`. Their space is freed when maintain() rewrites
+-- the partition, after it is closed. A log of layout 1 has no table for this.
+CREATE FUNCTION eventlog_private.note_deleted_rows(partition regclass, rows bigint, until timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -45,14 +44,13 @@ BEGIN
 END
 $$;
 
--- Deletes up to 50,000 events that are past the retention of a tenant, of a name, or of the log, of one
--- partition; how many they were. Once none is left the rule counts as applied.
-CREATE FUNCTION eventlog_private.thin(rule_tenant uuid, rule_name text) RETURNS bigint
+-- Deletes up to most_rows() events of one partition that are past the retention of a tenant, of a name, or
+-- of the log, and returns their number. Once there are none left, records the rule as applied.
+CREATE FUNCTION eventlog_private.apply_retention(rule_tenant uuid, rule_name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_rows constant integer := 50000;
     is_of_log constant boolean := rule_tenant IS NULL AND rule_name IS NULL;
     rule      record;
     partition record;
@@ -67,25 +65,25 @@ BEGIN
     FOR partition IN
         SELECT p.partition_oid, p.partition_name, p.until_at FROM eventlog._partitions p
          WHERE p.from_at < rule.cutoff AND p.until_at > rule.thinned_until
-           -- One that is past the log's retention as a whole is dropped.
+           -- A partition that is past the log's retention as a whole is dropped.
            AND (NOT is_of_log OR p.until_at > rule.cutoff)
          ORDER BY p.from_at
     LOOP
         until := least(rule.cutoff, partition.until_at);
-        -- By tenant, since that is what the indexes lead with.
+        -- By tenant, because the indexes lead with the tenant.
         EXECUTE format('DELETE FROM ONLY eventlog.%1$I WHERE ctid = ANY (ARRAY(
                             SELECT e.ctid FROM ONLY eventlog.%1$I e WHERE e.tenant_id = ANY ($3) AND e.created_at < $1 %2$s
                                AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
                              LIMIT $2))',
                        partition.partition_name, CASE WHEN rule_name IS NOT NULL THEN format('AND e.name = %L', rule_name) ELSE '' END)
-          USING until, most_rows, CASE WHEN rule_tenant IS NULL THEN eventlog_private.tenants_in(partition.partition_oid)
+          USING until, eventlog_private.most_rows(), CASE WHEN rule_tenant IS NULL THEN eventlog_private.tenants_in(partition.partition_oid)
                                        ELSE ARRAY[rule_tenant] END;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         IF deleted > 0 THEN
-            PERFORM eventlog_private.note_thinned(partition.partition_oid::regclass, deleted, until);
+            PERFORM eventlog_private.note_deleted_rows(partition.partition_oid::regclass, deleted, until);
             RETURN deleted;
         END IF;
-        -- This partition is done, should the next ones be interrupted.
+        -- Records that this partition is done, in case the next ones are interrupted.
         PERFORM eventlog_private.set_retention_progress(rule_tenant, rule_name, until);
     END LOOP;
     PERFORM eventlog_private.set_retention_progress(rule_tenant, rule_name, rule.cutoff);
@@ -106,8 +104,8 @@ BEGIN
 END
 $$;
 
--- Events of these tenants and names came in that are as old as `since`: rules that were applied
--- beyond are to be applied from there again.
+-- Events of these tenants and names, as old as `since`, were added: rules that were applied beyond that
+-- time have to be applied again from there.
 CREATE FUNCTION eventlog_private.reopen_retention(tenants uuid[], names text[], since timestamptz) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -115,4 +113,29 @@ AS $$
     UPDATE eventlog.retention_progress p SET thinned_until = since
      WHERE p.thinned_until > since
        AND (p.tenant_id = ANY (tenants) OR p.name = ANY (names) OR num_nonnulls(p.tenant_id, p.name) = 0)
+$$;
+
+-- A task is 'log', or 'tenant' or 'name' and which one.
+CREATE FUNCTION eventlog_private.due_apply_retention(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(' ', CASE WHEN r.tenant_id IS NOT NULL THEN 'tenant' WHEN r.name IS NOT NULL THEN 'name' ELSE 'log' END,
+                     r.tenant_id, r.name),
+           format('delete events of %s created before %s', coalesce('tenant ' || r.tenant_id, 'name ' || r.name, 'all tenants'), r.cutoff)
+      FROM eventlog_private.retention_rules(counted_until) r WHERE r.cutoff > r.thinned_until
+$$;
+
+CREATE FUNCTION eventlog_private.do_apply_retention(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kind text := split_part(task, ' ', 1);
+    key  text := split_part(task, ' ', 2);
+BEGIN
+    rows := eventlog_private.apply_retention(CASE WHEN kind = 'tenant' THEN key::uuid END, CASE WHEN kind = 'name' THEN key END);
+    is_more := rows > 0;
+    action := 'deleted %s events past the retention of ' || CASE kind WHEN 'log' THEN 'the log' ELSE task END;
+END
 $$;

@@ -1,7 +1,7 @@
--- Phase "rewrite partition": gives the space of deleted rows back.
+-- Phase "rewrite partition": frees the space of deleted rows.
 
--- Closed partitions that lost a fifth of their rows, or a twentieth and no rule is at work in them
--- any more: worth the rewrite, once a day at most.
+-- Lists closed partitions that are worth a rewrite, which is done at most once a day: those that lost a
+-- fifth of their rows, or a twentieth if no rule will delete more of them.
 CREATE FUNCTION eventlog_private.partitions_to_rewrite() RETURNS TABLE (partition_name name, deleted_rows bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -13,7 +13,7 @@ AS $$
      WHERE p.until_at <= now()
        AND t.deleted_rows > 0
        AND (t.rewritten_at IS NULL OR t.rewritten_at < date_trunc('day', now(), 'UTC'))
-       -- Rows that are left; where nobody counted them yet, 200 bytes each.
+       -- Compares with the rows that are left; without statistics, 200 bytes count as a row.
        AND t.deleted_rows * CASE WHEN EXISTS (SELECT FROM eventlog_private.retention_rules() r
                                                WHERE r.cutoff > p.from_at AND r.cutoff < p.until_at)
                                  THEN 5 ELSE 20 END
@@ -21,8 +21,8 @@ AS $$
      ORDER BY p.from_at
 $$;
 
--- Rewrites a partition, which gives the space of deleted rows back. Locks that partition only, for
--- as long as it takes; its events then lie in the order of tenant and time.
+-- Rewrites a partition, which frees the space of deleted rows, in the order of tenant and time. Locks only
+-- that partition, for as long as it takes.
 CREATE FUNCTION eventlog_private.rewrite_partition(partition_name name) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -47,5 +47,22 @@ BEGIN
      WHERE t.partition_name = rewrite_partition.partition_name;
     RETURN format('rewrote partition %I, %s became %s', partition_name, pg_size_pretty(before),
                   pg_size_pretty(pg_total_relation_size(relation)));
+END
+$$;
+
+CREATE FUNCTION eventlog_private.due_rewrite_partition(counted_until timestamptz) RETURNS TABLE (task text, description text)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT w.partition_name::text, format('rewrite partition %I, which lost %s rows', w.partition_name, w.deleted_rows)
+      FROM eventlog_private.partitions_to_rewrite() w
+$$;
+
+CREATE FUNCTION eventlog_private.do_rewrite_partition(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    action := eventlog_private.rewrite_partition(task);
 END
 $$;
