@@ -197,16 +197,25 @@ fn what_is_on_the_wire_when_the_time_to_close_is_over_is_unconfirmed_and_the_res
 fn an_answer_that_makes_no_sense_is_not_asked_for_again() {
     let answers = [
         (
-            "log_events no row",
+            "log_events returned no row",
             "SELECT 1::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb WHERE false",
         ),
         (
             "counts of 5 events for 1",
             "SELECT 2::bigint, 3::bigint, 0::bigint, 0::bigint, false, NULL::jsonb",
         ),
-        ("log_events", "SELECT -1::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb"),
-        ("log_events", "SELECT NULL::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb"),
-        ("log_events", "SELECT 1::bigint, 0::bigint, 0::bigint, 0::bigint, false, '7'::jsonb"),
+        (
+            "of log_events cannot be read",
+            "SELECT -1::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb",
+        ),
+        (
+            "of log_events cannot be read",
+            "SELECT NULL::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb",
+        ),
+        (
+            "of log_events cannot be read",
+            "SELECT 1::bigint, 0::bigint, 0::bigint, 0::bigint, false, '7'::jsonb",
+        ),
     ];
     let db = Db::new();
     let conninfo = db::shared().conninfo(&db.name, "service");

@@ -17,12 +17,16 @@ eventlog-writer = { version = "0.2", features = ["asynchronous", "tls"] }
 serde = { version = "1", features = ["derive"] }
 tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
 uuid = "1"
+"#;
+
+/// Keeps the application out of this workspace, and takes the packaged crates for the registry's.
+const WORKSPACE: &str = r#"[workspace]
+resolver = "3"
+members = ["outside"]
 
 [patch.crates-io]
-eventlog-common = { path = "../eventlog-common-VERSION" }
-eventlog-writer = { path = "../eventlog-writer-VERSION" }
-
-[workspace]
+eventlog-common = { path = "eventlog-common-VERSION" }
+eventlog-writer = { path = "eventlog-writer-VERSION" }
 "#;
 
 /// Its own `Uuid`, runtime and derived payload meet those of the writer.
@@ -67,7 +71,8 @@ fn cargo(folder: &Path) -> Command {
 /// Packages both crates into a new folder, and unpacks them there.
 fn package(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // `target` stays, which makes the next run short.
+    // `target` stays, which makes the next run short; the lock file goes, so that it is resolved anew.
+    let _ = fs::remove_file(folder.join("Cargo.lock"));
     for entry in fs::read_dir(&folder).into_iter().flatten() {
         let entry = entry.unwrap();
         if entry.file_name() != "target" && entry.file_type().unwrap().is_dir() {
@@ -84,8 +89,8 @@ fn package(name: &str) -> PathBuf {
         let file = folder.join(format!("packaged/package/{name}-{version}.crate"));
         run(Command::new("tar").arg("xzf").arg(file).arg("-C").arg(&folder));
     }
-    let manifest = MANIFEST.replace("VERSION", version);
-    fs::write(folder.join("outside/Cargo.toml"), manifest).unwrap();
+    fs::write(folder.join("Cargo.toml"), WORKSPACE.replace("VERSION", version)).unwrap();
+    fs::write(folder.join("outside/Cargo.toml"), MANIFEST).unwrap();
     fs::write(folder.join("outside/src/main.rs"), MAIN).unwrap();
     folder
 }
@@ -93,12 +98,14 @@ fn package(name: &str) -> PathBuf {
 #[test]
 fn what_is_published_is_complete_and_pins_no_version_of_others() {
     let folder = package("published");
+    // With the versions that are here, since a test of every day needs no network.
+    let args = ["metadata", "--offline", "--format-version", "1"];
+    let metadata = run(cargo(&folder.join("outside")).args(args)).stdout;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
     for (name, keys) in [("eventlog-common", 4), ("eventlog-writer", 5)] {
         let unpacked = folder.join(format!("{name}-{}", env!("CARGO_PKG_VERSION")));
-        let args = ["metadata", "--offline", "--no-deps", "--format-version", "1"];
-        let metadata = run(cargo(&unpacked).args(args)).stdout;
-        let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
-        let package = &metadata["packages"][0];
+        let mut packages = metadata["packages"].as_array().unwrap().iter();
+        let package = packages.find(|package| package["name"] == name).expect(name);
         for key in ["description", "license", "readme", "documentation", "rust_version"] {
             assert!(package[key].as_str().is_some_and(|text| !text.is_empty()), "{name}: {key}");
         }
@@ -114,9 +121,6 @@ fn what_is_published_is_complete_and_pins_no_version_of_others() {
             assert!(dependency["path"].is_null(), "{name} wants {other} by its path");
         }
     }
-    // With the versions that are here, since a test of every day needs no network.
-    let args = ["metadata", "--offline", "--format-version", "1"];
-    run(cargo(&folder.join("outside")).args(args));
 }
 
 /// Takes the newest versions that the registry has, and some minutes to build: in `make proof`.

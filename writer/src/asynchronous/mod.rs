@@ -191,6 +191,22 @@ impl Writer {
     /// # Errors
     /// The server's error, which also aborts the transaction; or that of [`Event::check`], which sends
     /// nothing and leaves the transaction usable.
+    ///
+    /// ```no_run
+    /// use eventlog_writer::tokio_postgres::Client;
+    /// use eventlog_writer::{Event, EventName, Uuid, asynchronous::Writer, serde_json::json};
+    ///
+    /// type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+    ///
+    /// async fn upgrade(writer: &Writer, client: &mut Client, account: Uuid) -> Result<()> {
+    ///     let transaction = client.transaction().await?;
+    ///     transaction.execute("UPDATE accounts SET plan = 'pro' WHERE id = $1", &[&account]).await?;
+    ///     let plans = json!({ "previousPlan": "free", "newPlan": "pro", "status": "active" });
+    ///     let event = Event::new(EventName::PlanUpdated).tenant(account).data(&plans);
+    ///     writer.log_in(&transaction, event).await?;
+    ///     Ok(transaction.commit().await?)
+    /// }
+    /// ```
     pub async fn log_in(
         &self,
         transaction: &Transaction<'_>,

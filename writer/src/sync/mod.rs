@@ -155,6 +155,22 @@ impl Writer {
     /// # Errors
     /// The server's error, which also aborts the transaction; or that of [`Event::check`], which sends
     /// nothing and leaves the transaction usable.
+    ///
+    /// ```no_run
+    /// use eventlog_writer::postgres::Client;
+    /// use eventlog_writer::{Event, EventName, Uuid, serde_json::json, sync::Writer};
+    ///
+    /// type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+    ///
+    /// fn upgrade(writer: &Writer, client: &mut Client, account: Uuid) -> Result<()> {
+    ///     let mut transaction = client.transaction()?;
+    ///     transaction.execute("UPDATE accounts SET plan = 'pro' WHERE id = $1", &[&account])?;
+    ///     let plans = json!({ "previousPlan": "free", "newPlan": "pro", "status": "active" });
+    ///     let event = Event::new(EventName::PlanUpdated).tenant(account).data(&plans);
+    ///     writer.log_in(&mut transaction, event)?;
+    ///     Ok(transaction.commit()?)
+    /// }
+    /// ```
     pub fn log_in(
         &self,
         transaction: &mut Transaction<'_>,
