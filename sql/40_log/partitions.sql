@@ -167,7 +167,8 @@ $$;
 -- Events of the span in the DEFAULT partition move over. PostgreSQL then scans the rest of that partition
 -- while its writers wait, so it must not be larger than most_bytes.
 --
--- An event trigger that logs the DDL in here finds no partition yet, and creates it first (partition.rs).
+-- An event trigger that logs the DDL in here finds no partition yet, and creates it first
+-- (extension/src/write/partition.rs).
 CREATE FUNCTION eventlog_private.make_partition_within(at timestamptz, most_bytes bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -148,7 +148,7 @@ fn a_default_partition_that_is_large_is_left_to_a_command_and_events_go_on() {
     owner.batch_execute("CALL eventlog.maintain()").unwrap();
     let failure = text(&mut owner, "SELECT failures[1] FROM eventlog.maintenance_runs");
     assert!(
-        failure.contains("the DEFAULT partition eventlog.events_rest may hold events of")
+        failure.contains("the DEFAULT partition eventlog.events_rest may hold events from")
             && failure.ends_with("SELECT eventlog.create_log();"),
         "{failure}"
     );

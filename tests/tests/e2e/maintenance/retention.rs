@@ -207,7 +207,7 @@ fn what_is_in_the_way_of_a_step_is_named_and_the_run_ends() {
     .concat();
     assert_eq!(run[0], "incomplete");
     assert!(
-        run[1].contains(&partition) && run[1].contains("trim: column p.updated_at does not exist"),
+        run[1].contains(&partition) && run[1].contains("trim: column t.updated_at does not exist"),
         "{run:?}"
     );
 }
