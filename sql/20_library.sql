@@ -233,6 +233,11 @@ CREATE FUNCTION eventlog._retained(activity bytea, starts integer[]) RETURNS int
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'retained_wrapper';
 
+-- Returns the tables of which the library keeps a copy.
+CREATE FUNCTION eventlog_private.cached_tables() RETURNS text[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'cached_tables_wrapper';
+
 CREATE FUNCTION eventlog.registry_changed() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'registry_changed_wrapper';

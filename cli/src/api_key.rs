@@ -1,11 +1,13 @@
-//! The text of a key, and the hash that is kept of it.
+//! The text of a key, and the hash of it that the log stores.
 
 use sha2::{Digest, Sha256};
+
+use crate::hex;
 
 const SECRET_BYTES: usize = 32;
 const ID_BYTES: usize = 8;
 
-/// What a key is for.
+/// What a key permits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub(crate) enum Kind {
     /// Logs events
@@ -34,10 +36,10 @@ impl Kind {
     }
 }
 
-/// A key, `el_w_<id>_<secret>`. Not `Debug`: its secret is printed once, where it is made.
+/// A key, `el_w_<id>_<secret>`. Not `Debug`: the secret is printed once, by `eventlog key create`.
 pub(crate) struct ApiKey {
     pub(crate) kind: Kind,
-    /// Hexadecimal digits, no secret.
+    /// Hexadecimal digits; not secret.
     pub(crate) id: String,
     secret: [u8; SECRET_BYTES],
 }
@@ -47,47 +49,28 @@ impl ApiKey {
         let (mut id, mut secret) = ([0; ID_BYTES], [0; SECRET_BYTES]);
         getrandom::fill(&mut id)?;
         getrandom::fill(&mut secret)?;
-        Ok(ApiKey { kind, id: hex(&id), secret })
+        Ok(ApiKey { kind, id: hex::encode(&id), secret })
     }
 
-    /// The key whose text it is, if it is one.
+    /// Reads the text of a key.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix("el_")?.split('_');
         let (letter, id, secret) = (parts.next()?, parts.next()?, parts.next()?);
         let kind = [Kind::Write, Kind::Read].into_iter().find(|kind| kind.letter() == letter)?;
-        let _: [u8; ID_BYTES] = unhex(id)?;
-        let secret = unhex(secret)?;
+        let _: [u8; ID_BYTES] = hex::decode(id)?;
+        let secret = hex::decode(secret)?;
         parts.next().is_none().then(|| ApiKey { kind, id: id.to_owned(), secret })
     }
 
     pub(crate) fn text(&self) -> String {
-        format!("el_{}_{}_{}", self.kind.letter(), self.id, hex(&self.secret))
+        format!("el_{}_{}_{}", self.kind.letter(), self.id, hex::encode(&self.secret))
     }
 
-    /// What is stored. One round without a salt is enough: a secret of 256 random bits cannot be
-    /// guessed, so there is nothing that a slow hash would slow down, and it is checked with each
-    /// request.
+    /// Returns the hash that is stored. One round without a salt is enough: a secret of 256 random bits
+    /// cannot be guessed, however fast the hash, and every request computes it.
     pub(crate) fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.secret).into()
     }
-}
-
-/// As lower-case digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Exactly `N` bytes from lower-case digits.
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N || !digits.iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -99,7 +82,7 @@ mod tests {
         let key = ApiKey::generate(Kind::Write).unwrap();
         let text = key.text();
         assert_eq!(text.len(), "el_w__".len() + 16 + 64);
-        let read = ApiKey::parse(&text).expect("it is one");
+        let read = ApiKey::parse(&text).expect("the text of a key is read back");
         assert!(read.kind == Kind::Write && read.id == key.id && read.hash() == key.hash());
         assert!(ApiKey::generate(Kind::Read).unwrap().text().starts_with("el_r_"));
         let other = ApiKey::generate(Kind::Write).unwrap();

@@ -4,7 +4,10 @@ mod api_key;
 mod command;
 mod connection;
 mod gateway;
+mod hex;
+mod json_depth;
 mod output;
+mod reports;
 
 use std::process::ExitCode;
 
@@ -12,10 +15,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::output::Failure;
 
-/// Work with a log that the PostgreSQL extension eventlog keeps.
+/// Work with the log of the PostgreSQL extension eventlog.
 ///
-/// The server is that of PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and their like, or of
-/// --dsn. Exit codes: 0 done, 1 refused or failed, 2 used wrongly.
+/// Connects like psql: to --dsn, --host and so on, else to PGHOST, PGPORT, PGUSER, PGPASSWORD and
+/// PGDATABASE. Exit codes: 0 done, 1 refused or failed, 2 used wrongly.
 #[derive(Parser)]
 #[command(name = "eventlog", version, propagate_version = true)]
 struct Arguments {
@@ -27,27 +30,27 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Take events and questions over HTTP
+    /// Serve the HTTP API and the dashboard
     Serve(gateway::Arguments),
-    /// Answer a question: counts, actors, subjects, funnels, errors
+    /// Run a report: counts, actors, subjects, funnels, errors
     Report(command::report::Arguments),
-    /// Show the newest events, and those that come
+    /// Show the newest events, and follow new ones
     Tail(command::tail::Arguments),
-    /// Write events into a file: CSV, NDJSON or JSON
+    /// Write events to a file: CSV, NDJSON or JSON
     Export(command::export::Arguments),
     /// Read events from a file into the log
     Import(command::import::Arguments),
-    /// Look the log over, and tell what mends it
+    /// Check the log, and print the command that fixes each problem
     Doctor(command::doctor::Arguments),
     /// Check an event plan and sample payloads, for CI
     Lint(command::lint::Arguments),
-    /// Print Rust for the taxonomy
+    /// Generate Rust code for the event types
     Codegen(command::codegen::Arguments),
-    /// Make, list and revoke the keys of the gateway
+    /// Create, list and revoke the gateway's API keys
     Key(command::key::Arguments),
-    /// Print a script that completes this command in a shell
+    /// Print a completion script for a shell
     Completions(command::completions::Arguments),
-    /// Write manual pages into a folder
+    /// Write manual pages to a folder
     Man(command::man::Arguments),
 }
 
@@ -77,5 +80,7 @@ fn main() -> ExitCode {
 
 fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?.block_on(work)
+    runtime
+        .map_err(|error| Failure::new(format!("cannot start the async runtime: {error}")))?
+        .block_on(work)
 }

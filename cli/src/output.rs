@@ -1,4 +1,4 @@
-//! What the commands print: tables, JSON, colours, and why they failed.
+//! Output of the commands: tables, JSON, colours, failures.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-/// Why a command did not do what it should, and what to do about it.
+/// An error of a command, with a hint on how to fix it.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
@@ -21,9 +21,9 @@ enum Kind {
     Failed,
     /// The command was used wrongly.
     Usage,
-    /// Nobody reads on. No failure: `eventlog tail | head` is a good command.
+    /// The reader of the output has closed it. Not a failure: `eventlog tail | head` is a good command.
     PipeClosed,
-    /// What is wrong was said already.
+    /// The problems are printed already.
     Said,
 }
 
@@ -37,7 +37,7 @@ impl Failure {
         Failure { kind: Kind::Usage, ..Failure::new(message) }
     }
 
-    /// Exit code 1, and nothing more to say.
+    /// Exit code 1 without a message: the output shows the problems already.
     pub(crate) fn said() -> Self {
         Failure { kind: Kind::Said, ..Failure::new("") }
     }
@@ -46,7 +46,7 @@ impl Failure {
         Failure { hint: Some(hint.into()), ..self }
     }
 
-    /// A hint besides the one that there may be.
+    /// Adds a hint after any that it has.
     pub(crate) fn also_hint(self, hint: impl fmt::Display) -> Self {
         let hint = match &self.hint {
             Some(other) => format!("{other}\nhint: {hint}"),
@@ -55,7 +55,7 @@ impl Failure {
         self.hint(hint)
     }
 
-    /// Puts words before the message.
+    /// Puts a place before the message.
     pub(crate) fn at(self, place: impl fmt::Display) -> Self {
         Failure { message: format!("{place}: {}", self.message), ..self }
     }
@@ -64,13 +64,13 @@ impl Failure {
         self.message.contains(text)
     }
 
-    /// Says it on standard error.
+    /// Prints the failure on standard error, and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self.kind {
             Kind::PipeClosed => return ExitCode::SUCCESS,
             Kind::Said => {}
             Kind::Failed | Kind::Usage => {
-                // Where standard error is closed too, the exit code tells.
+                // If standard error is closed too, the exit code must do.
                 let _ = writeln!(io::stderr(), "eventlog: {self}");
             }
         }
@@ -118,7 +118,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// An error and what caused it, in one line.
+/// Writes an error and its causes on one line.
 pub(crate) fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
@@ -126,13 +126,13 @@ pub(crate) fn with_sources(error: &(dyn std::error::Error + 'static)) -> String 
     texts.join(": ")
 }
 
-/// Text without what would steer a terminal.
+/// Replaces control characters, which could steer a terminal.
 pub(crate) fn printable(text: &str) -> String {
     let is_shown = |c: char| !c.is_control() || c == '\n';
     text.chars().map(|c| if is_shown(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
-/// Prints rows as a table that fits the terminal. Columns of numbers are to the right.
+/// Prints rows as a table that fits the terminal. Numbers are aligned to the right.
 pub(crate) fn print_table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
     let mut table = Table::new();
     table
@@ -165,7 +165,7 @@ pub(crate) fn print(line: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stdout().lock(), "{line}")?)
 }
 
-/// How a piece of text stands out.
+/// The style of a piece of text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Style {
     Dim,
@@ -175,7 +175,7 @@ pub(crate) enum Style {
     Bad,
 }
 
-/// Colours, on a terminal, and not where `NO_COLOR` is set.
+/// Whether to use colours: on a terminal, unless `NO_COLOR` is set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Colours(bool);
 
@@ -186,7 +186,7 @@ impl Colours {
         Colours(io::stdout().is_terminal() && !is_unwanted && !is_dumb)
     }
 
-    /// The text, which must be printable, in a style.
+    /// Puts printable text in a style.
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Dim => "2",

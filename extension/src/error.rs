@@ -70,6 +70,15 @@ impl Fault {
         )
     }
 
+    /// Returns 55000: `create_log` was not called.
+    pub(crate) fn no_log() -> Self {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "there is no log in this database yet",
+        )
+        .hint("SELECT eventlog.create_log();")
+    }
+
     /// Returns true if the SQLSTATE is not a standard one.
     pub(crate) fn has_own_sqlstate(&self) -> bool {
         self.own_sqlstate.is_some()

@@ -40,6 +40,7 @@ $$;
 -- Returns the longest span of a report, in days.
 CREATE FUNCTION eventlog._longest_days() RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
 AS 'SELECT 3700';
 
 -- Checks a span of time, and raises 22023 if it makes no sense.

@@ -1,8 +1,8 @@
 -- The list of reports, which the command line and the gateway ask: a new report is a file here, and both
 -- have it.
 
--- A report is a function that only reads, of a tenant that can be named. `type` is written as SQL does,
--- `default` as an expression.
+-- A report is a function that only reads, takes tenant_id, and runs with the rights of its caller.
+-- `type` is written as SQL does, `default` as an expression.
 CREATE FUNCTION eventlog.reports() RETURNS TABLE (name text, description text, arguments jsonb, columns jsonb)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
 SET search_path = pg_catalog, pg_temp
@@ -18,9 +18,9 @@ AS $$
                 ELSE jsonb_build_array(jsonb_build_object('name', p.proname, 'type', format_type(p.prorettype, NULL))) END
       FROM pg_proc p
      WHERE p.pronamespace = 'eventlog'::regnamespace AND p.prokind = 'f' AND p.provolatile = 's' AND p.proname !~ '^_'
-       AND 'tenant_id' = ANY (p.proargnames[:p.pronargs])
+       AND 'tenant_id' = ANY (p.proargnames[:p.pronargs]) AND NOT p.prosecdef AND has_function_privilege(p.oid, 'EXECUTE')
      ORDER BY p.proname
 $$;
 
 COMMENT ON FUNCTION eventlog.reports() IS
-'Lists the reports: name, description, arguments (an array of objects with name, type, is_required and default) and columns (an array of objects with name and type).';
+'Lists the reports that the current role can call: name, description, arguments (an array of objects with name, type, is_required and default) and columns (an array of objects with name and type).';

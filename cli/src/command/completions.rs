@@ -1,4 +1,4 @@
-//! `eventlog completions`: a script for the shell.
+//! `eventlog completions`: prints a completion script for a shell.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! `eventlog export`: events into a file, as they come from the server.
+//! `eventlog export`: streams events from the server to a file.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -17,27 +17,27 @@ use crate::output::Failure;
 
 const HELP: &str = "\
 Writes the events that the role may read, in the order of their ids, with all their \
-columns. An owner or a service exports all tenants, or the one of --tenant. The file \
-appears when it is complete. `eventlog import` reads it back.";
+columns. An owner or a service exports all tenants, or the one that --tenant names. The file \
+appears once it is complete. `eventlog import` reads it back.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// The file; - is standard output
+    /// File to write; - is standard output
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// How the file is written; by default what its name says, and NDJSON to standard output
+    /// Format of the file. Default: by its name, or NDJSON for standard output
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// The same as --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
     #[command(flatten)]
     filter: Filter,
 }
 
-/// What COPY gives, with each value quoted by the server. Rows of JSON have no control characters, so
-/// that CSV with such a quote and such a delimiter gives them as they are.
+/// Builds the COPY statement, with each value quoted by the server. JSON rows contain no control
+/// characters, so CSV with control characters as quote and delimiter leaves them as they are.
 const STATEMENT: &str = r#"
     WITH filter AS (
         SELECT concat_ws(' AND ', 'true',
@@ -61,7 +61,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     let filter = &arguments.filter;
     let mut client = server.connect().await?;
     let transaction = filter.tenant.begin(&mut client).await?;
-    // Times that mean the same wherever they are read, and numbers to the last digit.
+    // Unambiguous times, and numbers with all their digits.
     let settings = "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1;
                     SET LOCAL statement_timeout = 0";
     transaction.batch_execute(settings).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             ],
         )
         .await?;
-    let row = rows.first().ok_or_else(|| Failure::new("the server made no statement"))?;
+    let row = rows.first().ok_or_else(|| Failure::new("the server did not answer"))?;
     let (count, copy): (String, String) = (row.get(0), row.get(1));
 
     let progress = Progress::new("events");
@@ -89,7 +89,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     let mut target = Target::open(&arguments.file)?;
     let written = tokio::select! {
         written = write(&transaction, &copy, format, &arguments, &mut target, &progress) => written,
-        // So that the half of a file goes.
+        // Returning here removes the incomplete file.
         _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted")),
     };
     progress.end();
@@ -113,7 +113,7 @@ async fn write(
     let explain = |error| arguments.filter.tenant.explain(error);
     let rows = transaction.copy_out(copy).await.map_err(explain)?;
     let mut rows = std::pin::pin!(rows);
-    // Each message is one row, and the first of CSV the header.
+    // Each message is one row; the first one of CSV is the header.
     let mut written = 0;
     let mut header = u64::from(format == Format::Csv);
     if format == Format::Json {
@@ -140,11 +140,11 @@ async fn write(
     Ok(written)
 }
 
-/// Where it is written. A file gets its name when it is complete: half of one is never mistaken for
-/// the whole.
+/// The destination. A file gets its name once it is complete, so that an incomplete one is never
+/// mistaken for it.
 struct Target {
     writer: Box<dyn Write>,
-    /// The name that it has meanwhile, and the one that it gets.
+    /// The temporary name and the final one.
     renamed: Option<(PathBuf, PathBuf)>,
 }
 
@@ -157,7 +157,7 @@ impl Target {
         }
         let cannot =
             |error: io::Error| Failure::new(format!("cannot write {}: {error}", path.display()));
-        // A pipe or a device stays what it is.
+        // A pipe or a device is written directly.
         let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file());
         let part = match path.file_name() {
             Some(name) if !is_special => {

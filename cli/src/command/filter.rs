@@ -1,4 +1,4 @@
-//! Which events a command is about, and in which format a file has them.
+//! Options that select events, and the formats of files.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use uuid::Uuid;
 
 use crate::output::{Failure, printable};
 
-/// Whose events.
+/// The option that names the tenant.
 #[derive(Args, Debug)]
 pub(crate) struct Tenant {
-    /// The tenant; without, the connection's own
+    /// Tenant. Default: the tenant of the connection
     #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID")]
     pub(crate) tenant: Option<Uuid>,
 }
 
 impl Tenant {
-    /// A transaction that reads, of one moment, in which names mean what they say, and whose tenant is this
-    /// one where the role has none of its own.
+    /// Begins a read-only transaction on one snapshot, with a safe search_path. Its tenant is this one,
+    /// unless the role has a tenant of its own.
     pub(crate) async fn begin<'a>(
         &self,
         client: &'a mut Client,
@@ -36,8 +36,8 @@ impl Tenant {
             )
             .await?;
         if let Some(tenant) = self.tenant {
-            // What a role may read is not for this to say: where the tenant is the role's own, or
-            // that of a token, the setting changes nothing.
+            // This grants nothing: if the tenant comes from the role or from a token, the setting has
+            // no effect.
             transaction
                 .query_typed(
                     "SELECT set_config('eventlog.tenant_id', $1, true)",
@@ -48,7 +48,7 @@ impl Tenant {
         Ok(transaction)
     }
 
-    /// What the server said, and how to name a tenant where none was named.
+    /// Turns an error into a failure; if no tenant was given, the hint says how to give one.
     pub(crate) fn explain(&self, error: tokio_postgres::Error) -> Failure {
         let is_refused = error.code().is_some_and(|code| code.code() == "42501");
         let failure = Failure::from(error);
@@ -59,37 +59,37 @@ impl Tenant {
     }
 }
 
-/// Which events.
+/// The options that select events.
 #[derive(Args, Debug)]
 pub(crate) struct Filter {
     #[command(flatten)]
     pub(crate) tenant: Tenant,
-    /// Created at this time or later: 2026-01-31, '2026-01-31 12:00+01', yesterday
+    /// Only events created at this time or later: 2026-01-31, '2026-01-31 12:00+01', yesterday
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) since: Option<String>,
-    /// Created before this time
+    /// Only events created before this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
-    /// Events of these names only, with commas between
+    /// Only events of these names, separated by commas
     #[arg(long, visible_alias = "name", value_name = "NAMES", value_delimiter = ',')]
     #[arg(value_parser = trimmed)]
     names: Vec<String>,
 }
 
-/// One value of a list, without the blanks that stand around commas.
+/// Removes the blanks around a value of a list.
 fn trimmed(text: &str) -> Result<String, std::convert::Infallible> {
     Ok(text.trim().to_owned())
 }
 
-/// Says on standard error which of these are no event's name, and what is meant perhaps: a report of a
-/// misspelt name has no rows, or zeros. The exit code is none of its business, since events may be there
-/// whose name was taken off the list.
+/// Warns on standard error about names that no event type has, with the nearest one: a report on a
+/// misspelt name has no rows, or zeros. It is only a warning, since the log may hold events whose type
+/// was removed.
 pub(crate) async fn warn_of_unknown(transaction: &Transaction<'_>, names: &[String]) {
     if names.is_empty() {
         return;
     }
     let sql = "SELECT t.name FROM eventlog.event_types t";
-    // A role that may not read them gets no warning, either.
+    // A role that may not read the names gets no warning.
     let Ok(rows) = transaction.query_typed(sql, &[]).await else { return };
     let known: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let is_known = |name: &String| {
@@ -106,30 +106,30 @@ pub(crate) async fn warn_of_unknown(transaction: &Transaction<'_>, names: &[Stri
             .map(|(_, other)| format!("; did you mean {other}?"))
             .unwrap_or_default();
         let name = printable(name);
-        eprintln!("eventlog: warning: the log has no event type of the name \"{name}\"{hint}");
+        eprintln!("eventlog: warning: there is no event type \"{name}\"{hint}");
     }
 }
 
 impl Filter {
-    /// The names, if it is not about all.
+    /// Returns the names, or `None` for all.
     pub(crate) fn names(&self) -> Option<&[String]> {
         (!self.names.is_empty()).then_some(&self.names)
     }
 }
 
-/// How a file of events is written.
+/// The format of a file of events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Format {
-    /// Comma-separated values below a header; null is nothing, the empty text is ""
+    /// Comma-separated values with a header; null is empty, the empty text is ""
     Csv,
-    /// A JSON object in each line
+    /// One JSON object per line
     Ndjson,
     /// One JSON array of objects
     Json,
 }
 
 impl Format {
-    /// The format that was asked for, else what the name of the file tells.
+    /// Returns the format that was asked for, or else the one of the file's name.
     pub(crate) fn of(asked: Option<Format>, path: &Path) -> Result<Self, Failure> {
         if let Some(format) = asked {
             return Ok(format);
@@ -141,14 +141,14 @@ impl Format {
             "json" => Ok(Format::Json),
             _ if is_standard(path) => Ok(Format::Ndjson),
             _ => {
-                let message = format!("the name {} does not tell the format", path.display());
+                let message = format!("cannot tell the format from the name {}", path.display());
                 Err(Failure::usage(message).hint("--format csv, ndjson or json"))
             }
         }
     }
 }
 
-/// Whether it stands for standard input or output.
+/// Returns true for `-`, which stands for standard input or output.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

@@ -1,4 +1,4 @@
-//! `eventlog key`: the keys of the gateway, made, listed and revoked by the log's owner.
+//! `eventlog key`: creates, lists and revokes the gateway's keys, as the log's owner.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use crate::api_key::{ApiKey, Kind};
 use crate::connection::{Server, as_owner};
 use crate::output::{Failure, print, print_json, print_table};
 
-/// Bytes that the log takes of an actor.
+/// Longest actor in bytes, as the log limits it.
 const LONGEST_ACTOR: usize = 512;
 
 #[derive(Args)]
@@ -24,45 +24,45 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a key and print it, once: only a hash is kept
+    /// Create a key and print it. It is shown only once: the log stores its hash
     Create(Create),
     /// List the keys, without their secrets
     List {
-        /// Of this tenant only
+        /// Only the keys of this tenant
         #[arg(long)]
         tenant: Option<Uuid>,
     },
-    /// Revoke a key: it is refused within seconds, for good
+    /// Revoke a key for good. Gateways refuse it within seconds
     Revoke {
-        /// The id: the part between the second and the third underscore, or the whole key
+        /// The id (the part between the second and the third underscore), or the whole key
         id: String,
     },
 }
 
 #[derive(Args)]
 struct Create {
-    /// The tenant whose events it writes or reads
+    /// Tenant whose events the key writes or reads
     #[arg(long)]
     tenant: Uuid,
-    /// What it is for
+    /// What the key can do
     #[arg(long, value_enum, default_value = "write")]
     kind: Kind,
-    /// A name that it may log, several times for several; without, every name
+    /// Name of an event that the key may log; repeat for several. Default: every name
     #[arg(long = "event", value_name = "NAME")]
     events: Vec<String>,
-    /// The actor of every event of the key; one that an event names must be the same
+    /// Actor of every event of the key; an event that names another is refused
     #[arg(long, value_name = "ID", conflicts_with = "no_actor")]
     actor: Option<String>,
-    /// Its events may name no actor: for keys that anybody can read
+    /// Refuse events that name an actor: for keys in browsers and apps
     #[arg(long)]
     no_actor: bool,
-    /// Events (to write) or requests (to read) in a minute; without, as the gateway says
+    /// Events (to write) or requests (to read) per minute. Default: the gateway's --rate-limit
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
     rate_limit: Option<i32>,
-    /// After how long it expires, as an interval: '90 days'
+    /// Time until the key expires, as an interval: '90 days'
     #[arg(long, value_name = "INTERVAL")]
     expires_in: Option<String>,
-    /// What it is used for, for the list
+    /// Description, shown by `key list`
     #[arg(long)]
     description: Option<String>,
 }
@@ -80,16 +80,16 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
 
 async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Result<(), Failure> {
     if new.kind == Kind::Read && !new.events.is_empty() {
-        return Err(Failure::new("--event is for keys that write"));
+        return Err(Failure::new("--event needs --kind write"));
     }
     if new.kind == Kind::Read && (new.actor.is_some() || new.no_actor) {
-        return Err(Failure::new("--actor and --no-actor are for keys that write"));
+        return Err(Failure::new("--actor and --no-actor need --kind write"));
     }
     if new.actor.as_ref().is_some_and(|actor| actor.is_empty() || actor.len() > LONGEST_ACTOR) {
-        return Err(Failure::new(format!("--actor must be of 1 to {LONGEST_ACTOR} bytes")));
+        return Err(Failure::new(format!("--actor must have 1 to {LONGEST_ACTOR} bytes")));
     }
     let key = ApiKey::generate(new.kind)
-        .map_err(|error| Failure::new(format!("no random numbers: {error}")))?;
+        .map_err(|error| Failure::new(format!("cannot get random numbers: {error}")))?;
     let hash = key.hash();
     let events = (!new.events.is_empty()).then_some(&new.events);
     transaction
@@ -131,7 +131,7 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
     print(&key.text())
 }
 
-/// The columns of the list, as text and as JSON.
+/// Columns of the list, as text and as JSON.
 const COLUMNS: [&str; 11] = [
     "id",
     "tenant_id",
@@ -179,7 +179,7 @@ async fn list(
         };
         return print_json(&rows.iter().map(object).collect::<Vec<_>>());
     }
-    // In a table one column is enough for both.
+    // The table has one column for both.
     let columns: Vec<&str> = COLUMNS.into_iter().filter(|name| *name != "no_actor").collect();
     let line = |row: &Row| {
         let cell = |(column, name): (usize, &str)| match name {
@@ -193,7 +193,7 @@ async fn list(
 }
 
 async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Result<(), Failure> {
-    // Whoever has only the key gives the key; its secret is not repeated.
+    // The whole key may be given too; its secret is not repeated.
     let id = ApiKey::parse(id).map_or_else(|| id.to_owned(), |key| key.id);
     let rows = transaction
         .query_typed(

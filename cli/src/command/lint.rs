@@ -1,4 +1,4 @@
-//! `eventlog lint`: an event plan, and payloads that it should take, for CI.
+//! `eventlog lint`: checks an event plan and sample payloads, for CI.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,23 +14,23 @@ use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, print_json, printable};
 
 const HELP: &str = "\
-Checks an event plan, as SELECT eventlog.taxonomy_export() writes it, and samples of \
-payloads against it, by the rules of the server: in a transaction that is rolled back, \
-and changes nothing. Any server with the extension will do; where the database has no \
-log, one is made for the time of it. That takes the log's owner, or a superuser. Exit \
-code 1 where something is wrong.\n\n\
-A file of samples has JSON objects, in lines or one after the other: {\"name\": \
-\"tool_used\", \"data\": {\"toolName\": \"search\"}}; one that must be refused names the \
-SQLSTATE: {\"name\": \"tool_used\", \"data\": {}, \"refused\": \"23514\"}.";
+Checks an event plan, as SELECT eventlog.taxonomy_export() writes it, and sample \
+payloads against it, by the server's own rules. It runs in a transaction that is rolled \
+back and changes nothing. Any server with the extension will do; if the database has no \
+log, the transaction creates one. Run it as the log's owner or as a superuser. Exit code \
+1 if anything is wrong.\n\n\
+A file of samples has JSON objects, one after the other: {\"name\": \
+\"tool_used\", \"data\": {\"toolName\": \"search\"}}; a sample that must be refused names \
+the SQLSTATE: {\"name\": \"tool_used\", \"data\": {}, \"refused\": \"23514\"}.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// The event plan; - is standard input
+    /// File of the event plan; - is standard input
     taxonomy: PathBuf,
     /// Files of samples
     samples: Vec<PathBuf>,
-    /// Fail where a name of the plan has no sample
+    /// Fail if a name of the plan has no sample
     #[arg(long)]
     all_names: bool,
     /// Print JSON
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// A payload that is to be checked.
+/// A payload to check.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sample {
@@ -47,11 +47,11 @@ struct Sample {
     refused: Option<String>,
 }
 
-/// Something that is wrong.
+/// A problem that was found.
 #[derive(Serialize)]
 struct Fault {
     file: String,
-    /// Of the file's samples, counted from 1.
+    /// Number of the sample in the file, from 1.
     sample: Option<usize>,
     name: Option<String>,
     sqlstate: Option<String>,
@@ -70,7 +70,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     let mut names = Names::default();
     check_plan(&mut transaction, &arguments, &plan, &mut faults, &mut names).await?;
     let mut checked = 0;
-    // By a plan that is refused, every sample would be wrong.
+    // Against a plan that is refused, every sample would be wrong.
     if faults.is_empty() {
         for (file, text) in &samples {
             checked += check_samples(&mut transaction, file, text, &mut faults, &mut names).await?;
@@ -127,15 +127,15 @@ fn read(path: &Path) -> Result<String, Failure> {
     text.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
 }
 
-/// A transaction, never to be committed, as the owner of a log.
+/// Begins a transaction as the log's owner, which is never committed.
 async fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
     let transaction =
         client.build_transaction().read_only(false).start().await.map_err(|error| {
-            // A standby takes no transaction that may write, not even one to be rolled back.
+            // A standby refuses any transaction that writes, even one to be rolled back.
             match error.code().is_some_and(|code| code.code() == "0A000" || code.code() == "25006")
             {
                 true => {
-                    let message = "this server is a standby, and lint needs one that can write";
+                    let message = "this server is a standby; lint needs one that can write";
                     Failure::new(message)
                         .hint("connect to the primary, or to any server with the extension")
                 }
@@ -149,7 +149,7 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
             &[],
         )
         .await?;
-    let row = rows.first().ok_or_else(|| Failure::new("the server gives no answer"))?;
+    let row = rows.first().ok_or_else(|| Failure::new("the server did not answer"))?;
     if !row.get::<_, bool>(0) {
         transaction.batch_execute("CREATE EXTENSION eventlog").await?;
     }
@@ -174,7 +174,7 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
     Ok(transaction)
 }
 
-/// The names of the plan, and whether each has a sample.
+/// Returns the names of the plan, and whether each has a sample.
 #[derive(Default)]
 struct Names(std::collections::BTreeMap<String, bool>);
 
@@ -209,14 +209,14 @@ async fn check_plan(
     Ok(())
 }
 
-/// What the server refused, and why; a connection that broke is a failure.
+/// Returns the SQLSTATE and message of a refusal; a broken connection is a failure.
 fn fault_of(error: Error) -> Result<(String, String), Failure> {
     let Some(server) = error.as_db_error() else { return Err(error.into()) };
     let detail = server.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
     Ok((server.code().code().to_owned(), format!("{}{detail}", server.message())))
 }
 
-/// Checks the samples of a file; how many there were.
+/// Checks the samples of a file, and returns their number.
 async fn check_samples(
     transaction: &mut Transaction<'_>,
     file: &str,
@@ -237,7 +237,7 @@ async fn check_samples(
         let sample = match sample {
             Ok(sample) => sample,
             Err(error) => {
-                // Where the next one would begin is not known.
+                // It is unknown where the next sample begins.
                 faults.push(fault(None, None, error.to_string()));
                 break;
             }
@@ -252,18 +252,22 @@ async fn check_samples(
             (Some((sqlstate, message)), None) => faults.push(fault(name, Some(sqlstate), message)),
             (Some((sqlstate, _)), Some(wanted)) if sqlstate == wanted => {}
             (Some((sqlstate, message)), Some(wanted)) => {
-                let message = format!("refused, and not by {wanted}: {message}");
+                let message = format!("refused, but not with {wanted}: {message}");
                 faults.push(fault(name, Some(sqlstate), message));
             }
             (None, Some(wanted)) => {
-                faults.push(fault(name, None, format!("taken, and not refused by {wanted}")));
+                faults.push(fault(
+                    name,
+                    None,
+                    format!("accepted, but should be refused with {wanted}"),
+                ));
             }
         }
     }
     Ok(count)
 }
 
-/// Why the log would refuse a payload, if it would.
+/// Returns why the log would refuse a payload, if it would.
 async fn validate(
     transaction: &mut Transaction<'_>,
     sample: &Sample,
@@ -283,7 +287,7 @@ async fn validate(
                 (sqlstate.unwrap_or_default(), row.get(2))
             }))
         }
-        // Text that is JSON, and cannot be stored.
+        // Valid JSON that jsonb cannot store.
         Err(error) => {
             savepoint.rollback().await?;
             fault_of(error).map(Some)

@@ -1,4 +1,4 @@
-//! `eventlog man`: manual pages.
+//! `eventlog man`: writes manual pages.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::output::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Folder for the pages; it is made if need be
+    /// Folder for the pages; it is created if it does not exist
     folder: PathBuf,
 }
 
@@ -16,10 +16,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, program: Command) -> Result<(), Failure> {
     let write = || {
         std::fs::create_dir_all(&arguments.folder)?;
-        // A subcommand `help` would be a page for each of the others once more.
+        // The subcommand `help` would repeat the page of each other one.
         clap_mangen::generate_to(program.disable_help_subcommand(true), &arguments.folder)
     };
     write().map_err(|error| {
-        Failure::new(format!("cannot write pages into {}: {error}", arguments.folder.display()))
+        Failure::new(format!("cannot write pages to {}: {error}", arguments.folder.display()))
     })
 }

@@ -1,4 +1,4 @@
-//! The subcommands, a file or a folder each, and what several of them share.
+//! The subcommands, each in its own file or folder, and the code that they share.
 
 pub(crate) mod codegen;
 pub(crate) mod completions;

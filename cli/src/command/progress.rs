@@ -1,4 +1,4 @@
-//! A bar on standard error that tells how far a command is; none where that is no terminal.
+//! A progress bar on standard error, shown only on a terminal.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Progress {
         self.is_shown
     }
 
-    /// So much there will be.
+    /// Sets the total.
     pub(crate) fn expect(&self, length: u64) {
         self.bar.set_length(length);
         self.style(match self.unit {
@@ -41,7 +41,7 @@ impl Progress {
     }
 
     fn style(&self, template: &str) {
-        // A template of ours that is wrong leaves the bar as it was.
+        // An invalid template leaves the bar as it was.
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
             if self.is_shown {
@@ -67,5 +67,5 @@ impl Progress {
     }
 }
 
-/// The unit of files.
+/// The unit for files.
 pub(crate) const BYTES: &str = "bytes";

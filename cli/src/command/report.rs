@@ -1,17 +1,19 @@
-//! `eventlog report`: the report functions of the extension, as its catalog has them.
+//! `eventlog report`: calls a report function of the extension, or lists them.
 
 use clap::Args;
 use serde_json::{Value, json};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction};
 
 use super::filter::{Filter, warn_of_unknown};
 use crate::connection::Server;
-use crate::output::{Failure, print, print_json, print_table};
+use crate::output::{Failure, print, print_json, print_table, with_sources};
+use crate::reports::{Argument, LIST, Report, first_sentence, quoted};
 
 const HELP: &str = "\
-Without a name: the list of the reports. What a report takes besides the options here is \
-given as ARGUMENT=VALUE, several values of one argument with commas between:\n\n\
+Without NAME, the command lists the reports. Give arguments that have no option here as \
+ARGUMENT=VALUE, with commas between several values:\n\n\
 eventlog report funnel steps=ingest_started,ingest_completed within='1 day' --since \
 2026-01-01";
 
@@ -20,12 +22,12 @@ eventlog report funnel steps=ingest_started,ingest_completed within='1 day' --si
 pub(crate) struct Arguments {
     /// Name of the report
     name: Option<String>,
-    /// An argument of its own; the list tells which there are
+    /// An argument of the report; the list of reports names them
     #[arg(value_name = "ARGUMENT=VALUE", value_parser = pair)]
     arguments: Vec<(String, String)>,
     #[command(flatten)]
     filter: Filter,
-    /// At most so many rows, of reports that have a limit
+    /// Most rows, for reports that have a limit
     #[arg(long, value_name = "ROWS")]
     limit: Option<u32>,
     /// Print JSON: an array of objects
@@ -34,52 +36,14 @@ pub(crate) struct Arguments {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("it must be ARGUMENT=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("must be ARGUMENT=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
-
-/// A report, as the catalog describes it.
-struct Report {
-    name: String,
-    /// Its name as SQL writes it, with the schema.
-    function: String,
-    comment: String,
-    arguments: Vec<Argument>,
-    /// The columns of what it gives, as SQL writes them.
-    columns: Vec<(String, String)>,
-}
-
-struct Argument {
-    name: String,
-    type_name: String,
-    is_required: bool,
-}
-
-/// A report is a function that reads, of a tenant that can be named.
-const REPORTS: &str = "
-    SELECT p.proname::text, format('eventlog.%I', p.proname), coalesce(obj_description(p.oid, 'pg_proc'), ''),
-           p.proargnames[:p.pronargs],
-           ARRAY(SELECT format_type(t.type, NULL) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS t (type, place)
-                  ORDER BY t.place),
-           (p.pronargs - p.pronargdefaults)::int4,
-           CASE WHEN p.proretset THEN p.proargnames[p.pronargs + 1:] ELSE ARRAY[p.proname::text] END,
-           ARRAY(SELECT quote_ident(c) FROM unnest(
-               CASE WHEN p.proretset THEN p.proargnames[p.pronargs + 1:] ELSE ARRAY[p.proname::text] END) AS c)
-      FROM pg_proc p
-      JOIN pg_namespace n ON n.oid = p.pronamespace
-     WHERE n.nspname = 'eventlog' AND p.provolatile = 's' AND p.prokind = 'f' AND p.proname !~ '^_'
-       AND 'tenant_id' = ANY (p.proargnames[:p.pronargs])
-     ORDER BY p.proname";
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
     let mut client = server.connect().await?;
     let transaction = arguments.filter.tenant.begin(&mut client).await?;
-    let rows = transaction.query_typed(REPORTS, &[]).await?;
-    let reports: Vec<Report> = rows.iter().map(Report::of).collect();
-    if reports.is_empty() {
-        let message = "there are no reports in this database";
-        return Err(Failure::new(message).hint("CREATE EXTENSION eventlog;"));
-    }
+    let reports = read(&transaction).await?;
     match &arguments.name {
         None => list(&reports, arguments.json),
         Some(name) => match reports.iter().find(|report| report.name == *name) {
@@ -87,6 +51,23 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             None => Err(unknown(name, &reports)),
         },
     }
+}
+
+async fn read(transaction: &Transaction<'_>) -> Result<Vec<Report>, Failure> {
+    let rows = transaction.query_typed(LIST, &[]).await.map_err(|error| match error.code() {
+        Some(&SqlState::INVALID_SCHEMA_NAME) => {
+            let message = "this database has no extension eventlog";
+            Failure::new(message).hint("CREATE EXTENSION eventlog;")
+        }
+        Some(&SqlState::UNDEFINED_FUNCTION) => {
+            let message = "the extension eventlog of this database is too old for this program";
+            Failure::new(message).hint("ALTER EXTENSION eventlog UPDATE;")
+        }
+        _ => Failure::from(error),
+    })?;
+    let reports: Result<Vec<_>, _> = rows.iter().map(Report::from_row).collect();
+    let reports = reports.map_err(|error| Failure::new(with_sources(error.as_ref())))?;
+    Ok(reports.into_iter().flatten().collect())
 }
 
 fn unknown(name: &str, reports: &[Report]) -> Failure {
@@ -117,35 +98,22 @@ fn list(reports: &[Report], is_json: bool) -> Result<(), Failure> {
         let describe = |report: &Report| {
             json!({
                 "name": report.name,
-                "tells": report.comment,
+                "description": report.description,
                 "arguments": arguments(report),
-                "columns": report.columns.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                "columns": report.columns.iter().map(|column| &column.name).collect::<Vec<_>>(),
             })
         };
         return print_json(&reports.iter().map(describe).collect::<Vec<_>>());
     }
     let line = |report: &Report| {
-        let own = report.arguments.iter().filter(|argument| !argument.is_an_option());
-        let own: Vec<String> = own.map(Argument::shown).collect();
-        vec![report.name.clone(), first_sentence(&report.comment).to_owned(), own.join("\n")]
+        let own = report.arguments.iter().filter(|argument| !has_option(argument));
+        let own: Vec<String> = own.map(described).collect();
+        vec![report.name.clone(), first_sentence(&report.description).to_owned(), own.join("\n")]
     };
-    print_table(&["report", "tells", "takes"], &reports.iter().map(line).collect::<Vec<_>>())
-}
-
-/// What a comment says first, outside of brackets; the rest is in the JSON.
-fn first_sentence(comment: &str) -> &str {
-    let mut depth = 0;
-    for (at, c) in comment.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            '.' | ':' | ';' if depth == 0 && comment[at + 1..].starts_with(' ') => {
-                return &comment[..at];
-            }
-            _ => {}
-        }
-    }
-    comment.trim_end_matches('.')
+    print_table(
+        &["report", "description", "arguments"],
+        &reports.iter().map(line).collect::<Vec<_>>(),
+    )
 }
 
 async fn show(
@@ -153,49 +121,41 @@ async fn show(
     report: &Report,
     arguments: &Arguments,
 ) -> Result<(), Failure> {
-    let given = report.given(arguments)?;
-    let mut call = Vec::new();
-    let mut values: Vec<(&(dyn ToSql + Sync), Type)> = Vec::new();
-    for (argument, value) in &given {
-        // The names and types are the catalog's.
-        let (name, type_name, place) = (&argument.name, &argument.type_name, call.len() + 1);
-        match value {
-            Given::One(text) => {
-                values.push((text, Type::TEXT));
-                call.push(format!("\"{name}\" => ${place}::{type_name}"));
+    let given = given(report, arguments)?;
+    let values: Vec<(&(dyn ToSql + Sync), Type)> = given
+        .iter()
+        .map(|(_, value)| -> (&(dyn ToSql + Sync), Type) {
+            match value {
+                Given::One(text) => (text, Type::TEXT),
+                Given::Several(texts) => (texts, Type::TEXT_ARRAY),
             }
-            Given::Several(texts) => {
-                values.push((texts, Type::TEXT_ARRAY));
-                call.push(format!("\"{name}\" => ${place}::{type_name}"));
-            }
-        }
-    }
-    let names: Vec<&str> = report.columns.iter().map(|(_, quoted)| quoted.as_str()).collect();
+        })
+        .collect();
+    let names: Vec<String> = report.columns.iter().map(|column| quoted(&column.name)).collect();
     let shown = match arguments.json {
         true => "row_to_json(q)::text".to_owned(),
         false => names.iter().map(|c| format!("q.{c}::text")).collect::<Vec<_>>().join(", "),
     };
     let sql = format!(
-        "SELECT {shown} FROM (SELECT * FROM {}({}) AS r ({})) q",
-        report.function,
-        call.join(", "),
+        "SELECT {shown} FROM (SELECT * FROM {} AS r ({})) q",
+        report.call(given.iter().map(|(argument, _)| *argument), 1),
         names.join(", ")
     );
     let rows = transaction.query_typed(&sql, &values).await;
     let rows = rows.map_err(|error| arguments.filter.tenant.explain(error))?;
-    let of_names = given.iter().filter(|(argument, _)| argument.is_an_event_name());
+    let of_names = given.iter().filter(|(argument, _)| is_event_name(argument));
     let names: Vec<String> = of_names.flat_map(|(_, value)| value.texts()).cloned().collect();
     warn_of_unknown(transaction, &names).await;
     let text = |row: &Row, place: usize| row.get::<_, Option<String>>(place).unwrap_or_default();
     if arguments.json {
-        // As the server writes it: numbers to the last digit, and the columns in their order.
+        // The server's own text keeps every digit of a number and the order of the columns.
         let rows: Vec<String> = rows.iter().map(|row| text(row, 0)).collect();
         return match rows.is_empty() {
             true => print("[]"),
             false => print(&format!("[\n{}\n]", rows.join(",\n"))),
         };
     }
-    let header: Vec<&str> = report.columns.iter().map(|(name, _)| name.as_str()).collect();
+    let header: Vec<&str> = report.columns.iter().map(|column| column.name.as_str()).collect();
     let lines: Vec<Vec<String>> =
         rows.iter().map(|row| (0..header.len()).map(|place| text(row, place)).collect()).collect();
     print_table(&header, &lines)
@@ -208,6 +168,16 @@ enum Given {
 }
 
 impl Given {
+    /// Reads a value; a list has commas between its values.
+    fn read(argument: &Argument, value: &str) -> Self {
+        match argument.type_name.as_str() {
+            "text" if is_event_name(argument) => Given::One(value.trim().to_owned()),
+            type_name if !type_name.ends_with("[]") => Given::One(value.to_owned()),
+            _ if value.is_empty() => Given::Several(Vec::new()),
+            _ => Given::Several(value.split(',').map(|one| one.trim().to_owned()).collect()),
+        }
+    }
+
     fn texts(&self) -> &[String] {
         match self {
             Given::One(text) => std::slice::from_ref(text),
@@ -216,119 +186,88 @@ impl Given {
     }
 }
 
-impl Argument {
-    /// Whether its values are names of events, as far as what it is called tells.
-    fn is_an_event_name(&self) -> bool {
-        self.is_of_names()
-            || ["first_name", "returning_name", "steps", "removed_by", "succeeded", "failed"]
-                .contains(&self.name.as_str())
-    }
+/// Returns true if the values of an argument are names of events.
+fn is_event_name(argument: &Argument) -> bool {
+    is_name_filter(argument)
+        || ["first_name", "returning_name", "steps", "removed_by", "succeeded", "failed"]
+            .contains(&argument.name.as_str())
+}
 
-    /// Whether an option of the command gives it.
-    fn is_an_option(&self) -> bool {
-        matches!(self.name.as_str(), "since" | "until" | "tenant_id" | "row_limit")
-            || self.is_of_names()
-    }
+/// Returns true if `--names` gives the argument.
+fn is_name_filter(argument: &Argument) -> bool {
+    matches!(
+        (argument.name.as_str(), argument.type_name.as_str()),
+        ("names", "text[]") | ("name", "text")
+    )
+}
 
-    fn is_of_names(&self) -> bool {
-        matches!(
-            (self.name.as_str(), self.type_name.as_str()),
-            ("names", "text[]") | ("name", "text")
-        )
-    }
+/// Returns true if an option of the command gives the argument.
+fn has_option(argument: &Argument) -> bool {
+    matches!(argument.name.as_str(), "since" | "until" | "tenant_id" | "row_limit")
+        || is_name_filter(argument)
+}
 
-    fn shown(&self) -> String {
-        match self.is_required {
-            true => format!("{}={}, required", self.name, self.type_name),
-            false => format!("{}={}", self.name, self.type_name),
-        }
+fn described(argument: &Argument) -> String {
+    match argument.is_required {
+        true => format!("{}={}, required", argument.name, argument.type_name),
+        false => format!("{}={}", argument.name, argument.type_name),
     }
 }
 
-impl Report {
-    fn of(row: &Row) -> Self {
-        let (names, types): (Vec<String>, Vec<String>) = (row.get(3), row.get(4));
-        let required = usize::try_from(row.get::<_, i32>(5)).unwrap_or(0);
-        let arguments = names.into_iter().zip(types).enumerate();
-        let columns: (Vec<String>, Vec<String>) = (row.get(6), row.get(7));
-        Report {
-            name: row.get(0),
-            function: row.get(1),
-            comment: row.get(2),
-            arguments: arguments
-                .map(|(place, (name, type_name))| Argument {
-                    name,
-                    type_name,
-                    is_required: place < required,
-                })
-                .collect(),
-            columns: columns.0.into_iter().zip(columns.1).collect(),
+/// Returns the arguments of the call: those of the options, and those given as ARGUMENT=VALUE.
+fn given<'a>(report: &'a Report, asked: &Arguments) -> Result<Vec<(&'a Argument, Given)>, Failure> {
+    let mut given = of_options(report, asked)?;
+    for (name, value) in &asked.arguments {
+        let argument = report.argument(name).ok_or_else(|| takes_no(report, name))?;
+        if given.iter().any(|(other, _)| other.name == *name) {
+            return Err(Failure::usage(format!("{name} is given twice")));
         }
+        given.push((argument, Given::read(argument, value)));
     }
+    let is_given = |argument: &&Argument| given.iter().any(|(g, _)| g.name == argument.name);
+    let missing = report.arguments.iter().filter(|argument| argument.is_required);
+    if let Some(missing) = missing.into_iter().find(|argument| !is_given(argument)) {
+        let message = format!("{} needs {}=…", report.name, missing.name);
+        return Err(Failure::usage(message).hint(usage(report)));
+    }
+    Ok(given)
+}
 
-    /// What it is called with: the options, and arguments of its own.
-    fn given(&self, asked: &Arguments) -> Result<Vec<(&Argument, Given)>, Failure> {
-        let filter = &asked.filter;
-        let mut given = Vec::new();
-        for (option, name, value) in [
-            ("--since", "since", filter.since.clone()),
-            ("--until", "until", filter.until.clone()),
-            ("--limit", "row_limit", asked.limit.map(|limit| limit.to_string())),
-            ("--tenant", "tenant_id", filter.tenant.tenant.map(|tenant| tenant.to_string())),
-        ] {
-            if let Some(value) = value {
-                let argument = self.argument(name).ok_or_else(|| self.takes_no(option))?;
-                given.push((argument, Given::One(value)));
-            }
+fn of_options<'a>(
+    report: &'a Report,
+    asked: &Arguments,
+) -> Result<Vec<(&'a Argument, Given)>, Failure> {
+    let filter = &asked.filter;
+    let mut given = Vec::new();
+    for (option, name, value) in [
+        ("--since", "since", filter.since.clone()),
+        ("--until", "until", filter.until.clone()),
+        ("--limit", "row_limit", asked.limit.map(|limit| limit.to_string())),
+        ("--tenant", "tenant_id", filter.tenant.tenant.map(|tenant| tenant.to_string())),
+    ] {
+        if let Some(value) = value {
+            let argument = report.argument(name).ok_or_else(|| takes_no(report, option))?;
+            given.push((argument, Given::One(value)));
         }
-        if let Some(names) = filter.names() {
-            let argument = self.arguments.iter().find(|argument| argument.is_of_names());
-            let argument = argument.ok_or_else(|| self.takes_no("--names"))?;
-            given.push((
-                argument,
-                match (argument.type_name.as_str(), names) {
-                    ("text[]", _) => Given::Several(names.to_vec()),
-                    (_, [name]) => Given::One(name.clone()),
-                    _ => return Err(Failure::usage(format!("{} takes one name", self.name))),
-                },
-            ));
-        }
-        for (name, value) in &asked.arguments {
-            let argument = self.argument(name).ok_or_else(|| self.takes_no(name))?;
-            if given.iter().any(|(other, _)| other.name == *name) {
-                return Err(Failure::usage(format!("{name} is given twice")));
-            }
-            given.push((
-                argument,
-                match argument.type_name.as_str() {
-                    "text[]" if !value.is_empty() => {
-                        Given::Several(value.split(',').map(|one| one.trim().to_owned()).collect())
-                    }
-                    "text[]" => Given::Several(Vec::new()),
-                    "text" if argument.is_an_event_name() => Given::One(value.trim().to_owned()),
-                    _ => Given::One(value.clone()),
-                },
-            ));
-        }
-        let is_given = |argument: &&Argument| given.iter().any(|(g, _)| g.name == argument.name);
-        let missing = self.arguments.iter().filter(|argument| argument.is_required);
-        if let Some(missing) = missing.into_iter().find(|argument| !is_given(argument)) {
-            let message = format!("{} needs {}=…", self.name, missing.name);
-            return Err(Failure::usage(message).hint(self.usage()));
-        }
-        Ok(given)
     }
+    if let Some(names) = filter.names() {
+        let argument = report.arguments.iter().find(|argument| is_name_filter(argument));
+        let argument = argument.ok_or_else(|| takes_no(report, "--names"))?;
+        let value = match (argument.type_name.as_str(), names) {
+            ("text[]", _) => Given::Several(names.to_vec()),
+            (_, [name]) => Given::One(name.clone()),
+            _ => return Err(Failure::usage(format!("{} takes one name", report.name))),
+        };
+        given.push((argument, value));
+    }
+    Ok(given)
+}
 
-    fn argument(&self, name: &str) -> Option<&Argument> {
-        self.arguments.iter().find(|argument| argument.name == name)
-    }
+fn takes_no(report: &Report, what: &str) -> Failure {
+    Failure::usage(format!("{} takes no {what}", report.name)).hint(usage(report))
+}
 
-    fn takes_no(&self, what: &str) -> Failure {
-        Failure::usage(format!("{} takes no {what}", self.name)).hint(self.usage())
-    }
-
-    fn usage(&self) -> String {
-        let arguments: Vec<String> = self.arguments.iter().map(Argument::shown).collect();
-        format!("it takes {}", arguments.join("; "))
-    }
+fn usage(report: &Report) -> String {
+    let arguments: Vec<String> = report.arguments.iter().map(described).collect();
+    format!("it takes {}", arguments.join("; "))
 }

@@ -1,4 +1,4 @@
-//! `eventlog tail`: the newest events, and those that come.
+//! `eventlog tail`: shows the newest events and follows new ones.
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
@@ -13,42 +13,42 @@ use super::filter::{Filter, warn_of_unknown};
 use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, printable};
 
-/// Rows of a page: the most that get_events gives at once.
+/// Rows of a page: the most that get_events returns at once.
 const PAGE: u32 = 10_000;
-/// How far back each look goes. An event has the time at which its transaction began, so that one of a
-/// transaction that takes a while comes behind others that are younger.
+/// How far back each poll reads. An event has the time at which its transaction began, so the events of a
+/// long transaction appear after younger ones.
 const LOOK_BACK: &str = "30 seconds";
 
 const HELP: &str = "\
-Prints a line for each event: when it was created, name, actor, subject and payload. \
-Lines are cut to the terminal's width. With --follow, events of transactions that took \
-more than 30 seconds may be missed.";
+Prints a line for each event: time of creation, name, actor, subject and payload. Lines \
+are cut to the terminal's width. With --follow, events of transactions that took more than \
+30 seconds may be missed.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     filter: Filter,
-    /// So many of the newest events
+    /// Number of events to begin with
     #[arg(short = 'n', long, default_value_t = 20, value_name = "EVENTS")]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=10_000))]
     lines: u32,
-    /// Go on with those that come
+    /// Keep running and print new events
     #[arg(short, long)]
     follow: bool,
-    /// How often to look for new ones, in seconds
+    /// Seconds between two looks for new events
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
     every: f64,
-    /// Of these actors only, with commas between
+    /// Only these actors, separated by commas
     #[arg(long, value_name = "ACTORS", value_delimiter = ',')]
     actors: Vec<String>,
-    /// About these subjects only, with commas between
+    /// Only these subjects, separated by commas
     #[arg(long, value_name = "SUBJECTS", value_delimiter = ',')]
     subjects: Vec<String>,
-    /// Whose payload contains this JSON object
+    /// Only events whose payload contains this JSON object
     #[arg(long, value_name = "JSON")]
     contains: Option<String>,
-    /// Print JSON: an object in each line
+    /// Print JSON, one object per line
     #[arg(long)]
     json: bool,
 }
@@ -56,15 +56,15 @@ pub(crate) struct Arguments {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("it must be a number from 0.05 to 3600".to_owned()),
+        _ => Err("must be a number from 0.05 to 3600".to_owned()),
     }
 }
 
-/// An event as it is shown.
+/// An event as it is printed.
 struct Line {
     id: i64,
     created_at: String,
-    /// The object in JSON; or the time, for people.
+    /// The JSON object, or the time for the text output.
     shown: String,
     name: String,
     actor: Option<String>,
@@ -86,7 +86,7 @@ impl Line {
     }
 }
 
-/// created_at to the microsecond, since it is given back for the next page.
+/// created_at has microseconds, since it is passed back for the next page.
 const EVENTS: &str = "
     SELECT r.id, r.created_at::text,
            CASE WHEN $1 THEN row_to_json(r)::text
@@ -131,16 +131,16 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     }
 }
 
-/// All events of a while, newest first.
+/// Reads the events of a span, newest first.
 #[derive(Default)]
 struct Look {
     lines: Vec<Line>,
-    /// From when on the next one looks.
+    /// Where the next poll begins.
     again_from: Option<String>,
 }
 
 impl Arguments {
-    /// What was created since then; or, the first time, in the time that later looks go back.
+    /// Reads the events created since then; the first time, those of [`LOOK_BACK`].
     async fn look(
         &self,
         transaction: &Transaction<'_>,
@@ -160,7 +160,7 @@ impl Arguments {
         Ok(Look { lines, again_from })
     }
 
-    /// Events before one, newest first.
+    /// Reads the events before one, newest first.
     async fn page(
         &self,
         transaction: &Transaction<'_>,
@@ -195,11 +195,11 @@ impl Arguments {
     }
 }
 
-/// Prints lines, each for itself, so that a pipe has them at once.
+/// Prints lines one by one, so that a pipe gets them at once.
 struct Printer {
     is_json: bool,
     colours: Colours,
-    /// Of the terminal.
+    /// Width of the terminal.
     width: Option<usize>,
 }
 
@@ -235,7 +235,7 @@ impl Printer {
                 shown.push_str("  ");
                 left = left.saturating_sub(2);
             }
-            // A character counts as one column: those of two columns make a line too long, no worse.
+            // Each character counts as one column; wide ones make a line too long, which does no harm.
             let text: String = text.chars().take(left).collect();
             left -= text.chars().count();
             shown += &style.map_or(text.clone(), |style| self.colours.paint(style, &text));

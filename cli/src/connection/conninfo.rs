@@ -1,14 +1,14 @@
-//! Where the server is, as libpq finds it: what is given, then a service, then variables, then defaults.
-//! A parameter that is not known here is refused: one that is not heeded may be what protects a connection.
+//! Connection parameters in libpq's order: given ones, then a service, then environment variables, then
+//! defaults. Unknown parameters are refused, since ignoring one could leave a connection unprotected.
 
 use std::collections::BTreeMap;
 
 use crate::output::Failure;
 
-/// Values of libpq's parameters.
+/// Values of libpq's parameters, by name.
 pub(super) type Parameters = BTreeMap<String, String>;
 
-/// A parameter, and the variable that gives it where nothing else does.
+/// Each parameter with its environment variable.
 const KNOWN: &[(&str, &str)] = &[
     ("service", "PGSERVICE"),
     ("servicefile", "PGSERVICEFILE"),
@@ -37,7 +37,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("sslkey", "PGSSLKEY"),
 ];
 
-/// Parameters that this program does without, and the values that ask for nothing else.
+/// Parameters that this program does not implement, with the values that need no implementation.
 const LIMITED: &[(&str, &str, &[&str])] = &[
     ("client_encoding", "", &["auto", "utf8", "utf-8", "unicode"]),
     ("gssencmode", "PGGSSENCMODE", &["disable", "prefer"]),
@@ -57,7 +57,7 @@ const LIMITED: &[(&str, &str, &[&str])] = &[
     ("max_protocol_version", "PGMAXPROTOCOLVERSION", &["3.0", "3.2", "latest"]),
 ];
 
-/// Checks a parameter, and takes it if it is one that is heeded.
+/// Checks a parameter, and stores it if this program uses it.
 pub(super) fn take(
     parameters: &mut Parameters,
     source: &str,
@@ -73,14 +73,14 @@ pub(super) fn take(
     if !KNOWN.iter().any(|(known, _)| *known == name) {
         return Err(Failure::new(format!("{source}: unknown parameter {name:?}")));
     }
-    // As in libpq, an empty value is as good as none, and the first place that gives one has it.
+    // As in libpq, an empty value counts as none, and the first source that gives one wins.
     if !value.is_empty() {
         parameters.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
     Ok(())
 }
 
-/// Adds what the variables say.
+/// Adds the environment variables.
 pub(super) fn take_variables(
     parameters: &mut Parameters,
     variable: impl Fn(&str) -> Option<String>,
@@ -94,7 +94,7 @@ pub(super) fn take_variables(
     Ok(())
 }
 
-/// Adds what a connection string says, in either of libpq's forms.
+/// Adds the parameters of a connection string in either of libpq's forms.
 pub(super) fn take_string(
     parameters: &mut Parameters,
     source: &str,
@@ -104,17 +104,17 @@ pub(super) fn take_string(
         Some(rest) => url(rest),
         None => key_values(text),
     };
-    // What is wrong with it is said without repeating it: it may hold a password.
-    let pairs =
-        pairs.map_err(|what| Failure::new(format!("{source} is no connection string: {what}")))?;
-    // In a string the last of two counts.
+    // The error does not repeat the string, which may hold a password.
+    let pairs = pairs
+        .map_err(|what| Failure::new(format!("{source} is not a connection string: {what}")))?;
+    // Within a string the last value of a parameter counts.
     for (name, value) in pairs.into_iter().rev() {
         take(parameters, source, &name, &value)?;
     }
     Ok(())
 }
 
-/// Whether a name of a database is a connection string, as psql takes it.
+/// Returns true if a database name is a connection string, as psql accepts it.
 pub(super) fn is_string(text: &str) -> bool {
     is_url(text).is_some() || text.contains('=')
 }
@@ -125,7 +125,7 @@ fn is_url(text: &str) -> Option<&str> {
 
 type Pairs = Result<Vec<(String, String)>, &'static str>;
 
-/// `host=localhost dbname='my db'`
+/// Parses `host=localhost dbname='my db'`.
 fn key_values(text: &str) -> Pairs {
     let mut pairs = Vec::new();
     let mut rest = text.chars().peekable();
@@ -159,7 +159,7 @@ fn key_values(text: &str) -> Pairs {
     }
 }
 
-/// `user:password@host:port,host:port/dbname?name=value`, behind the scheme.
+/// Parses `user:password@host:port,host:port/dbname?name=value`, after the scheme.
 fn url(rest: &str) -> Pairs {
     let mut pairs = Vec::new();
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -192,7 +192,7 @@ fn url(rest: &str) -> Pairs {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or("a parameter has no =")?;
         match (decoded(name)?, decoded(value)?) {
-            // As JDBC writes it, which libpq takes too.
+            // The JDBC spelling, which libpq accepts too.
             (name, value) if name == "ssl" && value == "true" => {
                 pairs.push(("sslmode".to_owned(), "require".to_owned()));
             }

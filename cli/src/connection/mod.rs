@@ -1,9 +1,9 @@
-//! Where the server is, and connections to it.
+//! Connections to the server.
 
 mod conninfo;
-mod files;
+mod libpq_files;
+mod statement_timeout;
 mod target;
-mod timer;
 mod tls;
 
 use std::env;
@@ -19,12 +19,12 @@ use self::conninfo::Parameters;
 pub(crate) use self::target::{NotConnected, Target};
 use crate::output::Failure;
 
-/// How long a request waits for a connection, and for a new one to be made.
+/// Longest wait for a free connection, and for a new one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub(crate) struct Server {
-    /// Connection string or URL; what it leaves out is that of PGHOST and its like
+    /// Connection string or URL; PGHOST and so on fill in what it leaves out
     #[arg(
         long,
         visible_alias = "url",
@@ -33,7 +33,7 @@ pub(crate) struct Server {
         hide_env_values = true
     )]
     dsn: Option<String>,
-    /// Host of the server, or the folder of its socket
+    /// Host of the server, or folder of its socket
     #[arg(long, global = true, value_name = "HOST")]
     host: Option<String>,
     /// Port of the server
@@ -48,8 +48,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Where connections go: what the options say, then the connection string, then its service, then the
-    /// variables, then the files of passwords.
+    /// Returns the target of connections: from the options, then the connection string, its service, the
+    /// environment variables and the password file.
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         let mut given = Parameters::new();
         let mut dsn = self.dsn.as_deref().map(|dsn| ("--dsn", dsn));
@@ -70,20 +70,20 @@ impl Server {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         if let Some(service) = given.get("service").cloned().or_else(|| variable("PGSERVICE")) {
             let file = given.get("servicefile").cloned().or_else(|| variable("PGSERVICEFILE"));
-            files::take_service(&mut given, &service, file.as_deref().map(Path::new))?;
+            libpq_files::take_service(&mut given, &service, file.as_deref().map(Path::new))?;
         }
         conninfo::take_variables(&mut given, variable)?;
         Target::of(&given)
     }
 
-    /// One connection, for a command.
+    /// Connects.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
         Ok(self.target()?.connect().await?)
     }
 }
 
-/// A transaction as the owner of a table of the log: triggers on it are the owner's, and must not
-/// run as the superuser who may be calling.
+/// Begins a transaction as the owner of a table of the log. Its triggers belong to the owner, and must not
+/// run as a superuser who may be calling.
 pub(crate) async fn as_owner<'a>(
     client: &'a mut Client,
     table: &str,
@@ -101,7 +101,7 @@ pub(crate) async fn as_owner<'a>(
     let Some(owner) = owner.first() else {
         return Err(Failure::new(format!("there is no table eventlog.{table} in this database"))
             .hint(
-                "SELECT eventlog.create_log(); or, in a log of an older version, \
+                "SELECT eventlog.create_log(); or, if the log is of an older version, \
                  SELECT eventlog.migrate_log();",
             ));
     };
@@ -109,7 +109,7 @@ pub(crate) async fn as_owner<'a>(
     let config = "SELECT pg_catalog.set_config('role', $1, true),
                          pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
     transaction.query_typed(config, &[(&owner, Type::TEXT)]).await.map_err(|error| {
-        let hint = format!("connect as a superuser, or as a member of {owner}");
+        let hint = format!("connect as a superuser or as a member of {owner}");
         Failure::from(error).hint(hint)
     })?;
     Ok(transaction)
@@ -139,7 +139,7 @@ impl managed::Manager for Manager {
     }
 }
 
-/// A pool of at most so many connections, made when they are wanted.
+/// Makes a pool of at most this many connections, opened on demand.
 pub(crate) fn pool(target: Target, connections: usize) -> Result<Pool, Failure> {
     let patience =
         Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };

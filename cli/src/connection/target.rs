@@ -1,4 +1,4 @@
-//! The hosts that a connection is tried at, each as its own parameters say.
+//! The hosts to try for a connection, each with its own parameters.
 
 use std::env;
 use std::fmt;
@@ -11,30 +11,30 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::Parameters;
-use super::files::password;
-use super::timer::{self, Timer};
+use super::libpq_files::password;
+use super::statement_timeout::{self, StatementTimeout};
 use super::tls::{Mode, connector};
 use crate::output::{Failure, with_sources};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// After how long without an acknowledgement of the network a connection is given up.
+/// How long a connection may go without a network acknowledgement before it is given up.
 const TCP_TIMEOUT: Duration = Duration::from_secs(30);
-/// Folders of sockets, as PostgreSQL is built by distributions, and as it comes.
+/// Socket folders: that of distributions, and PostgreSQL's own default.
 const SOCKETS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
-/// Where connections go.
+/// The destination of connections.
 #[derive(Clone)]
 pub(crate) struct Target {
     hosts: Vec<Host>,
     tls: Option<MakeRustlsConnect>,
-    timer: Timer,
+    statement_timeout: StatementTimeout,
 }
 
 #[derive(Clone)]
 struct Host {
     config: Config,
     mode: Mode,
-    /// As people are told.
+    /// The place, for messages.
     place: String,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Why there is no connection.
+/// Why no connection was made.
 #[derive(Debug)]
 pub(crate) struct NotConnected {
     message: String,
@@ -70,7 +70,7 @@ impl From<NotConnected> for Failure {
 }
 
 impl Target {
-    /// The hosts of parameters that are complete but for defaults.
+    /// Reads the hosts from parameters; only defaults are missing.
     pub(super) fn of(parameters: &Parameters) -> Result<Self, Failure> {
         let get = |name: &str| parameters.get(name).map(String::as_str);
         let user = get("user").map(str::to_owned).or_else(|| {
@@ -79,7 +79,7 @@ impl Target {
                 .find_map(|name| env::var(name).ok().filter(|u| !u.is_empty()))
         });
         let user = user.ok_or_else(|| {
-            Failure::new("no user is given").hint("-U ROLE, or the variable PGUSER")
+            Failure::new("no role is given").hint("-U ROLE, or the variable PGUSER")
         })?;
         let dbname = get("dbname").unwrap_or(&user).to_owned();
         let list = |name: &str| -> Vec<&str> {
@@ -112,20 +112,20 @@ impl Target {
                     name => PathBuf::from(name),
                 };
                 config.host_path(&folder);
-                // libpq's own folder goes by this name.
+                // libpq uses this name for sockets in its own folder.
                 let is_default = SOCKETS.iter().any(|socket| folder == Path::new(socket));
                 of_pgpass = if is_default { "localhost" } else { name }.to_owned();
                 place = format!("the socket {}", folder.join(format!(".s.PGSQL.{port}")).display());
-                // There is no TLS there, whatever is asked.
+                // Sockets have no TLS, whatever sslmode is.
                 mode = Mode::Disable;
             } else {
-                // Where there is an address only, the certificate has to be for it.
+                // With only an address, the certificate must be for the address.
                 let name = if name.is_empty() { address } else { name };
                 config.host(name);
                 if !address.is_empty() {
                     let address = address.parse();
                     let address =
-                        address.map_err(|_| Failure::new("hostaddr is no address of a host"))?;
+                        address.map_err(|_| Failure::new("hostaddr is not an IP address"))?;
                     config.hostaddr(address);
                 }
                 of_pgpass = name.to_owned();
@@ -142,7 +142,7 @@ impl Target {
             hosts.push(Host { config, mode, place });
         }
         if get("load_balance_hosts") == Some("random") {
-            // Well enough mixed to spread connections.
+            // Random enough to spread connections.
             let places = hosts.len();
             hosts.rotate_left(std::process::id() as usize % places);
         }
@@ -151,16 +151,16 @@ impl Target {
             Mode::Disable => None,
             mode => Some(connector(mode, parameters)?),
         };
-        Ok(Target { hosts, tls, timer: Timer::default() })
+        Ok(Target { hosts, tls, statement_timeout: StatementTimeout::default() })
     }
 
-    /// The same, where a statement takes no longer than this, unless the role, the database or the
-    /// connection string say how long.
+    /// Limits the time of each statement, unless the role, the database or the connection string sets its
+    /// own limit.
     pub(crate) fn with_statement_timeout(self, time: Duration) -> Self {
-        Target { timer: Timer::of(time), ..self }
+        Target { statement_timeout: StatementTimeout::of(time), ..self }
     }
 
-    /// A connection to the first host that gives one.
+    /// Connects to the first host that accepts.
     pub(crate) async fn connect(&self) -> Result<Client, NotConnected> {
         let mut failed = Vec::new();
         for host in &self.hosts {
@@ -178,16 +178,16 @@ impl Target {
     }
 
     async fn connect_to(&self, host: &Host) -> Result<Client, tokio_postgres::Error> {
-        let Some(config) = self.timer.added_to(&host.config) else {
+        let Some(config) = self.statement_timeout.added_to(&host.config) else {
             return self.connect_with(host).await;
         };
         match self.connect_with(&Host { config, ..host.clone() }).await {
-            // A pooler that passes no settings on: what its role has counts.
+            // A pooler that does not pass settings on: the role's own setting applies.
             Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
                 self.connect_with(host).await
             }
             Ok(client) => {
-                timer::give_way(&client).await?;
+                statement_timeout::give_way(&client).await?;
                 Ok(client)
             }
             failed => failed,
@@ -205,7 +205,7 @@ impl Target {
                 done => done,
             },
             Mode::Prefer => match encrypted(&host.config, SslMode::Prefer, tls).await {
-                // Only where the server does not want TLS, or cannot do it: a wrong password stays one.
+                // Only if the server refuses TLS or has none: a wrong password is not tried again.
                 Err(error) if refuses_this_way(&error) || is_of_tls(&error) => {
                     plain(&host.config).await.map_err(|_| error)
                 }
@@ -219,11 +219,11 @@ impl Target {
 }
 
 impl Host {
-    /// What to try.
+    /// Returns what to try next.
     fn hint(&self, error: &tokio_postgres::Error) -> String {
         let code = error.code().map(|code| code.code());
         match code {
-            // It may be the log's owner, which logs in nowhere.
+            // The role may be the log's owner, which cannot log in.
             Some("28000") => "connect as another role, with -U or PGUSER: commands for the log's owner do \
                               SET ROLE themselves, for a superuser or a member of the owner",
             Some("28P01") => "PGPASSWORD, or a line in ~/.pgpass",
@@ -238,7 +238,7 @@ impl Host {
     }
 }
 
-/// Whether the server's rules (pg_hba.conf) refuse the connection as it is made.
+/// Returns true if the server's pg_hba.conf refuses this kind of connection.
 fn refuses_this_way(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| code.code() == "28000")
 }
@@ -267,25 +267,26 @@ async fn encrypted(
 
 fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) {
     tokio::spawn(async move {
-        // What breaks it, the next statement reports.
+        // The next statement reports why it broke.
         let _ = connection.await;
     });
 }
 
-/// The folder that has a socket of this port, else the usual one.
+/// Returns the folder that has a socket of this port, or else the usual one.
 fn default_socket(port: u16) -> PathBuf {
     let has_socket = |folder: &&&str| Path::new(folder).join(format!(".s.PGSQL.{port}")).exists();
     PathBuf::from(SOCKETS.iter().find(has_socket).unwrap_or(&SOCKETS[0]))
 }
 
-/// What is the same for all hosts.
+/// Reads the parameters that all hosts share.
 fn common(parameters: &Parameters) -> Result<Config, Failure> {
     let get = |name: &str| parameters.get(name).map(String::as_str);
     let number = |name: &str| -> Result<Option<u64>, Failure> {
         let parse = |text: &str| {
-            text.parse::<i64>().map_err(|_| Failure::new(format!("{name} is {text:?}, no number")))
+            text.parse::<i64>()
+                .map_err(|_| Failure::new(format!("{name} must be a number, is {text:?}")))
         };
-        // libpq takes zero and less for no limit.
+        // For libpq, zero or less means no limit.
         Ok(get(name).map(parse).transpose()?.map(|number| number.max(0).unsigned_abs()))
     };
     let choice = |name: &str| {

@@ -1,4 +1,4 @@
-//! TLS as libpq's `sslmode` and `sslrootcert` ask for it.
+//! TLS according to libpq's `sslmode` and `sslrootcert`.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -17,22 +17,22 @@ use rustls::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::Parameters;
-use super::files::in_home;
+use super::libpq_files::in_home;
 use crate::output::Failure;
 
-/// What is asked of a connection, weakest first.
+/// The protection that a connection must have, weakest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Mode {
     Disable,
-    /// TLS where the server takes nothing else.
+    /// TLS only if the server refuses connections without.
     Allow,
-    /// TLS where the server has it.
+    /// TLS if the server has it.
     Prefer,
-    /// TLS. As the writer does it, and unlike libpq, with the certificate verified as below.
+    /// TLS. As in the writer, and unlike libpq, the certificate is verified as below.
     Require,
-    /// TLS, and a certificate that an authority signed which is trusted.
+    /// TLS, and a certificate signed by a trusted authority.
     VerifyCa,
-    /// The same, and of the host's name.
+    /// The same, and the certificate must be for the host's name.
     VerifyFull,
 }
 
@@ -40,7 +40,8 @@ impl Mode {
     pub(super) fn of(parameters: &Parameters) -> Result<Self, Failure> {
         let is_system = parameters.get("sslrootcert").is_some_and(|path| path == "system");
         let mode = match parameters.get("sslmode").map(String::as_str) {
-            // As libpq: authorities that sign for everybody say nothing without the name.
+            // As in libpq: a public authority signs for everybody, so its signature proves nothing unless
+            // the name is checked too.
             None if is_system => Mode::VerifyFull,
             None | Some("prefer") => Mode::Prefer,
             Some("disable") => Mode::Disable,
@@ -61,7 +62,7 @@ impl Mode {
     }
 }
 
-/// What makes the connections by TLS.
+/// Makes the TLS connector.
 pub(super) fn connector(mode: Mode, parameters: &Parameters) -> Result<MakeRustlsConnect, Failure> {
     let given = |name: &str| parameters.get(name).map(Path::new);
     let of_home = |name: &str| in_home(".postgresql").map(|folder| folder.join(name));
@@ -85,7 +86,7 @@ pub(super) fn connector(mode: Mode, parameters: &Parameters) -> Result<MakeRustl
     let verifier = Verifier { mode, roots, provider: Arc::clone(&provider) };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::new(format!("no TLS: {error}")))?
+        .map_err(|error| Failure::new(format!("cannot set up TLS: {error}")))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let own = of_home("postgresql.crt").filter(|path| path.exists());
@@ -94,11 +95,11 @@ pub(super) fn connector(mode: Mode, parameters: &Parameters) -> Result<MakeRustl
     };
     let own = of_home("postgresql.key");
     let key = given("sslkey").or(own.as_deref());
-    let key = key.ok_or_else(|| Failure::new("sslcert is given, and no sslkey"))?;
+    let key = key.ok_or_else(|| Failure::new("sslcert needs sslkey"))?;
     let metadata = fs::metadata(key).map_err(|error| unusable("sslkey", key, &error))?;
     let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.permissions().mode() & forbidden != 0 {
-        let message = format!("sslkey: others may read {}", key.display());
+        let message = format!("sslkey: others can read {}", key.display());
         return Err(Failure::new(message).hint(format!("chmod 600 {}", key.display())));
     }
     let chain = certificates(certificate, "sslcert")?;
@@ -119,7 +120,7 @@ fn unusable(parameter: &str, path: &Path, error: &dyn std::fmt::Display) -> Fail
     Failure::new(format!("{parameter}: cannot use {}: {error}", path.display()))
 }
 
-/// Checks of a server's certificate what the mode asks for. Signatures of the handshake always.
+/// Verifies the server's certificate as the mode demands; signatures of the handshake always.
 #[derive(Debug)]
 struct Verifier {
     mode: Mode,

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::key::Key;
 use super::problem::Problem;
-use super::shares::{Refusal, Share, Shares};
+use super::shared_limit::{Refusal, Share, SharedLimit};
 
 /// What is known of a connection.
 const UNKNOWN: u8 = 0;
@@ -29,7 +29,7 @@ pub(crate) struct Connections {
     most: usize,
     began: Instant,
     /// Requests with a key that are under way.
-    requests: Arc<Shares>,
+    requests: Arc<SharedLimit>,
     open: Mutex<HashMap<u64, Arc<Connection>>>,
     next: AtomicU64,
 }
@@ -52,7 +52,7 @@ impl Connections {
         Connections {
             most,
             began: Instant::now(),
-            requests: Shares::new((most - most.div_ceil(8)).max(1), 1),
+            requests: SharedLimit::new((most - most.div_ceil(8)).max(1), 1),
             open: Mutex::default(),
             next: AtomicU64::new(0),
         }

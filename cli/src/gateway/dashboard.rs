@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
+use crate::hex;
 
 /// Nothing but this gateway's own files and answers; no script or style within the page; no frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -63,7 +64,7 @@ static FILES: &[File] = &[
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     let tag = |file: &File| {
         let hash = Sha256::digest(file.content);
-        let digits: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode(&hash[..8]);
         // Weak, as the same file may be sent packed and unpacked.
         HeaderValue::try_from(format!("W/\"{digits}\"")).expect("it is plain")
     };
@@ -80,7 +81,7 @@ pub(crate) async fn file(
 ) -> Result<Response, Problem> {
     match FILES.iter().position(|file| file.name == name) {
         Some(position) => Ok(send(position, &headers)),
-        None => Err(Problem::not_found()),
+        None => Err(Problem::not_found("not found")),
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
-use super::bound::IS_BOUND;
 use super::metrics::Metrics;
+use super::tenant_policy::READS_ONE_TENANT;
 use crate::connection::Target;
 use crate::output::with_sources;
 
@@ -153,7 +153,7 @@ async fn ask(target: &Target) -> Result<Verdict, Failed> {
         return lacks("look keys up");
     }
     client.query_typed(LOG_NOTHING, &[]).await?;
-    let rows = client.query_typed(&format!("SELECT {IS_BOUND}"), &[]).await?;
+    let rows = client.query_typed(&format!("SELECT {READS_ONE_TENANT}"), &[]).await?;
     let is_bound: bool = rows.first().ok_or("no row")?.try_get(0)?;
     let reports = (!is_bound).then_some(
         "the role is not held to the tenant of a key: use one of its own, neither a superuser nor \

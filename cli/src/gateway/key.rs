@@ -13,7 +13,8 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::problem::Problem;
-use crate::api_key::{self, ApiKey, Kind};
+use crate::api_key::{ApiKey, Kind};
+use crate::hex;
 
 /// Bytes that the log takes of an idempotency key.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
@@ -59,7 +60,7 @@ impl Key {
         let own = format!("{}:{given}", self.id);
         match own.len() <= LONGEST_IDEMPOTENCY_KEY {
             true => own,
-            false => format!("{}#{}", self.id, api_key::hex(&Sha256::digest(given))),
+            false => format!("{}#{}", self.id, hex::encode(&Sha256::digest(given))),
         }
     }
 

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use governor::{Quota, RateLimiter};
 
 use super::key::Key;
-use super::look_ups::LookUps;
+use super::key_lookup::KeyLookup;
 use super::problem::Problem;
 use crate::api_key::{ApiKey, Kind};
 use crate::connection::Pool;
@@ -43,7 +43,7 @@ impl Entry {
 }
 
 pub(crate) struct KeyStore {
-    look_ups: LookUps,
+    look_ups: KeyLookup,
     trust: Duration,
     /// Keys that are there; ids that are not take no room.
     entries: Mutex<HashMap<String, Arc<Entry>>>,
@@ -51,7 +51,7 @@ pub(crate) struct KeyStore {
 
 impl KeyStore {
     pub(crate) fn new(pool: Pool, trust: Duration, default_limit: Option<NonZeroU32>) -> Self {
-        let look_ups = LookUps::new(pool, default_limit);
+        let look_ups = KeyLookup::new(pool, default_limit);
         KeyStore { look_ups, trust, entries: Mutex::default() }
     }
 
@@ -69,7 +69,7 @@ impl KeyStore {
         match key.kind == kind {
             true => Ok(key),
             false => {
-                let message = format!("the key is for a {} only", key.kind.name());
+                let message = format!("this key can only {}", key.kind.name());
                 Err(Problem::forbidden(message))
             }
         }

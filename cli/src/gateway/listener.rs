@@ -15,8 +15,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::client_socket::{AnswerBody, ClientSocket};
 use super::connections::Connection;
-use super::patient::{Patient, Told};
 use super::state::Gateway;
 use crate::output::Failure;
 
@@ -57,7 +57,7 @@ pub(crate) async fn serve(
         };
         let _ = stream.set_nodelay(true);
         let client = gateway.connections.admit();
-        let stream = Patient::new(stream, Arc::clone(&client), arguments.answer_timeout);
+        let stream = ClientSocket::new(stream, Arc::clone(&client), arguments.answer_timeout);
         let service = service(&routes, &client);
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         let gateway = Arc::clone(gateway);
@@ -87,7 +87,7 @@ fn service(
     client: &Arc<Connection>,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
-    Response = Response<Told>,
+    Response = Response<AnswerBody>,
     Error = Infallible,
     Future: Send,
 > + Send
@@ -97,6 +97,6 @@ fn service(
         client.request();
         request.extensions_mut().insert(Arc::clone(&client));
         let (answer, client) = (routes.call(request), Arc::clone(&client));
-        async move { answer.await.map(|answer| answer.map(|body| Told::new(body, client))) }
+        async move { answer.await.map(|answer| answer.map(|body| AnswerBody::new(body, client))) }
     })
 }

@@ -16,10 +16,7 @@ use crate::registry;
 /// rights.
 #[pg_extern(sql = false)]
 fn become_owner() {
-    let owner = match registry::current() {
-        Ok(log) => log.owner,
-        Err(no_log) => no_log.raise(),
-    };
+    let owner = registry::require().owner;
     let caller = Identity::current();
     if caller.role == owner {
         return;

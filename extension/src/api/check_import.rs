@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::event::Event;
-use crate::event::check::{is_finite, labels_fit};
+use crate::event::given::{is_finite, labels_fit};
 use crate::event::quarantine;
 use crate::payload::check::{self, CheckOptions};
 use crate::pg::datum::{Jsonb, Text};

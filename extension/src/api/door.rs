@@ -57,12 +57,7 @@ fn behind(call: &Call) -> (Option<Oid>, Oid) {
 fn as_owner(call: Call) -> Datum {
     let (owner, function) = behind(&call);
     let Some(owner) = owner else {
-        Fault::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "there is no log in this database yet",
-        )
-        .hint("SELECT eventlog.create_log();")
-        .raise();
+        Fault::no_log().raise();
     };
     require_rights_of(owner);
     call.forward(function, owner)

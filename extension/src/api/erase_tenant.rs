@@ -69,10 +69,7 @@ fn is_table_of_tenants(log: &Log, relation: pg_sys::Oid, key: Option<&str>) -> b
 fn erase_tenant<'a>(
     on: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
-    let log = match registry::current() {
-        Ok(log) => log,
-        Err(no_log) => no_log.raise(),
-    };
+    let log = registry::require();
     let key = on.extra_args().ok().and_then(|arguments| arguments.first().cloned());
     let relation = trigger::relation(on);
     let is_after_delete = on.event().fired_by_delete() && on.event().fired_after();

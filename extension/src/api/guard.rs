@@ -11,7 +11,7 @@ use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::event::check::{is_finite, labels_fit};
+use crate::event::given::{is_finite, labels_fit};
 use crate::event::quota::{self, Admission};
 use crate::payload::check::{self, CheckOptions};
 use crate::payload::clock;

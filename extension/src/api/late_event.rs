@@ -10,10 +10,7 @@ use crate::write::late_events;
 
 /// Returns the moment below which an event is late, as this transaction has to see it now.
 fn watermark() -> i64 {
-    match registry::current() {
-        Ok(log) => log.watermark,
-        Err(no_log) => no_log.raise(),
-    }
+    registry::require().watermark
 }
 
 /// Returns the watermark to SQL.
@@ -28,10 +25,7 @@ fn announced_watermark() -> TimestampWithTimeZone {
 fn late_event<'a>(
     on: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
-    let log = match registry::current() {
-        Ok(log) => log,
-        Err(no_log) => no_log.raise(),
-    };
+    let log = registry::require();
     if trigger::partitioned_table(on) != Some(log.events) {
         if trigger::owner(on) != log.owner {
             Fault::new(

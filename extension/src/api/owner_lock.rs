@@ -57,13 +57,10 @@ fn events() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
     let session = Session::begin();
     let found = EVENTS.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
     let rows = Rows::last(&session);
-    (found == 1).then(|| Some((rows.get(0, 1)?, rows.get(0, 2)?))).flatten().ok_or_else(|| {
-        Fault::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "there is no log in this database yet",
-        )
-        .hint("SELECT eventlog.create_log();")
-    })
+    (found == 1)
+        .then(|| Some((rows.get(0, 1)?, rows.get(0, 2)?)))
+        .flatten()
+        .ok_or_else(Fault::no_log)
 }
 
 /// Does the same for a caller with the rights of the owner; 42501 for others.

@@ -24,7 +24,7 @@ fn validate_event(
         name!(message, Option<String>),
         name!(detail, Option<String>),
         name!(hint, Option<String>),
-        name!(data, Option<Jsonb<'static>>),
+        name!(stored, Option<Jsonb<'static>>),
     ),
 > {
     let row = match stored(name, data) {

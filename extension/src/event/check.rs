@@ -10,27 +10,27 @@ use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::{Fault, shown};
+use crate::event::given::Given;
 use crate::event::hygiene::{Incident, Kind};
 use crate::event::quota::{self, Admission};
 use crate::event::sampling;
 use crate::event::verdict::{Reason, Stopped, Verdict};
 use crate::event::{Event, Ready};
-use crate::limits::{KEY_BYTES, NAME_BYTES};
-use crate::payload::check::{CheckOptions, label_fits};
+use crate::limits::NAME_BYTES;
+use crate::payload::check::{CheckOptions, Checked};
 use crate::payload::clock;
 use crate::payload::completion::{Completion, Lookups};
 use crate::payload::edit::Hashes;
 use crate::payload::event_type::EventType;
 use crate::payload::hash_key;
-use crate::pg::datum::{Jsonb, Text};
+use crate::pg::datum::Text;
 use crate::pg::identity::ActAs;
 use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::subtransaction;
 use crate::registry;
-use crate::registry::caller::Caller;
 use crate::registry::find::{retired, unknown};
 use crate::registry::log::{Log, Lookup, is_well_formed};
-use crate::registry::tenants::TenantSettings;
+use crate::registry::tenants::{Quota, TenantSettings};
 use crate::settings::{self, UnknownName};
 use crate::tenant;
 
@@ -70,49 +70,23 @@ impl<'a> Event<'a> {
     }
 
     /// Takes all steps in order.
-    fn pass(&self, log: Rc<Log>) -> Result<Ready<'a>, Reason> {
-        let caller = log.caller();
-        let tenant_id =
-            self.tenant(&log, caller).map_err(|fault| self.before_the_type(&log, fault))?;
-        let settings = log.settings_of(&tenant_id);
-        if settings.is_some_and(|settings| settings.is_opted_out) {
-            return Err(Reason::LeftOut);
-        }
-        let Some(name) = self.name else {
-            return Err(self.before_the_type(&log, Fault::null("name")));
-        };
-        let event_type = match log.lookup(name.as_str()) {
-            Lookup::Known(event_type) => event_type,
-            Lookup::Retired(event_type) => {
-                return Err(self.before_the_type(&log, retired(name.as_str(), event_type)));
-            }
-            Lookup::Unknown => return self.pass_unknown(&log, name),
-        };
-        event_type.warn_if_deprecated();
-        let data = self.data.unwrap_or_else(Jsonb::empty_object);
-        let (actor, subject) = (not_empty(self.actor), not_empty(self.subject));
-        let weight = self.admit(event_type, &tenant_id, settings, data, actor)?;
-        let occurred_at = self.occurred_at.map(|at| at.into_inner());
-        fits(occurred_at, actor, subject, self.idempotency_key)?;
-        let mut completion = self.look_up(&log, caller, event_type, data, occurred_at);
-        let options = CheckOptions {
-            max_bytes: settings.and_then(|settings| settings.max_bytes),
-            hashes: if self.is_new() { Hashes::Make } else { Hashes::Keep },
-            has_actor: actor.is_some(),
-            has_subject: subject.is_some(),
-            ..CheckOptions::default()
-        };
-        let checked = completion.check(&log.hash_key, event_type, data, options)?;
-        let actor = actor.map(|actor| self.hash(&log, event_type, actor)).transpose()?;
-        let (occurred_at, incidents) = note(completion, tenant_id, name, settings);
+    fn pass(&self, mut log: Rc<Log>) -> Result<Ready<'a>, Reason> {
+        let tenant = self.who(&log)?;
+        let (name, event_type) = self.what(&mut log)?;
+        let given = Given::of(self);
+        let weight = self.admit(&event_type, &tenant, &given)?;
+        given.fits()?;
+        let (completion, checked) = self.complete(&log, &event_type, &tenant, &given)?;
+        let actor = given.actor.map(|actor| self.hash(&log, &event_type, actor)).transpose()?;
+        let (occurred_at, incidents) = note(completion, &tenant, name);
         Ok(Ready {
-            caller,
-            tenant_id,
+            caller: log.caller(),
+            tenant_id: tenant.id,
             name,
             data: checked.data,
             occurred_at,
             actor: actor.or(checked.actor),
-            subject: subject.or(checked.subject),
+            subject: given.subject.or(checked.subject),
             weight,
             incidents,
             log,
@@ -124,10 +98,22 @@ impl<'a> Event<'a> {
         self.replay.is_none()
     }
 
-    /// Who: returns the tenant of the event. The policies would refuse another tenant's event too,
-    /// but only once the row is made, and with a poorer message.
-    fn tenant(&self, log: &Log, caller: Caller) -> Result<[u8; 16], Fault> {
+    /// Who: finds the tenant of the event and its settings. Stops an event of a tenant that opted
+    /// out.
+    fn who(&self, log: &Log) -> Result<Tenant, Reason> {
+        let id = self.tenant_id(log).map_err(|fault| self.before_the_type(log, fault))?;
+        let settings = log.settings_of(&id);
+        match settings.is_some_and(|settings| settings.is_opted_out) {
+            true => Err(Reason::LeftOut),
+            false => Ok(Tenant { id, settings }),
+        }
+    }
+
+    /// Returns the tenant of the event. The policies would refuse another tenant's event too, but
+    /// only once the row is made, and with a poorer message.
+    fn tenant_id(&self, log: &Log) -> Result<[u8; 16], Fault> {
         log.require_writer()?;
+        let caller = log.caller();
         let Some(tenant) = self.tenant_id else { return tenant::current() };
         let tenant = *tenant.as_bytes();
         if caller.is_bound && !caller.is_service && tenant::current()? != tenant {
@@ -147,7 +133,7 @@ impl<'a> Event<'a> {
     /// another tenant's, the caller's.
     pub(crate) fn payer(&self, log: &Log) -> Option<[u8; 16]> {
         let own = || tenant::current().ok().filter(|_| log.is_writer());
-        self.tenant(log, log.caller()).ok().or_else(own)
+        self.tenant_id(log).ok().or_else(own)
     }
 
     /// Stops an event with a fault that is found before its type is known. It counts against the
@@ -170,8 +156,24 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// What: treats an unknown name as `eventlog.on_unknown_name` says.
-    fn pass_unknown(&self, log: &Log, name: Text<'_>) -> Result<Ready<'a>, Reason> {
+    /// What: finds the type of the event. An unknown name is treated as `eventlog.on_unknown_name`
+    /// says; one that is registered comes with a log that has it.
+    fn what(&self, log: &mut Rc<Log>) -> Result<(Text<'a>, Rc<EventType>), Reason> {
+        let Some(name) = self.name else {
+            return Err(self.before_the_type(log, Fault::null("name")));
+        };
+        let event_type = match log.lookup(name.as_str()) {
+            Lookup::Known(event_type) => Rc::clone(event_type),
+            Lookup::Retired(event_type) => {
+                return Err(self.before_the_type(log, retired(name.as_str(), event_type)));
+            }
+            Lookup::Unknown => self.unknown_type(log, name)?,
+        };
+        event_type.warn_if_deprecated();
+        Ok((name, event_type))
+    }
+
+    fn unknown_type(&self, log: &mut Rc<Log>, name: Text<'_>) -> Result<Rc<EventType>, Reason> {
         let fault = match self.before_the_type(log, unknown(name.as_str())) {
             Reason::Refused(fault) => fault,
             reason => return Err(reason),
@@ -182,12 +184,13 @@ impl<'a> Event<'a> {
             UnknownName::reject => Err(Reason::Refused(fault)),
             UnknownName::quarantine => Err(Reason::Quarantine(fault)),
             UnknownName::register => {
-                // It was counted above, and all steps are taken again.
+                // It was counted above, and is counted again as an event with a type.
                 if let Some(tenant_id) = self.payer(log) {
                     quota::take_back(&tenant_id);
                 }
-                register(log, name)?;
-                self.pass(registry::current()?)
+                let event_type = register(log, name)?;
+                *log = registry::current()?;
+                Ok(event_type)
             }
         }
     }
@@ -197,23 +200,21 @@ impl<'a> Event<'a> {
     fn admit(
         &self,
         event_type: &EventType,
-        tenant_id: &[u8; 16],
-        settings: Option<TenantSettings>,
-        data: Jsonb<'_>,
-        actor: Option<Text<'_>>,
+        tenant: &Tenant,
+        given: &Given<'_>,
     ) -> Result<Option<f32>, Reason> {
         if let Some(replay) = self.replay {
             return Ok(replay.weight);
         }
         let mut weight = None;
         if event_type.sample_rate < 1.0 {
-            if !sampling::keeps(event_type, data, actor) {
+            if !sampling::keeps(event_type, given.data, given.actor) {
                 return Err(Reason::LeftOut);
             }
             weight = Some(1.0 / event_type.sample_rate);
         }
-        if let Some(quota) = settings.and_then(|settings| settings.quota) {
-            match quota::admit(tenant_id, quota) {
+        if let Some(quota) = tenant.quota() {
+            match quota::admit(&tenant.id, quota) {
                 Admission::Granted => {}
                 Admission::Weighted(by) => weight = Some(weight.unwrap_or(1.0) * by),
                 Admission::LeftOut => return Err(Reason::LeftOut),
@@ -224,22 +225,29 @@ impl<'a> Event<'a> {
         Ok(weight.map(|weight| weight as f32))
     }
 
-    /// Completes the payload: finds its defaults, lookups and clock.
-    fn look_up<'t>(
+    /// Completes the payload with its defaults, lookups and clock, and checks it by its type.
+    fn complete<'t>(
         &self,
         log: &Log,
-        caller: Caller,
         event_type: &'t EventType,
-        data: Jsonb<'t>,
-        occurred_at: Option<i64>,
-    ) -> Completion<'t> {
-        let mut completion = Completion::new(occurred_at);
+        tenant: &Tenant,
+        given: &Given<'a>,
+    ) -> Result<(Completion<'t>, Checked<'a>), Fault> {
+        let mut completion = Completion::new(given.occurred_at);
         if event_type.sets_keys {
             let lookups = if self.is_new() { Lookups::Ask } else { Lookups::Miss };
-            let _owner = log.without_superuser(caller);
-            completion.collect(event_type, data, lookups);
+            let _owner = log.without_superuser(log.caller());
+            completion.collect(event_type, given.data, lookups);
         }
-        completion
+        let options = CheckOptions {
+            max_bytes: tenant.settings.and_then(|settings| settings.max_bytes),
+            hashes: if self.is_new() { Hashes::Make } else { Hashes::Keep },
+            has_actor: given.actor.is_some(),
+            has_subject: given.subject.is_some(),
+            ..CheckOptions::default()
+        };
+        let checked = completion.check(&log.hash_key, event_type, given.data, options)?;
+        Ok((completion, checked))
     }
 
     /// Hashes the actor if its type wants it.
@@ -253,13 +261,20 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Returns nothing for an empty text: as an actor it would turn all strangers into one person.
-pub(crate) fn not_empty(text: Option<Text<'_>>) -> Option<Text<'_>> {
-    text.filter(|text| !text.as_str().is_empty())
+/// The tenant of an event.
+struct Tenant {
+    id: [u8; 16],
+    settings: Option<TenantSettings>,
 }
 
-/// Adds an unknown name to the taxonomy, in the caller's transaction.
-fn register(log: &Log, name: Text<'_>) -> Result<(), Fault> {
+impl Tenant {
+    fn quota(&self) -> Option<Quota> {
+        self.settings.and_then(|settings| settings.quota)
+    }
+}
+
+/// Adds an unknown name to the taxonomy, in the caller's transaction, and returns its type.
+fn register(log: &Log, name: Text<'_>) -> Result<Rc<EventType>, Fault> {
     let text = name.as_str();
     if !is_well_formed(text) {
         return Err(Fault::argument(format!("{} cannot be registered as a name", shown(text)))
@@ -282,57 +297,30 @@ fn register(log: &Log, name: Text<'_>) -> Result<(), Fault> {
             )
         });
     }
-    if matches!(registry::current()?.lookup(text), Lookup::Unknown) {
-        return Err(Fault::new(
+    match registry::current()?.lookup(text) {
+        Lookup::Known(event_type) => Ok(Rc::clone(event_type)),
+        Lookup::Retired(event_type) => Err(retired(text, event_type)),
+        Lookup::Unknown => Err(Fault::new(
             PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
             format!("name {} was registered and removed at once", shown(text)),
-        ));
+        )),
     }
-    Ok(())
-}
-
-/// Checks the limits of everything but the payload: 22023 for what is too long or infinite.
-fn fits(
-    occurred_at: Option<i64>,
-    actor: Option<Text<'_>>,
-    subject: Option<Text<'_>>,
-    key: Option<Text<'_>>,
-) -> Result<(), Fault> {
-    is_finite("occurred_at", occurred_at)?;
-    labels_fit(actor.map(|actor| actor.as_str()), subject.map(|subject| subject.as_str()))?;
-    match key.map(|key| key.as_str().len()) {
-        Some(length) if length > KEY_BYTES => Err(Fault::argument(format!(
-            "idempotency_key is too long: {length} bytes, limit {KEY_BYTES}"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses an infinite clock: 22023.
-pub(crate) fn is_finite(what: &str, at: Option<i64>) -> Result<(), Fault> {
-    const POSTGRES_INFINITIES: [i64; 2] = [i64::MIN, i64::MAX];
-    if at.is_some_and(|at| POSTGRES_INFINITIES.contains(&at)) {
-        return Err(Fault::argument(format!("{what} must be finite")));
-    }
-    Ok(())
-}
-
-/// Refuses an actor or subject that is too long: 22023.
-pub(crate) fn labels_fit(actor: Option<&str>, subject: Option<&str>) -> Result<(), Fault> {
-    actor.map_or(Ok(()), |actor| label_fits("actor", actor))?;
-    subject.map_or(Ok(()), |subject| label_fits("subject", subject))
 }
 
 /// Clamps a clock that runs ahead, and collects the incidents of the event.
 fn note(
     completion: Completion<'_>,
-    tenant_id: [u8; 16],
+    tenant: &Tenant,
     name: Text<'_>,
-    settings: Option<TenantSettings>,
 ) -> (Option<i64>, Vec<Incident>) {
     let mut incidents = Vec::new();
     let mut incident = |kind| {
-        incidents.push(Incident { tenant_id, kind, name: name.as_str().into(), events: 1 });
+        incidents.push(Incident {
+            tenant_id: tenant.id,
+            kind,
+            name: name.as_str().into(),
+            events: 1,
+        });
     };
     for key in completion.missed {
         incident(Kind::EnrichmentMissed(key.into()));
@@ -342,8 +330,8 @@ fn note(
         occurred_at = Some(clamped);
         incident(Kind::ClockClamped);
     }
-    if settings.is_some_and(|settings| settings.quota.is_some()) {
-        incidents.extend(quota::due(&tenant_id, false));
+    if tenant.quota().is_some() {
+        incidents.extend(quota::due(&tenant.id, false));
     }
     (occurred_at, incidents)
 }

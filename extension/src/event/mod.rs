@@ -2,6 +2,7 @@
 //! happens to an event that is not stored.
 
 pub(crate) mod check;
+pub(crate) mod given;
 pub(crate) mod hygiene;
 pub(crate) mod quarantine;
 pub(crate) mod quota;

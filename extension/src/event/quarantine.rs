@@ -51,10 +51,7 @@ pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fau
 /// text; `is_whole` is false if the event could not be read to its end. Keeps nothing from a role
 /// that may not write events.
 pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: &Fault) {
-    let log = match registry::current() {
-        Ok(log) => log,
-        Err(no_log) => no_log.raise(),
-    };
+    let log = registry::require();
     if log.is_writer() {
         let session = Session::begin();
         let own = tenant::current().ok();

@@ -109,10 +109,7 @@ pub(crate) fn load() -> Result<(String, Rc<Hmac<Sha256>>), Fault> {
         return Ok(known);
     }
     let Some(path) = settings::hash_key_file() else {
-        return Err(unready(
-            "eventlog.hash_key_file is not set, and there is no hash without a key",
-        )
-        .hint(
+        return Err(unready("eventlog.hash_key_file is not set: hashing needs a key").hint(
             "write a random key into a file that only the server may read: openssl rand -hex 32",
         ));
     };

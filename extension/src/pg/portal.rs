@@ -6,9 +6,9 @@ use std::ptr;
 use pgrx::pg_sys;
 
 /// Runs a CALL as a client would, in transactions of its own: the procedure may end transactions.
-/// For a worker that is connected and in no transaction. SPI cannot do it: after a COMMIT
-/// PostgreSQL needs a portal for the next snapshot. An error leaves everything to the caller's
-/// abort.
+/// For a worker that is connected and in no transaction. SPI cannot do it, even if it is told not to
+/// be atomic: after a COMMIT PostgreSQL "cannot execute SQL without an outer snapshot or portal". An
+/// error leaves everything to the caller's abort.
 pub(crate) fn call(statement: &'static CStr) {
     let query = statement;
     // SAFETY: the calls and their order are those of PostgreSQL's exec_simple_query; the trees are

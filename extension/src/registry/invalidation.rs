@@ -7,7 +7,7 @@ use crate::generation;
 use crate::pg::invalidation::{Watch, watch};
 
 /// The tables that the registry is read from. A trigger on each announces changes.
-pub(super) const WATCHED_TABLES: [&str; 7] = [
+pub(crate) const WATCHED_TABLES: [&str; 7] = [
     "events",
     "event_types",
     "enrichments",

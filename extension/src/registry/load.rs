@@ -113,15 +113,7 @@ impl Log {
         let relations: HashMap<String, (pg_sys::Oid, pg_sys::Oid)> = (0..rows.len())
             .filter_map(|row| Some((rows.get(row, 1)?, (rows.get(row, 2)?, rows.get(row, 3)?))))
             .collect();
-        let find = |name: &str| {
-            relations.get(name).copied().ok_or_else(|| {
-                Fault::new(
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    "there is no log in this database yet",
-                )
-                .hint("SELECT eventlog.create_log();")
-            })
-        };
+        let find = |name: &str| relations.get(name).copied().ok_or_else(Fault::no_log);
         let (events, owner) = find("events")?;
         let (ids, _) = find("ids")?;
         for (watched, name) in WATCHED.iter().zip(WATCHED_TABLES) {

@@ -47,3 +47,8 @@ pub(crate) fn current() -> Result<Rc<Log>, Fault> {
         }
     }
 }
+
+/// Returns the log as it is now; raises 55000 if `create_log` was not called.
+pub(crate) fn require() -> Rc<Log> {
+    current().unwrap_or_else(|no_log| no_log.raise())
+}

@@ -90,20 +90,20 @@ fn days_of(set: &[u64]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Step of `_activity(actor, offset, first, returning, days)`.
+/// Step of `_activity(actor, day_offset, first_days, returning_days, days)`.
 #[pg_extern(sql = false)]
 fn activity_step(
     state: Internal,
     actor: Option<Text<'_>>,
-    offset: Option<i32>,
-    first: Option<i32>,
-    returning: Option<i32>,
+    day_offset: Option<i32>,
+    first_days: Option<i32>,
+    returning_days: Option<i32>,
     days: Option<i32>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     with_state(state, fcinfo, |activity: &mut Activity| {
-        if let (Some(actor), Some(offset), Some(days)) = (actor, offset, days) {
-            let sets = [first.unwrap_or(0), returning.unwrap_or(0)];
+        if let (Some(actor), Some(offset), Some(days)) = (actor, day_offset, days) {
+            let sets = [first_days.unwrap_or(0), returning_days.unwrap_or(0)];
             activity.add(actor.as_str(), offset, sets, usize::try_from(days).unwrap_or(0));
         }
     })
@@ -115,14 +115,14 @@ fn activity_final(state: Internal) -> Option<Vec<u8>> {
     Some(activity.bytes())
 }
 
-/// Returns for each day how many actors were active on it or on one of the `window - 1` days
+/// Returns for each day how many actors were active on it or on one of the `days_back - 1` days
 /// before.
 #[pg_extern(sql = false)]
-fn active_within(activity: &[u8], window: i32, days: i32) -> Vec<i32> {
+fn active_within(activity: &[u8], days_back: i32, days: i32) -> Vec<i32> {
     let days = usize::try_from(days).unwrap_or(0).min(LONGEST);
-    let window = usize::try_from(window).unwrap_or(0);
-    // The days on which actors become active and cease to be: each active day counts until the end
-    // of the window, or of the next active day's window.
+    let window = usize::try_from(days_back).unwrap_or(0);
+    // Where actors become active, and where they cease to be. An active day counts to the end of its
+    // window, which the next active day extends.
     let mut changes = vec![0; days + 1];
     let (size, sets) = read(activity);
     for actor in sets.chunks_exact(2 * size) {

@@ -27,7 +27,7 @@ const NO_SLOT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// 57000, operator_intervention: the worker was killed, or could not be started.
-const NO_WORD: i32 = 5 | (7 << 6);
+const NO_ANSWER: i32 = 5 | (7 << 6);
 
 /// A database of the list.
 struct Job {
@@ -146,7 +146,7 @@ fn collect(jobs: &mut Vec<Job>) {
             Outcome::Failed(_) | Outcome::Unknown if gave_way => job.log_that_it_gave_way(),
             Outcome::Failed(failure) => job.failed(failure),
             Outcome::Unknown => {
-                job.failed(Failure::new(NO_WORD, b"the worker ended without a word", b""));
+                job.failed(Failure::new(NO_ANSWER, b"the worker ended without an answer", b""));
             }
         }
     }
@@ -232,7 +232,7 @@ impl Job {
     }
 
     fn log_that_it_gave_way(&self) {
-        let what = "was stopped for a command that wants the database for itself";
+        let what = "was stopped for a command that needs the database for itself";
         self.log(PgLogLevel::LOG, what, None);
     }
 
@@ -242,7 +242,7 @@ impl Job {
         let mut report = ErrorReport::new(code, message, pgrx::function_name!());
         if let Some(failure) = failure {
             let sqlstate = failure.sqlstate();
-            let again = "It is tried again, and logged again when that changes.";
+            let again = "It will be tried again; the next message comes when the result changes.";
             report = report.set_detail(format!("SQLSTATE {sqlstate}. {again}"));
             let hint = failure.hint.show();
             if !hint.is_empty() {

@@ -49,10 +49,7 @@ pub(crate) fn ensure(log: &Log) -> bool {
     }
     // Read now that events is locked: a session that announces a later watermark waits for this
     // one.
-    let watermark = match registry::current() {
-        Ok(log) => log.watermark,
-        Err(no_log) => no_log.raise(),
-    };
+    let watermark = registry::require().watermark;
     let is_late = now < watermark;
     if find(log, now, watermark) {
         return is_late;
@@ -88,9 +85,9 @@ fn make(session: &Session, now: i64) {
         1 => without_event_triggers(execute),
         _ => Fault::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "an event trigger logs an event for what makes the partition of that event",
+            "an event trigger logs an event while the partition of that event is being made",
         )
-        .hint("ALTER EVENT TRIGGER <name> ENABLE; one that is ENABLE ALWAYS cannot be left out")
+        .hint("ALTER EVENT TRIGGER <name> ENABLE; an event trigger that is ENABLE ALWAYS fires even then")
         .raise(),
     };
 }

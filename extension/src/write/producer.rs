@@ -224,7 +224,7 @@ pub(crate) fn begin(log: &Log, number: &BatchNumber) -> Result<Submission, Fault
     if rows.len() != 1 {
         return Err(Fault::new(
             PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-            "the producer was trimmed while its batch came in",
+            "the producer's row was removed while its batch arrived",
         ));
     }
     let count = |column| rows.get::<i64>(0, column).unwrap_or(0);

@@ -305,7 +305,7 @@ fn a_file_that_breaks_off_is_completed_by_typing_the_same_again() {
     assert_eq!(said, "15000 rows: 5000 imported, 10000 already there, 0 rejected\n");
 
     for (name, text, why) in [
-        ("a.csv", "", "there is no header"),
+        ("a.csv", "", "the file has no header"),
         ("a.csv", "id,name\n", "tenant_id is missing"),
         ("a.csv", "id,name,secret\n", "no column is called \"secret\""),
         ("a.json", "{}", "instead of an array"),

@@ -121,11 +121,17 @@ fn the_description_is_of_what_is_served() {
             methods.as_object().unwrap().keys().map(|method| (path.clone(), method.clone()))
         })
         .collect();
+    // The routes of the reports come from the catalog, which a test of theirs compares.
+    let is_report = |path: &str| path.starts_with("/api/analytics/") && !path.ends_with("/live");
+    served.retain(|(path, _)| path != "/api/analytics/{report}");
+    let (reports, mut described): (Vec<_>, Vec<_>) =
+        described.drain(..).partition(|(path, _)| is_report(path));
     served.sort();
     described.sort();
     assert!(served.len() >= 5);
     assert_eq!(served, described);
-    for (path, method) in &described {
+    assert!(reports.len() > 20);
+    for (path, method) in described.iter().chain(&reports) {
         for body in ["", "{", "{}", r#"{"toolName":"t"}"#] {
             for key in ["", &world.key_a] {
                 for query in ["", "?wait=true", "?wait=x"] {

@@ -162,6 +162,12 @@ fn encoded(text: &str) -> String {
 }
 
 const REPORTS: &[&str] = &[
+    "events_per_day",
+    "get_events",
+    "unused_subjects",
+    "success_rate",
+    "log_event",
+    "<script>",
     "summary",
     "days",
     "hours",
@@ -180,6 +186,11 @@ const REPORTS: &[&str] = &[
 ];
 
 const PARAMETERS: &[&str] = &[
+    "names",
+    "ids",
+    "min_weight",
+    "idle_for",
+    "row_limit",
     "since",
     "until",
     "name",

@@ -45,7 +45,10 @@ fn every_report_says_what_its_function_does() {
     let table = printed(&mut run(&db, "reader", &["report"]));
     for report in list {
         let name = report["name"].as_str().unwrap();
-        assert!(table.contains(name) && !report["tells"].as_str().unwrap().is_empty(), "{name}");
+        assert!(
+            table.contains(name) && !report["description"].as_str().unwrap().is_empty(),
+            "{name}"
+        );
         let (own, sql): (&[&str], &str) = match name {
             "funnel" => (
                 &["steps=checkout_completed,plan_updated", "within=2 days"],

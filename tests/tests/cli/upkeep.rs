@@ -173,7 +173,7 @@ fn codegen_writes_what_compiles_and_what_the_log_takes() {
         &mut run(&db, "log_owner", &["codegen", "--check", "-o", other.to_str().unwrap()]),
         1,
     );
-    assert!(said.contains("is not what the taxonomy says"), "{said}");
+    assert!(said.contains("differs from the event types of the log"), "{said}");
     assert!(
         failed(&mut run(&db, "log_owner", &["codegen", "--names", "gone_name"]), 1)
             .contains("gone_name")

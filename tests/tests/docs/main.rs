@@ -2,10 +2,13 @@
 //!
 //! The SQL of each page is run and its outputs are compared ([`sql`]); links lead somewhere
 //! ([`links`]); the reference is generated from the catalog ([`reference`]), and what is written by
-//! hand is compared with it ([`facts`]).
+//! hand is compared with it ([`facts`]), with the messages in the sources ([`messages`]) and with the
+//! program's own help ([`commands`]).
 
+mod commands;
 mod facts;
 mod links;
+mod messages;
 mod page;
 mod reference;
 mod sql;

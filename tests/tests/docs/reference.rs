@@ -22,6 +22,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     (
         "Reports",
         &[
+            "reports",
             "events_per_day",
             "events_per_hour",
             "summary",

@@ -1,7 +1,7 @@
-//! `eventlog codegen`: Rust for the taxonomy of a log.
+//! `eventlog codegen`: generates Rust code for the event types of a log.
 
+mod identifiers;
 mod rust;
-mod words;
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,19 +27,19 @@ out.";
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// Write a file instead
+    /// File to write, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Fail where the file differs from what would be written, and write nothing: for CI
+    /// Write nothing, and fail if the file differs from the code: for CI
     #[arg(long, requires = "output")]
     check: bool,
-    /// Learn the types of keys from the newest events, at most 1,000 of each name
+    /// Take the types of keys from the newest events, at most 1,000 of each name
     #[arg(long)]
     learn: bool,
-    /// Only these names, with commas between
+    /// Only these names, separated by commas
     #[arg(long, visible_alias = "name", value_name = "NAMES", value_delimiter = ',')]
     names: Vec<String>,
-    /// Print JSON: what the code is made of
+    /// Print the event types as JSON, instead of code
     #[arg(long, conflicts_with_all = ["output", "learn"])]
     json: bool,
 }
@@ -54,7 +54,7 @@ const TYPES: &str = "
      WHERE t.status <> 'retired' AND t.name !~ '\\*' AND ($1 IS NULL OR t.name = ANY ($1))
      ORDER BY t.name COLLATE \"C\"";
 
-/// What the values of each key are, where all of them are of one kind.
+/// Finds the type of each key's values, if all have the same.
 const LEARNED: &str = "
     SELECT k.key,
            CASE WHEN count(DISTINCT jsonb_typeof(k.value)) > 1 THEN 'mixed'
@@ -80,7 +80,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     if let Some(missing) =
         arguments.names.iter().find(|name| !types.iter().any(|t| t.name == **name))
     {
-        let message = format!("the taxonomy has no name {missing:?} that can be logged");
+        let message = format!("there is no event type {missing:?} that can be logged");
         return Err(Failure::new(message));
     }
     if arguments.learn {
@@ -96,7 +96,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         Some(path) if arguments.check => match fs::read_to_string(path) {
             Ok(text) if text == code => Ok(()),
             Ok(_) => {
-                let message = format!("{} is not what the taxonomy says", path.display());
+                let message = format!("{} differs from the event types of the log", path.display());
                 Err(Failure::new(message)
                     .hint(format!("eventlog codegen --output {}", path.display())))
             }
@@ -110,7 +110,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
 fn event_type(row: &Row) -> Result<EventType, Failure> {
     let allowed: String = row.get(5);
     let allowed: Value = serde_json::from_str(&allowed)
-        .map_err(|error| Failure::new(format!("allowed_values is no JSON: {error}")))?;
+        .map_err(|error| Failure::new(format!("allowed_values is not JSON: {error}")))?;
     let mut allowed_values = std::collections::BTreeMap::new();
     for (key, values) in allowed.as_object().into_iter().flatten() {
         allowed_values.insert(key.clone(), values.as_array().cloned().unwrap_or_default());

@@ -1,6 +1,6 @@
-//! What `eventlog doctor` looks at. Each check is a query, in a file of its own, that gives a row for each
-//! thing to report: whether it is wrong (else it is advice; null: all is well), what was found, the command
-//! that fixes it, and who types that: `owner`, `superuser`, or null where it is no SQL.
+//! The checks of `eventlog doctor`. Each is a query in a file of its own, with a row for each finding:
+//! whether it is wrong (false: advice, null: all is well), what was found, the command that fixes it, and
+//! the role that runs it: `owner`, `superuser`, or null if it is not SQL.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,11 +12,11 @@ use crate::output::Failure;
 pub(super) struct Check {
     pub(super) name: &'static str,
     pub(super) sql: &'static str,
-    /// What is said where the query gives no row.
+    /// The finding if the query returns no row.
     pub(super) good: &'static str,
-    /// Whether it is of any use on a standby, which maintains nothing itself.
+    /// False for checks of maintenance, which does not run on a standby.
     pub(super) is_for_standbys: bool,
-    /// Whether it is left out without a word for who may not see it: others tell as much.
+    /// True for checks that are skipped silently without the right to run them: other checks cover them.
     pub(super) is_for_superusers: bool,
 }
 
@@ -60,7 +60,7 @@ impl Check {
     }
 }
 
-/// Whether there is an extension and a log, on which all else depends.
+/// Checks that there is an extension and a log; all other checks depend on them.
 pub(super) async fn extension(
     transaction: &Transaction<'_>,
     place: &Place,
@@ -71,7 +71,7 @@ pub(super) async fn extension(
                       to_regclass('eventlog.events') IS NOT NULL, current_database()::text,
                       current_setting('server_version')";
     let rows = transaction.query_typed(sql, &[]).await?;
-    let row = rows.first().ok_or_else(|| Failure::new("the server gives no answer"))?;
+    let row = rows.first().ok_or_else(|| Failure::new("the server did not answer"))?;
     let (installed, available): (Option<String>, Option<String>) = (row.get(0), row.get(1));
     let (database, server): (String, String) = (row.get(3), row.get(4));
     let wrong = |found: String, mend: &str| {
@@ -82,24 +82,27 @@ pub(super) async fn extension(
     let (Some(installed), Some(available)) = (&installed, &available) else {
         return match (installed, available) {
             (Some(installed), _) => wrong(
-                format!("{installed} is in {database}, and its files are not on the server"),
+                format!("{database} has {installed}, whose files are not on the server"),
                 "make install",
             ),
-            (None, Some(_)) => {
-                wrong(format!("it is not in the database {database}"), "CREATE EXTENSION eventlog;")
-            }
-            (None, None) => wrong("it is not on the server".to_owned(), "make install"),
+            (None, Some(_)) => wrong(
+                format!("the database {database} does not have it"),
+                "CREATE EXTENSION eventlog;",
+            ),
+            (None, None) => wrong("the server does not have it".to_owned(), "make install"),
         };
     };
     if installed != available {
-        let found = format!("{installed} is in {database}, the server has {available}");
+        let found = format!("{database} has {installed}, the server has {available}");
         return wrong(found, "ALTER EXTENSION eventlog UPDATE; SELECT eventlog.migrate_log();");
     }
     let found = format!("{installed} in {database}, on PostgreSQL {server}");
     let mut findings = vec![Finding::new(NAME, State::Good, found)];
     if installed != env!("CARGO_PKG_VERSION") {
-        let found = format!("this command is of version {}", env!("CARGO_PKG_VERSION"));
-        findings.push(Finding::new(NAME, State::Advice, found).mend("install both of one version"));
+        let found = format!("this program has version {}", env!("CARGO_PKG_VERSION"));
+        findings.push(
+            Finding::new(NAME, State::Advice, found).mend("install the same version of both"),
+        );
     }
     if !row.get::<_, bool>(2) {
         let mend = "SELECT eventlog.create_log(owner => 'ROLE');";
@@ -109,17 +112,17 @@ pub(super) async fn extension(
     Ok(findings)
 }
 
-/// Whose log it is, and whether the server is a standby.
+/// Returns the owner of the log, and whether the server is a standby.
 pub(super) async fn place(transaction: &Transaction<'_>) -> Result<Place, Failure> {
     let sql = "SELECT (SELECT pg_get_userbyid(c.relowner)::text FROM pg_class c
                         WHERE c.oid = to_regclass('eventlog.events')), pg_is_in_recovery()";
     let rows = transaction.query_typed(sql, &[]).await?;
-    let row = rows.first().ok_or_else(|| Failure::new("the server gives no answer"))?;
+    let row = rows.first().ok_or_else(|| Failure::new("the server did not answer"))?;
     Ok(Place { owner: row.get(0), is_standby: row.get(1) })
 }
 
-/// How far the server's clock and this machine's differ. Events have the server's; occurred_at has the
-/// client's, which the log leaves out where it is far ahead.
+/// Compares the server's clock with this machine's. created_at is the server's time, occurred_at the
+/// client's, which the log drops if it is far ahead.
 pub(super) async fn clock(transaction: &Transaction<'_>) -> Result<Finding, Failure> {
     const NAME: &str = "clock";
     const MOST_SECONDS: f64 = 5.0;

@@ -1,29 +1,29 @@
-//! What the doctor reports.
+//! The findings of the doctor.
 
 use serde::Serialize;
 
-/// Where the doctor is.
+/// The log that the doctor examines.
 pub(super) struct Place {
-    /// Whose log it is, if there is one.
+    /// The log's owner, if there is a log.
     pub(super) owner: Option<String>,
     pub(super) is_standby: bool,
 }
 
-/// How it stands with something.
+/// The severity of a finding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
     #[serde(rename = "ok")]
     Good,
-    /// It could not be seen.
+    /// The check could not run.
     #[serde(rename = "unseen")]
     Unknown,
-    /// It may be meant so.
+    /// Unusual, but perhaps intended.
     Advice,
     Wrong,
 }
 
-/// What was found of one thing.
+/// A finding of one check.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     pub(super) check: &'static str,
@@ -31,7 +31,7 @@ pub(super) struct Finding {
     pub(super) found: String,
     /// The command that fixes it.
     pub(super) mend: Option<String>,
-    /// The role that types the command: the log's owner, or `superuser`. None where it is not SQL.
+    /// The role that runs the command: the log's owner, or `superuser`. `None` if it is not SQL.
     pub(super) role: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl Finding {
         Finding { mend: Some(command.into()), ..self }
     }
 
-    /// Who types the command, and where: a standby takes none.
+    /// Sets the role that runs the command; for a standby, the command says to run it on the primary.
     pub(super) fn typed_by(self, role: &str, place: &Place) -> Self {
         let mend = match place.is_standby {
             true => self.mend.map(|mend| format!("on the primary: {mend}")),

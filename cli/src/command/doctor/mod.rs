@@ -43,24 +43,23 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     }
 }
 
-/// Each check in a savepoint: one that fails, since the role lacks a right or the log is of another
-/// version, leaves the others.
+/// Runs each check in a savepoint, so that one that fails (a missing right, another version of the log)
+/// does not stop the others.
 async fn look(transaction: &mut Transaction<'_>) -> Result<Vec<Finding>, Failure> {
     let place = checks::place(transaction).await?;
     let mut findings = checks::extension(transaction, &place).await?;
     if findings.iter().any(|finding| finding.state == State::Wrong) {
-        // Nothing else is there to look at.
+        // Without a log there is nothing else to check.
         return Ok(findings);
     }
-    // Settings are known once the library is loaded, which the first call of it does.
+    // The settings exist once the library is loaded, which the first call does.
     let savepoint = transaction.savepoint("load").await?;
     match savepoint.query_typed("SELECT FROM eventlog.validate_event('tool_used')", &[]).await {
         Ok(_) => savepoint.commit().await?,
         Err(_) => savepoint.rollback().await?,
     }
     if place.is_standby {
-        let found =
-            "this server is a standby: it has what its primary has, which maintains the log";
+        let found = "this server is a standby; its primary maintains the log";
         findings.push(Finding::new("standby", State::Good, found));
     }
     for check in checks::ALL.iter().filter(|check| check.is_for_standbys || !place.is_standby) {
@@ -100,7 +99,7 @@ fn show(finding: &Finding, colours: Colours) -> Result<(), Failure> {
     print(&format!("{} {:<12} {found}", colours.paint(style, mark), finding.check))?;
     match &finding.mend {
         Some(mend) => {
-            // A comment, so that the line can be pasted whole.
+            // As a SQL comment, so that the whole line can be pasted.
             let role = match finding.role.as_deref() {
                 Some("superuser") => "  -- as a superuser".to_owned(),
                 Some(role) => format!("  -- as {role}, or a superuser"),

@@ -1,10 +1,10 @@
-//! CSV as COPY writes it (RFC 4180): what is quoted is text, however empty; nothing is null.
+//! CSV as COPY writes it (RFC 4180): an unquoted empty field is null, a quoted one the empty text.
 
 use super::input::{Input, Numbered};
 use super::row::{COLUMNS, NEEDED, Row};
 use crate::output::Failure;
 
-/// Which column each field of a record is.
+/// The column of each field of a record.
 pub(super) struct Csv {
     columns: Vec<usize>,
 }
@@ -13,11 +13,11 @@ pub(super) struct Csv {
 type Field = (Vec<u8>, bool);
 
 impl Csv {
-    /// Reads the header.
+    /// Reads the header line.
     pub(super) fn begin(input: &mut Input) -> Result<Self, Failure> {
         let mut record = Vec::new();
         if !read(input, &mut record)? {
-            return Err(Failure::new("there is no header")
+            return Err(Failure::new("the file has no header")
                 .hint(format!("the first line is {}", COLUMNS.join(","))));
         }
         let mut columns = Vec::new();
@@ -25,11 +25,11 @@ impl Csv {
             let name = String::from_utf8_lossy(&name).into_owned();
             let column = COLUMNS.iter().position(|column| *column == name);
             let column = column.ok_or_else(|| {
-                Failure::new(format!("line 1: no column is called {name:?}"))
+                Failure::new(format!("line 1: unknown column {name:?}"))
                     .hint(format!("known are {}", COLUMNS.join(", ")))
             })?;
             if columns.contains(&column) {
-                return Err(Failure::new(format!("line 1: the column {name} is there twice")));
+                return Err(Failure::new(format!("line 1: the column {name} occurs twice")));
             }
             columns.push(column);
         }
@@ -57,7 +57,7 @@ impl Csv {
         let fields = fields(record)?;
         let (found, wanted) = (fields.len(), self.columns.len());
         if found != wanted {
-            return Err(format!("{found} fields, the header has {wanted}"));
+            return Err(format!("found {found} fields, the header has {wanted}"));
         }
         let mut row = Row::default();
         for (column, (value, is_quoted)) in self.columns.iter().zip(fields) {
@@ -71,12 +71,12 @@ impl Csv {
     }
 }
 
-/// Reads a record, of several lines where a field has some; whether there was one.
+/// Reads a record, which has several lines if a quoted field has. Returns false at the end of the input.
 fn read(input: &mut Input, record: &mut Vec<u8>) -> Result<bool, Failure> {
     let (mut looked, mut is_open) = (0, false);
     loop {
         if !input.line(record)? {
-            // What is open at the end is told by whoever takes it apart.
+            // `fields` reports a quote that is still open.
             return Ok(!record.is_empty());
         }
         is_open ^= record[looked..].iter().filter(|byte| **byte == b'"').count() % 2 == 1;
@@ -107,7 +107,7 @@ fn fields(record: &[u8]) -> Result<Vec<Field>, String> {
         }
     }
     if is_open {
-        return Err("a quote is open at the end".to_owned());
+        return Err("the last quote is not closed".to_owned());
     }
     fields.push((value, is_quoted));
     Ok(fields)
@@ -148,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_record_is_told_and_the_next_one_is_read() {
+    fn a_bad_record_is_reported_and_the_next_one_is_read() {
         let rows =
             names_and_actors("id,tenant_id,created_at,name,actor\n1,2\n1,t,c,n,a\n1,\"\n1\n");
-        assert_eq!(rows[0], (2, Err("2 fields, the header has 5".to_owned())));
+        assert_eq!(rows[0], (2, Err("found 2 fields, the header has 5".to_owned())));
         assert_eq!(rows[1], (3, Ok([Some("n".to_owned()), Some("a".to_owned())])));
-        assert_eq!(rows[2], (4, Err("a quote is open at the end".to_owned())));
+        assert_eq!(rows[2], (4, Err("the last quote is not closed".to_owned())));
         for wrong in ["", "id,tenant_id,name\n", "id,id\n", "id,what\n"] {
             assert!(Csv::begin(&mut Input::of(wrong.as_bytes())).is_err(), "{wrong}");
         }

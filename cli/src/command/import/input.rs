@@ -1,20 +1,20 @@
-//! What is read, with its lines counted and its rows bounded.
+//! Input that counts its lines and limits the size of a row.
 
 use std::io::{self, BufRead};
 
 use super::row::Row;
 use crate::output::Failure;
 
-/// The longest row: the largest payload with each character escaped, and more.
+/// Longest row in bytes: more than the largest payload with every character escaped.
 pub(super) const MOST_BYTES: usize = 128 << 20;
 
-/// A row, or what is wrong with it.
+/// A row or its error, with the line that it begins in.
 pub(super) type Numbered = (u64, Result<Row, String>);
 
 /// Bytes with their lines counted.
 pub(super) struct Input {
     reader: Box<dyn BufRead>,
-    /// The last line that was begun.
+    /// Number of the line being read, from 1.
     pub(super) line: u64,
     read: u64,
 }
@@ -26,7 +26,7 @@ impl Input {
         Ok(input)
     }
 
-    /// Bytes that were read so far.
+    /// Returns the number of bytes read so far.
     pub(super) fn read(&self) -> u64 {
         self.read
     }
@@ -36,7 +36,7 @@ impl Input {
         Input { reader: Box::new(text), line: 0, read: 0 }
     }
 
-    /// Leaves out the byte order mark that some programs write.
+    /// Skips the byte order mark that some programs write.
     fn skip_mark(&mut self) -> io::Result<()> {
         if self.reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
             self.reader.consume(3);
@@ -44,7 +44,7 @@ impl Input {
         Ok(())
     }
 
-    /// Appends a line, with its end; whether there was one.
+    /// Appends a line with its line end. Returns false at the end of the input.
     pub(super) fn line(&mut self, text: &mut Vec<u8>) -> Result<bool, Failure> {
         let before = text.len();
         loop {
@@ -65,7 +65,7 @@ impl Input {
         Ok(is_there)
     }
 
-    /// Appends some bytes; whether there were any.
+    /// Appends some bytes. Returns false at the end of the input.
     pub(super) fn chunk(&mut self, text: &mut Vec<u8>) -> Result<bool, Failure> {
         let buffer = self.reader.fill_buf()?;
         let bytes = buffer.len();
@@ -79,7 +79,7 @@ impl Input {
     }
 }
 
-/// A row that never ends must not fill the memory.
+/// Keeps a row that never ends from filling the memory.
 fn check_size(line: u64, bytes: usize) -> Result<(), Failure> {
     match bytes > MOST_BYTES {
         true => Err(Failure::new(format!(

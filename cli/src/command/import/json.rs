@@ -1,14 +1,15 @@
-//! JSON: an object a line, or an array of objects. Payloads are passed on as they are written, with
-//! numbers to the last digit.
+//! JSON: one object per line, or an array of objects. Payloads are passed on as they are, with every digit
+//! of their numbers.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::input::{Input, Numbered};
 use super::row::Row;
+use crate::json_depth::Depth;
 use crate::output::Failure;
 
-/// A key that is not known would be a typing error that nobody sees.
+/// Unknown keys are refused: a misspelt one would go unnoticed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Object<'a> {
@@ -41,7 +42,7 @@ fn row(text: &[u8]) -> Result<Row, String> {
     ]))
 }
 
-/// An object a line. Empty lines are left out.
+/// One object per line; empty lines are skipped.
 #[derive(Default)]
 pub(super) struct Lines {
     text: Vec<u8>,
@@ -61,14 +62,14 @@ impl Lines {
     }
 }
 
-/// One array, of which an object at a time is in memory.
+/// An array, of which one object at a time is in memory.
 #[derive(Default)]
 pub(super) struct Array {
     state: State,
-    /// What was read and is not wanted yet, and how far it was looked at.
+    /// Bytes read ahead, and how many of them are used.
     text: Vec<u8>,
     at: usize,
-    /// Lines that ended so far: an array may have one only.
+    /// Line ends so far.
     lines: u64,
 }
 
@@ -76,11 +77,11 @@ pub(super) struct Array {
 enum State {
     #[default]
     Before,
-    /// Behind `[`: an object, or the end.
+    /// After `[`: an object, or the end.
     First,
-    /// Behind an object: a comma, or the end.
+    /// After an object: a comma, or the end.
     Behind,
-    /// Behind a comma: an object.
+    /// After a comma: an object.
     Next,
     After,
 }
@@ -110,11 +111,12 @@ impl Array {
         }
     }
 
-    /// The rest of an object whose brace was read, with it.
+    /// Reads the rest of an object whose first brace is read; returns all of it.
     fn object(&mut self, input: &mut Input) -> Result<Vec<u8>, Failure> {
         let mut start = self.at - 1;
-        let (mut depth, mut is_text, mut is_escaped) = (1_usize, false, false);
-        while depth > 0 {
+        let mut depth = Depth::default();
+        depth.next(b'{');
+        loop {
             if self.at == self.text.len() {
                 drop(self.text.drain(..start));
                 (self.at, start) = (self.at - start, 0);
@@ -124,17 +126,11 @@ impl Array {
             }
             let byte = self.text[self.at];
             self.at += 1;
-            match byte {
-                b'\n' => self.lines += 1,
-                _ if is_escaped => is_escaped = false,
-                b'\\' if is_text => is_escaped = true,
-                b'"' => is_text = !is_text,
-                b'{' | b'[' if !is_text => depth += 1,
-                b'}' | b']' if !is_text => depth -= 1,
-                _ => {}
+            self.lines += u64::from(byte == b'\n');
+            if depth.next(byte) == 0 {
+                return Ok(self.text[start..self.at].to_vec());
             }
         }
-        Ok(self.text[start..self.at].to_vec())
     }
 
     fn byte(&mut self, input: &mut Input) -> Result<Option<u8>, Failure> {

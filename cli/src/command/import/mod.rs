@@ -1,4 +1,4 @@
-//! `eventlog import`: files that `eventlog export` wrote, or others of the same columns, into a log.
+//! `eventlog import`: loads files with the columns of `eventlog export` into a log.
 
 mod csv;
 mod input;
@@ -6,7 +6,7 @@ mod json;
 mod row;
 mod source;
 mod target;
-mod timer;
+mod timed_import;
 
 use std::path::PathBuf;
 
@@ -21,27 +21,27 @@ use super::progress::{BYTES, Progress};
 use crate::connection::Server;
 use crate::output::{Failure, print, print_json};
 
-/// Rows and bytes that are imported in one transaction, about: what is held in memory.
+/// Rows and bytes of one transaction, roughly. This much is held in memory.
 const BATCH_ROWS: usize = 10_000;
 const BATCH_BYTES: usize = 8 << 20;
 
 const HELP: &str = "\
 Imports events as the log's owner, through eventlog.import_events(): ids and times are \
-kept, the rules of the taxonomy hold, and a row that breaks one is reported with its \
-line and goes into the quarantine. Each ten thousand rows are a transaction; where that \
-takes longer than statement_timeout, each half of them, until the row that is to blame \
-is alone and is reported likewise. What is in the log already stays as it is: after an \
-error type the same again.\n\n\
-A file has the columns or keys id, tenant_id, name, data, created_at, and may have \
-actor, subject, occurred_at and weight. Exit code 1 where rows were rejected.";
+kept, and the rules of the event types apply. A row that breaks one is reported with its \
+line and goes to the quarantine. A transaction has up to ten thousand rows; if it takes \
+longer than statement_timeout, it is split in halves until the slow row is found and \
+reported. Events that are in the log already are left alone, so you can run the same \
+command again after an error.\n\n\
+A file must have the columns or keys id, tenant_id, name, data and created_at, and may \
+have actor, subject, occurred_at and weight. Exit code 1 if rows were rejected.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// The file; - is standard input
+    /// File to read; - is standard input
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// How the file is written; by default what its name says, and NDJSON from standard input
+    /// Format of the file. Default: by its name, or NDJSON for standard input
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Print the counts as JSON
@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What became of the rows.
+/// The result of the import.
 #[derive(Default, Serialize)]
 struct Counts {
     rows: u64,

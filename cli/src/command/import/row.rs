@@ -1,13 +1,13 @@
-//! A row of a file, and many of them as COPY takes them.
+//! A row of a file, and batches of rows as text for COPY.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 
-/// The columns of a file.
+/// Columns of a file.
 pub(super) const COLUMNS: [&str; 9] =
     ["id", "tenant_id", "name", "data", "actor", "subject", "occurred_at", "created_at", "weight"];
-/// Those without which a file is none of events.
+/// Columns that every file must have.
 pub(super) const NEEDED: [&str; 4] = ["id", "tenant_id", "name", "created_at"];
 
 /// The values of a row as text, in the order of [`COLUMNS`].
@@ -15,7 +15,7 @@ pub(super) const NEEDED: [&str; 4] = ["id", "tenant_id", "name", "created_at"];
 pub(super) struct Row(pub(super) [Option<String>; COLUMNS.len()]);
 
 impl Row {
-    /// Whether what makes it an event is there.
+    /// Checks that the required values are present.
     pub(super) fn is_complete(&self) -> Result<(), String> {
         let value = |column| COLUMNS.iter().position(|name| *name == column).map(|n| &self.0[n]);
         match NEEDED.iter().find(|column| value(**column).is_none_or(Option::is_none)) {
@@ -29,7 +29,7 @@ impl Row {
 #[derive(Default)]
 pub(super) struct Batch {
     text: Vec<u8>,
-    /// The line of each row, and where its text ends.
+    /// Line of each row, and the end of its text.
     rows: Vec<(u64, usize)>,
 }
 
@@ -55,13 +55,13 @@ impl Batch {
         self.text.len()
     }
 
-    /// The text, of which [`Lines`] tells the parts.
+    /// Returns the text, and the lines that say which part is which row.
     pub(super) fn finish(self) -> (Bytes, Lines) {
         (self.text.into(), Lines(self.rows))
     }
 }
 
-/// Where the rows of a batch are.
+/// The places of a batch's rows.
 pub(super) struct Lines(Vec<(u64, usize)>);
 
 impl Lines {
@@ -69,12 +69,12 @@ impl Lines {
         self.0.len()
     }
 
-    /// The line of the file that a row is of.
+    /// Returns the line of the file that a row began in.
     pub(super) fn line(&self, row: usize) -> u64 {
         self.0[row].0
     }
 
-    /// The bytes of some rows.
+    /// Returns the bytes of some rows.
     pub(super) fn bytes(&self, rows: &Range<usize>) -> Range<usize> {
         let end_of = |row: usize| self.0[row].1;
         let start = rows.start.checked_sub(1).map_or(0, end_of);

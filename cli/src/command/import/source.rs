@@ -1,4 +1,4 @@
-//! The rows of a file, one after the other, with the lines that they begin in.
+//! Reads the rows of a file one by one, with the lines that they begin in.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -11,7 +11,7 @@ use crate::command::filter::{Format, is_standard};
 use crate::output::Failure;
 
 pub(super) struct Source {
-    /// How long it is, where that is known.
+    /// Length of the file, if known.
     pub(super) bytes: Option<u64>,
     input: Input,
     format: Reader,
@@ -64,7 +64,7 @@ impl Source {
         self.is_at_end
     }
 
-    /// Bytes that were read since this was last asked.
+    /// Returns the bytes read since the last call.
     pub(super) fn take_read(&mut self) -> u64 {
         let read = self.input.read() - self.was_read;
         self.was_read = self.input.read();

@@ -1,4 +1,4 @@
-//! The log that rows go into: a batch a transaction, or a part of one where a row of it is too slow.
+//! Writes rows to the log: each batch in a transaction, or in several if a row of it is too slow.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,35 +9,35 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Transaction};
 
 use super::row::{Batch, COLUMNS, Lines};
-use super::timer::{Fault, Timer};
+use super::timed_import::{Fault, StatementTimer};
 use crate::connection::as_owner;
 use crate::output::Failure;
 
 pub(super) struct Target {
     client: Client,
-    /// The table that rows go through, named after the file: what the quarantine says of them has it.
+    /// The staging table, named after the file; quarantined rows are marked with this name.
     table: String,
     is_made: bool,
 }
 
-/// What became of rows.
+/// The result of importing rows.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) imported: u64,
     pub(super) already_there: u64,
-    /// Lines of the file, and why.
+    /// Lines of the file, with the reason.
     pub(super) rejected: Vec<(u64, String)>,
 }
 
-/// What became of rows that go in together.
+/// The result of importing rows in one transaction.
 enum Part {
     Done(Outcome),
-    /// Nothing of them is there: one of them is to blame, or their number.
+    /// Nothing was imported, because of one row or of their number.
     Undone(Fault),
 }
 
-/// What was staged and is not in the log, and why not. The quarantine may know of an event of the same
-/// file and id that was refused before: it is told once.
+/// Selects the staged rows that are not in the log, with the reason. If the quarantine has an earlier
+/// refusal of the same file and id, only the newest counts.
 const REJECTED: &str = "
     SELECT s.line, q.sqlstate, q.reason
       FROM pg_temp.{table} s
@@ -47,7 +47,7 @@ const REJECTED: &str = "
      WHERE NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = s.id AND e.created_at = s.created_at)
      ORDER BY s.line";
 
-/// As `import_events` does with rows that something on events refuses.
+/// Quarantines a row in the same way as `import_events` does.
 const PUT_ASIDE: &str = "
     INSERT INTO eventlog.rejected_events
         (claimed_tenant_id, name, occurred_at, idempotency_key, sqlstate, reason, role_name)
@@ -67,9 +67,9 @@ impl Target {
         Target { client, table: format!("import_{stem}"), is_made: false }
     }
 
-    /// Imports a batch in one transaction. Where that takes too long, or a deferred trigger refuses it,
-    /// in parts, until the row that is to blame is alone: it is put aside. Each part that is done
-    /// is told, in the order of the lines.
+    /// Imports a batch in one transaction. If that takes too long, or a deferred trigger refuses it, the
+    /// batch is split until the faulty row is alone, which is then quarantined. `told` gets the outcome
+    /// of each part, in the order of the lines.
     pub(super) async fn import(
         &mut self,
         batch: Batch,
@@ -99,7 +99,7 @@ impl Target {
         Ok(())
     }
 
-    /// Imports rows, all of them or nothing.
+    /// Imports all of some rows, or none.
     async fn import_rows(
         &mut self,
         text: &Bytes,
@@ -131,8 +131,8 @@ impl Target {
         Ok(Part::Done(outcome))
     }
 
-    /// Puts a row into the quarantine, without its payload: that is in the file, and what of it the
-    /// log's rules redact is not known here. Where no row at all can be imported, none is to blame.
+    /// Quarantines a row without its payload: the file has it, and which keys the log's rules redact is
+    /// unknown here. If not even an empty import succeeds, the row is not at fault, and this fails.
     async fn put_aside(&mut self, text: Bytes, fault: Fault) -> Result<(), Failure> {
         let (transaction, timer) = begin(&mut self.client, &self.table, self.is_made).await?;
         let table = &self.table;
@@ -154,15 +154,14 @@ impl Target {
     }
 }
 
-/// A transaction as the log's owner, with the empty table in it. Reading rows into that has no limit of
-/// time.
+/// Begins a transaction as the log's owner, with an empty staging table. Filling that has no time limit.
 async fn begin<'a>(
     client: &'a mut Client,
     table: &str,
     is_made: bool,
-) -> Result<(Transaction<'a>, Timer), Failure> {
+) -> Result<(Transaction<'a>, StatementTimer), Failure> {
     let transaction = as_owner(client, "events").await?;
-    let timer = Timer::stop(&transaction).await?;
+    let timer = StatementTimer::stop(&transaction).await?;
     transaction
         .batch_execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'")
         .await?;
@@ -179,13 +178,13 @@ async fn begin<'a>(
     Ok((transaction, timer))
 }
 
-/// How the quarantine calls the rows of a file.
+/// Returns the start of the idempotency key that marks a file's rows in the quarantine.
 fn prefix(table: &str) -> String {
     format!("import of {table}: ")
 }
 
-/// Puts the rows into the table. One that cannot be read is looked for by halves, so that it costs only
-/// itself. How many are there.
+/// Copies the rows to the staging table, and returns their number. Splits them to find a row that cannot
+/// be read, so that only that one is rejected.
 async fn stage(
     transaction: &mut Transaction<'_>,
     table: &str,
@@ -228,7 +227,7 @@ async fn copy(transaction: &Transaction<'_>, table: &str, rows: Bytes) -> Result
     Ok(())
 }
 
-/// Values that cannot be read, or are too large.
+/// Returns true if the error is due to a value that is malformed or too large.
 fn is_of_a_row(error: &Error) -> bool {
     error.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
 }

@@ -10,11 +10,11 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::watching::Stream;
+use super::tenant_watch::Stream;
 use crate::api_key::Kind;
 use crate::gateway::connections::Connection;
 use crate::gateway::problem::Problem;
-use crate::gateway::shares::Refusal;
+use crate::gateway::shared_limit::Refusal;
 use crate::gateway::state::Gateway;
 
 pub(crate) async fn live(

@@ -1,53 +1,64 @@
-//! `GET /api/analytics/…`: the reports of the log, for the tenant of a key to read. Nothing is counted
-//! here: what a function of the extension gives is what is served.
+//! `GET /api/analytics/…`: the reports that the catalog lists, for the tenant of a key. Nothing is counted
+//! here: the rows are those that a function of the extension returns.
 
+mod aliases;
+pub(crate) mod catalog;
 pub(crate) mod live;
+mod openapi;
 mod parameter;
 pub(crate) mod query;
-pub(crate) mod reports;
-pub(crate) mod watching;
+pub(crate) mod tenant_watch;
+mod views;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::extract::{Extension, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
+use self::catalog::Route;
 use super::connections::Connection;
-use super::problem::{Problem, without_markup};
+use super::key::Key;
+use super::problem::{Problem, shown, without_markup};
+use super::request_log::RouteName;
 use super::state::Gateway;
 use crate::api_key::Kind;
-use reports::Report;
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
-
-/// The handler that answers with a report.
-pub(crate) fn report(
-    report: &'static Report,
-) -> impl Fn(State<Arc<Gateway>>, Extension<Arc<Connection>>, HeaderMap, RawQuery) -> Answer
-+ Clone
-+ Send
-+ Sync
-+ 'static {
-    move |State(gateway), Extension(connection), headers, RawQuery(query)| {
-        Box::pin(
-            async move { answer(report, &gateway, &connection, &headers, query.as_deref()).await },
-        )
-    }
+/// Answers with a report. The path is one of the catalog's, or a short one for it.
+pub(crate) async fn report(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let key = gateway.authorize(&connection, &headers, Kind::Read).await?;
+    let routes = gateway.catalog.routes().await?;
+    let Some(route) = routes.find(&path) else {
+        let message = format!("there is no report {}: /api/openapi.json lists them", shown(&path));
+        return Err(Problem::not_found(message));
+    };
+    let answer = answer(&gateway, &key, route, query.as_deref().unwrap_or_default()).await;
+    let mut response = answer.into_response();
+    response.extensions_mut().insert(RouteName(format!("/api/analytics/{}", route.path)));
+    Ok(response)
 }
 
 async fn answer(
-    report: &Report,
     gateway: &Gateway,
-    connection: &Connection,
-    headers: &HeaderMap,
-    query: Option<&str>,
+    key: &Key,
+    route: &Route,
+    query: &str,
 ) -> Result<Response, Problem> {
-    let key = gateway.authorize(connection, headers, Kind::Read).await?;
-    let arguments = parameter::read(report.parameters, query.unwrap_or_default())?;
-    let rows = gateway.reports.ask(key.tenant, report, &arguments).await?;
+    let arguments = parameter::read(&route.parameters, query)?;
+    let rows = gateway.reports.ask(key.tenant, route, &arguments).await?;
     let rows = without_markup(&rows);
     let body = format!("{{\"tenant_id\":\"{}\",\"rows\":{rows}}}", key.tenant);
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Describes the API.
+pub(crate) async fn openapi(State(gateway): State<Arc<Gateway>>) -> Result<Response, Problem> {
+    let routes = gateway.catalog.routes().await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], routes.openapi.clone()).into_response())
 }

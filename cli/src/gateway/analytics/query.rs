@@ -10,13 +10,15 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, Row};
 use uuid::Uuid;
 
-use super::parameter::{Argument, Value};
-use super::reports::{Report, Source};
+use super::catalog::{Route, Source};
+use super::parameter::{Given, Value};
 use crate::connection::Pool;
-use crate::gateway::bound::IS_BOUND;
 use crate::gateway::problem::Problem;
-use crate::gateway::turns::{NoTurn, Turns};
+use crate::gateway::report_turns::Turns;
+use crate::gateway::shared_limit::Refusal;
+use crate::gateway::tenant_policy::READS_ONE_TENANT;
 use crate::output::with_sources;
+use crate::reports::quoted;
 
 /// The routine of PostgreSQL that a function's `RAISE` comes from.
 const RAISE: &str = "exec_stmt_raise";
@@ -43,46 +45,51 @@ impl Reports {
         Reports { pool, turns: Turns::new(connections), patience }
     }
 
-    /// The rows of a report as a JSON array.
+    /// Returns the rows of a route as a JSON array.
     pub(crate) async fn ask(
         &self,
         tenant: Uuid,
-        report: &Report,
-        arguments: &[Argument],
+        route: &Route,
+        arguments: &[Given<'_>],
     ) -> Result<String, Problem> {
         let given = arguments.iter().map(|argument| -> (&(dyn ToSql + Sync), Type) {
             match &argument.value {
-                Value::Text(text) => (text, Type::TEXT),
-                Value::Texts(texts) => (texts, Type::TEXT_ARRAY),
+                Value::One(text) => (text, Type::TEXT),
+                Value::List(texts) => (texts, Type::TEXT_ARRAY),
             }
         });
         let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&tenant, Type::UUID)];
         values.extend(given);
-        let from = match report.source {
-            Source::Function(name) => {
-                let given: Vec<String> = arguments
-                    .iter()
-                    .zip(2..)
-                    .map(|(argument, n)| format!("{} => ${n}::{}", argument.name, argument.cast))
-                    .collect();
-                let given = given.iter().map(|given| format!(", {given}")).collect::<String>();
-                format!("SELECT * FROM eventlog.{name}(tenant_id => $1{given})")
+        let from = match &route.source {
+            Source::Function(report) => {
+                let tenant = report.argument("tenant_id");
+                let others = arguments.iter().map(|given| given.argument);
+                format!("SELECT * FROM {}", report.call(tenant.into_iter().chain(others), 1))
             }
-            Source::Query(sql) => sql.to_owned(),
+            Source::View(view) => view.query(),
         };
         let limit = MAX_ROWS + 1;
-        let row = match report.id {
-            None => "pg_catalog.to_json(r)".to_owned(),
-            Some(id) => format!(
-                "pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.||)
-                 pg_catalog.jsonb_build_object('{id}', r.{id}::pg_catalog.text)"
+        let ids: Vec<String> = route
+            .columns
+            .iter()
+            .filter(|column| column.is_id())
+            .map(|column| {
+                let name = column.name.replace('\'', "''");
+                format!("'{name}', r.{}::pg_catalog.text", quoted(&column.name))
+            })
+            .collect();
+        let row = match ids.is_empty() {
+            true => "pg_catalog.to_json(r)".to_owned(),
+            false => format!(
+                "pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object({})",
+                ids.join(", ")
             ),
         };
         let sql = format!(
-            "SELECT $1, {IS_BOUND}, pg_catalog.count(*), pg_catalog.json_agg({row})::pg_catalog.text
+            "SELECT $1, {READS_ONE_TENANT}, pg_catalog.count(*), pg_catalog.json_agg({row})::pg_catalog.text
                FROM (SELECT * FROM ({from}) f LIMIT {limit}) r"
         );
-        let given: Vec<&str> = arguments.iter().map(|argument| argument.name).collect();
+        let given: Vec<&str> = arguments.iter().map(|given| given.argument.name.as_str()).collect();
         let row = self.read_given(tenant, &sql, &values, &given).await?;
         let found = || -> Result<(bool, i64, Option<String>), tokio_postgres::Error> {
             Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
@@ -122,8 +129,8 @@ impl Reports {
     ) -> Result<Row, Problem> {
         let patience = self.patience;
         let _turn = self.turns.take(tenant, patience).await.map_err(|reason| match reason {
-            NoTurn::OverShare => Problem::too_many("the tenant has too many reports at a time", 5),
-            NoTurn::Exhausted => Problem::unavailable("too many reports at a time", 5),
+            Refusal::OverShare => Problem::too_many("the tenant has too many reports at a time", 5),
+            Refusal::Exhausted => Problem::unavailable("too many reports at a time", 5),
         })?;
         let waits = Timeouts { wait: Some(patience), ..self.pool.timeouts() };
         let mut client = self.pool.timeout_get(&waits).await.map_err(|error| {
@@ -181,8 +188,13 @@ fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) ->
         ("22023", _) if given.contains(&"time_zone") && server.routine() != Some(RAISE) => {
             Problem::bad_request("time_zone must be a time zone by name, such as Europe/Berlin")
         }
-        // What the functions say of their arguments; they name limits, and what was asked.
-        (_, "22" | "54") => Problem::bad_request(server.message()),
+        // The functions' own messages name the argument, the limit and what was found.
+        (_, "22" | "54") => Problem::bad_request(match server.hint() {
+            Some(hint) if server.routine() == Some(RAISE) => {
+                format!("{} ({hint})", server.message())
+            }
+            _ => server.message().to_owned(),
+        }),
         ("42501", _) => {
             tracing::error!("a report was refused: {}", server.message());
             unbound()

@@ -9,8 +9,9 @@ use tokio::time::timeout;
 
 use crate::gateway::key::Key;
 use crate::gateway::problem::Problem;
-use crate::gateway::shares::{Refusal, Share};
+use crate::gateway::shared_limit::{Refusal, Share};
 use crate::gateway::state::Gateway;
+use crate::json_depth;
 
 /// How deep JSON may nest. The log itself would take more; what reads it here recurses.
 const MAX_DEPTH: usize = 100;
@@ -56,7 +57,7 @@ pub(crate) async fn read(
     let bytes = if is_gzip { unpack(gateway, &bytes, &mut share)? } else { bytes };
     let text =
         String::from_utf8(bytes).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
-    if is_too_deep(&text) {
+    if json_depth::exceeds(&text, MAX_DEPTH) {
         return Err(Problem::bad_request(format!("the body nests deeper than {MAX_DEPTH} levels")));
     }
     Ok(Text { text, _share: share })
@@ -126,36 +127,4 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 fn unsupported(message: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
-}
-
-fn is_too_deep(json: &str) -> bool {
-    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            b'{' | b'[' if !is_text => depth += 1,
-            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return true;
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{MAX_DEPTH, is_too_deep};
-
-    #[test]
-    fn depth_counts_what_is_open_outside_of_text() {
-        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(!is_too_deep(&nested(MAX_DEPTH)) && is_too_deep(&nested(MAX_DEPTH + 1)));
-        assert!(!is_too_deep(&format!(r#"{{"a":"{}"}}"#, r#"[\"{"#.repeat(200))));
-        assert!(!is_too_deep(&"[],".repeat(1000)));
-        assert!(is_too_deep(&format!(r#"{{"\\":{}"#, "[".repeat(100))));
-    }
 }

@@ -1,8 +1,8 @@
 //! `POST /api/track`: events come in.
 
 mod body;
-mod event;
-mod fields;
+mod json_fields;
+mod shapes;
 
 use std::sync::Arc;
 
@@ -122,7 +122,7 @@ fn events(
     let mut events = Vec::with_capacity(texts.len());
     for (position, text) in texts.into_iter().enumerate() {
         let at = |problem: Problem| if is_array { problem.at(position) } else { problem };
-        let incoming = event::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
+        let incoming = shapes::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
         if incoming.tenant.is_some_and(|tenant| tenant != key.tenant) {
             return Err(at(Problem::forbidden("tenantId is not the key's tenant")));
         }

@@ -1,6 +1,6 @@
 //! Removing a log leaves nothing of it in the database.
 
-use eventlog_tests::{Cluster, db, rows};
+use eventlog_tests::{Cluster, rows};
 use postgres::Client;
 
 use super::restore;

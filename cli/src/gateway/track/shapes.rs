@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::fields::{Fields, text};
+use super::json_fields::{Fields, text};
 
 /// As the log itself has it.
 const NATIVE: &[&str] =

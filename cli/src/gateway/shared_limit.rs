@@ -25,7 +25,7 @@ pub(crate) enum Refusal {
 
 /// Something bounded.
 #[derive(Debug)]
-pub(crate) struct Shares {
+pub(crate) struct SharedLimit {
     most: usize,
     /// What a tenant may hold in any case, as long as it is there.
     least: usize,
@@ -56,14 +56,14 @@ impl Holder {
 /// What somebody holds, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
-    shares: Arc<Shares>,
+    shares: Arc<SharedLimit>,
     holder: Holder,
     number: usize,
 }
 
-impl Shares {
+impl SharedLimit {
     pub(crate) fn new(most: usize, least: usize) -> Arc<Self> {
-        Arc::new(Shares { most, least, held: Mutex::default() })
+        Arc::new(SharedLimit { most, least, held: Mutex::default() })
     }
 
     pub(crate) fn take(self: &Arc<Self>, key: &Key, number: usize) -> Result<Share, Refusal> {
@@ -141,13 +141,13 @@ mod tests {
     }
 
     /// Takes one after the other until no more is given; how many.
-    fn greedy(shares: &Arc<Shares>, key: &Key) -> Vec<Share> {
+    fn greedy(shares: &Arc<SharedLimit>, key: &Key) -> Vec<Share> {
         std::iter::from_fn(|| shares.take(key, 1).ok()).collect()
     }
 
     #[test]
     fn whoever_comes_next_finds_room_however_greedy_the_others_are() {
-        let shares = Shares::new(120, 1);
+        let shares = SharedLimit::new(120, 1);
         let mut all = Vec::new();
         for (tenant, expected) in [(1, 60), (2, 30), (3, 15)] {
             let taken = greedy(&shares, &key(tenant, None));
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_restricted_key_leaves_room_to_the_rest_of_its_tenant() {
-        let shares = Shares::new(120, 1);
+        let shares = SharedLimit::new(120, 1);
         let public = greedy(&shares, &key(1, Some("public")));
         assert_eq!(public.len(), 40);
         assert_eq!(shares.take(&key(1, Some("public")), 1).unwrap_err(), Refusal::OverShare);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn everybody_gets_the_least_until_nothing_is_left() {
-        let shares = Shares::new(4, 2);
+        let shares = SharedLimit::new(4, 2);
         let first = shares.take(&key(1, Some("public")), 2).unwrap();
         let _second = shares.take(&key(2, None), 2).unwrap();
         assert_eq!(shares.take(&key(3, None), 1).unwrap_err(), Refusal::Exhausted);

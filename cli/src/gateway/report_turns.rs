@@ -1,5 +1,5 @@
-//! Whose turn it is to ask the database: one of few connections at a time, the next for whoever has
-//! the fewest, and of those who wait as long.
+//! The order in which tenants get the few connections for reports: the next goes to the tenant that holds
+//! the fewest, and among equals to the one that has waited longest.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,18 +9,12 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// How many of a tenant may wait.
+use super::shared_limit::Refusal;
+
+/// Most reports of a tenant that may wait.
 const MOST_WAITING: usize = 32;
 
-/// Why it was nobody's turn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum NoTurn {
-    /// The tenant has too many of its own.
-    OverShare,
-    /// All are taken by others.
-    Exhausted,
-}
-
+/// The connections for reports, given to one tenant after the other.
 #[derive(Debug)]
 pub(crate) struct Turns {
     most: usize,
@@ -34,7 +28,7 @@ struct State {
     waiting: VecDeque<(Uuid, oneshot::Sender<Turn>)>,
 }
 
-/// A turn, until it is dropped.
+/// A connection that is a tenant's until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     turns: Arc<Turns>,
@@ -46,20 +40,20 @@ impl Turns {
         Arc::new(Turns { most, state: Mutex::default() })
     }
 
-    /// Waits for a turn, at most so long.
+    /// Waits for a turn, at most `patience`.
     pub(crate) async fn take(
         self: &Arc<Self>,
         tenant: Uuid,
         patience: Duration,
-    ) -> Result<Turn, NoTurn> {
+    ) -> Result<Turn, Refusal> {
         let (sender, turn) = oneshot::channel();
         {
             let mut state = self.state();
-            // Those whose client is gone do not count.
+            // A request whose client has left does not count.
             state.waiting.retain(|(_, sender)| !sender.is_closed());
             let own = state.waiting.iter().filter(|(waiting, _)| *waiting == tenant).count();
             if own >= MOST_WAITING {
-                return Err(NoTurn::OverShare);
+                return Err(Refusal::OverShare);
             }
             state.waiting.push_back((tenant, sender));
         }
@@ -70,12 +64,12 @@ impl Turns {
                 let mut state = self.state();
                 state.waiting.retain(|(_, sender)| !sender.is_closed());
                 let has_own = state.running.get(&tenant).is_some_and(|own| *own >= self.share());
-                Err(if has_own { NoTurn::OverShare } else { NoTurn::Exhausted })
+                Err(if has_own { Refusal::OverShare } else { Refusal::Exhausted })
             }
         }
     }
 
-    /// One tenant leaves the half of them to others, however long its own take.
+    /// Most turns of one tenant: half of all, so that slow reports of one leave the rest to others.
     fn share(&self) -> usize {
         self.most.div_ceil(2)
     }
@@ -84,10 +78,10 @@ impl Turns {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives out what is free.
+    /// Gives the free turns to those that wait.
     fn give(self: &Arc<Self>) {
         while let Some((tenant, sender)) = self.next() {
-            // Whoever gave up meanwhile drops the turn, which gives it to the next.
+            // If the receiver has given up, this drops the turn, which passes it on.
             let _ = sender.send(Turn { turns: Arc::clone(self), tenant });
         }
     }
@@ -136,23 +130,23 @@ mod tests {
     }
 
     #[test]
-    fn one_tenant_leaves_the_half_of_the_turns_to_others() {
+    fn one_tenant_leaves_half_of_the_turns_to_others() {
         runtime().block_on(async {
             let turns = Turns::new(4);
             let now = Duration::ZERO;
             let first = turns.take(A, now).await.unwrap();
             let _second = turns.take(A, now).await.unwrap();
-            assert_eq!(turns.take(A, now).await.unwrap_err(), NoTurn::OverShare);
+            assert_eq!(turns.take(A, now).await.unwrap_err(), Refusal::OverShare);
             let _of_b = turns.take(B, now).await.unwrap();
             let _of_b_too = turns.take(B, now).await.unwrap();
-            assert_eq!(turns.take(Uuid::nil(), now).await.unwrap_err(), NoTurn::Exhausted);
+            assert_eq!(turns.take(Uuid::nil(), now).await.unwrap_err(), Refusal::Exhausted);
             drop(first);
             assert!(turns.take(Uuid::nil(), now).await.is_ok());
         });
     }
 
     #[test]
-    fn the_next_turn_is_of_the_tenant_that_has_the_fewest() {
+    fn the_next_turn_goes_to_the_tenant_that_has_the_fewest() {
         runtime().block_on(async {
             let turns = Turns::new(2);
             let (a, b) = (turns.take(A, Duration::ZERO).await, turns.take(B, Duration::ZERO).await);
@@ -162,10 +156,10 @@ mod tests {
             };
             let waiting: Vec<_> = std::iter::repeat_n(A, MOST_WAITING).map(queued).collect();
             tokio::task::yield_now().await;
-            assert_eq!(turns.take(A, Duration::MAX).await.unwrap_err(), NoTurn::OverShare);
+            assert_eq!(turns.take(A, Duration::MAX).await.unwrap_err(), Refusal::OverShare);
             let last = queued(B);
             tokio::task::yield_now().await;
-            // B came last and is the next all the same, as A has one.
+            // B came last and is next all the same, since A has a turn.
             drop(b);
             assert!(last.await.unwrap().is_ok());
             drop(a);

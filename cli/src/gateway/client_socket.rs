@@ -19,7 +19,7 @@ use super::connections::Connection;
 const LEAST_RATE: u64 = 16 << 10;
 
 /// See the module.
-pub(crate) struct Patient {
+pub(crate) struct ClientSocket {
     stream: TcpStream,
     connection: Arc<Connection>,
     patience: Duration,
@@ -33,9 +33,9 @@ struct Waits {
     alarm: Pin<Box<Sleep>>,
 }
 
-impl Patient {
+impl ClientSocket {
     pub(crate) fn new(stream: TcpStream, connection: Arc<Connection>, patience: Duration) -> Self {
-        Patient { stream, connection, patience, waits: None }
+        ClientSocket { stream, connection, patience, waits: None }
     }
 
     fn wrote(
@@ -67,7 +67,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for ClientSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -77,7 +77,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for ClientSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -114,18 +114,18 @@ impl AsyncWrite for Patient {
 }
 
 /// The body of an answer, which tells its connection when it is over.
-pub(crate) struct Told {
+pub(crate) struct AnswerBody {
     body: axum::body::Body,
     connection: Arc<Connection>,
 }
 
-impl Told {
+impl AnswerBody {
     pub(crate) fn new(body: axum::body::Body, connection: Arc<Connection>) -> Self {
-        Told { body, connection }
+        AnswerBody { body, connection }
     }
 }
 
-impl Body for Told {
+impl Body for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -145,7 +145,7 @@ impl Body for Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for AnswerBody {
     fn drop(&mut self) {
         self.connection.ended();
     }

@@ -1,15 +1,15 @@
-//! How long a statement may take, on connections that nobody watches.
+//! A time limit for statements on connections that nobody watches.
 
 use std::time::Duration;
 
 use tokio_postgres::{Client, Config, Error};
 
-/// Milliseconds; none at zero.
+/// Milliseconds; zero means no limit.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Timer(i32);
+pub(super) struct StatementTimeout(i32);
 
-/// What the role or the database have of their own counts all the same. It is set to what each
-/// connection of the role has anyway, so behind a pooler it changes nothing for others.
+/// Restores the setting of the role or the database, which takes precedence. Every connection of the role
+/// has this value anyway, so behind a pooler it changes nothing for others.
 const GIVE_WAY: &str = "
     SELECT pg_catalog.set_config('statement_timeout', pg_catalog.split_part(o.value, '=', 2), false)
       FROM (SELECT c.value
@@ -24,13 +24,13 @@ const GIVE_WAY: &str = "
              ORDER BY s.setrole DESC, s.setdatabase DESC
              LIMIT 1) o";
 
-impl Timer {
+impl StatementTimeout {
     pub(super) fn of(time: Duration) -> Self {
-        // Longer than the server can count is no limit at all.
-        Timer(i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or_default())
+        // More than the server can count means no limit.
+        StatementTimeout(i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or_default())
     }
 
-    /// The configuration with it, where it has none of its own.
+    /// Adds the limit to a configuration that has none.
     pub(super) fn added_to(self, config: &Config) -> Option<Config> {
         let options = config.get_options().unwrap_or_default();
         if self.0 == 0 || options.contains("statement_timeout") {
@@ -42,7 +42,7 @@ impl Timer {
     }
 }
 
-/// Lets a setting of the role's or the database's count.
+/// Lets a setting of the role or the database take precedence.
 pub(super) async fn give_way(client: &Client) -> Result<(), Error> {
     client.query_typed(GIVE_WAY, &[]).await.map(drop)
 }
@@ -56,7 +56,8 @@ mod tests {
         let added = |milliseconds, options: &str| {
             let mut config = Config::new();
             config.options(options);
-            let added = Timer::of(Duration::from_millis(milliseconds)).added_to(&config)?;
+            let added =
+                StatementTimeout::of(Duration::from_millis(milliseconds)).added_to(&config)?;
             added.get_options().map(str::to_owned)
         };
         assert_eq!(added(500, "").as_deref(), Some("-c statement_timeout=500"));

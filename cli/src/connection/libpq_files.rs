@@ -1,4 +1,4 @@
-//! Files that libpq reads: services, and passwords.
+//! Files that libpq reads: the service file and the password file.
 
 use std::env;
 use std::fs;
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use super::conninfo::{Parameters, take};
 use crate::output::Failure;
 
-/// A file in the user's home.
+/// Returns the path of a file in the user's home.
 pub(super) fn in_home(name: &str) -> Option<PathBuf> {
     env::var_os("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(name))
 }
 
-/// Adds what the file of services says of one.
+/// Adds the parameters of a service.
 pub(super) fn take_service(
     parameters: &mut Parameters,
     service: &str,
@@ -25,7 +25,7 @@ pub(super) fn take_service(
     for path in own.into_iter().chain([system.join("pg_service.conf")]) {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            // One that was named has to be there.
+            // A file that was named must exist.
             Err(error) if file == Some(path.as_path()) => {
                 return Err(Failure::new(format!("cannot read {}: {error}", path.display())));
             }
@@ -39,7 +39,7 @@ pub(super) fn take_service(
         .hint("~/.pg_service.conf, or the file that PGSERVICEFILE names"))
 }
 
-/// Whether the file has the section.
+/// Adds the parameters of a section. Returns false if the file does not have it.
 fn take_section(
     parameters: &mut Parameters,
     text: &str,
@@ -61,7 +61,7 @@ fn take_section(
         } else if is_found {
             let (name, value) = line
                 .split_once('=')
-                .ok_or_else(|| Failure::new(format!("{place}: there is no = in it")))?;
+                .ok_or_else(|| Failure::new(format!("{place}: the line has no =")))?;
             if name == "service" || name == "servicefile" {
                 return Err(Failure::new(format!("{place}: a service cannot name another")));
             }
@@ -71,8 +71,8 @@ fn take_section(
     Ok(is_found)
 }
 
-/// The password of a connection by the file of passwords, if it has one. As libpq, it passes over a file
-/// that others may read, and says so.
+/// Returns the password from the password file, if it has a matching line. Like libpq, it ignores a file
+/// that others can read, with a warning.
 pub(super) fn password(file: Option<&Path>, of: [&str; 4]) -> Option<String> {
     let path = file.map(Path::to_owned).or_else(|| in_home(".pgpass"))?;
     let metadata = fs::metadata(&path).ok()?;
@@ -91,7 +91,7 @@ pub(super) fn password(file: Option<&Path>, of: [&str; 4]) -> Option<String> {
     find_password(&fs::read_to_string(&path).ok()?, of)
 }
 
-/// The first line that fits: host, port, database, user.
+/// Returns the password of the first line that matches host, port, database and user.
 fn find_password(text: &str, of: [&str; 4]) -> Option<String> {
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let mut fields = vec![(String::new(), false)];

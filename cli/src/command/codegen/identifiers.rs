@@ -1,8 +1,8 @@
-//! Names of Rust made of names and keys, whatever is in them.
+//! Rust identifiers for any name or key of an event.
 
 use std::collections::HashSet;
 
-/// Those of Rust 2024, and those that cannot be written `r#…`.
+/// Keywords of Rust 2024; those below cannot be raw identifiers.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
@@ -12,7 +12,7 @@ const KEYWORDS: &[&str] = &[
 ];
 const NEVER_RAW: &[&str] = &["crate", "self", "super", "_"];
 
-/// The words of a text: at what is no letter or digit, and where a capital follows a small letter.
+/// Splits a text into words: at anything but letters and digits, and between a small letter and a capital.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let (mut is_inside, mut was_small) = (false, false);
@@ -30,7 +30,7 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// `tool_used` for a field, which may be a keyword.
+/// Writes a field name such as `tool_used`, which may be a keyword.
 pub(super) fn snake(text: &str) -> String {
     let name = words(text).join("_");
     match name.chars().next() {
@@ -40,7 +40,7 @@ pub(super) fn snake(text: &str) -> String {
     }
 }
 
-/// `ToolUsed` for a type or a variant.
+/// Writes the name of a type or variant, such as `ToolUsed`.
 pub(super) fn pascal(text: &str) -> String {
     let capital = |word: String| {
         let mut letters = word.chars();
@@ -50,13 +50,13 @@ pub(super) fn pascal(text: &str) -> String {
     match name.chars().next() {
         None => "Empty".to_owned(),
         Some(c) if c.is_ascii_digit() => format!("N{name}"),
-        // `Self` is the only one of these that is a keyword.
+        // The only keyword that begins with a capital.
         _ if name == "Self" => "Self_".to_owned(),
         _ => name,
     }
 }
 
-/// A field as it is written.
+/// Writes a field name, raw if it is a keyword.
 pub(super) fn field(name: &str) -> String {
     match name {
         name if NEVER_RAW.contains(&name) => format!("{name}_"),
@@ -65,12 +65,12 @@ pub(super) fn field(name: &str) -> String {
     }
 }
 
-/// Names of which each is given once.
+/// A set of names in which each is used once.
 #[derive(Default)]
 pub(super) struct Unique(HashSet<String>);
 
 impl Unique {
-    /// The name, or with a number behind where it was given.
+    /// Returns the name, with a number appended if it is taken.
     pub(super) fn take(&mut self, name: String) -> String {
         let mut taken = name.clone();
         let mut number = 2;

@@ -1,4 +1,4 @@
-//! What happens around each request: its id, its count, its time.
+//! What is recorded of each request: its id, its route, its status, its time.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,10 +13,15 @@ use super::state::Gateway;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id of a client's that is taken.
+/// Longest id that is taken from a client.
 const MAX_ID: usize = 64;
 
-pub(crate) async fn observe(
+/// The route of an answer, for the metrics, where the matched path says less: the path of a report.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteName(pub(crate) String);
+
+/// Gives the request an id, and counts and times its answer.
+pub(crate) async fn record(
     State(gateway): State<Arc<Gateway>>,
     request: Request,
     next: Next,
@@ -27,10 +32,15 @@ pub(crate) async fn observe(
         HeaderValue::try_from(Uuid::new_v4().to_string()).expect("a uuid is plain")
     });
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let route = path.as_ref().map_or("none", MatchedPath::as_str);
 
     let mut response = next.run(request).await;
 
+    let name = response.extensions_mut().remove::<RouteName>();
+    let route = match (&name, &path) {
+        (Some(RouteName(name)), _) => name,
+        (None, Some(path)) => path.as_str(),
+        (None, None) => "none",
+    };
     let status = response.status();
     let metrics = &gateway.metrics;
     metrics.requests.with_label_values(&[route, status.as_str()]).inc();
@@ -42,7 +52,7 @@ pub(crate) async fn observe(
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
-    // What a client sent is never shown by a browser as a page.
+    // A browser must never show text that a client sent as a page.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

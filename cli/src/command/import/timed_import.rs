@@ -1,5 +1,4 @@
-//! The statement that imports, under the time that the session has for one, and what is said of rows
-//! that take longer.
+//! The import statement, under the session's statement_timeout, and the reasons for rows that exceed it.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +7,10 @@ use tokio_postgres::{Error, Transaction};
 
 use crate::output::Failure;
 
-/// The session's `statement_timeout`, none where it is zero.
-pub(super) struct Timer(Option<Duration>);
+/// The session's `statement_timeout`; `None` if it is zero.
+pub(super) struct StatementTimer(Option<Duration>);
 
-/// Why rows are not there, as the quarantine says it.
+/// Why rows were not imported, as the quarantine stores it.
 pub(super) struct Fault {
     pub(super) code: String,
     pub(super) why: String,
@@ -23,9 +22,8 @@ impl Fault {
     }
 }
 
-/// Ends the limit of time for what follows, and says what it was. A wait for a lock may take half of it,
-/// as with the writer: so a lock that is held, which is no row's fault, is told apart from a row that is
-/// slow.
+/// Lifts the time limit for the next statements, and returns what it was. Waiting for a lock may take half
+/// of it, as in the writer: this distinguishes a lock that somebody holds from a slow row.
 const STOP: &str = "
     SELECT pg_catalog.set_config('lock_timeout', coalesce(least(l.ms, greatest(t.ms / 2, 1)), 0)::text, true),
            pg_catalog.set_config('statement_timeout', '0', true),
@@ -33,19 +31,19 @@ const STOP: &str = "
       FROM (SELECT nullif(setting::bigint, 0) AS ms FROM pg_catalog.pg_settings WHERE name = 'lock_timeout') l,
            (SELECT nullif(setting::bigint, 0) AS ms FROM pg_catalog.pg_settings WHERE name = 'statement_timeout') t";
 
-/// The routine of PostgreSQL that a statement's end by its timer or by a user comes from.
+/// The PostgreSQL routine that reports a statement ended by its timer or by a user.
 const INTERRUPTED: &str = "ProcessInterrupts";
 
-impl Timer {
-    /// Stops it for the rest of the transaction.
+impl StatementTimer {
+    /// Lifts the limit for the rest of the transaction.
     pub(super) async fn stop(transaction: &Transaction<'_>) -> Result<Self, Error> {
         let rows = transaction.query_typed(STOP, &[]).await?;
         let milliseconds = rows.first().and_then(|row| row.get::<_, Option<i64>>(2));
-        Ok(Timer(milliseconds.map(|number| Duration::from_millis(number.unsigned_abs()))))
+        Ok(StatementTimer(milliseconds.map(|number| Duration::from_millis(number.unsigned_abs()))))
     }
 
-    /// Imports what is in the table, with deferred triggers, under the timer. How many went in, or what
-    /// is wrong with one of them.
+    /// Imports the staged rows and runs deferred triggers, both under the time limit. Returns the number of
+    /// rows, or why one of them is at fault.
     pub(super) async fn import(
         &self,
         transaction: &Transaction<'_>,
@@ -68,9 +66,9 @@ impl Timer {
         Ok(Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs())))
     }
 
-    /// What is to be said where the timer ended the statement, or something below it that had one of its
-    /// own. Not where somebody did, who wants the import to end: that has the same SQLSTATE, and comes
-    /// before the time is over.
+    /// Returns the fault if the timer ended the statement, or a timer of something that it called. A user
+    /// who cancels the import causes the same SQLSTATE, but before the time is over: that is no fault of
+    /// a row.
     fn too_slow(&self, error: &Error, began: Instant) -> Option<Fault> {
         let server = error.as_db_error()?;
         let code = server.code().code();
@@ -88,13 +86,13 @@ impl Timer {
     }
 }
 
-/// What `import_events` takes for the fault of a row too.
+/// Returns the fault for an error that `import_events` blames on a row too.
 fn refused(error: &Error) -> Option<Fault> {
     let server = error.as_db_error()?;
     let code = server.code().code();
     let why = match code.get(..2)? {
-        // Their messages show the value.
-        "22" => "a trigger or constraint of events cannot take a value of it",
+        // The message would show the value.
+        "22" => "a trigger or constraint of events refuses a value of the row",
         "23" | "42" | "44" | "54" | "P0" => server.message(),
         _ => return None,
     };

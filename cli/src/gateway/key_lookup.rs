@@ -37,15 +37,15 @@ pub(crate) type Found = Result<Option<Key>, ()>;
 
 type Question = (String, oneshot::Sender<Found>);
 
-pub(crate) struct LookUps(mpsc::UnboundedSender<Question>);
+pub(crate) struct KeyLookup(mpsc::UnboundedSender<Question>);
 
-impl LookUps {
+impl KeyLookup {
     /// To be called inside a runtime.
     pub(crate) fn new(pool: Pool, default_limit: Option<NonZeroU32>) -> Self {
         // Each request asks for one: there are never more questions than connections of clients.
         let (sender, questions) = mpsc::unbounded_channel();
         tokio::spawn(answer_all(pool, default_limit, questions));
-        LookUps(sender)
+        KeyLookup(sender)
     }
 
     pub(crate) async fn find(&self, id: &str) -> Found {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::query::Reports;
 use crate::gateway::problem::Problem;
-use crate::gateway::shares::Shares;
+use crate::gateway::shared_limit::SharedLimit;
 
 /// How often the database is asked, for each tenant that is watched.
 const LOOK: Duration = Duration::from_secs(3);
@@ -29,7 +29,7 @@ const NEWEST: &str = "SELECT (SELECT e.id FROM eventlog.get_events(
 pub(crate) struct Live {
     reports: Arc<Reports>,
     tenants: Mutex<HashMap<Uuid, Weak<Watched>>>,
-    pub(super) places: Arc<Shares>,
+    pub(super) places: Arc<SharedLimit>,
     is_stopping: watch::Sender<bool>,
 }
 
@@ -51,7 +51,7 @@ impl Live {
         Live {
             reports,
             tenants: Mutex::default(),
-            places: Shares::new(places, 1),
+            places: SharedLimit::new(places, 1),
             is_stopping: watch::Sender::new(false),
         }
     }

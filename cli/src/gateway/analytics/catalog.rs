@@ -1,0 +1,196 @@
+//! The routes that the log's catalog gives: every report function, and a few views.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use tokio::time::timeout;
+
+use super::aliases;
+use super::openapi;
+use super::parameter::Parameter;
+use super::views::{VIEWS, View};
+use crate::connection::Pool;
+use crate::gateway::problem::Problem;
+use crate::output::with_sources;
+use crate::reports::{self, Column, Report};
+
+/// How long the catalog is trusted before it is read again.
+const FRESH: Duration = Duration::from_secs(5);
+/// How soon it is read again after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long reading it may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Selects comment and columns of the relations that are served.
+const RELATIONS: &str = "
+    SELECT c.relname::pg_catalog.text, pg_catalog.obj_description(c.oid, 'pg_class'),
+           a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, NULL)
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
+     WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('eventlog')
+       AND c.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1) AND a.attnum OPERATOR(pg_catalog.>) 0
+       AND NOT a.attisdropped";
+
+/// A route below `/api/analytics/`.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// The last part of its path.
+    pub(crate) path: String,
+    /// Another path that means the same.
+    pub(crate) short_path: Option<&'static str>,
+    pub(crate) description: String,
+    pub(crate) source: Source,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) columns: Vec<Column>,
+}
+
+/// Where the rows come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Function(Report),
+    View(&'static View),
+}
+
+/// The routes, as they were when the catalog was last read.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    routes: Vec<Route>,
+    /// The description of the whole API with these routes.
+    pub(crate) openapi: Bytes,
+}
+
+impl Routes {
+    fn new(routes: Vec<Route>) -> Self {
+        let openapi = openapi::describe(&routes).into();
+        Routes { routes, openapi }
+    }
+
+    /// Finds a route by the last part of its path.
+    pub(crate) fn find(&self, path: &str) -> Option<&Route> {
+        // Short paths first: a new report must not take one from its clients.
+        let short = self.routes.iter().find(|route| route.short_path == Some(path));
+        short.or_else(|| self.routes.iter().find(|route| route.path == path))
+    }
+}
+
+impl Route {
+    /// Returns the route of a report. There is none for one that needs an argument that no query
+    /// string can give.
+    fn of_report(report: Report) -> Option<Self> {
+        let parameters: Vec<Parameter> =
+            report.arguments.iter().filter_map(Parameter::of).collect();
+        let mut required = report.arguments.iter().filter(|argument| argument.is_required);
+        let can_be_given = required
+            .all(|argument| parameters.iter().any(|parameter| parameter.name() == argument.name));
+        can_be_given.then(|| Route {
+            path: report.name.clone(),
+            short_path: aliases::short_path(&report.name),
+            description: report.description.clone(),
+            parameters,
+            columns: report.columns.clone(),
+            source: Source::Function(report),
+        })
+    }
+}
+
+/// The catalog, read at most once in a few seconds, whoever asks.
+pub(crate) struct Catalog {
+    pool: Pool,
+    known: Mutex<Known>,
+    /// Held while the catalog is read.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Default)]
+struct Known {
+    routes: Option<Arc<Routes>>,
+    /// When it is to be read again.
+    stale_at: Option<Instant>,
+}
+
+impl Known {
+    fn is_fresh(&self) -> bool {
+        self.stale_at.is_some_and(|at| Instant::now() < at)
+    }
+}
+
+impl Catalog {
+    pub(crate) fn new(pool: Pool) -> Self {
+        Catalog { pool, known: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+
+    fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the routes. While the database is away they are those that were read last.
+    pub(crate) async fn routes(&self) -> Result<Arc<Routes>, Problem> {
+        let known = self.known();
+        if !known.is_fresh() {
+            let turn = match known.routes.is_some() {
+                // Another request reads it; this one goes on with what is known.
+                true => self.turn.try_lock().ok(),
+                false => Some(self.turn.lock().await),
+            };
+            if turn.is_some() && !self.known().is_fresh() {
+                self.refresh().await;
+            }
+        }
+        self.known().routes.ok_or_else(|| Problem::unavailable("the database is away", 5))
+    }
+
+    async fn refresh(&self) {
+        let read = match timeout(PATIENCE, read(&self.pool)).await {
+            Ok(Ok(routes)) => Some(Arc::new(Routes::new(routes))),
+            Ok(Err(error)) => {
+                tracing::warn!("the reports cannot be listed: {}", with_sources(error.as_ref()));
+                None
+            }
+            Err(_) => {
+                tracing::warn!("the reports could not be listed within {PATIENCE:?}");
+                None
+            }
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let trusted = if read.is_some() { FRESH } else { RETRY };
+        known.stale_at = Some(Instant::now() + trusted);
+        if read.is_some() {
+            known.routes = read;
+        }
+    }
+}
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
+    let client = pool.get().await?;
+    let mut routes = Vec::new();
+    for row in client.query_typed(reports::LIST, &[]).await? {
+        routes.extend(Report::from_row(&row)?.and_then(Route::of_report));
+    }
+    let relations: Vec<&str> = VIEWS.iter().map(|view| view.relation).collect();
+    let types = [(&relations as _, tokio_postgres::types::Type::TEXT_ARRAY)];
+    let rows = client.query_typed(RELATIONS, &types).await?;
+    for view in &VIEWS {
+        let mut description = String::new();
+        let mut columns = Vec::new();
+        for row in &rows {
+            let (relation, column): (&str, String) = (row.try_get(0)?, row.try_get(2)?);
+            if relation == view.relation {
+                description = row.try_get::<_, Option<String>>(1)?.unwrap_or_default();
+                columns.push(Column { name: column, type_name: row.try_get(3)? });
+            }
+        }
+        let column = |name: &&str| columns.iter().find(|column| column.name == *name).cloned();
+        routes.push(Route {
+            path: view.path.to_owned(),
+            short_path: None,
+            description,
+            source: Source::View(view),
+            parameters: Vec::new(),
+            columns: view.columns.iter().filter_map(column).collect(),
+        });
+    }
+    Ok(routes)
+}

@@ -1,0 +1,120 @@
+//! The description of the API: the routes that do not change are in `openapi.json`, the reports come
+//! from the catalog.
+
+use serde_json::{Map, Value, json};
+
+use super::aliases;
+use super::catalog::Route;
+use super::parameter::Parameter;
+use crate::reports::{Column, first_sentence};
+
+/// Describes everything but the reports.
+const FIXED: &str = include_str!("../../../openapi.json");
+
+/// Writes the description with these routes.
+pub(crate) fn describe(routes: &[Route]) -> String {
+    let mut all: Value = serde_json::from_str(FIXED).expect("openapi.json is JSON");
+    let paths = all["paths"].as_object_mut().expect("openapi.json has paths");
+    for route in routes {
+        paths.insert(format!("/api/analytics/{}", route.path), json!({ "get": operation(route) }));
+    }
+    all.to_string()
+}
+
+fn operation(route: &Route) -> Value {
+    let refused = json!({ "$ref": "#/components/responses/Problem" });
+    let later = json!({ "$ref": "#/components/responses/Later" });
+    let rows = json!({ "type": "array", "items": row(&route.columns) });
+    let schema = json!({
+        "type": "object",
+        "required": ["tenant_id", "rows"],
+        "additionalProperties": false,
+        "properties": { "tenant_id": { "type": "string", "format": "uuid" }, "rows": rows },
+    });
+    let mut description = route.description.clone();
+    if let Some(short) = route.short_path {
+        description += &format!("\n\nAlso at `/api/analytics/{short}`.");
+    }
+    json!({
+        "operationId": route.path,
+        "summary": first_sentence(&route.description),
+        "description": description,
+        "security": [{ "bearer": [] }, { "header": [] }],
+        "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "responses": {
+            "200": {
+                "description": "The report of the key's tenant.",
+                "content": { "application/json": { "schema": schema } },
+            },
+            "400": refused,
+            "401": refused,
+            "403": refused,
+            "404": refused,
+            "429": later,
+            "431": { "$ref": "#/components/responses/TooLong" },
+            "500": refused,
+            "503": later,
+        },
+    })
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let argument = &parameter.argument;
+    let mut description = vec![parameter.kind.note().to_owned()];
+    if let Some(short) = aliases::short_parameter(&argument.name) {
+        description.push(format!("Also as `{short}`."));
+    }
+    if let Some(default) = argument.default.as_ref().filter(|text| !text.starts_with("NULL")) {
+        description.push(format!("Default: `{default}`."));
+    }
+    description.retain(|sentence| !sentence.is_empty());
+    json!({
+        "name": argument.name,
+        "in": "query",
+        "required": argument.is_required,
+        "description": description.join(" "),
+        "schema": parameter.kind.schema(),
+    })
+}
+
+/// The schema of a row. The catalog does not say which columns can be null, so all may be.
+fn row(columns: &[Column]) -> Value {
+    let properties: Map<String, Value> =
+        columns.iter().map(|column| (column.name.clone(), schema(column))).collect();
+    let required: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": required,
+        "properties": properties,
+    })
+}
+
+fn schema(column: &Column) -> Value {
+    if column.is_id() {
+        return json!({ "type": ["string", "null"], "pattern": "^-?[0-9]+$" });
+    }
+    let (element, is_array) = match column.type_name.strip_suffix("[]") {
+        Some(element) => (element, true),
+        None => (column.type_name.as_str(), false),
+    };
+    let (kind, format) = match element {
+        "smallint" | "integer" | "bigint" => ("integer", None),
+        "real" | "double precision" | "numeric" => ("number", None),
+        "boolean" => ("boolean", None),
+        "timestamp with time zone" => ("string", Some("date-time")),
+        "date" => ("string", Some("date")),
+        "uuid" => ("string", Some("uuid")),
+        // Any JSON.
+        "json" | "jsonb" => return json!({}),
+        _ => ("string", None),
+    };
+    let mut schema = json!({ "type": [kind, "null"] });
+    if let Some(format) = format {
+        schema["format"] = format.into();
+    }
+    match is_array {
+        true => json!({ "type": ["array", "null"], "items": schema }),
+        false => schema,
+    }
+}
