@@ -97,16 +97,16 @@ fn show(finding: &Finding, colours: Colours) -> Result<(), Failure> {
     };
     let found = printable(&finding.found).replace('\n', " ");
     print(&format!("{} {:<12} {found}", colours.paint(style, mark), finding.check))?;
-    match &finding.mend {
-        Some(mend) => {
+    match &finding.fix {
+        Some(fix) => {
             // As a SQL comment, so that the whole line can be pasted.
             let role = match finding.role.as_deref() {
                 Some("superuser") => "  -- as a superuser".to_owned(),
                 Some(role) => format!("  -- as {role}, or a superuser"),
                 None => String::new(),
             };
-            let mend = colours.paint(Style::Name, &printable(mend));
-            print(&format!("{:20}  {mend}{}", "", colours.paint(Style::Dim, &printable(&role))))
+            let fix = colours.paint(Style::Name, &printable(fix));
+            print(&format!("{:20}  {fix}{}", "", colours.paint(Style::Dim, &printable(&role))))
         }
         None => Ok(()),
     }

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use tokio::time::timeout;
 
-use super::aliases;
 use super::openapi;
-use super::parameter::Parameter;
-use super::views::{VIEWS, View};
+use super::route::{Route, Source};
+use super::views::VIEWS;
 use crate::connection::Pool;
 use crate::gateway::problem::Problem;
 use crate::output::with_sources;
@@ -32,26 +31,6 @@ const RELATIONS: &str = "
        AND c.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1) AND a.attnum OPERATOR(pg_catalog.>) 0
        AND NOT a.attisdropped";
 
-/// A route below `/api/analytics/`.
-#[derive(Debug)]
-pub(crate) struct Route {
-    /// The last part of its path.
-    pub(crate) path: String,
-    /// Another path that means the same.
-    pub(crate) short_path: Option<&'static str>,
-    pub(crate) description: String,
-    pub(crate) source: Source,
-    pub(crate) parameters: Vec<Parameter>,
-    pub(crate) columns: Vec<Column>,
-}
-
-/// Where the rows come from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Function(Report),
-    View(&'static View),
-}
-
 /// The routes, as they were when the catalog was last read.
 #[derive(Debug)]
 pub(crate) struct Routes {
@@ -71,26 +50,6 @@ impl Routes {
         // Short paths first: a new report must not take one from its clients.
         let short = self.routes.iter().find(|route| route.short_path == Some(path));
         short.or_else(|| self.routes.iter().find(|route| route.path == path))
-    }
-}
-
-impl Route {
-    /// Returns the route of a report. There is none for one that needs an argument that no query
-    /// string can give.
-    fn of_report(report: Report) -> Option<Self> {
-        let parameters: Vec<Parameter> =
-            report.arguments.iter().filter_map(Parameter::of).collect();
-        let mut required = report.arguments.iter().filter(|argument| argument.is_required);
-        let can_be_given = required
-            .all(|argument| parameters.iter().any(|parameter| parameter.name() == argument.name));
-        can_be_given.then(|| Route {
-            path: report.name.clone(),
-            short_path: aliases::short_path(&report.name),
-            description: report.description.clone(),
-            parameters,
-            columns: report.columns.clone(),
-            source: Source::Function(report),
-        })
     }
 }
 
@@ -137,7 +96,7 @@ impl Catalog {
                 self.refresh().await;
             }
         }
-        self.known().routes.ok_or_else(|| Problem::unavailable("the database is away", 5))
+        self.known().routes.ok_or_else(|| Problem::unavailable("the database is not available", 5))
     }
 
     async fn refresh(&self) {

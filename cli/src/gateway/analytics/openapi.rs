@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::aliases;
-use super::catalog::Route;
 use super::parameter::Parameter;
+use super::route::Route;
 use crate::reports::{Column, first_sentence};
 
 /// Describes everything but the reports.
