@@ -74,6 +74,7 @@ proof: setup-tests install ## run the long proofs
 
 lint: setup ## check format, clippy, rustdoc, links, and the plan of the house
 	cargo fmt --all --check
+	@scripts/check-house
 	$(build_env) cargo clippy $(extension) -- -D warnings
 	cargo clippy $(rest) --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps -p eventlog-common -p eventlog-writer --all-features

@@ -70,7 +70,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
 AS 'MODULE_PATHNAME', 'log_events_wrapper';
 
 COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean) IS
-'Logs a batch given as arrays of equal length, one element per event; tenant_ids, data and the later ones may be NULL. Valid events are logged, invalid ones go to rejected_events. Returns the counts and, with with_verdicts, a verdict for each event if any was rejected (else NULL). A batch_number that the producer has sent before writes nothing and returns the former counts.';
+'Logs a batch given as arrays of equal length, one element per event; tenant_ids, data and the later ones may be NULL. Valid events are logged, invalid ones go to rejected_events. Returns the counts and, if with_verdicts is true, a verdict for each event; if it is NULL, verdicts only if an event is rejected. A batch_number that the producer has sent before writes nothing and returns the former counts.';
 
 CREATE FUNCTION eventlog.log_events(
     events        jsonb,
@@ -232,6 +232,11 @@ AS 'MODULE_PATHNAME', 'active_within_wrapper';
 CREATE FUNCTION eventlog._retained(activity bytea, starts integer[]) RETURNS integer[]
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'retained_wrapper';
+
+-- Returns the tables of which the library keeps a copy.
+CREATE FUNCTION eventlog_private.cached_tables() RETURNS text[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'cached_tables_wrapper';
 
 CREATE FUNCTION eventlog.registry_changed() RETURNS trigger
 LANGUAGE c

@@ -1,7 +1,7 @@
 -- The quarantine: logging rejected events again after a rule was corrected.
 
 -- Returns true if an error is the event's own fault, as extension/src/error.rs decides it.
-CREATE FUNCTION eventlog_private.is_of_the_event(state text) RETURNS boolean
+CREATE FUNCTION eventlog_private.is_fault_of_event(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -58,7 +58,7 @@ BEGIN
             END IF;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, fault = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
-            IF NOT eventlog_private.is_of_the_event(state) THEN
+            IF NOT eventlog_private.is_fault_of_event(state) THEN
                 RAISE;
             END IF;
             fault := concat_ws(': ', fault, nullif(detail, ''));

@@ -1,5 +1,5 @@
-//! Rules that the extension and its clients must apply alike: which events a sample keeps, and how
-//! a path is shortened. Pure functions without dependencies, so that there is one of each.
+//! Rules that the PostgreSQL extension eventlog and its clients must apply alike, written once: which
+//! events a sample keeps, and how a path is shortened. Pure functions without dependencies.
 
 mod path;
 mod sampling;

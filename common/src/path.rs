@@ -1,8 +1,8 @@
-//! Paths without whose they are.
+//! Shortens paths, so that they do not name the user they belong to.
 
 use std::borrow::Cow;
 
-/// A path as it may be stored: below a home folder `~/` and the rest, elsewhere the last component.
+/// Returns a path as it may be stored: `~/` and the rest below a home folder, else the last component.
 ///
 /// Knows the homes of Linux, macOS and Windows (`/home/*`, `/Users/*`, `/root`, `C:\Users\*`, also
 /// as WSL and Git Bash write them) and `file://`. Separators come out as `/`; a path with a `..`
@@ -40,9 +40,9 @@ pub fn shorten_path(path: &str) -> Cow<'_, str> {
     if short == path { Cow::Borrowed(path) } else { Cow::Owned(short) }
 }
 
-/// Whether a text is a path from a root: of a file system, of a drive, of a server (`\\server\share`),
-/// or with `file://` before it. With one name behind the root it may as well be a command or a mark
-/// (`/help`, `/`), and says of nobody where they live.
+/// Returns true if a text is a path from a root: of a file system, of a drive, of a server
+/// (`\\server\share`), or after `file://`. A root with at most one name (`/help`, `/`) does not
+/// count: it may be a command or a mark, and names no user.
 ///
 /// ```
 /// use eventlog_common::is_absolute_path;
@@ -58,28 +58,28 @@ pub fn is_absolute_path(text: &str) -> bool {
         return false;
     }
     let mut names = local.split(is_separator).filter(|part| !part.is_empty());
-    // What follows a separator is a name, not a word after a slash.
+    // A slash before a space separates words, not names.
     let begins_with_name = !local[1..].starts_with(char::is_whitespace);
     begins_with_name && names.nth(1).is_some()
 }
 
-/// Whether `\` separates: after a drive, in `\\server\share`, and where there is no `/`.
+/// Returns true if `\` separates: after a drive, in `\\server\share`, and if there is no `/`.
 fn is_windows(path: &str) -> bool {
     has_drive(path) || path.starts_with('\\') || !path.contains('/')
 }
 
-/// `C:`
+/// Returns true for a drive, such as `C:`.
 fn is_drive(part: &str) -> bool {
     matches!(part.as_bytes(), [letter, b':'] if letter.is_ascii_alphabetic())
 }
 
-/// `C:\` or `C:/`, also as `file:///C:/` has it.
+/// Returns true if the path begins with `C:\`, `C:/` or `/C:/` (of `file:///C:/`).
 fn has_drive(path: &str) -> bool {
     let path = path.strip_prefix('/').unwrap_or(path);
     path.get(..2).is_some_and(is_drive) && matches!(path.as_bytes().get(2), Some(b'/' | b'\\'))
 }
 
-/// Moves past a home folder, if the path begins with one.
+/// Moves past a home folder if the path begins with one; returns true if it did.
 fn skip_home<'a>(parts: &mut (impl Iterator<Item = &'a str> + Clone)) -> bool {
     let mut rest = parts.clone();
     let mut first = rest.next();

@@ -1,11 +1,10 @@
-//! Which events a sample keeps.
+//! Decides which events a sample keeps.
 //!
-//! A key is mapped to a point between 0 and 1, and a rate keeps the points below it. So a key's
-//! events are all in or all out, whatever their names, in every process; and what a lower rate
-//! keeps, a higher one keeps too, so a changed rate goes on with the keys it had.
+//! A key is mapped to a point between 0 and 1, and a rate keeps the points below it. So all events of
+//! a key are in or out together, of any type and in every process. A higher rate keeps all keys of
+//! a lower one, so a changed rate goes on with the keys it had.
 
-/// Whether a sample of `rate` (0 to 1) keeps the events of `key`: all of them or none. A rate that
-/// is not a number keeps nothing.
+/// Returns true if a sample of `rate` (0 to 1) keeps the events of `key`. NaN keeps nothing.
 ///
 /// ```
 /// assert!(eventlog_common::is_sampled("c1", 1.0));
@@ -15,7 +14,8 @@ pub fn is_sampled(key: &str, rate: f64) -> bool {
     sampling_point(key) < rate
 }
 
-/// The point of `key`, from 0 (inclusive) to 1 (exclusive): even over keys however alike they are.
+/// Returns the point of `key`, from 0 (inclusive) to 1 (exclusive). Points are even over keys, even
+/// over keys that are much alike.
 ///
 /// FNV-1a of the bytes, then the last steps of SplitMix64, without which keys that differ in their
 /// last character only would lie side by side.

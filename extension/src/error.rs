@@ -1,9 +1,9 @@
 //! Faults of an event, and how they become PostgreSQL errors.
 //!
-//! Everything a caller can do wrong is a [`Fault`] with a standard SQLSTATE, a lower-case message
-//! that names keys, names, limits and sizes but never a payload's values, a DETAIL and a HINT.
-//! Checks return faults instead of raising them, so that `try_log_event` and batches can go on
-//! without a subtransaction. The README's table of SQLSTATEs mirrors the constructors used here.
+//! Everything a caller can do wrong is a [`Fault`]: a standard SQLSTATE, a lower-case message, a
+//! DETAIL and a HINT. Messages name keys, names, limits and sizes, never a payload's values. Checks
+//! return faults instead of raising them, so that `try_log_event` and batches go on without a
+//! subtransaction. The table of SQLSTATEs in the documentation mirrors the constructors used here.
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
@@ -15,7 +15,7 @@ pub(crate) struct Fault {
     pub(crate) message: String,
     pub(crate) detail: Option<String>,
     hint: Option<Hint>,
-    /// The SQLSTATE where `code`, which has the standard ones only, does not know it.
+    /// The SQLSTATE, if it is not a standard one, which `code` cannot hold.
     own_sqlstate: Option<i32>,
 }
 
@@ -23,8 +23,8 @@ pub(crate) struct Fault {
 #[derive(Debug, Clone)]
 enum Hint {
     Text(String),
-    /// Made of this name when somebody is shown it: for most unknown names, in a batch or on their
-    /// way into the quarantine, nobody is.
+    /// Made from the name only when the hint is read: nobody reads the hints of most unknown names,
+    /// which go into a batch or into the quarantine.
     Later(fn(&str) -> String, Box<str>),
 }
 
@@ -43,13 +43,13 @@ impl Fault {
         self
     }
 
-    /// With a hint that is made of `name` once somebody reads it.
+    /// Sets a hint that is made from `name` when it is read.
     pub(crate) fn hint_later(mut self, make: fn(&str) -> String, name: &str) -> Self {
         self.hint = Some(Hint::Later(make, name.into()));
         self
     }
 
-    /// The hint, for somebody who reads it.
+    /// Returns the hint as text.
     pub(crate) fn hint_text(&self) -> Option<String> {
         Some(match self.hint.as_ref()? {
             Hint::Text(text) => text.clone(),
@@ -57,12 +57,12 @@ impl Fault {
         })
     }
 
-    /// An argument that no rule of the log can make right: 22023.
+    /// Returns 22023: an argument that is wrong whatever the rules of the log.
     pub(crate) fn argument(message: impl Into<String>) -> Self {
         Fault::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
     }
 
-    /// A NULL where a value is needed: 22004.
+    /// Returns 22004: a NULL where a value is needed.
     pub(crate) fn null(what: &str) -> Self {
         Fault::new(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
@@ -70,22 +70,31 @@ impl Fault {
         )
     }
 
-    /// Whether its SQLSTATE is no standard one.
+    /// Returns 55000: `create_log` was not called.
+    pub(crate) fn no_log() -> Self {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "there is no log in this database yet",
+        )
+        .hint("SELECT eventlog.create_log();")
+    }
+
+    /// Returns true if the SQLSTATE is not a standard one.
     pub(crate) fn has_own_sqlstate(&self) -> bool {
         self.own_sqlstate.is_some()
     }
 
-    /// The five characters of the SQLSTATE.
+    /// Returns the five characters of the SQLSTATE.
     pub(crate) fn sqlstate(&self) -> String {
         let code = self.own_sqlstate.map_or(self.code as isize, |own| own as isize);
         (0..5).map(|i| char::from(b'0' + ((code >> (6 * i)) & 0x3f) as u8)).collect()
     }
 
-    /// True for faults of the event itself, which `try_log_event` turns into a WARNING: whatever a
-    /// rule, a constraint or a trigger of the user may say of it, under any SQLSTATE. What is of the
-    /// connection, the transaction, a lock, the resources or the server must reach the caller: a
-    /// transaction that goes on after swallowing one of those lies.
-    /// (`eventlog_private.is_of_the_event` says the same to SQL.)
+    /// Returns true for faults of the event itself, which `try_log_event` turns into a WARNING:
+    /// whatever a rule, a constraint or a trigger of the user says about it, under any SQLSTATE.
+    /// Faults of the connection, the transaction, a lock, the resources or the server must reach
+    /// the caller: a transaction that swallows one and goes on reports success for work that is
+    /// lost. (`eventlog_private.is_fault_of_event` does the same in SQL.)
     pub(crate) fn is_of_the_event(&self) -> bool {
         let state = self.sqlstate();
         match &state[..2] {
@@ -96,7 +105,7 @@ impl Fault {
         }
     }
 
-    /// Message and detail in one line, as the quarantine keeps them.
+    /// Returns message and detail in one line, as the quarantine stores them.
     pub(crate) fn reason(&self) -> String {
         match &self.detail {
             Some(detail) => format!("{}: {}", self.message, detail),
@@ -106,7 +115,7 @@ impl Fault {
 
     fn report(self) -> ErrorReport {
         let hint = self.hint_text();
-        // pgrx cannot raise a SQLSTATE that is no standard one.
+        // pgrx cannot raise a SQLSTATE that is not a standard one.
         let (code, own) = match self.own_sqlstate {
             Some(_) => (PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION, Some(self.sqlstate())),
             None => (self.code, None),
@@ -132,15 +141,15 @@ impl Fault {
         unreachable!("ERROR does not return")
     }
 
-    /// Says the fault as a WARNING.
+    /// Reports the fault as a WARNING.
     pub(crate) fn warn(self) {
         self.report().report(PgLogLevel::WARNING);
     }
 }
 
-/// The fault in an error that was raised below us, or the error back if it is not one of the event's.
-/// `raised` is the SQLSTATE as PostgreSQL knows it: pgrx takes one that is not standard, as a trigger
-/// of the user may raise, for an internal error.
+/// Converts an error that was raised below us into a fault; gives the error back if it is not of
+/// the event. `raised` is the SQLSTATE that PostgreSQL raised: pgrx reports one that is not
+/// standard, as a trigger of the user may raise, as an internal error.
 #[allow(clippy::result_large_err, reason = "the error as pgrx has it, on a path that is rare")]
 pub(crate) fn fault_of(error: CaughtError, raised: i32) -> Result<Fault, CaughtError> {
     match fault_in(&error, raised) {
@@ -149,7 +158,7 @@ pub(crate) fn fault_of(error: CaughtError, raised: i32) -> Result<Fault, CaughtE
     }
 }
 
-/// Any error as a fault, but for a panic.
+/// Converts any error into a fault; a panic gives nothing.
 pub(crate) fn fault_in(error: &CaughtError, raised: i32) -> Option<Fault> {
     let (report, is_postgres) = match error {
         CaughtError::PostgresError(report) => (report, true),
@@ -166,7 +175,7 @@ pub(crate) fn fault_in(error: &CaughtError, raised: i32) -> Option<Fault> {
     Some(fault)
 }
 
-/// A name or key as a message may show it: quoted, and cut where it is absurdly long.
+/// Quotes a name or key for a message, and cuts it after 80 characters.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
     match text.char_indices().nth(LONGEST) {

@@ -21,6 +21,7 @@ mod api;
 mod error;
 mod event;
 mod generation;
+mod limits;
 mod payload;
 mod pg;
 mod registry;

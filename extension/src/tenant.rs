@@ -1,7 +1,7 @@
-//! Whose tenant a connection is: `eventlog.current_tenant()`.
+//! The tenant of a connection: `eventlog.current_tenant()`.
 //!
-//! No tenant is an error (42501), never "all tenants". The policies of every relation of the log
-//! compare with this function.
+//! A connection without a tenant is an error (42501); it never sees all tenants. The policies of
+//! every relation of the log compare with this function.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -18,7 +18,7 @@ use crate::registry;
 use crate::settings::tenant_setting::TenantSetting;
 use crate::settings::{self, TenantSource};
 
-/// The tenant of this connection.
+/// Returns the tenant of this connection.
 pub(crate) fn current() -> Result<[u8; 16], Fault> {
     match settings::tenant_source() {
         TenantSource::setting => of_setting(),
@@ -42,12 +42,14 @@ fn of_setting() -> Result<[u8; 16], Fault> {
 }
 
 thread_local! {
-    /// The claims seen last and what they said: a request sets them once and asks for each row.
+    /// The claims that were read last and their tenant: a request sets its claims once and asks for
+    /// each row.
     static CLAIMS: RefCell<(Vec<u8>, String, Option<[u8; 16]>)> =
         const { RefCell::new((Vec::new(), String::new(), None)) };
 }
 
-/// The tenant in `request.jwt.claims`, which PostgREST and Supabase set from a verified token.
+/// Returns the tenant in `request.jwt.claims`, which PostgREST and Supabase set from a verified
+/// token.
 fn of_claims() -> Result<[u8; 16], Fault> {
     let hint =
         "the token must carry the tenant's uuid in the claim that eventlog.tenant_claim names";
@@ -74,7 +76,7 @@ fn of_claims() -> Result<[u8; 16], Fault> {
 fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
     let claims = input::jsonb(claims).ok()?;
     let root = Container::root(claims.bytes());
-    // A claim may have dots in its name, as those that are URLs do.
+    // A claim that is a URL has dots in its name.
     if let Some(Value::String(text)) = root.get(path.as_bytes()) {
         return parse_uuid(text);
     }
@@ -89,7 +91,7 @@ fn tenant_in_claims(claims: &CStr, path: &str) -> Option<[u8; 16]> {
     }
 }
 
-/// The tenant that `tenant_roles` gives the current role, which a connection cannot forge.
+/// Returns the tenant that `tenant_roles` gives the current role, which a connection cannot forge.
 fn of_role() -> Result<[u8; 16], Fault> {
     let role = current_role();
     if let Some(tenant) = registry::current()?.tenant_of_role(role) {

@@ -21,6 +21,13 @@ deb_install_stripped() { # mode, from, to
     strip --strip-unneeded --remove-section=.comment --remove-section=.note "$3"
 }
 
+# Copies the manual, whose pages link to each other.
+deb_install_manual() { # folder
+    install -D -m 644 README.md "$1/README.md"
+    cp -R docs "$1/docs"
+    chmod -R u=rwX,go=rX "$1/docs"
+}
+
 # Prints the packages that these files need, by the symbols that they use.
 deb_depends_of() { # file...
     local scratch

@@ -7,37 +7,39 @@
 --   layout        the layout that the table came with: 1 is 0.1.0, 2 is 0.2.0
 --   readers_see   what grant_reader() lets a role read: its tenant's "own" rows, "all" rows (which then
 --                 hold nothing of a tenant), or nothing (null)
---   is_cached     true: the library keeps a copy, and a trigger tells every backend of changes
+--   is_cached     true: the library keeps a copy (it says so itself), and a trigger invalidates that copy
 --   key           the constraint <table>_pkey (or _key, where it is not the primary key)
 CREATE FUNCTION eventlog_private.relations()
 RETURNS TABLE (table_name name, layout integer, readers_see text, is_cached boolean, key text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 25
 SET search_path = pg_catalog, pg_temp
 AS $$
-    VALUES
-        ('events'::name,         1, 'own', false, 'PRIMARY KEY (id, created_at)'),
-        ('event_types',          1, 'all', true,  'PRIMARY KEY (name)'),
-        ('rejected_events',      1, 'own', false, 'PRIMARY KEY (id)'),
-        ('idempotency_keys',     1, NULL,  false, 'PRIMARY KEY (tenant_id, key)'),
-        ('producers',            1, NULL,  false, 'PRIMARY KEY (producer, role_oid, cluster)'),
-        ('tenant_roles',         1, NULL,  true,  'PRIMARY KEY (role_name)'),
-        ('log_config',           1, 'all', true,  'PRIMARY KEY (only_row)'),
-        ('enrichments',          1, NULL,  true,  'PRIMARY KEY (name, target_key)'),
-        ('tenant_settings',      1, NULL,  true,  'PRIMARY KEY (tenant_id)'),
-        ('hygiene_counts',       1, 'own', false, NULL),
-        ('maintenance_runs',     2, NULL,  false, 'PRIMARY KEY (id)'),
-        ('maintenance_settings', 2, NULL,  false, 'PRIMARY KEY (only_row)'),
-        ('thinned_partitions',   2, NULL,  false, 'PRIMARY KEY (partition_name)'),
-        ('retention_progress',   2, NULL,  false, 'UNIQUE (tenant_id, name)'),
-        ('rollup_state',         2, 'all', true,  'PRIMARY KEY (only_row)'),
-        ('late_events',          2, 'own', false, 'PRIMARY KEY (id, created_at)'),
-        ('hourly_counts',        2, 'own', false, 'PRIMARY KEY (tenant_id, hour, name)'),
-        ('daily_counts',         2, 'own', false, 'PRIMARY KEY (tenant_id, day, name)'),
-        ('daily_subjects',       2, 'own', false, 'PRIMARY KEY (tenant_id, day, name, subject)'),
-        ('monthly_actors',       2, 'own', false, 'PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)'),
-        ('erasures',             2, NULL,  false, 'PRIMARY KEY (id)'),
-        ('api_keys',             2, NULL,  false, 'PRIMARY KEY (id)'),
-        ('tenants_reference',    2, NULL,  false, 'PRIMARY KEY (only_row)')
+    SELECT v.table_name, v.layout, v.readers_see, v.table_name = ANY (eventlog_private.cached_tables()), v.key
+      FROM (VALUES
+        ('events'::name,         1, 'own', 'PRIMARY KEY (id, created_at)'),
+        ('event_types',          1, 'all', 'PRIMARY KEY (name)'),
+        ('rejected_events',      1, 'own', 'PRIMARY KEY (id)'),
+        ('idempotency_keys',     1, NULL,  'PRIMARY KEY (tenant_id, key)'),
+        ('producers',            1, NULL,  'PRIMARY KEY (producer, role_oid, cluster)'),
+        ('tenant_roles',         1, NULL,  'PRIMARY KEY (role_name)'),
+        ('log_config',           1, 'all', 'PRIMARY KEY (only_row)'),
+        ('enrichments',          1, NULL,  'PRIMARY KEY (name, target_key)'),
+        ('tenant_settings',      1, NULL,  'PRIMARY KEY (tenant_id)'),
+        ('hygiene_counts',       1, 'own', NULL),
+        ('maintenance_runs',     2, NULL,  'PRIMARY KEY (id)'),
+        ('maintenance_settings', 2, NULL,  'PRIMARY KEY (only_row)'),
+        ('thinned_partitions',   2, NULL,  'PRIMARY KEY (partition_name)'),
+        ('retention_progress',   2, NULL,  'UNIQUE (tenant_id, name)'),
+        ('rollup_state',         2, 'all', 'PRIMARY KEY (only_row)'),
+        ('late_events',          2, 'own', 'PRIMARY KEY (id, created_at)'),
+        ('hourly_counts',        2, 'own', 'PRIMARY KEY (tenant_id, hour, name)'),
+        ('daily_counts',         2, 'own', 'PRIMARY KEY (tenant_id, day, name)'),
+        ('daily_subjects',       2, 'own', 'PRIMARY KEY (tenant_id, day, name, subject)'),
+        ('monthly_actors',       2, 'own', 'PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)'),
+        ('erasures',             2, NULL,  'PRIMARY KEY (id)'),
+        ('api_keys',             2, NULL,  'PRIMARY KEY (id)'),
+        ('tenants_reference',    2, NULL,  'PRIMARY KEY (only_row)')
+      ) AS v (table_name, layout, readers_see, key)
 $$;
 
 -- Creates every table, index and comment that is missing, and every column that an older log lacks.

@@ -44,3 +44,15 @@ BEGIN
     COMMENT ON COLUMN eventlog.events.weight IS 'Number of events the row stands for: 1/rate if it survived sampling, null for 1.';
 END
 $$;
+
+-- The columns of events in their order. is_required: a source of import_events() must have it. is_writable:
+-- a role that logs may set it; the server sets the others.
+CREATE FUNCTION eventlog_private.event_columns() RETURNS TABLE (name name, type text, is_required boolean, is_writable boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 9
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT a.attname, format_type(a.atttypid, NULL), a.attnotnull, a.attname NOT IN ('id', 'created_at')
+      FROM pg_attribute a
+     WHERE a.attrelid = 'eventlog.events'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+     ORDER BY a.attnum
+$$;

@@ -1,10 +1,9 @@
 -- Writers that number their batches.
 --
--- A row belongs to (role_oid, cluster): to a role, not to a name. On another server, where oids differ, the
--- role of that name takes it over, but only if it existed when the dump was made. A grant shows that, the
--- mark of a writer (REFERENCES on column producer): it permits nothing, a dump brings it along, and it is
--- dropped with the role. A role created later under the same name gets a mark of its own, which ends the
--- rows of that name.
+-- A row belongs to a role (role_oid, cluster), not to a name. On another server, where oids differ, the row
+-- goes to the role of that name, if it existed when the dump was made. The evidence is a privilege that is
+-- of no use to its holder, the mark of a writer: a dump includes it, and it is dropped with the role. A role
+-- created later under the same name gets a mark of its own, and then the rows of that name end.
 
 CREATE FUNCTION eventlog_private.create_producers() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -28,7 +27,7 @@ BEGIN
         );
         PERFORM eventlog_private.secure('eventlog.producers');
     END IF;
-    -- Since layout 2. Sessions that still have the library of 0.1.0 write rows without the two columns.
+    -- Since layout 2. Sessions that still have the library of 0.1.0 write rows without the two.
     IF eventlog_private.lacks_column('producers', 'role_oid', 'oid') THEN
         ALTER TABLE eventlog.producers
             ADD COLUMN role_oid oid NOT NULL DEFAULT 0,
@@ -77,7 +76,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    here     bigint := (SELECT system_identifier FROM pg_control_system());
+    here    bigint := (SELECT system_identifier FROM pg_control_system());
     its_name name   := (SELECT rolname FROM pg_roles WHERE oid = role);
 BEGIN
     IF EXISTS (SELECT FROM pg_attribute a, aclexplode(a.attacl) acl

@@ -58,7 +58,7 @@ BEGIN
 
     PERFORM eventlog._create_log(new_owner::regrole, create_log.partition_interval, create_log.retention,
                                  create_log.premake, create_log.taxonomies);
-    PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog._untied_tenants() u;
+    PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog._tenants_without_trigger() u;
 
     IF (SELECT rolsuper FROM pg_roles WHERE oid = new_owner) THEN
         RAISE WARNING 'the log belongs to superuser %', new_owner::regrole
@@ -100,7 +100,7 @@ BEGIN
     LOOP
         BEGIN
             IF to_regclass('eventlog.events') IS NOT NULL THEN
-                PERFORM eventlog_private.keep_waits_short();
+                PERFORM eventlog_private.limit_waits();
                 PERFORM eventlog._lock_partitions();
             END IF;
             PERFORM eventlog_private.complete_log(is_new, create_log.partition_interval, create_log.retention, create_log.premake,
@@ -110,7 +110,7 @@ BEGIN
             IF is_new OR clock_timestamp() >= deadline THEN
                 RAISE EXCEPTION 'cannot complete the log now: a transaction holds locks on its tables'
                     USING ERRCODE = 'lock_not_available',
-                          DETAIL = eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')),
+                          DETAIL = eventlog_private.describe_lock_holders(eventlog_private.conflicting_modes('AccessExclusiveLock')),
                           HINT = 'end that transaction, or wait longer: SET lock_timeout = ''1min''; SELECT eventlog.create_log();';
             END IF;
         END;

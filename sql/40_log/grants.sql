@@ -29,8 +29,8 @@ BEGIN
     END IF;
     IF kind IN ('writer', 'service', 'gateway') THEN
         -- Not id and created_at: the server sets them.
-        EXECUTE format('GRANT INSERT (tenant_id, name, data, occurred_at, actor, subject, weight)
-                            ON TABLE eventlog.events TO %s', role);
+        EXECUTE (SELECT format('GRANT INSERT (%s) ON TABLE eventlog.events TO %s', string_agg(quote_ident(c.name), ', '), role)
+                   FROM eventlog_private.event_columns() c WHERE c.is_writable);
         EXECUTE format('GRANT SELECT ON TABLE eventlog.event_types TO %s', role);
         PERFORM eventlog_private.mark_writer(role);
     END IF;

@@ -26,8 +26,9 @@ BEGIN
         RAISE EXCEPTION 'cannot import the log into itself' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT string_agg(format('"%s"', wanted), ', ' ORDER BY place) INTO missing
-      FROM unnest(ARRAY['id', 'tenant_id', 'name', 'data', 'created_at']) WITH ORDINALITY AS w (wanted, place)
-     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = wanted
+      FROM eventlog_private.event_columns() WITH ORDINALITY AS w (wanted, type, is_required, is_writable, place)
+     WHERE w.is_required
+       AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = wanted
                           AND a.attnum > 0 AND NOT a.attisdropped);
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'table % has no column %', source, missing
@@ -57,8 +58,9 @@ BEGIN
     WHEN 'uuid'        THEN PERFORM value::uuid;
     WHEN 'text'        THEN PERFORM value::text;
     WHEN 'jsonb'       THEN PERFORM value::jsonb;
-    WHEN 'timestamptz' THEN PERFORM value::timestamptz;
     WHEN 'real'        THEN PERFORM value::real;
+    WHEN 'timestamp with time zone' THEN PERFORM value::timestamptz;
+    ELSE EXECUTE format('SELECT $1::%s', wanted) USING value;
     END CASE;
     RETURN NULL;
 EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
@@ -91,9 +93,7 @@ AS $$
            END
       FROM (SELECT w.place, w.name, w.wanted, eventlog_private.source_column(source, w.name, w.wanted) AS expression,
                    is_careful AND a.atttypid IS NOT NULL AND a.atttypid <> w.wanted::regtype AS is_checked
-              FROM (VALUES (1, 'id', 'bigint'), (2, 'tenant_id', 'uuid'), (3, 'name', 'text'), (4, 'data', 'jsonb'),
-                           (5, 'created_at', 'timestamptz'), (6, 'occurred_at', 'timestamptz'), (7, 'actor', 'text'),
-                           (8, 'subject', 'text'), (9, 'weight', 'real')) AS w (place, name, wanted)
+              FROM eventlog_private.event_columns() WITH ORDINALITY AS w (name, wanted, is_required, is_writable, place)
               LEFT JOIN pg_attribute a ON a.attrelid = source AND a.attname = w.name AND a.attnum > 0 AND NOT a.attisdropped) c
 $$;
 
@@ -122,7 +122,7 @@ BEGIN
         CREATE UNLOGGED TABLE eventlog.import_in_progress AS
         SELECT row_number() OVER ()::integer AS place, r.id, r.tenant_id, r.name, v.data, r.created_at,
                r.occurred_at, v.actor, CASE WHEN v.sqlstate IS NULL THEN v.subject ELSE r.subject END AS subject,
-               CASE WHEN r.weight >= 1 AND r.weight < 'infinity' THEN r.weight END AS weight,
+               CASE WHEN r.weight >= 1 AND r.weight < 'infinity' THEN r.weight END AS weight, %s
                coalesce(r.cast_sqlstate, v.sqlstate, CASE WHEN f.fault IS NOT NULL THEN '22023' END) AS sqlstate,
                coalesce(r.cast_fault, nullif(concat_ws(': ', v.message, v.detail), ''), f.fault) AS reason,
                CASE WHEN r.cast_sqlstate IS NOT NULL OR v.sqlstate IS NOT NULL OR f.fault IS NOT NULL THEN
@@ -139,7 +139,11 @@ BEGIN
                         WHEN r.created_at > %L THEN 'created_at is later than now and eventlog.max_clock_ahead'
                         WHEN NOT (r.weight >= 1 AND r.weight < 'infinity') THEN 'weight must be finite, and at least 1'
                    END AS fault) f
-    $sql$, format('import of %s: ', source), eventlog_private.source_rows(source, is_careful), highest_id, highest_id,
+    $sql$,
+           -- Columns that need no check.
+           (SELECT string_agg(format('r.%I, ', c.name), '') FROM eventlog_private.event_columns() c
+             WHERE c.name NOT IN ('id', 'tenant_id', 'name', 'data', 'created_at', 'occurred_at', 'actor', 'subject', 'weight')),
+           format('import of %s: ', source), eventlog_private.source_rows(source, is_careful), highest_id, highest_id,
            earliest_at, latest_at);
     DELETE FROM eventlog.import_in_progress i WHERE i.is_opted_out;
     GET DIAGNOSTICS opted_out = ROW_COUNT;

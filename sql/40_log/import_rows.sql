@@ -14,29 +14,23 @@ DECLARE
     fault    text;
 BEGIN
     BEGIN
-        IF to_regclass('eventlog.late_events') IS NULL THEN
-            -- A log of layout 1 has no rollups.
-            INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
-            OVERRIDING SYSTEM VALUE
-            SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-              FROM eventlog.import_in_progress i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
-            ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING;
-            GET DIAGNOSTICS inserted = ROW_COUNT;
-        ELSE
+        EXECUTE format($sql$
             WITH inserted AS (
-                INSERT INTO eventlog.events (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
-                OVERRIDING SYSTEM VALUE
-                SELECT i.id, i.tenant_id, i.name, i.data, i.actor, i.subject, i.occurred_at, i.created_at, i.weight
-                  FROM eventlog.import_in_progress i WHERE i.place BETWEEN first AND last AND i.sqlstate IS NULL
+                INSERT INTO eventlog.events (%1$s) OVERRIDING SYSTEM VALUE
+                SELECT %1$s FROM eventlog.import_in_progress i WHERE i.place BETWEEN $1 AND $2 AND i.sqlstate IS NULL
                 ON CONFLICT ON CONSTRAINT events_pkey DO NOTHING
                 RETURNING tenant_id, id, created_at
-            ), late AS (
-                INSERT INTO eventlog.late_events (tenant_id, id, created_at)
-                SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog_private.announced_watermark()
-                ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING
-            )
-            SELECT count(*) INTO inserted FROM inserted;
-        END IF;
+            ) %2$s
+            SELECT count(*) FROM inserted$sql$,
+            (SELECT string_agg(quote_ident(c.name), ', ') FROM eventlog_private.event_columns() c),
+            -- A log of layout 1 has no rollups.
+            CASE WHEN to_regclass('eventlog.late_events') IS NOT NULL THEN
+                ', late AS (
+                    INSERT INTO eventlog.late_events (tenant_id, id, created_at)
+                    SELECT n.tenant_id, n.id, n.created_at FROM inserted n WHERE n.created_at < eventlog_private.announced_watermark()
+                    ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING
+                )' END)
+           INTO inserted USING first, last;
         RETURN inserted;
     EXCEPTION WHEN OTHERS THEN
         IF left(SQLSTATE, 2) NOT IN ('22', '23', '42', '44', '54', 'P0') THEN

@@ -15,7 +15,7 @@ DECLARE
     deadline timestamptz := eventlog_private.lock_deadline();
     relation name;
 BEGIN
-    PERFORM eventlog_private.keep_waits_short();
+    PERFORM eventlog_private.limit_waits();
     LOOP
         BEGIN
             PERFORM eventlog._lock_partitions();
@@ -30,7 +30,7 @@ BEGIN
             IF clock_timestamp() >= deadline THEN
                 RAISE EXCEPTION 'cannot migrate the log now: a transaction holds locks on its tables'
                     USING ERRCODE = 'lock_not_available',
-                          DETAIL = eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')),
+                          DETAIL = eventlog_private.describe_lock_holders(eventlog_private.conflicting_modes('AccessExclusiveLock')),
                           HINT = 'end that transaction, or wait longer: SET lock_timeout = ''1min''; SELECT eventlog.migrate_log();';
             END IF;
         END;
@@ -52,27 +52,25 @@ BEGIN
     UPDATE eventlog.log_config SET service_roles = '{}' WHERE service_roles <> '{}';
     -- A trigger records the role of each row from now on.
     UPDATE eventlog.tenant_roles r SET role_name = r.role_name;
-    -- Event types of the starter taxonomy that nobody changed.
+    -- Event types of the starter taxonomy, if nobody changed their subject_keys.
     UPDATE eventlog.event_types t SET count_subjects = false
       FROM eventlog_private.starter_taxonomy() s
      WHERE s.name = t.name AND s.rules -> 'subject_keys' = to_jsonb(t.subject_keys) AND s.rules -> 'count_subjects' = 'false'
        AND t.count_subjects;
-    -- Those that nobody changed at all get what reports read. Not path_keys: what is stored of a payload
-    -- changes only if the owner says so.
-    UPDATE eventlog.event_types t
-       SET optional_keys = ARRAY(SELECT jsonb_array_elements_text(s.rules -> 'optional_keys')),
-           success_key = s.rules ->> 'success_key',
-           success_values = ARRAY(SELECT jsonb_array_elements_text(s.rules -> 'success_values'))
-      FROM eventlog_private.starter_taxonomy() s
-     WHERE s.name = t.name
-       AND to_jsonb(t) - '{name,created_at,retention,count_subjects}'::text[]
-           = (eventlog._default_rules() || s.rules || jsonb_build_object(
-                'success_values', jsonb '[]', 'path_keys', jsonb '[]',
-                'success_key', CASE WHEN s.domain <> 'artifacts' THEN s.rules -> 'success_key' ELSE 'null' END,
-                -- Without the keys that were added since.
-                'optional_keys', (s.rules -> 'optional_keys') - 'metadata'
-                    - CASE WHEN s.domain = 'artifacts' THEN '{success,conflicts}' ELSE '{}' END::text[]))
-             - '{retention,count_subjects}'::text[];
+    -- Of those that nobody changed at all, the rules that reports use. Not path_keys: only the owner changes
+    -- what is stored of a payload.
+    PERFORM eventlog_private.write_event_type(t.name, s.rules, replaced => '{optional_keys,success_key,success_values}')
+       FROM eventlog.event_types t
+       JOIN eventlog_private.starter_taxonomy() s ON s.name = t.name
+      WHERE to_jsonb(t) - '{name,created_at,retention,count_subjects}'::text[]
+            = (eventlog._default_rules() || s.rules || jsonb_build_object(
+                   -- Without the keys that are new.
+                   'optional_keys', (SELECT coalesce(jsonb_agg(k.key ORDER BY k.place), '[]')
+                                       FROM jsonb_array_elements_text(s.rules -> 'optional_keys') WITH ORDINALITY AS k (key, place)
+                                      WHERE k.key <> 'metadata' AND (s.domain <> 'artifacts' OR k.key NOT IN ('success', 'conflicts'))),
+                   'success_key', CASE WHEN s.domain <> 'artifacts' THEN s.rules -> 'success_key' END,
+                   'success_values', '{}'::text[], 'path_keys', '{}'::text[]))
+              - '{retention,count_subjects}'::text[];
 END
 $$;
 
@@ -132,7 +130,7 @@ BEGIN
             PERFORM eventlog_private.migrate_to_2();
         END IF;
         PERFORM eventlog_private.apply_policies();
-        PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog_private.untied_tenants() u;
+        PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog_private.tenants_without_trigger() u;
         PERFORM eventlog_private.grant_to_readers(has);
         UPDATE eventlog.log_config SET layout_version = newest;
     END IF;

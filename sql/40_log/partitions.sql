@@ -151,10 +151,10 @@ AS $$
 DECLARE
     moved bigint;
 BEGIN
-    EXECUTE format('WITH gone AS (DELETE FROM %s e WHERE e.created_at >= $1 AND e.created_at < $2 RETURNING e.*)
-                    INSERT INTO %s (id, tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
-                    SELECT g.id, g.tenant_id, g.name, g.data, g.actor, g.subject, g.occurred_at, g.created_at, g.weight FROM gone g',
-                   rest, partition) USING first_at, end_at;
+    EXECUTE (SELECT format('WITH gone AS (DELETE FROM %s e WHERE e.created_at >= $1 AND e.created_at < $2 RETURNING e.*)
+                            INSERT INTO %s (%s) SELECT %3$s FROM gone g', rest, partition, string_agg(quote_ident(c.name), ', '))
+               FROM eventlog_private.event_columns() c)
+      USING first_at, end_at;
     GET DIAGNOSTICS moved = ROW_COUNT;
     RETURN moved;
 END

@@ -122,7 +122,7 @@ COMMENT ON FUNCTION eventlog.reference_tenants(regclass, text, name) IS
 
 -- Returns the table of tenants if it lacks its trigger, which DROP EXTENSION … CASCADE drops. Stores the
 -- table's oid, which differs after a restore.
-CREATE FUNCTION eventlog_private.untied_tenants() RETURNS TABLE (tenants regclass, tenant_key name)
+CREATE FUNCTION eventlog_private.tenants_without_trigger() RETURNS TABLE (tenants regclass, tenant_key name)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -135,7 +135,7 @@ BEGIN
         RETURN;
     END IF;
     IF NOT EXISTS (SELECT FROM eventlog.tenants_reference r
-                    WHERE r.tenants = untied_tenants.tenants AND r.database_name = eventlog_private.this_database()) THEN
+                    WHERE r.tenants = tenants_without_trigger.tenants AND r.database_name = eventlog_private.this_database()) THEN
         PERFORM eventlog_private.note_tenants(tenants, config.tenants_method, config.tenants_key);
     END IF;
     IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant') THEN
@@ -145,7 +145,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog._untied_tenants() RETURNS TABLE (tenants regclass, tenant_key name)
+CREATE FUNCTION eventlog._tenants_without_trigger() RETURNS TABLE (tenants regclass, tenant_key name)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 

@@ -1,5 +1,13 @@
 -- Waiting for locks: how long, and for which transactions.
 
+-- Returns eventlog.lock_timeout in milliseconds, or its default while the library is not loaded.
+CREATE FUNCTION eventlog_private.lock_timeout_ms() RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce((SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout'), 5000)
+$$;
+
 -- Limits the waits that follow to eventlog.lock_timeout, unless the session's lock_timeout is shorter, and
 -- returns the session's value, to be set again afterwards. After an error PostgreSQL restores it.
 CREATE FUNCTION eventlog_private.bound_lock_timeout() RETURNS text
@@ -9,8 +17,7 @@ AS $$
 DECLARE
     former     text    := current_setting('lock_timeout');
     former_ms  integer := (SELECT setting FROM pg_settings WHERE name = 'lock_timeout');
-    -- The setting exists only once the library is loaded.
-    longest_ms integer := coalesce((SELECT setting FROM pg_settings WHERE name = 'eventlog.lock_timeout')::integer, 5000);
+    longest_ms integer := eventlog_private.lock_timeout_ms();
 BEGIN
     PERFORM set_config('lock_timeout',
         (CASE WHEN former_ms BETWEEN 1 AND longest_ms THEN former_ms ELSE longest_ms END)::text, true);
@@ -27,7 +34,7 @@ SET search_path = pg_catalog, pg_temp
 AS 'SELECT 50';
 
 -- Limits the waits that follow to longest_wait_ms(), unless the session's lock_timeout is shorter.
-CREATE FUNCTION eventlog_private.keep_waits_short() RETURNS void
+CREATE FUNCTION eventlog_private.limit_waits() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -40,7 +47,7 @@ $$;
 
 -- Lists the transactions, prepared ones too, that hold a lock in one of these modes on the log: on its
 -- relations, on the other side of their foreign keys, or one of take_lock().
-CREATE FUNCTION eventlog_private.holders(modes text[]) RETURNS TABLE (virtualtransaction text, pid integer)
+CREATE FUNCTION eventlog_private.lock_holders(modes text[]) RETURNS TABLE (virtualtransaction text, pid integer)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,15 +85,15 @@ AS $$
         eventlog_private.describe_processes(array_remove(pids, NULL))), '')
 $$;
 
-CREATE FUNCTION eventlog_private.describe_holders(modes text[]) RETURNS text
+CREATE FUNCTION eventlog_private.describe_lock_holders(modes text[]) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT eventlog_private.describe_transactions(array_agg(h.virtualtransaction), array_agg(h.pid)) FROM eventlog_private.holders(modes) h
+    SELECT eventlog_private.describe_transactions(array_agg(h.virtualtransaction), array_agg(h.pid)) FROM eventlog_private.lock_holders(modes) h
 $$;
 
 -- Returns the modes of locks that conflict with a lock of this mode.
-CREATE FUNCTION eventlog_private.modes_against(mode text) RETURNS text[]
+CREATE FUNCTION eventlog_private.conflicting_modes(mode text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -102,8 +109,7 @@ CREATE FUNCTION eventlog_private.lock_deadline() RETURNS timestamptz
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    -- The setting exists only once the library is loaded.
     SELECT clock_timestamp() + interval '1 ms' *
         coalesce((SELECT nullif(s.setting, '0')::integer FROM pg_settings s WHERE s.name = 'lock_timeout'),
-                 (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout'), 5000)
+                 eventlog_private.lock_timeout_ms())
 $$;

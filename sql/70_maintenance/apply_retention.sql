@@ -29,7 +29,7 @@ $$;
 
 -- Records that a partition lost rows created before `until`. Their space is freed when maintain() rewrites
 -- the partition, after it is closed. A log of layout 1 has no table for this.
-CREATE FUNCTION eventlog_private.note_thinned(partition regclass, rows bigint, until timestamptz) RETURNS void
+CREATE FUNCTION eventlog_private.note_deleted_rows(partition regclass, rows bigint, until timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -80,7 +80,7 @@ BEGIN
                                        ELSE ARRAY[rule_tenant] END;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         IF deleted > 0 THEN
-            PERFORM eventlog_private.note_thinned(partition.partition_oid::regclass, deleted, until);
+            PERFORM eventlog_private.note_deleted_rows(partition.partition_oid::regclass, deleted, until);
             RETURN deleted;
         END IF;
         -- Records that this partition is done, in case the next ones are interrupted.

@@ -21,7 +21,7 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_ms       constant integer := 50;
+    most_ms       constant integer := eventlog_private.longest_wait_ms();
     foreign_key   record;
     is_referenced boolean;
     began         timestamptz;

@@ -25,7 +25,7 @@ BEGIN
     SELECT array_agg(DISTINCT e.tenant_id), array_agg(DISTINCT e.name), min(e.created_at) INTO tenants, names, since
       FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
      WHERE l.ctid = ANY (notes);
-    PERFORM eventlog_private.tell_uncountable(
+    PERFORM eventlog_private.report_uncountable(
         'SELECT e.* FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
           WHERE l.ctid = ANY ($4)', NULL, NULL, NULL, notes);
     counted := eventlog_private.count_events(
@@ -49,7 +49,7 @@ $$;
 
 -- Reports the events that cannot be counted among those of `source`, a query over events: by id and column,
 -- in a WARNING and in the current run. They stay in the log, and stat_uncounted lists them.
-CREATE FUNCTION eventlog_private.tell_uncountable(source text, since timestamptz, until timestamptz, tenants uuid[], notes tid[])
+CREATE FUNCTION eventlog_private.report_uncountable(source text, since timestamptz, until timestamptz, tenants uuid[], notes tid[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -17,7 +17,7 @@ AS $$
 DECLARE
     deadline timestamptz := clock_timestamp() + interval '10 minutes';
     is_short boolean     := (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'lock_timeout')
-                          < (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'eventlog.lock_timeout');
+                          < eventlog_private.lock_timeout_ms();
 BEGIN
     LOOP
         BEGIN
@@ -26,7 +26,7 @@ BEGIN
         EXCEPTION WHEN lock_not_available THEN
             IF is_short OR clock_timestamp() >= deadline THEN
                 RAISE EXCEPTION 'maintenance of the log, or another erasure, is running'
-                    USING ERRCODE = 'lock_not_available', DETAIL = eventlog_private.describe_holders('{}'),
+                    USING ERRCODE = 'lock_not_available', DETAIL = eventlog_private.describe_lock_holders('{}'),
                           HINT = 'call again to continue';
             END IF;
         END;
@@ -41,5 +41,5 @@ LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN NOT eventlog_private.take_lock('maintenance', false, false)
-                THEN coalesce(eventlog_private.describe_holders('{}'), 'a transaction that has ended by now') END
+                THEN coalesce(eventlog_private.describe_lock_holders('{}'), 'a transaction that has ended by now') END
 $$;

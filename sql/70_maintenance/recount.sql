@@ -1,49 +1,46 @@
--- Recounting after the keys of an event type changed. Events that are counted already keep their outcomes
--- and durations until recount() is called.
+-- Recounting after an event type changed. Events that are counted already keep their outcomes, durations and
+-- subjects until recount() is called.
 
--- Adds the subjects of days whose events are all still there, by the count of the day, where subjects were
--- not counted then. Returns the number of rows.
+-- Counts the subjects of past days anew, if they were not counted then, and returns the number of changed
+-- rows. Only of days whose events are all still there, judging by the count of the day.
 CREATE FUNCTION eventlog_private.recount_subjects(name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET jit = off
 AS $$
-#variable_conflict use_column
 DECLARE
     changed bigint;
     tenants uuid[];
 BEGIN
-    EXECUTE (
-        SELECT format($sql$
-            WITH found AS MATERIALIZED (
-                SELECT e.tenant_id, e.created_at::date AS day, e.subject, %1$s, min(e.created_at) AS first_at, max(e.created_at) AS last_at
-                  FROM eventlog._measured_events() e
-                 WHERE e.name = $1 AND e.count_subjects
-                   AND e.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s)
-                   AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
-                 GROUP BY 1, 2, 3
-            ), complete AS (
-                SELECT f.tenant_id, f.day FROM found f
-                  JOIN eventlog.daily_counts d ON d.tenant_id = f.tenant_id AND d.day = f.day AND d.name = $1
-                 GROUP BY f.tenant_id, f.day, d.events HAVING sum(f.events) = d.events
-            ), written AS (
-                INSERT INTO eventlog.daily_subjects AS r (tenant_id, day, name, subject, %2$s)
-                SELECT f.tenant_id, f.day, $1, f.subject, %3$s
-                  FROM found f JOIN complete USING (tenant_id, day)
-                 WHERE f.subject IS NOT NULL
-                 ORDER BY 1, 2, 4
-                    ON CONFLICT ON CONSTRAINT daily_subjects_pkey DO UPDATE SET %4$s
-                 WHERE r.events <> excluded.events
-                RETURNING r.tenant_id
-            )
-            SELECT count(*), array_agg(DISTINCT w.tenant_id) FROM written w$sql$,
-            string_agg(m.of_events || ' AS ' || m.name, ', ') FILTER (WHERE m.of_events IS NOT NULL),
-            string_agg(m.name, ', '), string_agg('f.' || m.name, ', '), string_agg(format('%1$s = excluded.%1$s', m.name), ', '))
-          FROM (SELECT m.name, m.of_events FROM eventlog_private.measures() m
-                 UNION ALL VALUES ('first_at', NULL), ('last_at', NULL)) AS m)
-       INTO changed, tenants USING recount_subjects.name;
-    -- A tenant that a trigger erases meanwhile keeps none, as when events are counted first.
+    EXECUTE (SELECT format($sql$
+        WITH found AS MATERIALIZED (
+            SELECT e.tenant_id, e.created_at::date AS day, e.subject, %s, min(e.created_at) AS first_at, max(e.created_at) AS last_at
+              FROM eventlog._measured_events() e
+             WHERE e.name = $1 AND e.count_subjects
+               AND e.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s)
+               AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
+             GROUP BY 1, 2, 3
+        ), whole AS (
+            SELECT f.tenant_id, f.day FROM found f
+              JOIN eventlog.daily_counts d ON d.tenant_id = f.tenant_id AND d.day = f.day AND d.name = $1
+             GROUP BY f.tenant_id, f.day, d.events HAVING sum(f.events) = d.events
+        ), written AS (
+            INSERT INTO eventlog.daily_subjects AS r
+            SELECT f.tenant_id, f.day, $1, f.subject, %s, f.first_at, f.last_at
+              FROM found f JOIN whole w USING (tenant_id, day)
+             WHERE f.subject IS NOT NULL
+             ORDER BY 1, 2, 4
+                ON CONFLICT ON CONSTRAINT daily_subjects_pkey
+                DO UPDATE SET %s, first_at = EXCLUDED.first_at, last_at = EXCLUDED.last_at
+                 WHERE r.events <> EXCLUDED.events
+            RETURNING r.tenant_id
+        )
+        SELECT count(*), array_agg(DISTINCT w.tenant_id) FROM written w$sql$,
+        string_agg(format('%s AS %I', m.of_events, m.name), ', '), string_agg(format('f.%I', m.name), ', '),
+        string_agg(format('%1$I = EXCLUDED.%1$I', m.name), ', ')) FROM eventlog_private.measures() m)
+       INTO changed, tenants USING name;
+    -- A tenant that a trigger erases meanwhile keeps no counts, as in roll_up().
     IF changed > 0 THEN
         PERFORM eventlog_private.take_lock('erasure', false, true);
         DELETE FROM eventlog.daily_subjects c
@@ -54,9 +51,9 @@ BEGIN
 END
 $$;
 
--- Measures outcomes and durations, and adds subjects that were not counted; the numbers of events and actors
--- stay. A row that lost events to retention or erasure is left alone, since the remaining events would give
--- wrong values.
+-- Measures outcomes and durations again, and counts subjects that were not counted; numbers of events and
+-- actors stay. A row that lost events to retention or erasure is left alone, since the remaining events
+-- would give wrong values.
 CREATE FUNCTION eventlog_private.recount(name text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -112,4 +109,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.recount(text) IS
-'Recounts outcomes and durations of a name by the success_key, error_key and duration_key that its event type has now, where no events were deleted, adds its subjects where count_subjects was switched on since, and returns the number of changed rows of the rollups. Without it, a change of these keys applies to events from the watermark on: reports of single events follow at once, summary, events_per_day and the like only after a recount. Reads all events. For the log''s owner.';
+'Recounts outcomes and durations of a name by the success_key, error_key and duration_key that its event type has now, where no events were deleted, and its subjects if count_subjects was switched on since. Returns the number of changed rows of the rollups. Without it, a change of these keys applies to events from the watermark on: reports of single events follow at once, summary, events_per_day and the like only after a recount. Reads all events. For the log''s owner.';

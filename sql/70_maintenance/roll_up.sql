@@ -168,7 +168,7 @@ BEGIN
                    CASE WHEN (SELECT c.reltuples FROM pg_class c WHERE c.oid = partition.partition_oid) > 10000000
                         THEN date_trunc('day', since + interval '1 day', 'UTC') END);
     tenants := eventlog_private.tenants_in(partition.partition_oid);
-    PERFORM eventlog_private.tell_uncountable('SELECT e.* FROM eventlog.events e WHERE ' || of_stretch, since, until, tenants, NULL);
+    PERFORM eventlog_private.report_uncountable('SELECT e.* FROM eventlog.events e WHERE ' || of_stretch, since, until, tenants, NULL);
     counted := eventlog_private.count_events(
         -- The note of a tenant that was not there when the tenants were looked up stays: its event is not
         -- counted here.

@@ -6,8 +6,8 @@ CREATE FUNCTION eventlog_private.blockers(phase text) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(eventlog_private.describe_holders(
-                        eventlog_private.modes_against(p.awaited_lock)
+    SELECT coalesce(eventlog_private.describe_lock_holders(
+                        eventlog_private.conflicting_modes(p.awaited_lock)
                         || CASE WHEN p.awaited_lock = 'ShareRowExclusiveLock' THEN ARRAY['RowShareLock'] ELSE '{}' END),
                     'a transaction that has ended by now')
       FROM eventlog_private.phases() p WHERE p.phase = blockers.phase
@@ -31,7 +31,7 @@ BEGIN
     pause := 0;
     BEGIN
         PERFORM eventlog_private.lock_maintenance();
-        PERFORM eventlog_private.keep_waits_short();
+        PERFORM eventlog_private.limit_waits();
         SELECT * INTO result FROM eventlog_private.perform(phase, task);
         attempt := 0;
         total := total + coalesce(result.rows, 0);

@@ -27,8 +27,8 @@ AS $$
          't.created_at < (SELECT now() - c.rejected_retention FROM eventlog.maintenance_settings c)'),
         ('idempotency_keys',
          't.created_at < (SELECT now() - eventlog_private.longest_idempotency_window())'),
+        -- A role that was dropped leaves nothing to a later one of its name.
         ('producers',
-         -- A role that is dropped leaves nothing to one of the same name.
          't.updated_at < now() - interval ''30 days''
           OR t.cluster = (SELECT s.system_identifier FROM pg_control_system() s) AND t.role_oid NOT IN (SELECT r.oid FROM pg_roles r)'),
         ('hygiene_counts',
@@ -71,7 +71,7 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM eventlog.%I t WHERE %s', trimmed.table_name, trimmed.condition) INTO due;
         table_name := trimmed.table_name;
         IF table_name = 'rejected_events' THEN
-            due := greatest(due, (SELECT coalesce(sum(c.excess), 0) FROM eventlog_private.crowded_quarantine() c));
+            due := greatest(due, (SELECT coalesce(sum(c.excess), 0) FROM eventlog_private.tenants_over_share() c));
         END IF;
         RETURN NEXT;
     END LOOP;

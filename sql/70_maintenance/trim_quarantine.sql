@@ -3,7 +3,7 @@
 -- Lists tenants with more rows in the quarantine than their share of rejected_limit, and how many more. The
 -- share is as large as possible while all fit: tenants that need less leave the rest to others. A row of a
 -- caller without a tenant belongs to the tenant that it named, or to none.
-CREATE FUNCTION eventlog_private.crowded_quarantine() RETURNS TABLE (tenant_id uuid, excess bigint)
+CREATE FUNCTION eventlog_private.tenants_over_share() RETURNS TABLE (tenant_id uuid, excess bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -36,7 +36,7 @@ DECLARE
     rows     bigint := eventlog_private.trim('rejected_events');
 BEGIN
     IF rows < most_rows THEN
-        FOR crowding IN SELECT c.tenant_id, c.excess FROM eventlog_private.crowded_quarantine() c ORDER BY c.excess DESC LOOP
+        FOR crowding IN SELECT c.tenant_id, c.excess FROM eventlog_private.tenants_over_share() c ORDER BY c.excess DESC LOOP
             DELETE FROM eventlog.rejected_events WHERE ctid = ANY (ARRAY(
                 SELECT r.ctid FROM eventlog.rejected_events r
                  WHERE coalesce(r.tenant_id, r.claimed_tenant_id) IS NOT DISTINCT FROM crowding.tenant_id

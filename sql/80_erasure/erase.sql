@@ -201,7 +201,7 @@ BEGIN
 
     PERFORM eventlog_private.add_to_receipt(receipt, target.counted_as, erased, relation);
     IF is_events THEN
-        PERFORM eventlog_private.note_thinned(relation::regclass, erased, since + interval '1 microsecond');
+        PERFORM eventlog_private.note_deleted_rows(relation::regclass, erased, since + interval '1 microsecond');
         IF kind = 'actor' AND erased > 0 THEN
             PERFORM eventlog_private.erase_with_events(receipt, tenant_id, ids, since, keys_since);
         END IF;
@@ -215,7 +215,7 @@ $$;
 -- to be counted. If maintain() counted some of them, their counts were erased too, batch by batch. So all
 -- of them are recorded as late, to be counted again. Counting does not run meanwhile, or it commits later
 -- and has deleted its notes already.
-CREATE FUNCTION eventlog_private.note_survivors(tenant_id uuid) RETURNS void
+CREATE FUNCTION eventlog_private.note_survivors_as_late(tenant_id uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -258,14 +258,14 @@ BEGIN
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
         GET DIAGNOSTICS erased = ROW_COUNT;
         IF target.counted_as = 'events' THEN
-            PERFORM eventlog_private.note_thinned(target.relation::regclass, erased, '-infinity');
+            PERFORM eventlog_private.note_deleted_rows(target.relation::regclass, erased, '-infinity');
         END IF;
     END LOOP;
     PERFORM eventlog_private.take_lock('erasure', true, true);
     FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE t.stage > 40 ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
     END LOOP;
-    PERFORM eventlog_private.note_survivors(tenant_id);
+    PERFORM eventlog_private.note_survivors_as_late(tenant_id);
     PERFORM set_config('lock_timeout', former, true);
 END
 $$;

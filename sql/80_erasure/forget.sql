@@ -44,7 +44,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     IF kind = 'tenant' THEN
-        PERFORM eventlog_private.note_survivors(tenant_id);
+        PERFORM eventlog_private.note_survivors_as_late(tenant_id);
     ELSIF to_regclass('eventlog.monthly_actors') IS NOT NULL THEN
         WITH active AS (
             SELECT e.name, e.actor, date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC' AS month,

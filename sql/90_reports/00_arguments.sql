@@ -37,6 +37,12 @@ BEGIN
 END
 $$;
 
+-- Returns the longest span of a report, in days.
+CREATE FUNCTION eventlog._longest_days() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS 'SELECT 3700';
+
 -- Checks a span of time, and raises 22023 if it makes no sense.
 CREATE FUNCTION eventlog._check_span(since timestamptz, until timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -49,9 +55,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'since => now() - interval ''30 days'', until => now()';
     END IF;
     -- In numbers, because the difference of two timestamps can exceed an interval.
-    IF extract(epoch FROM until) - extract(epoch FROM since) > 3700 * 86400 THEN
-        RAISE EXCEPTION 'the report spans % days, limit 3700',
-                trunc((extract(epoch FROM until) - extract(epoch FROM since)) / 86400)
+    IF extract(epoch FROM until) - extract(epoch FROM since) > eventlog._longest_days() * 86400 THEN
+        RAISE EXCEPTION 'the report spans % days, limit %',
+                trunc((extract(epoch FROM until) - extract(epoch FROM since)) / 86400), eventlog._longest_days()
             USING ERRCODE = 'program_limit_exceeded', HINT = 'choose a later since or an earlier until';
     END IF;
 END
@@ -69,7 +75,7 @@ $$;
 
 -- Returns the given names. An unknown name gives a NOTICE, because the report shows zeros for it, as for a
 -- name without events.
-CREATE FUNCTION eventlog._asked_names(names text[]) RETURNS text[]
+CREATE FUNCTION eventlog._check_names(names text[]) RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -103,8 +109,8 @@ BEGIN
         RAISE EXCEPTION 'within must be positive, got %', coalesce(within::text, 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''7 days''';
     END IF;
-    IF within > '3700 days'::interval THEN
-        RAISE EXCEPTION 'within is %, limit 3700 days', within
+    IF within > make_interval(days => eventlog._longest_days()) THEN
+        RAISE EXCEPTION 'within is %, limit % days', within, eventlog._longest_days()
             USING ERRCODE = 'program_limit_exceeded', HINT = 'such as ''7 days''';
     END IF;
 END

@@ -22,7 +22,7 @@ $$;
 
 -- Returns counts of a tenant by name and by stretches of time that together make up the span, each at most
 -- a `grain` long.
-CREATE FUNCTION eventlog._counted(tenant uuid, since timestamptz, until timestamptz, names text[], grain interval)
+CREATE FUNCTION eventlog._counts_by_name(tenant uuid, since timestamptz, until timestamptz, names text[], grain interval)
 RETURNS TABLE (at timestamptz, name text, events bigint, weighted_events double precision, failures double precision,
                successes double precision, duration_count double precision, duration_sum double precision,
                duration_histogram double precision[])
@@ -103,7 +103,7 @@ END
 $$;
 
 -- Returns counts of a tenant by name and subject over whole days in UTC, of names that count subjects.
-CREATE FUNCTION eventlog._counted_subjects(tenant uuid, since date, until date, names text[])
+CREATE FUNCTION eventlog._counts_by_subject(tenant uuid, since date, until date, names text[])
 RETURNS TABLE (name text, subject text, events bigint, weighted_events double precision, failures double precision,
                successes double precision, duration_count double precision, duration_sum double precision,
                duration_histogram double precision[], first_at timestamptz, last_at timestamptz)

@@ -2,7 +2,7 @@
 
 -- Returns a sum of weights as a whole number. A bigint is large enough for all events, but not for weights
 -- that an owner inserted by hand.
-CREATE FUNCTION eventlog._whole(weights double precision) RETURNS bigint
+CREATE FUNCTION eventlog._as_count(weights double precision) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT CASE WHEN weights < 9e18 THEN round(weights)::bigint WHEN weights IS NOT NULL THEN 9000000000000000000 END

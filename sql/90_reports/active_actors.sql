@@ -20,7 +20,7 @@ DECLARE
     first     date := since - 29;
     span_days integer;
     wanted    text := coalesce(active_actors.name, '');
-    names     text[] := eventlog._asked_names(CASE WHEN active_actors.name IS NOT NULL THEN ARRAY[active_actors.name] END);
+    names     text[] := eventlog._check_names(CASE WHEN active_actors.name IS NOT NULL THEN ARRAY[active_actors.name] END);
     activity  bytea;
     raw_since  timestamptz;
     raw_until  timestamptz;
@@ -35,7 +35,7 @@ BEGIN
     RETURN QUERY
     WITH sampled AS MATERIALIZED (
         SELECT DISTINCT s.at::date AS day
-          FROM eventlog._counted(tenant, first::timestamptz, until::timestamptz, names, '1 day') s
+          FROM eventlog._counts_by_name(tenant, first::timestamptz, until::timestamptz, names, '1 day') s
          WHERE s.weighted_events <> s.events
     )
     SELECT first + d.n - 1, d.daily, d.weekly, d.monthly, coalesce(d.sampled_at > first + d.n - 31, false)

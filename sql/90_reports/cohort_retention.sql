@@ -38,7 +38,7 @@ DECLARE
     late_since timestamptz;
     late_until timestamptz;
 BEGIN
-    PERFORM eventlog._asked_names(ARRAY[first_name, returning_name]);
+    PERFORM eventlog._check_names(ARRAY[first_name, returning_name]);
     IF period IS NULL OR period NOT IN ('day', 'week', 'month') THEN
         RAISE EXCEPTION 'unknown period "%"', period
             USING ERRCODE = 'invalid_parameter_value', HINT = 'day, week or month';
@@ -58,7 +58,7 @@ BEGIN
     SELECT * INTO raw_since, raw_until, late_since, late_until FROM eventlog._raw_spans(tenant, begins, until);
     -- Periods with sampled events.
     sampled := ARRAY(SELECT DISTINCT width_bucket(s.at::date, starts)
-                       FROM eventlog._counted(tenant, begins::timestamptz, until::timestamptz, names, '1 day') s
+                       FROM eventlog._counts_by_name(tenant, begins::timestamptz, until::timestamptz, names, '1 day') s
                       WHERE s.weighted_events <> s.events);
     offsets := ARRAY(SELECT s - begins FROM unnest(starts) AS s ORDER BY s) || span_days;
 

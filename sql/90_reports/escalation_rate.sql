@@ -19,9 +19,9 @@ BEGIN
     SELECT n.conversations, n.escalated, round(n.escalated / nullif(n.conversations, 0)::numeric, 4),
            greatest(n.conversations - n.escalated, 0),
            round(greatest(n.conversations - n.escalated, 0) / nullif(n.conversations, 0)::numeric, 4)
-      FROM (SELECT (SELECT coalesce(eventlog._whole(sum(c.weighted_events)), 0)
-                      FROM eventlog._counted(tenant, since, until, '{conversation_started}', '1 day') c) AS conversations,
-                   (SELECT coalesce(eventlog._whole(sum(d.weight)), 0)
+      FROM (SELECT (SELECT coalesce(eventlog._as_count(sum(c.weighted_events)), 0)
+                      FROM eventlog._counts_by_name(tenant, since, until, '{conversation_started}', '1 day') c) AS conversations,
+                   (SELECT coalesce(eventlog._as_count(sum(d.weight)), 0)
                       FROM (SELECT DISTINCT ON (coalesce(e.data ->> 'conversationId', e.id::text)) e.weight
                               FROM eventlog._measured_events() e
                              WHERE e.tenant_id = tenant AND e.name = 'escalation_triggered'

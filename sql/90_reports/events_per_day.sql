@@ -13,7 +13,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant    uuid := eventlog._report_tenant(events_per_day.tenant_id);
-    asked     text[] := eventlog._asked_names(names);
+    asked     text[] := eventlog._check_names(names);
     first_day date;
     last_day  date;
     grain     interval;
@@ -29,14 +29,14 @@ BEGIN
     RETURN QUERY
     WITH counted AS MATERIALIZED (
         SELECT (c.at AT TIME ZONE time_zone)::date AS day, c.name, sum(c.weighted_events) AS events, sum(c.failures) AS failures
-          FROM eventlog._counted(tenant, eventlog._day_start(first_day, time_zone), until, asked, grain) c
+          FROM eventlog._counts_by_name(tenant, eventlog._day_start(first_day, time_zone), until, asked, grain) c
          GROUP BY 1, 2
     ), wanted AS (
         SELECT n.name FROM unnest(asked) AS n (name)
          UNION
         SELECT c.name FROM counted c
     )
-    SELECT d.day::date, w.name, coalesce(eventlog._whole(c.events), 0), coalesce(eventlog._whole(c.failures), 0)
+    SELECT d.day::date, w.name, coalesce(eventlog._as_count(c.events), 0), coalesce(eventlog._as_count(c.failures), 0)
       FROM wanted w
      CROSS JOIN generate_series(first_day::timestamp, last_day::timestamp, interval '1 day') AS d (day)
       LEFT JOIN counted c ON c.name = w.name AND c.day = d.day::date

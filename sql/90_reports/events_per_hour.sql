@@ -12,7 +12,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant     uuid := eventlog._report_tenant(events_per_hour.tenant_id);
-    asked      text[] := eventlog._asked_names(names);
+    asked      text[] := eventlog._check_names(names);
     first_hour timestamptz := date_bin('1 hour', since, '2000-01-01 00:00:00+00');
 BEGIN
     PERFORM eventlog._check_span(since, until);
@@ -24,14 +24,14 @@ BEGIN
     WITH counted AS MATERIALIZED (
         SELECT date_bin('1 hour', c.at, '2000-01-01 00:00:00+00') AS hour, c.name, sum(c.weighted_events) AS events,
                sum(c.failures) AS failures
-          FROM eventlog._counted(tenant, first_hour, until, asked, '1 hour') c
+          FROM eventlog._counts_by_name(tenant, first_hour, until, asked, '1 hour') c
          GROUP BY 1, 2
     ), wanted AS (
         SELECT n.name FROM unnest(asked) AS n (name)
          UNION
         SELECT c.name FROM counted c
     )
-    SELECT h.hour, w.name, coalesce(eventlog._whole(c.events), 0), coalesce(eventlog._whole(c.failures), 0)
+    SELECT h.hour, w.name, coalesce(eventlog._as_count(c.events), 0), coalesce(eventlog._as_count(c.failures), 0)
       FROM wanted w
      CROSS JOIN generate_series(first_hour, until - interval '1 microsecond', interval '1 hour') AS h (hour)
       LEFT JOIN counted c ON c.name = w.name AND c.hour = h.hour

@@ -32,7 +32,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'names of events without null, such as ''{conversation_started,message_sent}''';
     END IF;
-    PERFORM eventlog._asked_names(steps);
+    PERFORM eventlog._check_names(steps);
     PERFORM eventlog._check_within(within);
     IF by IS NULL THEN
         RAISE EXCEPTION 'by must not be null'

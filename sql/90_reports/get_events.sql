@@ -24,7 +24,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(get_events.tenant_id);
-    asked  text[] := eventlog._asked_names(names);
+    asked  text[] := eventlog._check_names(names);
     meant  text[] := actors || eventlog._hashes_of(actors);
 BEGIN
     PERFORM eventlog._check_row_limit(row_limit);

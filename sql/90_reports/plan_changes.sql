@@ -17,7 +17,7 @@ BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
     SELECT e.data ->> 'previousPlan', e.data ->> 'newPlan', e.data ->> 'status',
-           eventlog._whole(sum(e.weight)), min(e.created_at), max(e.created_at)
+           eventlog._as_count(sum(e.weight)), min(e.created_at), max(e.created_at)
       FROM eventlog._measured_events() e
      WHERE e.tenant_id = tenant AND e.name = 'plan_updated' AND e.created_at >= since AND e.created_at < until
      GROUP BY 1, 2, 3

@@ -22,8 +22,8 @@ BEGIN
     -- The planner does not exclude partitions by a sum.
     until_within := until + within;
     RETURN QUERY
-    SELECT q.quota_type, eventlog._whole(sum(q.weight)), count(DISTINCT q.created_at::date), min(q.created_at), max(q.created_at),
-           coalesce(eventlog._whole(sum(q.weight) FILTER (WHERE q.is_followed)), 0),
+    SELECT q.quota_type, eventlog._as_count(sum(q.weight)), count(DISTINCT q.created_at::date), min(q.created_at), max(q.created_at),
+           coalesce(eventlog._as_count(sum(q.weight) FILTER (WHERE q.is_followed)), 0),
            round((coalesce(sum(q.weight) FILTER (WHERE q.is_followed), 0) / sum(q.weight))::numeric, 4), bool_or(q.weight <> 1)
       FROM (SELECT e.data ->> 'quotaType' AS quota_type, e.created_at, e.weight,
                    EXISTS (SELECT FROM eventlog._measured_events() c

@@ -15,7 +15,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant  uuid := eventlog._report_tenant(recent_errors.tenant_id);
-    asked   text[] := eventlog._asked_names(names);
+    asked   text[] := eventlog._check_names(names);
     failing text[];
 BEGIN
     PERFORM eventlog._check_span(since, until);
@@ -23,7 +23,7 @@ BEGIN
     failing := ARRAY(SELECT t.name FROM eventlog.event_types t
                       WHERE (t.error_key IS NOT NULL OR t.success_key IS NOT NULL) AND (asked IS NULL OR t.name = ANY (asked)));
     RETURN QUERY
-    SELECT f.name, f.error_type, eventlog._whole(sum(f.weight)), count(DISTINCT nullif(f.actor, '')), min(f.created_at), max(f.created_at),
+    SELECT f.name, f.error_type, eventlog._as_count(sum(f.weight)), count(DISTINCT nullif(f.actor, '')), min(f.created_at), max(f.created_at),
            (array_agg(f.id ORDER BY f.created_at DESC, f.id DESC))[1],
            (array_agg(f.subject ORDER BY f.created_at DESC, f.id DESC))[1], bool_or(f.weight <> 1)
       FROM (SELECT e.name, e.data ->> t.error_key AS error_type, e.weight, e.actor, e.created_at, e.id, e.subject

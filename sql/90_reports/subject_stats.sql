@@ -15,18 +15,18 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(subject_stats.tenant_id);
-    asked  text[] := eventlog._asked_names(names);
+    asked  text[] := eventlog._check_names(names);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
-    SELECT c.name, c.subject, eventlog._whole(c.weighted_events), eventlog._whole(c.successes), eventlog._whole(c.failures),
+    SELECT c.name, c.subject, eventlog._as_count(c.weighted_events), eventlog._as_count(c.successes), eventlog._as_count(c.failures),
            round((c.successes / nullif(c.successes + c.failures, 0))::numeric, 4),
            round((c.duration_sum / nullif(c.duration_count, 0))::numeric, 1),
            round(eventlog._percentile(c.duration_histogram, 0.5)::numeric, 1),
            round(eventlog._percentile(c.duration_histogram, 0.95)::numeric, 1),
            round(eventlog._percentile(c.duration_histogram, 0.99)::numeric, 1),
            c.first_at, c.last_at
-      FROM eventlog._counted_subjects(tenant, since, until, asked) c
+      FROM eventlog._counts_by_subject(tenant, since, until, asked) c
      ORDER BY c.weighted_events DESC, c.name, c.subject;
 END
 $$;

@@ -14,16 +14,16 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(success_rate.tenant_id);
-    asked  text[] := eventlog._asked_names(ARRAY[succeeded, failed]);
+    asked  text[] := eventlog._check_names(ARRAY[succeeded, failed]);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
     SELECT s.subject, s.successes, s.failures, round(s.successes / nullif(s.successes::numeric + s.failures, 0), 4), s.last_at
       FROM (SELECT c.subject,
-                   coalesce(eventlog._whole(sum(c.weighted_events) FILTER (WHERE c.name = succeeded)), 0) AS successes,
-                   coalesce(eventlog._whole(sum(c.weighted_events) FILTER (WHERE c.name = failed)), 0) AS failures,
+                   coalesce(eventlog._as_count(sum(c.weighted_events) FILTER (WHERE c.name = succeeded)), 0) AS successes,
+                   coalesce(eventlog._as_count(sum(c.weighted_events) FILTER (WHERE c.name = failed)), 0) AS failures,
                    max(c.last_at) FILTER (WHERE c.name = failed) AS last_at
-              FROM eventlog._counted_subjects(tenant, since::date, (until + interval '1 day' - interval '1 microsecond')::date,
+              FROM eventlog._counts_by_subject(tenant, since::date, (until + interval '1 day' - interval '1 microsecond')::date,
                                               asked) c
              GROUP BY c.subject) s
      ORDER BY s.failures DESC, s.subject;

@@ -19,7 +19,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant     uuid := eventlog._report_tenant(summary.tenant_id);
-    asked      text[] := eventlog._asked_names(names);
+    asked      text[] := eventlog._check_names(names);
     first_day  date;
     end_day    date;
     raw_since  timestamptz;
@@ -45,14 +45,14 @@ BEGIN
          WHERE n.name <> '';
     END IF;
     RETURN QUERY
-    SELECT coalesce(eventlog._whole(sum(c.weighted_events)), 0), count(DISTINCT c.name), active,
-           coalesce(eventlog._whole(sum(c.successes)), 0), coalesce(eventlog._whole(sum(c.failures)), 0),
+    SELECT coalesce(eventlog._as_count(sum(c.weighted_events)), 0), count(DISTINCT c.name), active,
+           coalesce(eventlog._as_count(sum(c.successes)), 0), coalesce(eventlog._as_count(sum(c.failures)), 0),
            round((sum(c.successes) / nullif(sum(c.successes) + sum(c.failures), 0))::numeric, 4),
            round((sum(c.duration_sum) / nullif(sum(c.duration_count), 0))::numeric, 1),
            round(eventlog._percentile(eventlog._merge_histograms(c.duration_histogram), 0.5)::numeric, 1),
            round(eventlog._percentile(eventlog._merge_histograms(c.duration_histogram), 0.95)::numeric, 1),
            coalesce(bool_or(c.weighted_events <> c.events), false)
-      FROM eventlog._counted(tenant, since, until, asked, '1 day') c;
+      FROM eventlog._counts_by_name(tenant, since, until, asked, '1 day') c;
 END
 $$;
 

@@ -15,15 +15,15 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(top_subjects.tenant_id);
-    asked  text[] := eventlog._asked_names(names);
+    asked  text[] := eventlog._check_names(names);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     PERFORM eventlog._check_row_limit(row_limit);
     RETURN QUERY
-    SELECT row_number() OVER (ORDER BY s.events DESC, s.subject), s.subject, eventlog._whole(s.events),
+    SELECT row_number() OVER (ORDER BY s.events DESC, s.subject), s.subject, eventlog._as_count(s.events),
            round((s.events / sum(s.events) OVER ())::numeric, 4), s.last_at
       FROM (SELECT c.subject, sum(c.weighted_events) AS events, max(c.last_at) AS last_at
-              FROM eventlog._counted_subjects(tenant, since, until, asked) c
+              FROM eventlog._counts_by_subject(tenant, since, until, asked) c
              WHERE starts_with(c.subject, coalesce(prefix, ''))
              GROUP BY c.subject) s
      ORDER BY s.events DESC, s.subject

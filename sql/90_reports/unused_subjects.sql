@@ -14,7 +14,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(unused_subjects.tenant_id);
-    asked  text[] := eventlog._asked_names(names);
+    asked  text[] := eventlog._check_names(names);
     removing text[] := coalesce(eventlog._without_nulls(removed_by), '{}');
 BEGIN
     IF idle_for IS NULL OR idle_for < '0'::interval THEN
@@ -27,8 +27,8 @@ BEGIN
       FROM (SELECT c.subject, max(c.last_at) AS last_at,
                    max(c.last_at) FILTER (WHERE c.name <> ALL (removing)) AS used_at,
                    max(c.last_at) FILTER (WHERE c.name = ANY (removing)) AS removed_at,
-                   eventlog._whole(sum(c.weighted_events) FILTER (WHERE c.name <> ALL (removing))) AS events
-              FROM eventlog._counted_subjects(tenant, '1970-01-01', (now() + interval '1 day')::date,
+                   eventlog._as_count(sum(c.weighted_events) FILTER (WHERE c.name <> ALL (removing))) AS events
+              FROM eventlog._counts_by_subject(tenant, '1970-01-01', (now() + interval '1 day')::date,
                                               CASE WHEN asked IS NOT NULL THEN asked || removing END) c
              WHERE starts_with(c.subject, coalesce(prefix, ''))
              GROUP BY c.subject) s

@@ -14,13 +14,13 @@ AS $$
 #variable_conflict use_column
 DECLARE
     tenant uuid := eventlog._report_tenant(usage_summary.tenant_id);
-    asked  text[] := eventlog._asked_names(names);
+    asked  text[] := eventlog._check_names(names);
 BEGIN
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
-    SELECT c.subject, min(c.first_at), max(c.last_at), eventlog._whole(sum(c.weighted_events)),
-           jsonb_object_agg(c.name, eventlog._whole(c.weighted_events))
-      FROM eventlog._counted_subjects(tenant, since, until, asked) c
+    SELECT c.subject, min(c.first_at), max(c.last_at), eventlog._as_count(sum(c.weighted_events)),
+           jsonb_object_agg(c.name, eventlog._as_count(c.weighted_events))
+      FROM eventlog._counts_by_subject(tenant, since, until, asked) c
      WHERE starts_with(c.subject, coalesce(prefix, ''))
      GROUP BY c.subject
      ORDER BY 4 DESC, c.subject;

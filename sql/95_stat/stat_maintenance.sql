@@ -18,7 +18,7 @@ BEGIN
                'the rollups wait for ' || eventlog_private.awaited_writers(),
                'dropping or rewriting partitions waits for '
                    || CASE WHEN EXISTS (SELECT FROM unnest(ARRAY['drop partition', 'rewrite partition']) AS p, eventlog_private.due(p))
-                           THEN eventlog_private.describe_holders(eventlog_private.modes_against('AccessExclusiveLock')) END,
+                           THEN eventlog_private.describe_lock_holders(eventlog_private.conflicting_modes('AccessExclusiveLock')) END,
                'open for more than an hour: ' || eventlog_private.describe_processes(NULL)), ''),
            eventlog_private.clock_doubt()
       FROM (VALUES (1)) AS one

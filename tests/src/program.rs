@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The program, which `cargo build -p eventlog-cli` makes beside the tests; built if need be.
+/// The program, which cargo makes beside the tests; built if need be.
 pub fn eventlog() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -15,8 +15,10 @@ pub fn eventlog() -> &'static PathBuf {
             folder.pop();
         }
         let mut build = Command::new(env!("CARGO"));
+        // As scripts/test and packaging/package do: other features would be another build.
         build
-            .args(["build", "--quiet", "-p", "eventlog-cli"])
+            .args(["build", "--quiet", "--workspace", "--exclude", "eventlog", "--all-features"])
+            .args(["--bin", "eventlog"])
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         if folder.ends_with("release") {
             build.arg("--release");

@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writer.log(Event::new(name).tenant(tenant).actor("worker-1").data(artifact));
     };
 
-    // Where it was deployed, without whose home folder it is.
+    // The path is logged without the home folder that names a user.
     let deployed = Artifact {
         collection_name: Some("drawing"),
         project_path: Some(redact_path("/home/user/projects/app").into_owned()),
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &Artifact { result: Some("cancelled"), ..Artifact::of("critic", "agent") },
     );
 
-    // Of a search, the first five.
+    // The first five results of a search.
     let found = ["canvas", "paint", "sketch", "draw", "trace", "ink", "chalk"];
     for (place, name) in found.iter().take(5).enumerate() {
         let artifact =

@@ -1,7 +1,7 @@
 //! A chat service, instrumented at the points where a SaaS application has something to log.
 //!
 //! Events that belong to a business write are logged in its transaction (`log_in`): a conversation,
-//! a plan, a checkout. Events that only tell what went on are fired and forgotten (`log`).
+//! a plan, a checkout. All other events are queued (`log`).
 //!
 //! Runs against the database of the `PG*` variables; ends when its standard input does.
 
@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-/// What each request has at hand; in a real service the tenant comes from its authentication.
+/// State of the handlers. In a real service the tenant comes from authentication.
 #[derive(Clone)]
 struct App {
     writer: Writer,
@@ -48,7 +48,7 @@ struct Bootstrap {
     user_id: Option<String>,
 }
 
-/// The conversation and its event are there together, or neither is.
+/// Stores the conversation and its event in one transaction: both, or neither.
 async fn start_conversation(State(app): State<App>, Json(body): Json<Bootstrap>) -> Answer {
     let conversation = Uuid::new_v4();
     let mut database = app.database.lock().await;
@@ -72,13 +72,13 @@ async fn start_conversation(State(app): State<App>, Json(body): Json<Bootstrap>)
 #[serde(rename_all = "camelCase")]
 struct Message {
     role: String,
-    /// Left out where it is not known: `None` is never sent.
+    /// `None`, if it is not known, is not sent.
     confidence: Option<f64>,
     text: Option<String>,
 }
 
-/// Each message, sampled by its conversation where the log's owner set a rate. Not its text, which
-/// belongs elsewhere.
+/// Logs each message without its text, which belongs elsewhere. The log samples messages by
+/// conversation if its owner set a rate.
 async fn send_message(
     State(app): State<App>,
     Path(conversation): Path<Uuid>,
@@ -106,7 +106,7 @@ async fn escalate(
         app.event(EventName::EscalationTriggered)
             .data(&json!({ "conversationId": conversation, "reason": body["reason"] })),
     );
-    // The integration that takes it over may fail; which of the two it was is an event either way.
+    // The integration that takes over may fail; both results are events.
     let outcome = dispatch(&body["reason"]);
     let event = match outcome {
         Ok(()) => app
@@ -124,8 +124,8 @@ fn dispatch(reason: &Value) -> Result<(), &'static str> {
     if reason == "unreachable" { Err("timeout") } else { Ok(()) }
 }
 
-/// A webhook comes again until it is answered: the payment provider's own id is the key. The plan
-/// changes with its event, in one transaction.
+/// Handles a webhook, which the payment provider repeats until it is answered: its id is the
+/// idempotency key. The plan and its event change in one transaction.
 async fn billing_webhook(State(app): State<App>, Json(hook): Json<Value>) -> Answer {
     let mut database = app.database.lock().await;
     let transaction = database.transaction().await.map_err(failed)?;
@@ -156,7 +156,7 @@ async fn billing_webhook(State(app): State<App>, Json(hook): Json<Value>) -> Ans
     Ok(Json(json!({})))
 }
 
-/// A job that takes its time: its start, and its end, good or bad.
+/// Logs the start of a long job, and whether it succeeded.
 async fn ingest(State(app): State<App>, Json(body): Json<Value>) -> Answer {
     let url = body["url"].clone();
     let event = |name, more: Value| {
@@ -206,7 +206,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
     };
     axum::serve(listener, routes).with_graceful_shutdown(end_of_input).await?;
-    // What is queued is sent before the service ends.
+    // Sends what is queued before the service ends.
     let report = writer.close(Duration::from_secs(5)).await;
     println!("{}", report.stats);
     Ok(())

@@ -1,12 +1,12 @@
-//! A hook callback, as a tool's hooks send it, logged as it came: the log looks the skill's name up
-//! where it was told to, takes the client's clock, and adds that it was a hook. Reads the callback
-//! from standard input; runs against the database of the `PG*` variables.
+//! Logs the callback of a tool's hook as it came: the log looks up the skill's name (an enrichment),
+//! takes the client's clock, and adds `source`. Reads the callback from standard input; runs against
+//! the database of the `PG*` variables.
 
 use std::io::Read;
 use std::time::Duration;
 
 use eventlog_writer::sync::Writer;
-use eventlog_writer::{Event, EventName, Options};
+use eventlog_writer::{Event, EventName, Options, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -45,8 +45,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         event = event.actor(user);
     }
     match writer.log_and_wait(event)? {
-        Some(id) => println!("event {id}"),
-        None => println!("left out"),
+        Outcome::Written(Some(id)) => println!("event {id}"),
+        outcome => println!("{outcome:?}"),
     }
     let _ = writer.close(Duration::from_secs(5));
     Ok(())

@@ -1,4 +1,4 @@
-//! What can go wrong with a batch, and whether trying again helps.
+//! Errors of batches and events, and what to do about them.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,103 +7,112 @@ use std::sync::Arc;
 use tokio_postgres::error::Severity;
 use uuid::Uuid;
 
-use crate::Event;
+/// Most characters of an event's name that an error keeps.
+const LONGEST_NAME: usize = 100;
 
 /// Why a batch, or one event, was not written.
 ///
-/// Its text names keys, names and limits, never a payload's values.
+/// The text is the server's message, followed by the SQLSTATE if there is one. It names event types,
+/// keys and limits, never values of a payload.
 #[derive(Clone, Debug)]
 pub struct Error {
     kind: Kind,
     sqlstate: Option<String>,
     message: String,
-    /// Whether what was sent may have been committed, for all that this error says.
+    /// True if what was sent may have been committed.
     leaves_doubt: bool,
     is_unconfirmed: bool,
-    /// How many events it is about, where it is about more or less than one.
+    /// The number of events it is about, unless it is about one.
     events: Option<u64>,
-    /// Name and tenant of the event, where it is about one.
+    /// Name and tenant of the event, or of the first of them.
     about: Option<Arc<(String, Option<Uuid>)>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of trouble it is.
+/// The kind of an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// The server, the network or another transaction: the same again may go well.
+    /// The server, the network or another transaction: trying again may succeed.
     Transient,
-    /// As transient, but on another connection: this one is to a standby.
+    /// As transient, but on another connection, since this one leads to a standby.
     Reconnect,
     /// Trying again would fail again.
     Permanent,
     /// The event was refused, not the batch.
     Rejected,
-    /// It was never sent, or nobody knows whether it arrived.
+    /// The event was never sent, or the writer ended before it was answered.
     Lost,
 }
 
 impl Error {
-    /// The SQLSTATE, where the server gave one, or would have.
+    /// Returns the SQLSTATE (five characters), if the server sent one or the writer refused the event
+    /// as the server would have. Errors of the network have none.
     pub fn sqlstate(&self) -> Option<&str> {
         self.sqlstate.as_deref()
     }
 
-    /// Whether the same batch may go well later: connection and resource trouble, deadlocks, a
-    /// server that restarts. The writer tries those again by itself.
+    /// Returns true if the same batch may succeed later: trouble with the connection or with resources,
+    /// a deadlock, a server that restarts. The writer tries those again by itself.
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, Kind::Transient | Kind::Reconnect)
     }
 
-    /// Whether the event may have been written all the same: it was sent, and nothing came back
-    /// that says what became of it.
+    /// Returns true if the event may be in the log all the same: it was sent, and no answer came.
     pub fn is_unconfirmed(&self) -> bool {
         self.is_unconfirmed
     }
 
-    /// How many events it is about, since it was last said: one, where it is the answer for an event.
+    /// Returns the number of events that the error is about: 1 for the result of an event, and in a
+    /// notice all events since the last notice of the kind.
     pub fn events(&self) -> u64 {
         self.events.unwrap_or(1)
     }
 
-    /// Name of the event that it is about, or of the first one.
+    /// Returns the name of the event, or of the first one: at most 100 characters. `None` if it is not
+    /// about single events, such as an error of the connection.
     pub fn event_name(&self) -> Option<&str> {
         self.about.as_ref().map(|about| about.0.as_str())
     }
 
-    /// Tenant of the event that it is about, or of the first one.
+    /// Returns the tenant of the event, or of the first one, unless it is the connection's own.
     pub fn tenant_id(&self) -> Option<Uuid> {
         self.about.as_ref().and_then(|about| about.1)
     }
 
-    /// The same, of this event.
-    pub(crate) fn about(self, event: &Event) -> Self {
-        let name = event.name.as_str();
-        // As much of it as a log has room for.
-        let name: String = name.chars().take(100).collect();
-        Error { about: Some(Arc::new((name, event.tenant_id))), ..self }
+    /// Returns the error with name and tenant of the event that it is about.
+    pub(crate) fn with_event(self, name: &str, tenant_id: Option<Uuid>) -> Self {
+        let name: String = name.chars().take(LONGEST_NAME).collect();
+        Error { about: Some(Arc::new((name, tenant_id))), ..self }
     }
 
-    /// The same, of so many events.
+    /// Returns true if the other error has the same event name, SQLSTATE and message.
+    pub(crate) fn has_same_reason(&self, other: &Error) -> bool {
+        self.message == other.message
+            && self.sqlstate == other.sqlstate
+            && self.event_name() == other.event_name()
+    }
+
+    /// Returns the error with the number of events that it is about.
     pub(crate) fn of_events(self, events: u64) -> Self {
         Error { events: Some(events), ..self }
     }
 
-    /// Its text without the SQLSTATE.
-    pub(crate) fn message(&self) -> &str {
+    /// Returns the text without the SQLSTATE.
+    pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Whether it was never sent, or given up.
+    /// Returns true if the event was never sent, or was given up.
     pub(crate) fn is_lost(&self) -> bool {
         self.kind == Kind::Lost
     }
 
-    /// Whether what was sent may have been committed.
+    /// Returns true if what was sent may have been committed.
     pub(crate) fn leaves_doubt(&self) -> bool {
         self.leaves_doubt
     }
 
-    /// The same, of events that may have been written.
+    /// Returns the error as one of events that may have been written.
     pub(crate) fn unconfirmed(self) -> Self {
         Error { is_unconfirmed: true, ..self }
     }
@@ -134,13 +143,14 @@ impl Error {
         Error::new(Kind::Lost, message)
     }
 
-    /// An answer that is none: the statement was acknowledged, and nobody knows what it did. Sent
-    /// again it would be answered alike.
+    /// Returns the error for a reply that could not be read. The server acknowledged the statement;
+    /// retrying would give the same reply.
     pub(crate) fn protocol(message: impl Into<String>) -> Self {
         Error { leaves_doubt: true, ..Error::new(Kind::Permanent, message) }
     }
 
-    /// By DESIGN section 5: transient are 08, 40, 53 except 53400, 55P03, 55006, 57 except 57P04.
+    /// Returns the kind by SQLSTATE. Transient are the classes 08, 40, 53 (without 53400) and 57
+    /// (without 57P04), and 55P03 and 55006. 25006 (read-only transaction) is what a standby says.
     pub(crate) fn kind_of(sqlstate: &str) -> Kind {
         match (&sqlstate[..sqlstate.len().min(2)], sqlstate) {
             (_, "25006") => Kind::Reconnect,
@@ -150,8 +160,8 @@ impl Error {
         }
     }
 
-    /// What a connector says: while the queue holds, all of it may pass, a server that starts or has
-    /// too many connections as well as a password that is being changed.
+    /// Returns the error of a connector as a transient one. All of them may pass while the queue holds
+    /// the events: a server that starts or has too many connections, a password that is changed.
     pub(crate) fn from_connector(error: Box<dyn StdError + Send + Sync>) -> Self {
         match error.downcast::<tokio_postgres::Error>() {
             Ok(error) => Error { kind: Kind::Transient, ..Error::from(*error) },
@@ -159,13 +169,13 @@ impl Error {
         }
     }
 
-    /// A connection string that is none.
+    /// Returns the error for a connection string that cannot be read.
     pub(crate) fn from_config(error: tokio_postgres::Error) -> Self {
         let message = error.to_string();
         Error { source: Some(Arc::new(error)), ..Error::new(Kind::Permanent, message) }
     }
 
-    /// Whether the connection is of no use any more.
+    /// Returns true if the connection must be replaced.
     pub(crate) fn loses_connection(&self) -> bool {
         match self.sqlstate() {
             Some(sqlstate) => {
@@ -177,7 +187,7 @@ impl Error {
         }
     }
 
-    /// Trouble on the way to the server.
+    /// Returns an error of the network or of the connection.
     pub(crate) fn connection(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source: Box<dyn StdError + Send + Sync> = source.into();
         let message = source.to_string();
@@ -192,8 +202,8 @@ impl From<tokio_postgres::Error> for Error {
         let sqlstate = server.code().code().to_owned();
         let message = server.message().to_owned();
         let kind = Error::kind_of(&sqlstate);
-        // An ERROR undid the statement. With anything else the connection ends, and that may be
-        // after the commit; 40003 says so itself.
+        // An ERROR undid the statement. With FATAL the connection ends, which may be after the
+        // commit; 40003 (completion unknown) says so itself.
         let is_undone = server.parsed_severity() == Some(Severity::Error)
             && !sqlstate.starts_with("08")
             && sqlstate != "40003";
@@ -221,85 +231,85 @@ impl StdError for Error {
     }
 }
 
-/// What helps against a batch that was not written.
+/// What to do with a batch that was not written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Cure {
-    /// The same again: the trouble is on the way, or of the server.
-    Again,
-    /// One of its tenants waits for somebody; the others need not.
-    Apart,
-    /// It takes too long, or too much: less at once.
-    Less,
-    /// One of its events is refused: look for it.
-    Search,
-    /// Nothing: all of them are refused, whatever they are.
-    Nothing,
+pub(crate) enum Remedy {
+    /// Send it again: the network or the server is in trouble.
+    Retry,
+    /// Send its tenants apart: one of them waits for a lock, the others need not.
+    SplitTenants,
+    /// Send fewer events at once: it took too long, or too much memory.
+    Shrink,
+    /// Search for the one event that is refused, by halving.
+    Bisect,
+    /// Give it up: the server refuses all events.
+    GiveUp,
 }
 
 impl Error {
-    /// What helps, after so many tries of the same batch.
-    pub(crate) fn cure(&self, tries: u32) -> Cure {
+    /// Returns what to do after so many tries of the same batch.
+    pub(crate) fn remedy(&self, tries: u32) -> Remedy {
         let Some(sqlstate) = self.sqlstate() else {
-            return if self.is_transient() { Cure::Again } else { Cure::Nothing };
+            return if self.is_transient() { Remedy::Retry } else { Remedy::GiveUp };
         };
         match (sqlstate.get(..2).unwrap_or_default(), sqlstate) {
-            _ if self.leaves_doubt && self.is_transient() => Cure::Again,
-            _ if self.leaves_doubt => Cure::Nothing,
-            (_, "55P03" | "55006") => Cure::Apart,
-            // Once is bad luck.
+            _ if self.leaves_doubt && self.is_transient() => Remedy::Retry,
+            _ if self.leaves_doubt => Remedy::GiveUp,
+            (_, "55P03" | "55006") => Remedy::SplitTenants,
+            // A single deadlock or serialization failure is bad luck.
             ("40", _) => {
                 if tries > 1 {
-                    Cure::Apart
+                    Remedy::SplitTenants
                 } else {
-                    Cure::Again
+                    Remedy::Retry
                 }
             }
-            (_, "57014" | "53200") => Cure::Less,
-            _ if self.is_transient() => Cure::Again,
-            // The right to log, the function, the log itself, the database: not one event's fault.
+            (_, "57014" | "53200") => Remedy::Shrink,
+            _ if self.is_transient() => Remedy::Retry,
+            // No right to log, no function, no log, no database: not one event's fault.
             ("08" | "0A" | "28" | "3D" | "3F" | "42" | "53" | "57", _) | (_, "55000") => {
-                Cure::Nothing
+                Remedy::GiveUp
             }
-            _ => Cure::Search,
+            _ => Remedy::Bisect,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Cure, Error, Kind};
+    use super::{Error, Kind, Remedy};
 
     #[test]
-    fn what_helps_depends_on_whose_fault_it_is() {
-        let cure = |code: &str, tries| {
+    fn the_remedy_depends_on_what_is_at_fault() {
+        let remedy = |code: &str, tries| {
             let error = Error::rejected(Some(code.to_owned()), "no");
-            error.with_kind(Error::kind_of(code)).cure(tries)
+            error.with_kind(Error::kind_of(code)).remedy(tries)
         };
         for (code, expected) in [
-            ("55P03", Cure::Apart),
-            ("40P01", Cure::Again),
-            ("57014", Cure::Less),
-            ("53200", Cure::Less),
-            ("53300", Cure::Again),
-            ("57P01", Cure::Again),
-            ("P0001", Cure::Search),
-            ("22021", Cure::Search),
-            ("54000", Cure::Search),
-            ("XX000", Cure::Search),
-            ("42501", Cure::Nothing),
-            ("42883", Cure::Nothing),
-            ("55000", Cure::Nothing),
-            ("", Cure::Search),
+            ("55P03", Remedy::SplitTenants),
+            ("40P01", Remedy::Retry),
+            ("57014", Remedy::Shrink),
+            ("53200", Remedy::Shrink),
+            ("53300", Remedy::Retry),
+            ("57P01", Remedy::Retry),
+            ("P0001", Remedy::Bisect),
+            ("22021", Remedy::Bisect),
+            ("54000", Remedy::Bisect),
+            ("XX000", Remedy::Bisect),
+            ("42501", Remedy::GiveUp),
+            ("42883", Remedy::GiveUp),
+            ("55000", Remedy::GiveUp),
+            ("", Remedy::Bisect),
         ] {
-            assert_eq!(cure(code, 1), expected, "{code}");
+            assert_eq!(remedy(code, 1), expected, "{code}");
         }
-        assert_eq!(cure("40P01", 2), Cure::Apart);
-        assert_eq!(Error::connection("reset").cure(9), Cure::Again);
-        assert_eq!(Error::protocol("no row").cure(1), Cure::Nothing);
+        assert_eq!(remedy("40P01", 2), Remedy::SplitTenants);
+        assert_eq!(Error::connection("reset").remedy(9), Remedy::Retry);
+        assert_eq!(Error::protocol("no row").remedy(1), Remedy::GiveUp);
     }
 
     #[test]
-    fn what_may_go_well_later_is_transient_and_nothing_else() {
+    fn only_errors_that_may_pass_are_transient() {
         for code in
             ["08006", "08001", "40001", "40P01", "53100", "53200", "53300", "55P03", "55006"]
         {

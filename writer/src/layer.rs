@@ -1,4 +1,4 @@
-//! A layer of [`tracing_subscriber`] that logs what the application traces.
+//! A layer of [`tracing_subscriber`] that logs events which the application traces.
 
 use std::fmt;
 
@@ -9,8 +9,9 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use crate::Event;
 
-/// Logs each traced event that has a field `eventlog`, which is its name. `tenant` (a uuid), `actor`
-/// and `subject` become what they say, the message and the other fields the payload.
+/// Logs each traced event that has a field `eventlog`, which is the event's name. The fields `tenant`
+/// (a uuid), `actor` and `subject` set those of the event; the message and all other fields become
+/// its payload.
 ///
 /// ```
 /// use eventlog_writer::{Event, EventLayer};
@@ -34,7 +35,7 @@ pub struct EventLayer<L> {
 }
 
 impl<L: Fn(Event)> EventLayer<L> {
-    /// A layer that gives events to `log`.
+    /// Returns a layer that passes events to `log`, such as `move |event| _ = writer.log(event)`.
     pub fn new(log: L) -> Self {
         EventLayer { log }
     }
@@ -68,7 +69,7 @@ impl<S: Subscriber, L: Fn(Event) + 'static> Layer<S> for EventLayer<L> {
     }
 }
 
-/// The fields of a traced event as JSON.
+/// Collects the fields of a traced event as JSON.
 struct Fields(Map<String, Value>);
 
 impl Visit for Fields {

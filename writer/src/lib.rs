@@ -1,9 +1,7 @@
 #![doc = include_str!("../README.md")]
-// The page speaks of both writers; without its feature one of them is not there to link to.
-#![cfg_attr(
-    not(all(feature = "sync", feature = "asynchronous")),
-    allow(rustdoc::broken_intra_doc_links)
-)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// A crate without a face has an engine that nothing runs.
+#![cfg_attr(not(any(feature = "sync", feature = "asynchronous")), allow(dead_code, unused_imports))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "asynchronous")]
@@ -24,10 +22,17 @@ mod track;
 mod wire;
 
 pub use error::Error;
-pub use event::{Event, Logged};
+pub use event::{Event, Outcome};
 pub use eventlog_common::shorten_path as redact_path;
 #[cfg(feature = "tracing-layer")]
 pub use layer::EventLayer;
 pub use name::EventName;
 pub use options::{Options, WhenFull};
 pub use stats::{Health, Report, Stats};
+
+// The crates whose types this one takes or returns, in the versions it uses.
+#[cfg(feature = "sync")]
+pub use postgres;
+pub use serde_json;
+pub use tokio_postgres;
+pub use uuid::{self, Uuid};

@@ -8,7 +8,7 @@ macro_rules! names {
         /// The name of an event: one of the starter taxonomy, or one of your own, which the log's
         /// owner defines with `SELECT eventlog.define_event('…')`.
         ///
-        /// A `&'static str` or a `String` is a name too:
+        /// A `&'static str` or a `String` converts into a name:
         ///
         /// ```
         /// use eventlog_writer::EventName;
@@ -24,10 +24,10 @@ macro_rules! names {
         }
 
         impl EventName {
-            /// All names of the starter taxonomy.
+            /// The names of the starter taxonomy.
             pub const STARTER: &'static [EventName] = &[$(EventName::$variant,)*];
 
-            /// The name as the log knows it.
+            /// Returns the name as the log has it.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(EventName::$variant => $name,)*
@@ -68,7 +68,7 @@ names! {
     IntegrationSucceeded => "integration_succeeded",
     /// A tenant tried to use more than its quota. Requires `quotaType`, `limit`, `attempted`.
     QuotaExceeded => "quota_exceeded",
-    /// A tool was used, as told by a hook callback. Requires `toolName`.
+    /// A tool was used, as a hook callback reports. Requires `toolName`.
     ToolUsed => "tool_used",
     /// A skill ran to its end. Requires `skillName`, `success`, `durationMs`.
     SkillExecuted => "skill_executed",

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::engine::notice::{Notice, Topic};
 use crate::{Error, EventName};
 
 /// Most events of a batch: a larger one costs the server memory and gains nothing.
@@ -20,25 +19,25 @@ const MOST_IN_FLIGHT: usize = 64;
 const MOST_PAYLOAD: usize = (1 << 28) - 1;
 const MOST_BATCH: usize = 1 << 28;
 
-/// As good as for ever. Longer times are taken as this one, so that no sum of times overflows.
+/// Ten years. Longer times are cut to this, so that no sum of times overflows.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// What happens to an event when the queue is full.
+/// What the writer does with an event that finds the queue full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// It is dropped.
+    /// Drops the event.
     #[default]
     DropNewest,
-    /// The oldest in the queue is dropped for it.
+    /// Drops the oldest events in the queue to make room.
     DropOldest,
-    /// `log()` waits until there is room, at most so long; then it is dropped. `Duration::MAX` waits
-    /// for ever. With the asynchronous writer `log()` must not wait: it drops at once, and
-    /// `log_and_wait()` waits.
+    /// Lets `log()` wait for room, at most so long, then drops the event. `Duration::MAX` waits for
+    /// ever. The asynchronous writer's `log()` cannot wait and drops at once; its `log_and_wait()`
+    /// waits.
     Block(Duration),
 }
 
-/// A sample that is taken here, before the log takes the same.
+/// A sample that the writer takes before the log takes the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) name: EventName,
@@ -46,11 +45,11 @@ pub(crate) struct Sample {
     pub(crate) key: Option<String>,
 }
 
-/// Called with what there is to say of faults.
+/// The application's callback for faults.
 type OnError = Arc<dyn Fn(&Error) + Send + Sync>;
 
-/// How a writer behaves; the defaults suit a service that logs up to some thousands of events a
-/// second.
+/// Options of a writer. The defaults suit a service that logs up to some thousands of events a
+/// second. Values out of range are cut to the range.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,9 +64,9 @@ type OnError = Arc<dyn Fn(&Error) + Send + Sync>;
 pub struct Options {
     pub(crate) enabled: bool,
     pub(crate) tenant: Option<Uuid>,
-    /// So many are a batch that is sent at once.
+    /// A batch of so many events is sent at once.
     pub(crate) batch_events: usize,
-    /// So many go together where more wait.
+    /// Up to so many events go into a batch if more are waiting.
     pub(crate) most_events: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) linger: Duration,
@@ -113,62 +112,67 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults. Enabled, unless the environment variable `EVENTLOG_ENABLED` is `0`.
+    /// Returns the defaults. The writer is enabled unless the environment variable `EVENTLOG_ENABLED`
+    /// is `0`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Off, `log()` is one branch: nothing is queued, counted, or connected to.
+    /// Enables or disables the writer. A disabled one queues nothing, counts nothing and does not
+    /// connect; `log()` is then one branch.
     pub fn enabled(mut self, is_enabled: bool) -> Self {
         self.enabled = is_enabled;
         self
     }
 
-    /// Sets `eventlog.tenant_id` in each statement: for a role of one tenant at a time, where
-    /// `eventlog.tenant_source` is `setting`. Events without a tenant are this one's. A service of
-    /// all tenants leaves it out and gives each event its tenant.
+    /// Sets the tenant of events that have none, and `eventlog.tenant_id` in each statement, for a role
+    /// that logs as one tenant at a time (`eventlog.tenant_source` is `setting`). By default not set:
+    /// a service that logs for all tenants gives each event its tenant ([`Event::tenant`]).
+    ///
+    /// [`Event::tenant`]: crate::Event::tenant
     pub fn tenant(mut self, tenant_id: Uuid) -> Self {
         self.tenant = Some(tenant_id);
         self
     }
 
-    /// Events of a batch, 1 to 1,000: so many are sent at once, and never more. By default 200 are
-    /// sent at once, and up to 1,000 where more have come while the last batch was under way.
+    /// Sets the number of events of a batch, 1 to 1,000: so many are sent at once, and never more. By
+    /// default 200 are sent at once, and up to 1,000 if more came while the last batch was in flight.
     pub fn batch_events(mut self, events: usize) -> Self {
         self.batch_events = events.clamp(1, MOST_EVENTS);
         self.most_events = self.batch_events;
         self
     }
 
-    /// Bytes of a batch: 1 MiB by default. An event that is larger is sent alone.
+    /// Sets the largest size of a batch in bytes: 1 MiB by default, 256 MiB at most. A larger event is
+    /// sent alone.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.batch_bytes = bytes.min(MOST_BATCH);
         self
     }
 
-    /// Largest payload in bytes of JSON, 1 MiB by default: a larger one is rejected before it is
-    /// sent. The log has limits of its own, by name, 2 KiB where nothing else is said; a jsonb holds
-    /// less than 256 MiB.
+    /// Sets the largest payload in bytes of JSON: 1 MiB by default, less than 256 MiB as for `jsonb`. An
+    /// event with a larger one is rejected when it is logged. The log has limits of its own by event
+    /// type, 2 KiB by default.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes.min(MOST_PAYLOAD);
         self
     }
 
-    /// How long an event waits for others to share its batch: 100 ms by default. Zero sends at
-    /// once, whatever has come meanwhile together.
+    /// Sets how long an event waits for others to share its batch: 100 ms by default. With zero, events
+    /// are sent at once, and those that came during the last batch go together.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.linger = linger.min(FOR_EVER);
         self
     }
 
-    /// What the queue holds at most, the batch under way included: 10,000 events and 16 MiB by
-    /// default.
+    /// Sets the largest number and size in bytes of the events that the writer holds, those in flight
+    /// included: 10,000 events and 16 MiB by default. One event always fits.
     pub fn queue(mut self, events: usize, bytes: usize) -> Self {
         (self.queue_events, self.queue_bytes) = (events.max(1), bytes);
         self
     }
 
-    /// What happens to an event when the queue is full; by default it is dropped.
+    /// Sets what happens to an event that finds the queue full: [`WhenFull::DropNewest`] by default.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = match when_full {
             WhenFull::Block(time) => WhenFull::Block(time.min(FOR_EVER)),
@@ -177,96 +181,72 @@ impl Options {
         self
     }
 
-    /// How long to wait before a batch is sent again: up to `base` at first, twice that each time,
-    /// at most `max`; 100 ms and 10 s by default. The wait is chosen at random between zero and
-    /// that (full jitter), so that writers do not come back all at once.
+    /// Sets how long to wait before a failed batch is sent again: up to `base` at first, doubled with
+    /// each try, up to `max`; 100 ms and 10 s by default. The wait is a random part of that (full
+    /// jitter), so that writers do not all come back at once.
     pub fn retry(mut self, base: Duration, max: Duration) -> Self {
         (self.retry_base, self.retry_max) = (base.min(FOR_EVER), max.min(FOR_EVER));
         self
     }
 
-    /// After how long a batch that keeps failing is dropped. By default never: an outage costs
-    /// nothing until the queue is full, and then what `when_full` says.
+    /// Sets after how long a batch that keeps failing is given up. `None`, the default, never gives up:
+    /// an outage costs no events until the queue is full ([`Options::when_full`]).
     pub fn give_up_after(mut self, time: Option<Duration>) -> Self {
         self.give_up_after = time.map(|time| time.min(FOR_EVER));
         self
     }
 
-    /// How long a writer that is dropped without `close` takes to send what is queued: 5 s by
+    /// Sets how long a writer that is dropped without `close` may go on sending what is queued: 5 s by
     /// default.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout.min(FOR_EVER);
         self
     }
 
-    /// Leaves out at the source what the log's own `sample_rate` would leave out, so that it is not
-    /// even sent: give the rate and the `sample_key` that `event_types` has; without a key the actor
-    /// decides. The log decides again and sets the weight, so a rate above the log's is right, one
-    /// below it is not. Events whose key is missing, or is no string, are left to the log.
+    /// Leaves out events of a name here that the log's sampling would leave out, so that they are not
+    /// sent. `rate` (0 to 1) and `key` must be the `sample_rate` and `sample_key` of the event type in
+    /// the log; without a key the actor decides. The log decides again and sets the weight, so the
+    /// rate may be higher than the log's, never lower. Events without the key, or whose key is no
+    /// string, are sent. By default nothing is left out here.
     pub fn sample(mut self, name: impl Into<EventName>, rate: f64, key: Option<&str>) -> Self {
         self.samples.push(Sample { name: name.into(), rate, key: key.map(str::to_owned) });
         self
     }
 
-    /// How many batches may be in flight at once, 1 to 64, each on a connection of its own: 2 by
+    /// Sets how many batches may be in flight at once, 1 to 64, each on a connection of its own: 2 by
     /// default. A tenant's events are in one of them at a time, so they stay in order, and a writer of
-    /// one tenant uses one connection. With 2 or more, one place is always kept for tenants that do
-    /// not stall.
+    /// one tenant uses one connection. With 2 or more, held-up tenants never take all of them.
     pub fn in_flight(mut self, batches: usize) -> Self {
         self.in_flight = batches.clamp(1, MOST_IN_FLIGHT);
         self
     }
 
-    /// How long a batch waits for a lock that another transaction holds, such as an idempotency key
-    /// that is not committed yet: 250 ms by default. Then the server undoes the batch, and its tenants
-    /// are sent apart, so that the one that stalls waits alone. A writer that has seen one tenant only
-    /// has nobody to protect, and waits as long as the server lets it. `None` sets nothing. A shorter
-    /// `lock_timeout` of the role, and half of its `statement_timeout`, count all the same.
+    /// Sets how long a batch waits for a lock that another transaction holds, such as an idempotency
+    /// key that is not committed yet: 250 ms by default. Then the server undoes the batch, and its
+    /// tenants are sent apart, so that only the one that is held up waits. A writer that has seen one
+    /// tenant only does not set it. `None` never sets it. A shorter `lock_timeout` of the role, and
+    /// half of its `statement_timeout`, apply in any case.
     pub fn lock_timeout(mut self, time: Option<Duration>) -> Self {
         self.lock_timeout = time.map(|time| time.min(FOR_EVER));
         self
     }
 
-    /// How much of the queue one tenant may take, once the writer has seen two: this share of what
-    /// the tenant holds and of the room that is left, 0.5 by default. So one tenant fills at most half
-    /// of the queue, two a third each, and there is always room for another. 1 sets no limit.
+    /// Sets how much of the queue one tenant may take, once the writer has seen two: a share, 0 to 1, of
+    /// what the tenant holds and the free room together; 0.5 by default. So one tenant fills at most
+    /// half of the queue, two a third each, and there is always room for another. 1 sets no limit.
     pub fn tenant_share(mut self, share: f64) -> Self {
         self.tenant_share = if share.is_nan() { 1.0 } else { share.clamp(0.0, 1.0) };
         self
     }
 
-    /// Called with each fault: at the first failure to send, also where it is tried again
-    /// ([`Error::is_transient`]); for events that were refused, with the reason; and for events that
-    /// were dropped. The first of each at once, then every ten seconds at most, with how many events
-    /// it is about ([`Error::events`]). It may be called on the thread that logs, so it must not
-    /// block. `tracing` gets an event of the same in any case.
+    /// Sets a callback for faults: batches that could not be sent and are tried again
+    /// ([`Error::is_transient`]), events that were refused, and events that were lost. The first of
+    /// each kind is passed on at once, then one every ten seconds at most, with the number of events
+    /// since ([`Error::events`]). The callback may run on the thread that logs, so it must not block.
+    /// `tracing` gets the same in any case: WARN for the first two kinds, ERROR for losses.
     pub fn on_error(mut self, callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_error = Some(Arc::new(callback));
         self
-    }
-}
-
-impl Options {
-    /// Says what there is to say of a fault.
-    pub(crate) fn say(&self, notice: &Notice) {
-        let error = &notice.error;
-        let (sqlstate, events) = (error.sqlstate(), error.events());
-        let (name, tenant) = (error.event_name(), error.tenant_id().map(tracing::field::display));
-        match notice.topic {
-            Topic::Recovered => return tracing::info!("{error}"),
-            Topic::Failed => {
-                tracing::warn!(sqlstate, events, "events could not be sent yet: {error}");
-            }
-            Topic::Rejected => {
-                tracing::error!(sqlstate, events, name, tenant, "events were refused: {error}");
-            }
-            Topic::Lost => {
-                tracing::error!(sqlstate, events, name, tenant, "events were lost: {error}");
-            }
-        }
-        if let Some(on_error) = &self.on_error {
-            on_error(error);
-        }
     }
 }
 

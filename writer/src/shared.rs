@@ -1,5 +1,5 @@
-//! What both writers share: the engine behind its lock, and what is said to it. How a thread or a
-//! task waits and is woken is each one's own.
+//! What both writers share: the engine behind its lock, and the calls into it. How a thread or a task
+//! waits and is woken is up to each of them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,36 +11,36 @@ use uuid::Uuid;
 
 use crate::engine::admission::Admission;
 use crate::engine::batch::Answer;
-use crate::engine::notice::Notice;
-use crate::engine::{self, Engine, Submitted, Told};
+use crate::engine::notice::{Notice, Topic};
+use crate::engine::{self, Engine, Reply, Submitted};
 use crate::stats::Health;
-use crate::{Error, Event, Logged, Options, Report, Stats};
+use crate::{Error, Event, Options, Outcome, Report, Stats};
 
-/// How a writer wakes what waits for it.
+/// Wakes the sender and the callers that wait.
 pub(crate) trait Signals: Default {
-    /// Whoever waits for one event.
+    /// A caller that waits for the result of one event.
     type Waiter;
 
-    /// There may be something to send.
+    /// Wakes the sender: there may be something to send.
     fn wake_sender(&self);
 
-    /// There may be room, or an end.
+    /// Wakes callers that wait for room, a flush or the end.
     fn wake_waiting(&self);
 
-    /// Tells what became of an event; whoever waited may have gone.
-    fn tell(waiter: Self::Waiter, end: Result<Logged, Error>);
+    /// Passes the result of an event to its caller, who may be gone.
+    fn reply(waiter: Self::Waiter, result: Result<Outcome, Error>);
 }
 
-/// See the module.
+/// The state of a writer; see the module.
 pub(crate) struct Shared<S: Signals> {
     engine: Mutex<Engine<S::Waiter>>,
     pub(crate) signals: S,
     pub(crate) options: Arc<Options>,
-    /// One for each place.
+    /// The producer id of each place.
     pub(crate) producers: Vec<Uuid>,
     began: Instant,
     /// The process that sends. A fork has neither the thread nor the task, and its copy of the lock
-    /// may be held by one that is not there either: nothing here may be locked in it.
+    /// may be held by a thread that is not there either: nothing here may be locked in it.
     process: u32,
 }
 
@@ -51,6 +51,7 @@ impl<S: Signals> fmt::Debug for Shared<S> {
 }
 
 impl<S: Signals> Shared<S> {
+    /// Returns a writer's state, with a new producer id for each place.
     pub(crate) fn new(options: Options) -> Arc<Self> {
         let options = Arc::new(options);
         Arc::new(Shared {
@@ -63,20 +64,22 @@ impl<S: Signals> Shared<S> {
         })
     }
 
-    /// A panic of ours while it was locked must not become the application's.
+    /// Locks the engine. Ignores poison: a panic of the writer must not become the application's.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Engine<S::Waiter>> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the engine's time.
     pub(crate) fn now(&self) -> engine::Instant {
         self.began.elapsed()
     }
 
+    /// Returns false in a forked child.
     pub(crate) fn is_own_process(&self) -> bool {
         self.process == std::process::id()
     }
 
-    /// Submits an event, once.
+    /// Checks and submits an event.
     pub(crate) fn submit(
         &self,
         mut event: Event,
@@ -91,13 +94,13 @@ impl<S: Signals> Shared<S> {
         self.submit_admitted(event, admission, waiter, wall)
     }
 
-    /// Submits an event again, for which there was no room.
+    /// Submits an event again that found no room.
     pub(crate) fn submit_again(
         &self,
         event: Event,
         waiter: Option<S::Waiter>,
     ) -> Submitted<S::Waiter> {
-        let admission = Admission::Taken(event.size());
+        let admission = Admission::Accepted(event.size());
         self.submit_admitted(event, admission, waiter, SystemTime::now())
     }
 
@@ -110,17 +113,17 @@ impl<S: Signals> Shared<S> {
     ) -> Submitted<S::Waiter> {
         let mut engine = self.lock();
         let submitted = engine.submit(event, admission, waiter, || self.now(), wall);
-        let (told, notices) = (engine.take_told(), engine.take_notices());
+        let (replies, notices) = (engine.take_replies(), engine.take_notices());
         drop(engine);
         if let Submitted::Queued { wakes: true } = submitted {
             self.signals.wake_sender();
         }
-        tell::<S>(told);
-        self.say(notices);
+        send_replies::<S>(replies);
+        self.publish(notices);
         submitted
     }
 
-    /// Gives an event up for which there was no room.
+    /// Drops an event that found no room.
     pub(crate) fn drop_newest(
         &self,
         event: Event,
@@ -130,11 +133,11 @@ impl<S: Signals> Shared<S> {
         let submitted = engine.drop_newest(event, waiter, || self.now(), SystemTime::now());
         let notices = engine.take_notices();
         drop(engine);
-        self.say(notices);
+        self.publish(notices);
         submitted
     }
 
-    /// Says how it went with the batch that was to be sent from a place.
+    /// Passes the result of sending a place's batch to the engine.
     pub(crate) fn settle(&self, place: usize, sent: Result<Answer, Error>) {
         let mut engine = self.lock();
         let now = self.now();
@@ -142,34 +145,41 @@ impl<S: Signals> Shared<S> {
             Ok(answer) => engine.answered(place, answer, now),
             Err(error) => engine.failed(place, error, now, SystemTime::now(), fastrand::f64()),
         }
-        let (told, notices) = (engine.take_told(), engine.take_notices());
+        let (replies, notices) = (engine.take_replies(), engine.take_notices());
         drop(engine);
         self.signals.wake_sender();
         self.signals.wake_waiting();
-        tell::<S>(told);
-        self.say(notices);
+        send_replies::<S>(replies);
+        self.publish(notices);
     }
 
-    /// Says what there is to say of faults, outside of the lock.
-    pub(crate) fn say(&self, notices: Vec<Notice>) {
-        notices.iter().for_each(|notice| self.options.say(notice));
+    /// Publishes notices, outside of the lock.
+    pub(crate) fn publish(&self, notices: Vec<Notice>) {
+        for notice in &notices {
+            trace(notice);
+            if let Some(on_error) = &self.options.on_error
+                && notice.topic != Topic::Recovered
+            {
+                on_error(&notice.error);
+            }
+        }
     }
 
-    /// Sends what is queued now; the mark to wait for.
-    pub(crate) fn hurry(&self) -> u64 {
-        let mark = self.lock().hurry();
+    /// Sends what is queued without lingering; returns the mark to wait for.
+    pub(crate) fn flush(&self) -> u64 {
+        let mark = self.lock().flush();
         self.signals.wake_sender();
         mark
     }
 
-    /// Takes no more, and sends what is queued.
+    /// Takes no more events, and sends what is queued.
     pub(crate) fn begin_close(&self) {
         self.lock().close();
         self.signals.wake_sender();
         self.signals.wake_waiting();
     }
 
-    /// The same, and gives it so much time.
+    /// Closes, and ends after that time even if events are left.
     #[cfg(feature = "asynchronous")]
     pub(crate) fn begin_close_by(&self, time: Duration) {
         let now = self.now();
@@ -178,25 +188,23 @@ impl<S: Signals> Shared<S> {
         self.signals.wake_waiting();
     }
 
-    /// Ends at once, and tells whoever waits.
+    /// Ends at once, and replies to all callers that wait.
     pub(crate) fn end(&self) -> Report {
         let mut engine = self.lock();
         let report = engine.abandon();
-        let (told, notices) = (engine.take_told(), engine.take_notices());
+        let (replies, notices) = (engine.take_replies(), engine.take_notices());
         drop(engine);
         self.signals.wake_sender();
         self.signals.wake_waiting();
-        tell::<S>(told);
-        self.say(notices);
+        send_replies::<S>(replies);
+        self.publish(notices);
         if !report.is_complete() || report.stats.rejected > 0 {
-            tracing::warn!(
-                "the writer ends, and not all of its events are written: {}",
-                report.stats
-            );
+            tracing::warn!("the writer ends, and not all of its events are written: {report}");
         }
         report
     }
 
+    /// Returns how the writer is doing; nothing in a forked child.
     pub(crate) fn health(&self) -> Health {
         match self.is_own_process() {
             true => self.lock().health(self.now()),
@@ -204,6 +212,7 @@ impl<S: Signals> Shared<S> {
         }
     }
 
+    /// Returns the counts so far; zeros in a forked child.
     pub(crate) fn stats(&self) -> Stats {
         match self.is_own_process() {
             true => self.lock().stats(),
@@ -212,19 +221,37 @@ impl<S: Signals> Shared<S> {
     }
 }
 
-/// Tells each what became of its event.
-pub(crate) fn tell<S: Signals>(told: Vec<Told<S::Waiter>>) {
-    for (waiter, end) in told {
-        S::tell(waiter, end);
+/// Writes a notice to `tracing`.
+fn trace(notice: &Notice) {
+    let error = &notice.error;
+    let (sqlstate, events) = (error.sqlstate(), error.events());
+    let (name, tenant) = (error.event_name(), error.tenant_id().map(tracing::field::display));
+    match notice.topic {
+        Topic::Recovered => tracing::info!("{error}"),
+        Topic::Failed => {
+            tracing::warn!(sqlstate, events, "events could not be sent yet: {error}");
+        }
+        Topic::Rejected => {
+            tracing::warn!(sqlstate, events, name, tenant, "events were refused: {error}");
+        }
+        Topic::Lost => {
+            tracing::error!(sqlstate, events, name, tenant, "events were lost: {error}");
+        }
     }
 }
 
-/// What the thread or the task has. Where it ends before the writer is closed, since a connector or a
-/// callback of the application panicked or its runtime shut down, nobody waits for what will not
-/// come.
-pub(crate) struct Sending<S: Signals>(pub(crate) Arc<Shared<S>>);
+/// Passes the results of events to the callers that wait.
+pub(crate) fn send_replies<S: Signals>(replies: Vec<Reply<S::Waiter>>) {
+    for (waiter, result) in replies {
+        S::reply(waiter, result);
+    }
+}
 
-impl<S: Signals> Drop for Sending<S> {
+/// Owned by the sender. If it is dropped before the writer is closed (a connector or a callback
+/// panicked, or the runtime shut down), it ends the engine, so that no caller waits for ever.
+pub(crate) struct SenderGuard<S: Signals>(pub(crate) Arc<Shared<S>>);
+
+impl<S: Signals> Drop for SenderGuard<S> {
     fn drop(&mut self) {
         let shared = &self.0;
         if !shared.is_own_process() {
@@ -234,7 +261,7 @@ impl<S: Signals> Drop for Sending<S> {
         if is_closed {
             shared.signals.wake_waiting();
         } else {
-            tracing::error!("what sends the writer's events ended before the writer was closed");
+            tracing::error!("the writer's sender ended before the writer was closed");
             let _ = shared.end();
         }
     }

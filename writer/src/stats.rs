@@ -1,33 +1,39 @@
-//! What became of the events.
+//! Counts of events by outcome, and how a writer is doing.
 
 use std::fmt;
+use std::time::Duration;
 
-/// How many events had which end so far. Always:
+use uuid::Uuid;
+
+use crate::Error;
+
+/// The number of events by outcome so far. At all times
 /// `submitted = written + duplicate + sampled + rejected + dropped + unconfirmed + pending`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Stats {
     /// Given to the writer.
     pub submitted: u64,
-    /// Stored, as the server said.
+    /// Stored, as the server confirmed.
     pub written: u64,
-    /// Not stored again: their idempotency key was seen.
+    /// Not stored again, since an event of their idempotency key was stored before.
     pub duplicate: u64,
-    /// Left out by the log: sampled, or of a tenant that opted out.
+    /// Left out by the log: sampled out, or of a tenant that opted out.
     pub sampled: u64,
-    /// Refused: by the log, which quarantined them one by one, by a permanent fault of their whole
-    /// batch, which cannot have been written, or because their payload does not serialize.
+    /// Refused: by the log, which puts single events into its quarantine; with their whole batch, by
+    /// a permanent error; or by the writer, since they cannot be sent. They are not in the log.
     pub rejected: u64,
-    /// Lost: the queue was full, or the writer gave them up, or ended, before they were sent.
+    /// Lost: the queue was full, or the writer gave up or ended before they were sent. They are not
+    /// in the log.
     pub dropped: u64,
-    /// Sent, never acknowledged, and given up: refused when they were sent again, tried for too
-    /// long, or under way when the writer ended. They may have been written all the same.
+    /// Sent, never acknowledged, and given up: refused when sent again, tried for too long, or in
+    /// flight when the writer ended. They may be in the log.
     pub unconfirmed: u64,
-    /// In the queue or on their way.
+    /// In the queue or in flight.
     pub pending: u64,
 }
 
 impl Stats {
-    /// Whether the account balances; it always does.
+    /// Returns true if the counts add up, which they always do.
     pub fn is_balanced(&self) -> bool {
         let answered = self.written + self.duplicate + self.sampled + self.rejected;
         self.submitted == answered + self.dropped + self.unconfirmed + self.pending
@@ -52,40 +58,80 @@ impl fmt::Display for Stats {
     }
 }
 
-/// How a writer is doing now: for metrics, and for the question whether events reach the log.
+/// How a writer is doing now, for metrics and health checks.
 #[derive(Clone, Default, Debug)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the last batch was answered by the server, and not lost on the way. False until the
-    /// first one.
+    /// True if the server answered the last batch. False until the first one.
     pub is_reaching: bool,
     /// Batches that are sent, or wait to be sent again.
     pub in_flight: usize,
     /// Tenants whose events wait by themselves, since a lock or a slow statement held them up.
     pub stalled_tenants: usize,
-    /// Some of them, at most ten.
-    pub stalled: Vec<Option<uuid::Uuid>>,
-    /// How long sending has failed without an answer in between.
-    pub failing_for: Option<std::time::Duration>,
-    /// Why sending failed last; nothing once it goes well again.
-    pub last_failure: Option<crate::Error>,
-    /// Why events were refused last.
-    pub last_rejection: Option<crate::Error>,
+    /// At most ten of those tenants; `None` is the tenant of the connection.
+    pub stalled: Vec<Option<Uuid>>,
+    /// How long sending has failed without an answer in between; `None` while it works.
+    pub failing_for: Option<Duration>,
+    /// Why sending failed last; `None` while it works.
+    pub last_failure: Option<Error>,
+    /// Why events were refused: the last ten distinct reasons, the newest first, each with the number
+    /// of events it is about ([`Error::events`]).
+    pub rejections: Vec<Error>,
 }
 
-/// What a writer says when it is closed.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+/// The result of closing a writer. Its text has the counts and, if events were refused, why.
+#[derive(Clone, Default, Debug)]
+#[non_exhaustive]
 #[must_use = "it says whether events were lost"]
 pub struct Report {
-    /// The account at the end: nothing is pending any more.
+    /// The counts at the end: nothing is pending any more.
     pub stats: Stats,
-    /// How many may have been written or not: `stats.unconfirmed`.
-    pub unconfirmed: u64,
+    /// Why events were refused, as in [`Health::rejections`].
+    pub rejections: Vec<Error>,
 }
 
 impl Report {
-    /// Whether every event got an answer of the server.
+    /// Returns true if the server answered for every event. Events that it refused count as
+    /// answered: see `stats.rejected`.
     pub fn is_complete(&self) -> bool {
         self.stats.dropped == 0 && self.stats.unconfirmed == 0
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.stats)?;
+        for (place, reason) in self.rejections.iter().enumerate() {
+            let lead = if place == 0 { "; rejected" } else { "," };
+            write!(f, "{lead} {}", reason.events())?;
+            if let Some(name) = reason.event_name() {
+                write!(f, " {name}")?;
+            }
+            write!(f, ": {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Event;
+
+    #[test]
+    fn a_report_says_why_events_were_refused() {
+        let stats = Stats { submitted: 4, written: 1, rejected: 3, ..Stats::default() };
+        let event = Event::new("tool_used");
+        let reason = Error::rejected(Some("22023".into()), "key toolName is missing");
+        let other = Error::rejected(None, "the payload is too large: 9 bytes, limit 8");
+        let rejections = vec![reason.about(&event).of_events(2), other];
+        let report = Report { stats, rejections };
+        assert_eq!(
+            report.to_string(),
+            "4 submitted: 1 written, 0 duplicate, 0 sampled, 3 rejected, 0 dropped, 0 unconfirmed, \
+             0 pending; rejected 2 tool_used: key toolName is missing (SQLSTATE 22023), \
+             1: the payload is too large: 9 bytes, limit 8"
+        );
+        assert!(report.is_complete());
     }
 }

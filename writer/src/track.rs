@@ -1,4 +1,4 @@
-//! Work as an event: how long it took, whether it went well, and why not.
+//! Logs work as an event, with its duration and its result.
 
 use std::fmt::Display;
 use std::time::Instant;
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::Event;
 
-/// Longest text of an error that is kept, in characters.
+/// Most characters of an error's text that are kept.
 const LONGEST_MESSAGE: usize = 500;
 
-/// Work under way. Dropped before it has a result, it ends as cancelled, or as panicked.
+/// Work in progress. Dropped before it has a result, it is logged as cancelled or panicked.
 pub(crate) struct Tracked<L: FnMut(Event)> {
     event: Option<Event>,
     began: Instant,
@@ -22,7 +22,7 @@ impl<L: FnMut(Event)> Tracked<L> {
         Tracked { event: Some(event), began: Instant::now(), log }
     }
 
-    /// Logs what came of it.
+    /// Logs the result.
     pub(crate) fn end<T, E: Display>(mut self, result: &Result<T, E>) {
         match result {
             Ok(_) => self.log(None),
@@ -55,7 +55,7 @@ impl<L: FnMut(Event)> Drop for Tracked<L> {
     }
 }
 
-/// The name of a type without its modules: `std::io::Error` is `Error`, of generics the outer one.
+/// Returns the name of a type without modules and parameters: `Error` for `std::io::Error`.
 fn type_of<E>() -> String {
     let name = std::any::type_name::<E>();
     let outer = name.split('<').next().unwrap_or(name);
@@ -66,7 +66,7 @@ fn type_of<E>() -> String {
 mod tests {
     use super::*;
 
-    /// What is logged of the work, without how long it took.
+    /// Returns the payload that the work logs, without its duration.
     fn tracked(work: impl FnOnce() -> Result<i32, std::num::ParseIntError>) -> String {
         let mut logged = Vec::new();
         let event = Event::new("skill_executed").data(&json!({"skillName": "canvas"}));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_logged_with_its_end() {
+    fn work_is_logged_with_its_result() {
         assert_eq!(tracked(|| Ok(1)), r#"{"skillName":"canvas","success":true}"#);
         assert_eq!(
             tracked(|| "x".parse::<i32>()),

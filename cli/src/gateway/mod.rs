@@ -95,8 +95,8 @@ async fn write_queue(gateway: &Gateway) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::new(format!(
             "{} events were not acknowledged, {} of them may have been written",
-            report.stats.dropped + report.unconfirmed,
-            report.unconfirmed
+            report.stats.dropped + report.stats.unconfirmed,
+            report.stats.unconfirmed
         ))),
     }
 }

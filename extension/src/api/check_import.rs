@@ -1,21 +1,22 @@
-//! The checks of `log_event` for `import_events`, which inserts by itself, set by set. History gets no
-//! defaults, lookups, samples or quotas.
+//! The checks of `log_event` for `import_events`, which inserts whole sets by itself. Imported
+//! events get no defaults and lookups, and are not sampled or counted against a quota.
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::event::Event;
-use crate::event::check::{is_finite, labels_fit};
+use crate::event::given::{is_finite, labels_fit};
 use crate::event::quarantine;
-use crate::payload::check::{self, Terms};
+use crate::payload::check::{self, CheckOptions};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::registry;
 
 type Stored = (Jsonb<'static>, Option<Text<'static>>, Option<Text<'static>>);
 
-/// What would be stored of a row; or what is wrong with it, and what the quarantine may keep.
+/// Returns what would be stored of a row; or what is wrong with it, and what the quarantine may
+/// keep.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the columns of a table of events")]
 #[allow(clippy::type_complexity, reason = "the columns of the answer")]
@@ -58,7 +59,7 @@ fn check_import(
     })
 }
 
-/// What the quarantine may keep of a row that is refused.
+/// Returns what the quarantine may keep of a refused row.
 fn for_quarantine(
     name: Option<Text<'_>>,
     data: Option<Jsonb<'_>>,
@@ -88,12 +89,15 @@ fn check(
     let subject = subject.filter(|subject| !subject.as_str().is_empty());
     labels_fit(actor.map(|a| a.as_str()), subject.map(|s| s.as_str()))?;
     let data = data.unwrap_or_else(Jsonb::empty_object);
-    let terms =
-        Terms { has_actor: actor.is_some(), has_subject: subject.is_some(), ..Terms::default() };
-    let checked = check::check(&log.hash_key, event_type, data, terms)?;
+    let options = CheckOptions {
+        has_actor: actor.is_some(),
+        has_subject: subject.is_some(),
+        ..CheckOptions::default()
+    };
+    let checked = check::check(&log.hash_key, event_type, data, options)?;
     let hash = |actor: Text<'_>| log.hash_key.hash(actor.as_str());
     let hashed = actor.filter(|_| event_type.hash_actor).map(hash).transpose()?;
-    // Copied, since a row is given back after the arguments are gone.
+    // Copied, because the row is returned after the arguments are freed.
     Ok((
         Jsonb::copy_of(checked.data.bytes()),
         match hashed {

@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use crate::tenant;
 
-/// The tenant of this connection; 42501 if there is none.
+/// Returns the tenant of this connection; 42501 if there is none.
 #[pg_extern(sql = false)]
 fn current_tenant() -> Uuid {
     match tenant::current() {

@@ -1,8 +1,8 @@
 //! Doors: public SQL functions that run a private one as the log's owner.
 //!
-//! The log's owner may put triggers, defaults and rules on its tables. A superuser who calls, say,
+//! The log's owner may put triggers, defaults and rules on the tables. A superuser who calls
 //! `set_tenant()` must not run them with a superuser's rights, so the function that touches the
-//! tables runs as the owner whoever calls. A door is a C function `eventlog.name(…)` or
+//! tables always runs as the owner. A door is a C function `eventlog.name(…)` or
 //! `eventlog._name(…)`; behind it stands `eventlog_private.name(…)` with the same arguments, in a
 //! schema that only the log's owner may use. SECURITY DEFINER cannot do this: the extension's
 //! functions belong to the superuser who installed it.
@@ -13,11 +13,11 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use crate::error::Fault;
 use crate::pg::call::{Call, export_calls};
 use crate::pg::identity::require_rights_of;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 
 thread_local! {
-    /// The owner of the log, and the function behind a door.
-    static BEHIND: Kept = const { Kept::new(
+    /// Finds the owner of the log and the function behind a door.
+    static BEHIND: Prepared = const { Prepared::new(
         c"SELECT (SELECT c.relowner FROM pg_catalog.pg_class c
                    WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')),
                  b.oid
@@ -32,7 +32,8 @@ thread_local! {
     ) };
 }
 
-/// The log's owner, if there is a log, and the function behind the door that is being called.
+/// Returns the log's owner, if there is a log, and the function behind the door that is being
+/// called.
 fn behind(call: &Call) -> (Option<Oid>, Oid) {
     let door = call.function();
     let session = Session::begin();
@@ -56,12 +57,7 @@ fn behind(call: &Call) -> (Option<Oid>, Oid) {
 fn as_owner(call: Call) -> Datum {
     let (owner, function) = behind(&call);
     let Some(owner) = owner else {
-        Fault::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "there is no log in this database yet",
-        )
-        .hint("SELECT eventlog.create_log();")
-        .raise();
+        Fault::no_log().raise();
     };
     require_rights_of(owner);
     call.forward(function, owner)

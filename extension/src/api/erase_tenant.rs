@@ -1,33 +1,33 @@
-//! The trigger on the application's table of tenants: a tenant that is deleted takes along what
-//! `forget_tenant()` would erase (`sql/80_erasure/forget.sql` has the list).
+//! The trigger on the application's table of tenants: deleting a tenant also erases what
+//! `forget_tenant()` would (`sql/80_erasure/forget.sql` has the list).
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::pg::datum::Text;
-use crate::pg::identity::As;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 use crate::pg::trigger;
 use crate::pg::uuid::uuid_datum;
 use crate::registry;
 use crate::registry::log::Log;
 
 thread_local! {
-    static ERASE: Kept = const { Kept::new(
+    static ERASE: Prepared = const { Prepared::new(
         c"SELECT eventlog_private.erase_tenant_rows($1)",
         &[pg_sys::UUIDOID],
     ) };
-    /// While ALTER EXTENSION … UPDATE is still to be typed, the functions are those of 0.1.0.
-    static HAS_ERASE: Kept = const { Kept::new(
+    /// Until ALTER EXTENSION … UPDATE is run, the functions are those of 0.1.0.
+    static HAS_ERASE: Prepared = const { Prepared::new(
         c"SELECT pg_catalog.to_regprocedure('eventlog_private.erase_tenant_rows(uuid)') IS NOT NULL",
         &[],
     ) };
-    static IS_TABLE: Kept = const { Kept::new(
+    static IS_TABLE: Prepared = const { Prepared::new(
         c"SELECT eventlog_private.is_table_of_tenants($1, $2)",
         &[pg_sys::OIDOID, pg_sys::TEXTOID],
     ) };
-    static IS_TABLE_OF_0_1_0: Kept = const { Kept::new(
+    static IS_TABLE_OF_0_1_0: Prepared = const { Prepared::new(
         c"SELECT tenants_key OPERATOR(pg_catalog.=) $2::pg_catalog.name
                  AND (pg_catalog.to_regclass(tenants_table)::pg_catalog.oid OPERATOR(pg_catalog.=) $1
                       OR EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors($1) AS a (relation)
@@ -35,7 +35,7 @@ thread_local! {
             FROM eventlog.log_config",
         &[pg_sys::OIDOID, pg_sys::TEXTOID],
     ) };
-    static ERASE_OF_0_1_0: Kept = const { Kept::new(
+    static ERASE_OF_0_1_0: Prepared = const { Prepared::new(
         c"WITH e AS (DELETE FROM eventlog.events WHERE tenant_id OPERATOR(pg_catalog.=) $1),
                r AS (DELETE FROM eventlog.rejected_events
                       WHERE tenant_id OPERATOR(pg_catalog.=) $1 OR claimed_tenant_id OPERATOR(pg_catalog.=) $1),
@@ -46,11 +46,12 @@ thread_local! {
     ) };
 }
 
-/// Whether the trigger is where reference_tenants() put it: anybody may have it on a table of one's
-/// own. Before ALTER EXTENSION … UPDATE the table's name alone tells.
+/// Returns true if `relation` is the table that reference_tenants() was given: anybody may put the
+/// trigger on a table of their own. Until ALTER EXTENSION … UPDATE only the table's name can be
+/// compared.
 fn is_table_of_tenants(log: &Log, relation: pg_sys::Oid, key: Option<&str>) -> bool {
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     let key = key.map(|key| Text::copy_of(key).datum());
     HAS_ERASE.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
     let is_newest = Rows::last(&session).get::<bool>(0, 1).unwrap_or(false);
@@ -61,16 +62,14 @@ fn is_table_of_tenants(log: &Log, relation: pg_sys::Oid, key: Option<&str>) -> b
     rows.len() == 1 && rows.get::<bool>(0, 1).unwrap_or(false)
 }
 
-/// After DELETE, for each row; the argument of the trigger is the key column. Runs as the log's
-/// owner: as a superuser's SECURITY DEFINER it would run the log owner's own triggers as that one.
+/// Runs after DELETE for each row; the trigger's argument is the key column. It acts as the log's
+/// owner: a SECURITY DEFINER function of a superuser would run the owner's triggers as the
+/// superuser.
 #[pg_trigger]
 fn erase_tenant<'a>(
     on: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
-    let log = match registry::current() {
-        Ok(log) => log,
-        Err(no_log) => no_log.raise(),
-    };
+    let log = registry::require();
     let key = on.extra_args().ok().and_then(|arguments| arguments.first().cloned());
     let relation = trigger::relation(on);
     let is_after_delete = on.event().fired_by_delete() && on.event().fired_after();
@@ -90,7 +89,7 @@ fn erase_tenant<'a>(
     };
     if let Some(tenant) = tenant {
         let session = Session::begin();
-        let _owner = As::role(log.owner);
+        let _owner = ActAs::role(log.owner);
         let params = Params::new([Some(uuid_datum(tenant.as_bytes()))]);
         HAS_ERASE.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
         let has_erase = Rows::last(&session).get::<bool>(0, 1).unwrap_or(false);

@@ -1,19 +1,19 @@
 //! The guard: a restrictive policy that applies the log's rules to every INSERT of a role that
-//! policies bind, however it was written.
+//! policies bind.
 //!
-//! `log_event` has checked its row already and leaves it on a list; the guard passes a row that is
+//! `log_event` has checked its row before and puts it on a list. The guard passes a row that is
 //! equal, byte for byte, to the next one on that list, and checks every other row in full. (A flag
-//! "checked" would be a way around: after an error it stays set, and a trigger of the user may
-//! insert while it is up.) The guard also tells `log_event` the row's id, so that a role that may
-//! only write needs no RETURNING.
+//! "checked" could be abused: after an error it stays set, and a trigger of the user may insert
+//! while it is set.) The guard also hands the row's id to `log_event`, so that a role that may only
+//! write needs no RETURNING.
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::event::check::{is_finite, labels_fit};
+use crate::event::given::{is_finite, labels_fit};
 use crate::event::quota::{self, Admission};
-use crate::payload::check::{self, Terms};
+use crate::payload::check::{self, CheckOptions};
 use crate::payload::clock;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::transaction::now;
@@ -21,9 +21,10 @@ use crate::registry;
 use crate::registry::log::Log;
 use crate::tenant;
 use crate::write::checked_rows::{Row, was_checked};
-use crate::write::late;
+use crate::write::late_events;
 
-/// The check of the policy `events_guard` of a log of 0.1.0, which shows neither clock nor tenant.
+/// Checks a row for the policy `events_guard` of a log of 0.1.0, which passes neither clock nor
+/// tenant.
 #[pg_extern(sql = false)]
 fn guard(
     id: Option<i64>,
@@ -36,7 +37,7 @@ fn guard(
     guard_of_tenant(id, name, data, actor, subject, weight, None, None)
 }
 
-/// The check of the policy `events_guard`: true, or an error that says what is wrong.
+/// Checks a row for the policy `events_guard`: returns true, or raises what is wrong.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the columns of events")]
 fn guard_of_tenant(
@@ -50,7 +51,7 @@ fn guard_of_tenant(
     tenant_id: Option<Uuid>,
 ) -> bool {
     let (Some(name), Some(data)) = (name, data) else {
-        // The NOT NULL of the column says which.
+        // The NOT NULL constraint of the column reports it.
         return true;
     };
     let row = Row {
@@ -70,7 +71,7 @@ fn guard_of_tenant(
     }
 }
 
-/// All the rules, for a row that did not come through `log_event`: it must be just what
+/// Applies all rules to a row that did not come through `log_event`: it must be exactly what
 /// `log_event` would have stored.
 fn check(
     id: Option<i64>,
@@ -80,10 +81,10 @@ fn check(
     tenant_id: Option<[u8; 16]>,
 ) -> Result<(), Fault> {
     let log = registry::current()?;
-    // Everybody may call a policy's function; what it does here is for an INSERT only.
+    // Anybody may call a policy's function; what it does here is for an INSERT only.
     log.require_writer()?;
     if let Some(id) = id.filter(|_| now() < log.watermark) {
-        late::note(&log, &[(tenant_id, id)], now());
+        late_events::note(&log, &[(tenant_id, id)], now());
     }
     let event_type = log.find(row.name)?;
     if row.weight.is_some() {
@@ -96,13 +97,13 @@ fn check(
     labels_fit(row.actor, row.subject)?;
     is_finite("occurred_at", occurred_at)?;
     let max_bytes = admit(&log, tenant_id)?;
-    let terms = Terms {
+    let options = CheckOptions {
         max_bytes,
         has_actor: row.actor.is_some(),
         has_subject: row.subject.is_some(),
-        ..Terms::default()
+        ..CheckOptions::default()
     };
-    let is_changed = check::check(&log.hash_key, event_type, data, terms)?.changed;
+    let is_changed = check::check(&log.hash_key, event_type, data, options)?.changed;
     let detail = if is_changed {
         "the log would strip a null, or redact, hash or shorten a value"
     } else if event_type.hash_actor && row.actor.is_some() {
@@ -124,8 +125,8 @@ fn check(
     .hint("SELECT eventlog.log_event(tenant_id, name, data);"))
 }
 
-/// The settings of the row's tenant; the policy of 0.1.0 does not show it, and then it is the
-/// connection's, or for a service nobody's. Its limit of size comes back.
+/// Applies the settings of the row's tenant and returns its limit of size. The policy of 0.1.0 does
+/// not pass the tenant: then it is the connection's, or for a service unknown.
 fn admit(log: &Log, tenant_id: Option<[u8; 16]>) -> Result<Option<usize>, Fault> {
     let tenant_id = match tenant_id {
         Some(tenant_id) => tenant_id,

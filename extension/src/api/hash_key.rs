@@ -1,4 +1,4 @@
-//! What SQL asks of the hash key.
+//! SQL functions about the hash key.
 
 use pgrx::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::payload::hash_key;
 use crate::registry;
 use crate::registry::log::Log;
 
-/// 42501 for a caller without the rights of the log's owner.
+/// Refuses a caller without the rights of the log's owner: 42501.
 fn require_owner(log: &Log) -> Result<(), Fault> {
     if log.caller().is_owner {
         return Ok(());
@@ -18,7 +18,7 @@ fn require_owner(log: &Log) -> Result<(), Fault> {
     ))
 }
 
-/// What tells the key in the file from others: for `accept_hash_key()`, by the log's owner.
+/// Returns the id of the key in the file, for `accept_hash_key()`; for the log's owner.
 #[pg_extern(sql = false)]
 fn hash_key_id() -> String {
     let id = registry::current().and_then(|log| {
@@ -28,8 +28,8 @@ fn hash_key_id() -> String {
     id.unwrap_or_else(|fault| fault.raise())
 }
 
-/// The keyed hash of an actor, for an erasure that looks for both; nothing where the log never had
-/// a key. The owner's: whoever may hash can try out who a hash is.
+/// Returns the keyed hash of an actor, for an erasure that searches for both; NULL if the log never
+/// had a key. For the log's owner only: a role that can hash can test whose hash a value is.
 #[pg_extern(sql = false)]
 fn hash_actor(actor: Option<&str>) -> Option<String> {
     let hash = registry::current().and_then(|log| {
@@ -45,8 +45,8 @@ fn hash_actor(actor: Option<&str>) -> Option<String> {
     hash.unwrap_or_else(|fault| fault.raise())
 }
 
-/// The keyed hash of an actor, as the log stores it: for who looks for a person's events. The owner's
-/// and the services'; 55000 where the log has no key.
+/// Returns the keyed hash of an actor as the log stores it, to search for a person's events. For
+/// the owner and for services; 55000 if the log has no key.
 #[pg_extern(sql = false)]
 fn actor_hash(actor: Option<&str>) -> Option<String> {
     let hash = registry::current().and_then(|log| {

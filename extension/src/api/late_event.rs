@@ -1,4 +1,4 @@
-//! What late events need of the library: the trigger on closed partitions, and the watermark.
+//! SQL functions for late events: the trigger on closed partitions, and the watermark.
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
@@ -6,32 +6,26 @@ use pgrx::prelude::*;
 use crate::error::Fault;
 use crate::pg::trigger;
 use crate::registry;
-use crate::write::late;
+use crate::write::late_events;
 
-/// The moment below which an event is late, as the transaction has to see it now.
+/// Returns the moment below which an event is late, as this transaction has to see it now.
 fn watermark() -> i64 {
-    match registry::current() {
-        Ok(log) => log.watermark,
-        Err(no_log) => no_log.raise(),
-    }
+    registry::require().watermark
 }
 
-/// The same for SQL.
+/// Returns the watermark to SQL.
 #[pg_extern(sql = false)]
 fn announced_watermark() -> TimestampWithTimeZone {
     TimestampWithTimeZone::try_from(watermark()).expect("a timestamp of PostgreSQL's own")
 }
 
-/// The trigger on closed partitions, for whoever inserts there: an import, or the owner's COPY. On a
-/// partition that was detached it notes nothing.
+/// Notes a row that is inserted into a closed partition: by an import, or by the owner's COPY. On a
+/// detached partition it does nothing.
 #[pg_trigger]
 fn late_event<'a>(
     on: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
-    let log = match registry::current() {
-        Ok(log) => log,
-        Err(no_log) => no_log.raise(),
-    };
+    let log = registry::require();
     if trigger::partitioned_table(on) != Some(log.events) {
         if trigger::owner(on) != log.owner {
             Fault::new(
@@ -51,7 +45,7 @@ fn late_event<'a>(
     if let Some((tenant_id, id, created_at)) = column
         && created_at < log.watermark
     {
-        late::note(&log, &[(Some(tenant_id), id)], created_at);
+        late_events::note(&log, &[(Some(tenant_id), id)], created_at);
     }
     Ok(None)
 }

@@ -9,8 +9,8 @@ use crate::pg::transaction::require_read_write;
 use crate::settings;
 use crate::write::single;
 
-/// Validates and inserts; raises on any fault. NULL where the log is disabled, and for what it
-/// leaves out.
+/// Checks an event and inserts it; raises any fault. Returns NULL if the log is disabled, or the
+/// event is not stored.
 #[pg_extern(sql = false)]
 fn log_event(
     tenant_id: Option<Uuid>,
@@ -25,15 +25,5 @@ fn log_event(
         return None;
     }
     require_read_write(c"log_event()");
-    let event = Event {
-        tenant_id,
-        name,
-        data,
-        occurred_at,
-        actor,
-        subject,
-        idempotency_key,
-        ..Event::default()
-    };
-    single::log(&event)
+    single::log(&Event::new(tenant_id, name, data, occurred_at, actor, subject, idempotency_key))
 }

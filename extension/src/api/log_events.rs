@@ -1,5 +1,5 @@
 //! `log_events`: a whole batch in one statement. Good events go in with one set-based INSERT, bad
-//! ones to the quarantine, and a batch that comes again writes nothing.
+//! ones into the quarantine; a repeated batch writes nothing.
 
 use pgrx::datum::{FromDatum, TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
@@ -13,10 +13,10 @@ use crate::pg::jsonb::{Container, Value};
 use crate::pg::uuid::parse_uuid;
 use crate::settings;
 use crate::write::batch::{self, Element, Source};
-use crate::write::producer::Number;
+use crate::write::producer::BatchNumber;
 use crate::write::verdicts::render;
 
-/// The batch as arrays, one for each column; `None` where the caller left one out.
+/// The batch as arrays, one for each column; `None` for a column that was left out.
 struct Arrays {
     tenant_ids: Option<Elements<Uuid>>,
     names: Elements<Text<'static>>,
@@ -113,7 +113,7 @@ fn log_events(
             idempotency_keys: column("idempotency_keys", idempotency_keys, len)?,
             names,
         };
-        let number = Number::of(producer, batch_number)?;
+        let number = BatchNumber::of(producer, batch_number)?;
         batch::run(&arrays, number, with_verdicts.unwrap_or(true))
     };
     TableIterator::once(answer(run, with_verdicts))
@@ -152,8 +152,8 @@ fn log_events_jsonb(
 
 type Answer = (i64, i64, i64, i64, bool, Option<Jsonb<'static>>);
 
-/// NULL asks for verdicts only where an element is rejected: rendering a thousand that all went well
-/// would cost what nobody reads.
+/// NULL asks for verdicts only if an element is rejected: rendering a thousand verdicts of good
+/// events costs time and nobody reads them.
 fn answer(
     run: impl FnOnce() -> Result<batch::Outcome, Fault>,
     with_verdicts: Option<bool>,
@@ -186,7 +186,7 @@ impl Source for Objects<'_> {
     }
 }
 
-/// Reads as much as is right, so that the quarantine shows it, and reports the first fault.
+/// Reads all keys that are right, so that the quarantine shows them, and reports the first fault.
 fn read<'a>(object: Container<'a>, event: &mut Event<'a>) -> Result<(), Fault> {
     let mut first = Ok(());
     for (key, value) in object.pairs() {

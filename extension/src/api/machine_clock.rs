@@ -1,14 +1,15 @@
-//! A clock that nobody sets: how long the machine has been running, and a name for that run. By it
-//! maintenance notices that the server's clock was set (`sql/70_maintenance/clock.sql`).
+//! A clock that nobody sets: how long the machine has been running, and a name for that run.
+//! Maintenance compares with it to notice that the server's clock was set
+//! (`sql/70_maintenance/clock.sql`).
 //!
-//! Where the system does not tell (it is Linux that does) there is none, as after a restart of the
-//! machine.
+//! Only Linux provides both; elsewhere they are NULL, and maintenance treats that as a restart of
+//! the machine.
 
 use std::fs;
 
 use pgrx::prelude::*;
 
-/// A name for the time since the machine was started, another after each start.
+/// Returns a name for this run of the machine; each start gives another.
 #[pg_extern(sql = false)]
 fn machine_boot() -> Option<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -16,7 +17,7 @@ fn machine_boot() -> Option<String> {
     Some(id.trim().to_owned())
 }
 
-/// Seconds since the machine was started, those in which it slept too.
+/// Returns the seconds since the machine was started, including those in which it slept.
 #[pg_extern(sql = false)]
 fn machine_uptime() -> Option<f64> {
     uptime()

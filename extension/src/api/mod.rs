@@ -1,4 +1,4 @@
-//! The functions that SQL calls, a file each; nothing imports them.
+//! The functions that SQL calls, one file each. Nothing imports them.
 
 mod become_owner;
 mod check_import;

@@ -1,35 +1,37 @@
-//! Locks that only the log's owner can take, and who holds a lock.
+//! Locks that only the log's owner can take, and descriptions of lock holders.
 //!
-//! An advisory lock can be taken by every role of the cluster, which would stop maintenance, the
-//! making of partitions and erasures. These are of the kind that PostgreSQL takes on parts of
-//! objects, on numbers of `events` that no column has: no statement takes them, and the function
-//! below asks for the owner's rights. They end with the transaction, as the locks of tables do, and
+//! Every role of the cluster can take an advisory lock, and so could stop maintenance, erasures and
+//! the creation of partitions. These locks are of the kind that PostgreSQL takes on parts of
+//! objects, with numbers of `events` that no column has: no statement takes them, and the function
+//! below requires the owner's rights. They end with the transaction, as locks of tables do, and
 //! `pg_locks` shows them (locktype `object`, objid `events`, objsubid the number).
 
 use pgrx::prelude::*;
 
 use crate::error::{Fault, shown};
 use crate::pg::array;
-use crate::pg::identity::{As, bypasses_policies, current_role, has_rights_of, is_member_of};
+use crate::pg::identity::{ActAs, bypasses_policies, current_role, has_rights_of, is_member_of};
 use crate::pg::lock::{self, Strength};
 use crate::pg::process;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 
-/// What the locks are for; their numbers are above those of all columns, which are 1600 at most.
+/// Purposes and the numbers of their locks, above those of all columns (1600 at most).
 const PURPOSES: [(&str, u16); 3] =
     [("partitions", 10_001), ("maintenance", 10_002), ("erasure", 10_003)];
 
 thread_local! {
-    /// Not from the registry: create_log() takes a lock before it completes the tables of the log.
-    static EVENTS: Kept = const { Kept::new(
+    /// Does not use the registry: create_log() takes a lock before it completes the tables of the
+    /// log.
+    static EVENTS: Prepared = const { Prepared::new(
         c"SELECT oid, relowner FROM pg_catalog.pg_class
            WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')",
         &[],
     ) };
 
-    /// These processes; of null, those that have been in a transaction of this database for more
-    /// than an hour. Never the query: it may hold what is nobody else's to read.
-    static DESCRIBE: Kept = const { Kept::new(
+    /// Describes these processes, or for null those that have been in a transaction of this
+    /// database for more than an hour. Never shows the query, which may hold data that the reader
+    /// must not see.
+    static DESCRIBE: Prepared = const { Prepared::new(
         c"SELECT pg_catalog.string_agg(d.line, '; ' ORDER BY d.since) OPERATOR(pg_catalog.||)
                  CASE WHEN pg_catalog.max(d.found) OPERATOR(pg_catalog.>) 5
                       THEN pg_catalog.format('; and %s more', pg_catalog.max(d.found) OPERATOR(pg_catalog.-) 5) ELSE '' END
@@ -50,21 +52,18 @@ thread_local! {
     ) };
 }
 
-/// The relation of the events and the log's owner; 55000 where there is no log.
+/// Returns the relation of the events and the log's owner; 55000 if there is no log.
 fn events() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
     let session = Session::begin();
     let found = EVENTS.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
     let rows = Rows::last(&session);
-    (found == 1).then(|| Some((rows.get(0, 1)?, rows.get(0, 2)?))).flatten().ok_or_else(|| {
-        Fault::new(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "there is no log in this database yet",
-        )
-        .hint("SELECT eventlog.create_log();")
-    })
+    (found == 1)
+        .then(|| Some((rows.get(0, 1)?, rows.get(0, 2)?)))
+        .flatten()
+        .ok_or_else(Fault::no_log)
 }
 
-/// The relation of the events, for a caller with the rights of its owner.
+/// Does the same for a caller with the rights of the owner; 42501 for others.
 fn events_of_the_caller() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
     let (events, owner) = events()?;
     if has_rights_of(current_role(), owner) {
@@ -76,7 +75,7 @@ fn events_of_the_caller() -> Result<(pg_sys::Oid, pg_sys::Oid), Fault> {
     ))
 }
 
-/// Takes a lock until the transaction ends, waiting for it or not; whether it was got.
+/// Takes a lock until the transaction ends, waiting for it or not; returns true if it was taken.
 #[pg_extern(sql = false)]
 fn take_lock(purpose: &str, is_shared: bool, may_wait: bool) -> bool {
     let (events, _) = match events_of_the_caller() {
@@ -90,8 +89,8 @@ fn take_lock(purpose: &str, is_shared: bool, may_wait: bool) -> bool {
     lock::part_of_relation(events, *number, strength, may_wait)
 }
 
-/// Says who processes are: role, application, state, since when; nothing of those that are gone.
-/// `pg_stat_activity` would not tell the log's owner all of it.
+/// Describes processes by role, application, state and start of their transaction, leaving out
+/// those that have ended. The log's owner could not read all of that in `pg_stat_activity`.
 #[pg_extern(sql = false)]
 fn describe_processes(pids: Option<Vec<Option<i32>>>) -> Option<String> {
     if let Err(fault) = events_of_the_caller() {
@@ -100,16 +99,16 @@ fn describe_processes(pids: Option<Vec<Option<i32>>>) -> Option<String> {
     let pids =
         pids.map(|pids| array::of(pg_sys::INT4OID, pids.iter().map(|pid| (*pid)?.into_datum())));
     let session = Session::begin();
-    // The statement names the catalog's own only.
-    let _superuser = As::role(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID));
+    // The statement reads nothing but the catalog.
+    let _superuser = ActAs::role(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID));
     DESCRIBE.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([pids])));
     Rows::last(&session).get::<String>(0, 1)
 }
 
-/// Whether a process that holds a lock on `events` cannot have written in its transaction, and will
-/// see what is committed by now before it does: it waits for its client, has no transaction id, and
-/// policies bind its role, so that its rows pass the guard. PREPARE takes that lock from everybody
-/// who may use the schema.
+/// Returns true if a process that holds a lock on `events` cannot have written in its transaction,
+/// and will see what is committed by now before it writes: it waits for its client, has no
+/// transaction id, and policies bind its role, so that its rows pass the guard. PREPARE takes that
+/// lock for everybody who may use the schema.
 #[pg_extern(sql = false)]
 fn has_not_written(pid: i32) -> bool {
     let owner = match events_of_the_caller() {

@@ -4,9 +4,17 @@ use pgrx::prelude::*;
 
 use crate::pg::invalidation;
 use crate::pg::trigger;
+use crate::registry::invalidation::WATCHED_TABLES;
 
-/// Statement trigger on the tables above: tells every backend, this one included, at the end of
-/// the statement here and at commit elsewhere. Undone by ROLLBACK like the change itself.
+/// Returns the tables that need this trigger: those that the registry is read from, but for `events`, of
+/// which it reads no row.
+#[pg_extern(sql = false)]
+fn cached_tables() -> Vec<&'static str> {
+    WATCHED_TABLES.into_iter().filter(|table| *table != "events").collect()
+}
+
+/// Statement trigger on those tables: invalidates the registry of this backend at the end of the
+/// statement and of the others at commit. ROLLBACK undoes it like the change itself.
 #[pg_trigger]
 fn registry_changed<'a>(
     on: &'a PgTrigger<'a>,

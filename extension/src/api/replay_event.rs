@@ -10,8 +10,8 @@ use crate::pg::transaction::require_read_write;
 use crate::registry;
 use crate::write::single;
 
-/// As `log_event`, for an event from the quarantine, whose values were hashed there: for
-/// `replay_rejected`, by the log's owner.
+/// Does the same as `log_event` for an event from the quarantine, whose values were hashed there.
+/// For `replay_rejected`, by the log's owner.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the columns of rejected_events")]
 fn replay_event(
@@ -33,15 +33,6 @@ fn replay_event(
         .raise(),
         _ => {}
     }
-    let event = Event {
-        tenant_id,
-        name,
-        data,
-        occurred_at,
-        actor,
-        subject,
-        idempotency_key,
-        replay: Some(Replay { weight }),
-    };
-    single::log(&event)
+    let event = Event::new(tenant_id, name, data, occurred_at, actor, subject, idempotency_key);
+    single::log(&Event { replay: Some(Replay { weight }), ..event })
 }

@@ -1,15 +1,19 @@
-//! `try_log_event`: fire and forget. Faults of the event become a WARNING, a row in
-//! `rejected_events`, and NULL; deadlock, cancel, resource and internal errors pass through.
+//! `try_log_event`: logs an event or sets it aside. A fault of the event becomes a WARNING and a
+//! row in `rejected_events`, and the result is NULL; deadlocks, cancels, lack of resources and
+//! internal errors pass through.
+
+use std::convert::Infallible;
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 
 use crate::error::Fault;
+use crate::event::Event;
 use crate::event::quarantine;
-use crate::event::{Event, Verdict};
-use crate::pg::attempt::in_subtransaction;
+use crate::event::verdict::{Reason, Verdict};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
+use crate::pg::subtransaction::in_subtransaction;
 use crate::pg::transaction::require_read_write;
 use crate::settings;
 use crate::write::insert;
@@ -29,20 +33,11 @@ fn try_log_event(
         return None;
     }
     require_read_write(c"try_log_event()");
-    let event = Event {
-        tenant_id,
-        name,
-        data,
-        occurred_at,
-        actor,
-        subject,
-        idempotency_key,
-        ..Event::default()
-    };
-    run(&event, None)
+    let event = Event::new(tenant_id, name, data, occurred_at, actor, subject, idempotency_key);
+    end(&event, &Given { text: None, is_whole: true }, event.check())
 }
 
-/// The form that takes `text`, so that a payload that is no JSON is a fault of the event too.
+/// The form that takes `text`, so that a payload that is not JSON is a fault of the event too.
 #[pg_extern(sql = false)]
 fn try_log_event_text(
     tenant_id: Option<Uuid>,
@@ -57,21 +52,28 @@ fn try_log_event_text(
         return None;
     }
     require_read_write(c"try_log_event()");
-    let mut event =
-        Event { tenant_id, name, occurred_at, actor, subject, idempotency_key, ..Event::default() };
+    let mut event = Event::new(tenant_id, name, None, occurred_at, actor, subject, idempotency_key);
     match data.map(|text| input::payload(text.as_str())).transpose() {
         Ok(parsed) => {
             event.data = parsed;
-            run(&event, data)
+            end(&event, &Given { text: data, is_whole: true }, event.check())
         }
         Err(fault) => {
             let refused = event.refuse(unread(data, fault));
-            end(&event, data, false, refused)
+            end(&event, &Given { text: data, is_whole: false }, refused)
         }
     }
 }
 
-/// The fault of a payload that could not be read, with what to write where a driver's is at fault.
+/// The payload as it came.
+struct Given<'a> {
+    /// Set if it came as text.
+    text: Option<Text<'a>>,
+    /// False if it could not be read to its end.
+    is_whole: bool,
+}
+
+/// Adds the right call to the fault if a driver sent an object as text.
 fn unread(text: Option<Text<'_>>, fault: Fault) -> Fault {
     match text.map(|text| text.as_str()) {
         Some(input::DRIVERS_OBJECT) => {
@@ -81,50 +83,35 @@ fn unread(text: Option<Text<'_>>, fault: Fault) -> Fault {
     }
 }
 
-/// Checks before it opens its subtransaction, which an event that is refused then never needs.
-fn run(event: &Event<'_>, text: Option<Text<'_>>) -> Option<i64> {
-    end(event, text, true, event.check())
-}
-
-/// The end of an event: `is_whole` says whether it was read to its end.
+/// Stores an event that passed the checks, and settles one that did not. Only an INSERT needs a
+/// subtransaction, so the checks came before it.
 fn end(
     event: &Event<'_>,
-    text: Option<Text<'_>>,
-    is_whole: bool,
-    checked: Result<Verdict<'_>, Fault>,
+    given: &Given<'_>,
+    checked: Result<Verdict<'_, '_>, Fault>,
 ) -> Option<i64> {
-    let fault = match checked {
-        Ok(Verdict::Ready(ready)) => {
+    let stopped = match checked.unwrap_or_else(|fault| fault.raise()) {
+        Verdict::Stopped(stopped) => stopped,
+        Verdict::Ready(ready) => {
             let inserted = match event.idempotency_key {
                 // Opens a subtransaction of its own.
                 Some(_) => insert::one_keyed(&ready, event.idempotency_key),
-                None => in_subtransaction(|| Some(insert::one(&ready))).map(Option::flatten),
+                None => {
+                    in_subtransaction(|| Ok::<_, Infallible>(insert::one(&ready))).map(|Ok(id)| id)
+                }
             };
             match inserted {
                 Ok(id) => return id,
-                Err(fault) => fault,
+                Err(fault) => event.stop(fault).unwrap_or_else(|fault| fault.raise()),
             }
         }
-        Ok(Verdict::LeftOut) => {
-            event.settle_quota();
-            return None;
-        }
-        Ok(Verdict::OverQuota(fault)) => {
-            event.settle_quota();
-            fault.warn();
-            return None;
-        }
-        Ok(Verdict::Quarantine(fault)) => {
-            event.settle_quota();
-            quarantine::put(event, text, is_whole, fault);
-            return None;
-        }
-        Err(fault) => fault,
     };
-    if !fault.is_of_the_event() {
-        fault.raise();
+    match stopped.settle() {
+        Reason::LeftOut => {}
+        Reason::OverQuota(fault) => fault.warn(),
+        Reason::Quarantine(fault) | Reason::Refused(fault) => {
+            quarantine::put(event, given.text, given.is_whole, fault);
+        }
     }
-    event.settle_quota();
-    quarantine::put(event, text, is_whole, fault);
     None
 }

@@ -3,14 +3,14 @@
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::payload::additions::{Additions, Lookups};
-use crate::payload::check::Terms;
+use crate::payload::check::CheckOptions;
+use crate::payload::completion::{Completion, Lookups};
 use crate::payload::edit::Hashes;
 use crate::payload::event_type::Status;
 use crate::pg::datum::{Jsonb, Text};
 use crate::registry;
 
-/// What `log_event` would say of name and payload, and what it would store.
+/// Returns what `log_event` would say about name and payload, and what it would store.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity, reason = "the columns of the answer")]
 fn validate_event(
@@ -24,7 +24,7 @@ fn validate_event(
         name!(message, Option<String>),
         name!(detail, Option<String>),
         name!(hint, Option<String>),
-        name!(data, Option<Jsonb<'static>>),
+        name!(stored, Option<Jsonb<'static>>),
     ),
 > {
     let row = match stored(name, data) {
@@ -46,13 +46,13 @@ fn stored(
     let log = registry::current()?;
     let event_type = log.find(name.as_str())?;
     let data = data.unwrap_or_else(Jsonb::empty_object);
-    let mut ours = Additions::default();
+    let mut ours = Completion::default();
     ours.collect(event_type, data, Lookups::Ask);
-    // Who sees the hash of any value can try out whose hash it is.
+    // A role that sees the hash of any value can test whose hash a value is.
     let hashes = if log.caller().is_owner { Hashes::Make } else { Hashes::Hide };
-    let terms = Terms { hashes, ..Terms::default() };
-    // Copied, since a row is given back after the arguments are gone.
-    let stored = Jsonb::copy_of(ours.check(&log.hash_key, event_type, data, terms)?.data.bytes());
+    let options = CheckOptions { hashes, ..CheckOptions::default() };
+    // Copied, because the row is returned after the arguments are freed.
+    let stored = Jsonb::copy_of(ours.check(&log.hash_key, event_type, data, options)?.data.bytes());
     let is_deprecated = event_type.status == Status::Deprecated;
     let hint = || event_type.successor_hint().unwrap_or_else(|| "the name is deprecated".into());
     Ok((stored, is_deprecated.then(hint)))

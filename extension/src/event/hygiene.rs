@@ -1,30 +1,30 @@
-//! `hygiene_counts`: what the log did to events on their way in.
+//! `hygiene_counts`: what the log changed or missed in events on their way in.
 //!
-//! Rows are added in the transaction that stores the event, so that they are true of what is there,
-//! and never changed, so that no writer waits for another.
+//! Rows are added in the transaction that stores the event, so that they match what is stored, and
+//! never changed, so that no writer waits for another.
 
 use pgrx::pg_sys;
 
 use crate::pg::array;
 use crate::pg::datum::Text;
-use crate::pg::identity::As;
-use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 
-/// What happened to some events of a tenant.
+/// Something that happened to events of a tenant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Incident {
     pub(crate) tenant_id: [u8; 16],
     pub(crate) kind: Kind,
-    /// Name of the event; empty where a quota counts over names.
+    /// Name of the events; empty for a quota, which counts all names together.
     pub(crate) name: Box<str>,
     pub(crate) events: i64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// A lookup gave nothing; the key that it would have set.
+    /// A lookup found nothing for this key.
     EnrichmentMissed(Box<str>),
     ClockClamped,
     OverQuota,
@@ -41,7 +41,7 @@ impl Kind {
 }
 
 thread_local! {
-    static INSERT: Kept = const { Kept::new(
+    static INSERT: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.hygiene_counts (tenant_id, kind, name, key, events)
           SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),
                  pg_catalog.unnest($4), pg_catalog.unnest($5)",
@@ -55,7 +55,7 @@ thread_local! {
     ) };
 }
 
-/// Writes the incidents as the log's owner, those that are alike as one row.
+/// Writes the incidents as the log's owner; equal ones become one row.
 pub(crate) fn write<'i>(log: &Log, incidents: impl Iterator<Item = &'i Incident>) {
     let mut rows: Vec<Incident> = Vec::new();
     for incident in incidents {
@@ -84,6 +84,6 @@ pub(crate) fn write<'i>(log: &Log, incidents: impl Iterator<Item = &'i Incident>
         )),
     ]);
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     INSERT.with(|plan| plan.execute(&session, Mode::Write, params));
 }

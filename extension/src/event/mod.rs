@@ -1,16 +1,18 @@
-//! An event on its way in: the checks that every verb shares.
+//! An event on its way in: what the caller gave, the checks that every function applies, and what
+//! happens to an event that is not stored.
 
 pub(crate) mod check;
+pub(crate) mod given;
 pub(crate) mod hygiene;
 pub(crate) mod quarantine;
 pub(crate) mod quota;
 pub(crate) mod sampling;
+pub(crate) mod verdict;
 
 use std::rc::Rc;
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 
-use crate::error::Fault;
 use crate::event::hygiene::Incident;
 use crate::pg::datum::{Jsonb, Text};
 use crate::registry::caller::Caller;
@@ -29,8 +31,23 @@ pub(crate) struct Event<'a> {
     pub(crate) replay: Option<Replay>,
 }
 
-/// What the quarantine knows of an event that comes from there: its values were hashed already, and
-/// it survived sampling.
+impl<'a> Event<'a> {
+    /// Builds an event from the arguments of `log_event`, in their order.
+    pub(crate) fn new(
+        tenant_id: Option<Uuid>,
+        name: Option<Text<'a>>,
+        data: Option<Jsonb<'a>>,
+        occurred_at: Option<TimestampWithTimeZone>,
+        actor: Option<Text<'a>>,
+        subject: Option<Text<'a>>,
+        idempotency_key: Option<Text<'a>>,
+    ) -> Self {
+        Event { tenant_id, name, data, occurred_at, actor, subject, idempotency_key, replay: None }
+    }
+}
+
+/// An event that is replayed from the quarantine: its values were hashed on the way in, and it
+/// survived sampling.
 #[derive(Clone, Copy)]
 pub(crate) struct Replay {
     pub(crate) weight: Option<f32>,
@@ -46,19 +63,8 @@ pub(crate) struct Ready<'a> {
     pub(crate) occurred_at: Option<i64>,
     pub(crate) actor: Option<Text<'a>>,
     pub(crate) subject: Option<Text<'a>>,
-    /// How many events the row stands for, where that is not one.
+    /// How many events the row stands for, if not one.
     pub(crate) weight: Option<f32>,
-    /// What is counted once the event is stored.
+    /// Written to `hygiene_counts` once the event is stored.
     pub(crate) incidents: Vec<Incident>,
-}
-
-/// What the checks say of an event.
-pub(crate) enum Verdict<'a> {
-    Ready(Ready<'a>),
-    /// For the quarantine without an error (`eventlog.on_unknown_name`, a tenant's `over_quota`).
-    Quarantine(Fault),
-    /// Not logged, and rightly so: sampled out, or its tenant opted out.
-    LeftOut,
-    /// Refused and not kept: a flood must not fill the quarantine.
-    OverQuota(Fault),
 }

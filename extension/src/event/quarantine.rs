@@ -1,30 +1,24 @@
-//! `rejected_events`: where an event goes that broke a rule and was not to raise an error.
+//! The quarantine, `rejected_events`: keeps events that broke a rule without raising an error.
 
 use pgrx::datum::{IntoDatum, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::error::Fault;
 use crate::event::Event;
+use crate::limits::quarantine::{KEY_CHARACTERS, LABEL_CHARACTERS, NAME_CHARACTERS, PAYLOAD_BYTES};
 use crate::payload::edit::{Edits, Hashes};
 use crate::pg::datum::{Jsonb, Text};
-use crate::pg::identity::{As, role_name};
+use crate::pg::identity::{ActAs, role_name};
 use crate::pg::jsonb::Container;
-use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry;
 use crate::registry::log::Log;
 use crate::settings;
 use crate::tenant;
 
-/// Largest payload that is kept, in bytes of text; of a larger one only the reason is.
-const LARGEST_PAYLOAD: usize = 65_536;
-/// Longest name, actor or subject, and key that is kept, in characters.
-const LONGEST_NAME: usize = 200;
-const LONGEST_LABEL: usize = 200;
-const LONGEST_KEY: usize = 255;
-
 thread_local! {
-    static INSERT: Kept = const { Kept::new(
+    static INSERT: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.rejected_events
               (tenant_id, claimed_tenant_id, name, data, occurred_at, actor, subject,
                idempotency_key, sqlstate, reason, role_name, can_replay, weight)
@@ -47,25 +41,22 @@ thread_local! {
     ) };
 }
 
-/// Puts the event into the quarantine and says so in a WARNING.
+/// Puts the event into the quarantine and reports the fault as a WARNING.
 pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: Fault) {
     store(event, text, is_whole, &fault);
     fault.warn();
 }
 
-/// Puts the event into the quarantine, as the log's owner. `text` is the payload as it came where
-/// it was text; `is_whole` says whether the event could be read to its end. Of a role that may not
-/// write events nothing is kept.
+/// Puts the event into the quarantine, as the log's owner. `text` is the payload, if it came as
+/// text; `is_whole` is false if the event could not be read to its end. Keeps nothing from a role
+/// that may not write events.
 pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: &Fault) {
-    let log = match registry::current() {
-        Ok(log) => log,
-        Err(no_log) => no_log.raise(),
-    };
+    let log = registry::require();
     if log.is_writer() {
         let session = Session::begin();
         let own = tenant::current().ok();
         let claimed = event.tenant_id.map(|tenant| *tenant.as_bytes());
-        // Whatever is wrong with it: of a tenant that opted out nothing is kept anywhere.
+        // Nothing is kept of a tenant that opted out, whatever the fault.
         let has_opted_out = |tenant_id: &[u8; 16]| {
             log.settings_of(tenant_id).is_some_and(|settings| settings.is_opted_out)
         };
@@ -81,11 +72,11 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
             kept.datum()
         };
         let clean = clean(&log, event, text);
-        let name = event.name.map(|name| cut(name, LONGEST_NAME));
-        let actor = clean.actor.map(|actor| cut(actor, LONGEST_LABEL));
-        let subject = event.subject.map(|subject| cut(subject, LONGEST_LABEL));
-        let key = event.idempotency_key.map(|key| cut(key, LONGEST_KEY));
-        let data = clean.text.filter(|data| data.as_str().len() <= LARGEST_PAYLOAD);
+        let name = event.name.map(|name| cut(name, NAME_CHARACTERS));
+        let actor = clean.actor.map(|actor| cut(actor, LABEL_CHARACTERS));
+        let subject = event.subject.map(|subject| cut(subject, LABEL_CHARACTERS));
+        let key = event.idempotency_key.map(|key| cut(key, KEY_CHARACTERS));
+        let data = clean.text.filter(|data| data.as_str().len() <= PAYLOAD_BYTES);
         can_replay &= clean.is_whole && data.is_some() && name.is_some();
         let params = Params::new([
             own.as_ref().map(uuid_datum),
@@ -102,25 +93,25 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
             can_replay.into_datum(),
             weight(&log, event).and_then(f32::into_datum),
         ]);
-        let _owner = As::role(log.owner);
+        let _owner = ActAs::role(log.owner);
         INSERT.with(|plan| plan.execute(&session, Mode::Write, params));
     }
 }
 
-/// An event without what its type keeps out of the log.
+/// An event without the values that its type keeps out of the log.
 pub(crate) struct Clean<'a> {
     pub(crate) text: Option<Text<'a>>,
     pub(crate) actor: Option<Text<'a>>,
-    /// Whether nothing is missing that the log would have stored.
+    /// True if it has all that the log would have stored.
     is_whole: bool,
 }
 
-/// Applies the rules of the event's type, or what applies to every event. A payload that cannot be
-/// read cannot be redacted: where there are rules it is not kept. Values that cannot be hashed, for
-/// want of a key, go.
+/// Applies the edits of the event's type, or those of every event. A payload that cannot be read
+/// cannot be redacted: it is kept only if there are no edits. Values that cannot be hashed for want
+/// of a key are removed.
 pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) -> Clean<'a> {
-    let event_type = event.name.and_then(|name| log.rules_of(name.as_str()));
-    let rules = event_type.map_or(&log.redacted, |event_type| &event_type.rules);
+    let event_type = event.name.and_then(|name| log.any_type_of(name.as_str()));
+    let edits = event_type.map_or(&log.redacted, |event_type| &event_type.key_edits);
     let hashes_actor =
         event_type.map_or_else(settings::hash_actors, |event_type| event_type.hash_actor);
     let mut clean = Clean { text, actor: event.actor, is_whole: true };
@@ -133,21 +124,21 @@ pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) ->
     }
     let Some(data) = event.data else {
         clean.text = match text {
-            Some(_) if !rules.is_empty() => None,
+            Some(_) if !edits.is_empty() => None,
             Some(text) => Some(text),
             None => Some(Text::copy_of("{}")),
         };
         return clean;
     };
-    if rules.is_empty() {
+    if edits.is_empty() {
         clean.text = Some(text.unwrap_or_else(|| data.to_text()));
         return clean;
     }
-    let without_hashes = rules.with_redacted_hashes();
+    let without_hashes = edits.with_redacted_hashes();
     let written =
-        [(rules, true), (&without_hashes, false)].into_iter().find_map(|(rules, is_whole)| {
+        [(edits, true), (&without_hashes, false)].into_iter().find_map(|(key_edits, is_whole)| {
             let edits = Edits {
-                rules,
+                key_edits,
                 set: &[],
                 hash_key: &log.hash_key,
                 hashes: if event.replay.is_some() { Hashes::Keep } else { Hashes::Make },
@@ -159,13 +150,13 @@ pub(crate) fn clean<'a>(log: &Log, event: &Event<'a>, text: Option<Text<'a>>) ->
     clean
 }
 
-/// How many events it stands for, where it survived sampling.
+/// Returns how many events it stands for, if its type is sampled.
 fn weight(log: &Log, event: &Event<'_>) -> Option<f32> {
     let rate = log.find(event.name?.as_str()).ok()?.sample_rate;
     (rate < 1.0).then_some((1.0 / rate) as f32)
 }
 
-/// The first characters, and whether those are all.
+/// Returns the first characters, and true if those are all.
 fn cut<'a>(text: &str, characters: usize) -> (Text<'a>, bool) {
     let end = text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
     (Text::copy_of(&text[..end]), end == text.len())

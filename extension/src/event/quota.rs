@@ -1,9 +1,9 @@
-//! Events a minute, by tenant: counted across all backends in shared memory where the library is
+//! Events a minute, by tenant: counted across all backends in shared memory if the library is
 //! preloaded, else by each backend for itself.
 //!
-//! What is over a quota is counted here first and written to `hygiene_counts` at most once a second
-//! and tenant: a row for each event that is refused would cost the flood's share of the disk after
-//! all, and an event that is refused by an error has no transaction to be counted in.
+//! Events over quota are counted here first and written to `hygiene_counts` at most once a second
+//! and tenant. A row for each refused event would let a flood fill the disk after all, and an event
+//! that is refused with an error has no transaction to be counted in.
 
 use std::cell::{Cell, RefCell};
 
@@ -19,7 +19,7 @@ use crate::pg::shared_memory::{Plain, Shared, shared};
 use crate::registry::log::Log;
 use crate::registry::tenants::{OverQuota, Quota};
 
-/// Tenants that shared memory has room for, about 100 KB; of more, each backend counts for itself.
+/// Tenants in shared memory, about 100 KB; more than these are counted by each backend for itself.
 const SLOTS: usize = 2_048;
 
 const MINUTE: i64 = 60_000_000;
@@ -31,10 +31,10 @@ struct Slot {
     database: u32,
     is_taken: bool,
     tenant_id: [u8; 16],
-    /// The minute of the server's clock that `events` is of.
+    /// The minute of the server's clock that `events` belongs to.
     minute: i64,
     events: u64,
-    /// Events over quota that are not written yet, and when some were written last.
+    /// Events over quota that are not written yet, and when the last ones were written.
     over: u64,
     written_at: i64,
 }
@@ -46,13 +46,13 @@ thread_local! {
     static OWN: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Asks for shared memory, where the library is being preloaded. Once, from `_PG_init`.
+/// Requests shared memory, if the library is being preloaded. Called once, from `_PG_init`.
 pub(crate) fn init() {
     if !server::preloading() {
         return;
     }
     pg_shmem_init!(SHARED = Plain([Slot::default(); SLOTS]));
-    // The children of the postmaster have it from here.
+    // The children of the postmaster inherit it.
     IS_SHARED.set(true);
 }
 
@@ -61,16 +61,16 @@ impl Slot {
         self.is_taken && self.database == database && self.tenant_id == *tenant_id
     }
 
-    /// Nobody needs it any more.
+    /// Returns true if nobody needs the slot any more.
     fn is_stale(&self, minute: i64) -> bool {
         !self.is_taken || (self.minute < minute && self.over == 0)
     }
 }
 
-/// The tenant's slot among `slots`, taken for it if it has none; nothing where there is no room.
+/// Returns the tenant's slot, taking a free one if it has none; nothing if there is no room.
 ///
-/// Looked for from the place that its bytes give, at most so many places on: slots are never given
-/// back singly, so a stale one does not end the search.
+/// Linear probing from the hash of the tenant id, at most PLACES steps. Slots are never freed one
+/// by one, so a stale slot does not end the search.
 fn slot<'s>(
     slots: &'s mut [Slot],
     database: u32,
@@ -94,14 +94,14 @@ fn slot<'s>(
     Some(slot)
 }
 
-/// Uuids of versions 1 and 7 share their beginnings, so all bytes count.
+/// Hashes all bytes: uuids of versions 1 and 7 share their beginnings.
 fn eventlog_hash(tenant_id: &[u8; 16]) -> u64 {
     let [a, b] =
         [0, 8].map(|at| u64::from_ne_bytes(tenant_id[at..at + 8].try_into().expect("eight bytes")));
     (a ^ b.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
-/// Does something to the tenant's slot.
+/// Calls `body` with the tenant's slot.
 fn with_slot<T>(tenant_id: &[u8; 16], minute: i64, body: impl Fn(&mut Slot) -> T) -> T {
     let database = server::database().to_u32();
     if IS_SHARED.get() {
@@ -111,7 +111,7 @@ fn with_slot<T>(tenant_id: &[u8; 16], minute: i64, body: impl Fn(&mut Slot) -> T
         }
     }
     OWN.with_borrow_mut(|slots| {
-        // A backend keeps those of its last tenants.
+        // A backend keeps the slots of its last tenants.
         let known = slots.iter().position(|slot| slot.is_of(database, tenant_id));
         let place = known.unwrap_or_else(|| {
             slots.retain(|slot| !slot.is_stale(minute));
@@ -123,10 +123,10 @@ fn with_slot<T>(tenant_id: &[u8; 16], minute: i64, body: impl Fn(&mut Slot) -> T
     })
 }
 
-/// What a quota says of an event.
+/// The answer of a quota to an event.
 pub(crate) enum Admission {
     Granted,
-    /// Over quota, and kept as one of so many.
+    /// Over quota, and kept as one of so many events.
     Weighted(f64),
     LeftOut,
     Rejected(Fault),
@@ -151,8 +151,8 @@ pub(crate) fn admit(tenant_id: &[u8; 16], quota: Quota) -> Admission {
         OverQuota::Reject => Admission::Rejected(fault()),
         OverQuota::Quarantine => Admission::Quarantine(fault()),
         OverQuota::Sample => {
-            // The more there are, the fewer are kept: of 100 times the quota 4.6 times as many as
-            // the quota, each with the weight of those it stands for.
+            // The more events, the fewer are kept: of 100 times the quota 4.6 times the quota, each
+            // with the weight of the events it stands for.
             let rate = most as f64 / events as f64;
             if sampling::chance() < rate {
                 Admission::Weighted(1.0 / rate)
@@ -163,7 +163,7 @@ pub(crate) fn admit(tenant_id: &[u8; 16], quota: Quota) -> Admission {
     }
 }
 
-/// The incident of events over quota, where one is to be written now.
+/// Returns the incident of events over quota, if one is to be written now.
 pub(crate) fn due(tenant_id: &[u8; 16], is_due: bool) -> Option<Incident> {
     let over = take_over(tenant_id, is_due);
     (over > 0).then(|| Incident {
@@ -174,7 +174,7 @@ pub(crate) fn due(tenant_id: &[u8; 16], is_due: bool) -> Option<Incident> {
     })
 }
 
-/// Writes the tenant's count of events over quota, for a call that stores none: see `due`.
+/// Writes the tenant's count of events over quota, for a call that stores no event: see `due`.
 pub(crate) fn settle(log: &Log, tenant_id: &[u8; 16], is_due: bool) {
     let has_quota = log.settings_of(tenant_id).is_some_and(|settings| settings.quota.is_some());
     if has_quota {
@@ -182,7 +182,7 @@ pub(crate) fn settle(log: &Log, tenant_id: &[u8; 16], is_due: bool) {
     }
 }
 
-/// Counts an event of the tenant: which one of this minute it is.
+/// Counts an event of the tenant and returns its number within this minute.
 fn count(tenant_id: &[u8; 16], quota: u64) -> u64 {
     let minute = server::clock().div_euclid(MINUTE);
     with_slot(tenant_id, minute, |slot| {
@@ -198,7 +198,7 @@ fn count(tenant_id: &[u8; 16], quota: u64) -> u64 {
     })
 }
 
-/// Takes back an event that was counted, and is about to be counted once more.
+/// Takes back an event that is about to be counted again.
 pub(crate) fn take_back(tenant_id: &[u8; 16]) {
     let minute = server::clock().div_euclid(MINUTE);
     with_slot(tenant_id, minute, |slot| {
@@ -208,8 +208,8 @@ pub(crate) fn take_back(tenant_id: &[u8; 16]) {
     });
 }
 
-/// Takes the number of events over quota that is to be written now: at most once a second, or
-/// whatever there is at the end of a batch.
+/// Takes the number of events over quota that is to be written now: at most once a second, or all
+/// at the end of a batch.
 fn take_over(tenant_id: &[u8; 16], is_due: bool) -> u64 {
     let now = server::clock();
     with_slot(tenant_id, now.div_euclid(MINUTE), |slot| {

@@ -1,4 +1,4 @@
-//! Which events a sample keeps, and what those weigh.
+//! Sampling: which events are kept.
 
 use eventlog_common::is_sampled;
 
@@ -7,8 +7,9 @@ use crate::payload::scalar::scalar_text;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::{Container, Value};
 
-/// Whether the sample of the event's type keeps it. The key decides, else the actor, so that all
-/// events of one are in or out, here and in a writer; an event with neither is left to chance.
+/// Returns true if the sample of the event's type keeps the event. The key decides, else the actor,
+/// so that all events of one are in or out, here and in a writer; an event with neither is left to
+/// chance.
 pub(crate) fn keeps(event_type: &EventType, data: Jsonb<'_>, actor: Option<Text<'_>>) -> bool {
     let rate = event_type.sample_rate;
     let value = |key: &str| {
@@ -26,8 +27,8 @@ pub(crate) fn keeps(event_type: &EventType, data: Jsonb<'_>, actor: Option<Text<
     }
 }
 
-/// Returns a random number from 0 (inclusive) to 1 (exclusive). Each backend seeds its own generator at
-/// its first use, after the postmaster made it.
+/// Returns a random number from 0 (inclusive) to 1 (exclusive). The generator is seeded at its
+/// first use, so that the children of the postmaster do not share a seed.
 pub(crate) fn chance() -> f64 {
     fastrand::f64()
 }

@@ -1,13 +1,14 @@
-//! The one pass over a payload: nulls stripped, keys edited, rules checked, actor and subject
-//! promoted, size bounded. Gives what would be stored, or all faults at once.
+//! Checks a payload: strips nulls, edits keys, applies the rules, promotes actor and subject,
+//! bounds the size. Returns what will be stored, or all faults at once.
 
 use std::borrow::Cow;
 
 use pgrx::PgSqlErrorCode;
 
 use crate::error::{Fault, shown};
-use crate::payload::edit::{Edits, Hashes, Set};
-use crate::payload::event_type::{EventType, Key, MOST_SUBJECT_PARTS};
+use crate::limits::{LABEL_BYTES, SUBJECT_PARTS};
+use crate::payload::edit::{Edits, Hashes, SetKey};
+use crate::payload::event_type::{EventType, KeyRule};
 use crate::payload::hash_key::HashKey;
 use crate::payload::scalar::equals;
 use crate::pg::datum::{Jsonb, Text};
@@ -15,13 +16,10 @@ use crate::pg::jsonb::{Container, Value, key_order};
 use crate::pg::numeric;
 use crate::pg::transaction::is_too_deep;
 
-/// Longest actor or subject, in bytes.
-pub(crate) const LONGEST_LABEL: usize = 512;
-
-/// What is stored of a payload, and what is taken from it.
+/// What is stored of a payload, and what was taken from it.
 #[derive(Debug)]
 pub(crate) struct Checked<'a> {
-    /// The payload as it came where nothing had to change.
+    /// The payload itself, if nothing had to change.
     pub(crate) data: Jsonb<'a>,
     pub(crate) changed: bool,
     pub(crate) actor: Option<Text<'a>>,
@@ -30,15 +28,15 @@ pub(crate) struct Checked<'a> {
 
 /// What applies to one event besides the rules of its type.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Terms<'a> {
+pub(crate) struct CheckOptions<'a> {
     /// Keys that the log sets, in the order of an object's keys.
-    pub(crate) set: &'a [Set<'a>],
-    /// The tenant's own limit.
+    pub(crate) set: &'a [SetKey<'a>],
+    /// The limit of the tenant.
     pub(crate) max_bytes: Option<usize>,
     pub(crate) hashes: Hashes,
-    /// Whether the caller gave an actor, so that none is taken from the payload.
+    /// True if the caller gave an actor, so that none is taken from the payload.
     pub(crate) has_actor: bool,
-    /// The same of the subject.
+    /// The same for the subject.
     pub(crate) has_subject: bool,
 }
 
@@ -47,7 +45,7 @@ pub(crate) fn check<'a>(
     hash_key: &HashKey,
     event_type: &EventType,
     data: Jsonb<'a>,
-    terms: Terms<'_>,
+    options: CheckOptions<'_>,
 ) -> Result<Checked<'a>, Fault> {
     let given = Container::root(data.bytes());
     if !given.is_object() {
@@ -57,7 +55,12 @@ pub(crate) fn check<'a>(
             given.kind()
         )));
     }
-    let edits = Edits { rules: &event_type.rules, set: terms.set, hash_key, hashes: terms.hashes };
+    let edits = Edits {
+        key_edits: &event_type.key_edits,
+        set: options.set,
+        hash_key,
+        hashes: options.hashes,
+    };
     let edited =
         if edits.touch(given)? { Some(Jsonb::copy_of(&edits.write(given)?)) } else { None };
     let root = edited.map_or(given, |edited| Container::root(edited.bytes()));
@@ -65,7 +68,7 @@ pub(crate) fn check<'a>(
     let mut faults = Vec::new();
     let mut changed = false;
     let mut actor = None;
-    let mut subject = [None; MOST_SUBJECT_PARTS];
+    let mut subject = [None; SUBJECT_PARTS];
     let mut rules = event_type.keys.iter().peekable();
     for (key, value) in root.pairs() {
         if matches!(value, Value::Null) {
@@ -87,10 +90,10 @@ pub(crate) fn check<'a>(
                     faults
                         .push(format!("key {} has a value that is not allowed", shown(&rule.name)));
                 }
-                if rule.is_actor && !terms.has_actor {
+                if rule.is_actor && !options.has_actor {
                     actor = Some(value);
                 }
-                if let Some(part) = rule.subject_part.filter(|_| !terms.has_subject) {
+                if let Some(part) = rule.subject_part.filter(|_| !options.has_subject) {
                     subject[part] = Some(value);
                 }
             }
@@ -110,7 +113,7 @@ pub(crate) fn check<'a>(
         None if changed => Jsonb::copy_of(&edits.write(root)?),
         None => data,
     };
-    let most = terms.max_bytes.map_or(event_type.max_bytes, |own| own.min(event_type.max_bytes));
+    let most = options.max_bytes.map_or(event_type.max_bytes, |own| own.min(event_type.max_bytes));
     if !faults.is_empty() {
         if let Err(size) = bounded(event_type, &stored, most) {
             faults.push(size.message);
@@ -118,7 +121,7 @@ pub(crate) fn check<'a>(
         return Err(broken(event_type, faults));
     }
     bounded(event_type, &stored, most)?;
-    let subject_parts = if terms.has_subject { 0 } else { event_type.subject_parts };
+    let subject_parts = if options.has_subject { 0 } else { event_type.subject_parts };
     Ok(Checked {
         data: stored,
         changed: changed || edited.is_some_and(|edited| edited.bytes() != data.bytes()),
@@ -127,7 +130,7 @@ pub(crate) fn check<'a>(
     })
 }
 
-fn missing(rule: &Key, faults: &mut Vec<String>) {
+fn missing(rule: &KeyRule, faults: &mut Vec<String>) {
     if rule.required {
         faults.push(format!("required key {} is missing", shown(&rule.name)));
     }
@@ -177,7 +180,7 @@ fn broken(event_type: &EventType, faults: Vec<String>) -> Fault {
     ))
 }
 
-/// The scalars as text, joined by `/`; nothing unless all of them are there, and none is empty.
+/// Joins the scalars as text with `/`; returns nothing unless all are there and none is empty.
 fn promoted<'a>(what: &str, parts: &[Option<Value<'_>>]) -> Result<Option<Text<'a>>, Fault> {
     let mut text: Cow<'_, str> = Cow::Borrowed("");
     for (place, part) in parts.iter().enumerate() {
@@ -204,10 +207,10 @@ fn promoted<'a>(what: &str, parts: &[Option<Value<'_>>]) -> Result<Option<Text<'
     Ok(Some(Text::copy_of(&text)))
 }
 
-/// An actor or subject must fit: 22023 otherwise.
+/// Refuses an actor or subject that is too long: 22023.
 pub(crate) fn label_fits(what: &str, text: &str) -> Result<(), Fault> {
-    if text.len() <= LONGEST_LABEL {
+    if text.len() <= LABEL_BYTES {
         return Ok(());
     }
-    Err(Fault::argument(format!("{what} is too long: {} bytes, limit {LONGEST_LABEL}", text.len())))
+    Err(Fault::argument(format!("{what} is too long: {} bytes, limit {LABEL_BYTES}", text.len())))
 }

@@ -1,4 +1,4 @@
-//! The client's clock: read from the payload where its type says so, and kept from running ahead.
+//! The client's clock: read from the payload if its type says so, and kept from running ahead.
 
 use std::borrow::Cow;
 
@@ -11,18 +11,18 @@ use crate::settings;
 /// PostgreSQL counts microseconds from 2000-01-01, Unix seconds from 1970-01-01.
 const UNIX_EPOCH_IN_SECONDS: i64 = -946_684_800;
 
-/// Numbers from here on are milliseconds, below it seconds: 1973 in the one, 5138 in the other.
+/// Larger numbers are milliseconds (from 1973 on), smaller ones seconds (until 5138).
 const LEAST_MILLISECONDS: f64 = 1e11;
 
-/// The instant that a payload tells: a time by ISO 8601 (in UTC, where it names no zone), or
-/// milliseconds or seconds since 1970. Nothing where it is not clearly one.
-pub(crate) fn told(value: Value<'_>) -> Option<i64> {
+/// Reads an instant: an ISO 8601 time (in UTC, if it names no zone), or milliseconds or seconds
+/// since 1970. Returns `None` unless the value is clearly a timestamp.
+pub(crate) fn parse(value: Value<'_>) -> Option<i64> {
     match value {
         Value::String(bytes) => instant(std::str::from_utf8(bytes).ok()?),
         Value::Numeric(_) => {
             let number: f64 = scalar_text(value).parse().ok()?;
             let seconds = if number >= LEAST_MILLISECONDS { number / 1e3 } else { number };
-            // 1973 to 5138: a smaller number is hardly a time.
+            // 1973 to 5138. A smaller number is unlikely to be a time.
             let is_time = (1e8..LEAST_MILLISECONDS).contains(&seconds);
             is_time.then(|| (seconds * 1e6) as i64 + UNIX_EPOCH_IN_SECONDS * 1_000_000)
         }
@@ -30,8 +30,8 @@ pub(crate) fn told(value: Value<'_>) -> Option<i64> {
     }
 }
 
-/// PostgreSQL's own input takes `now`, `yesterday`, `infinity` and what DateStyle and TimeZone make
-/// of the rest; a client's clock is an ISO 8601 time with a date, and nothing of the session's.
+/// Reads an ISO 8601 time with a date. PostgreSQL's own input would also take `now`, `yesterday`,
+/// `infinity` and whatever DateStyle and TimeZone of the session allow.
 fn instant(text: &str) -> Option<i64> {
     let text = text.trim();
     let bytes = text.as_bytes();
@@ -52,7 +52,8 @@ fn instant(text: &str) -> Option<i64> {
     Some(input::timestamp(&text).ok()?.into_inner())
 }
 
-/// The server's clock where `occurred_at` is further ahead of it than `eventlog.max_clock_ahead`.
+/// Returns the server's clock if `occurred_at` is further ahead of it than
+/// `eventlog.max_clock_ahead`.
 pub(crate) fn clamped(occurred_at: i64) -> Option<i64> {
     let now = server::clock();
     (occurred_at > now.saturating_add(settings::max_clock_ahead_micros())).then_some(now)

@@ -1,5 +1,5 @@
-//! Editing a payload, in the one pass that also strips its nulls: keys removed, hashed or shortened
-//! at any depth, keys set at the root.
+//! Edits a payload while stripping its nulls: removes, hashes or shortens keys at any depth, and
+//! sets keys at the root.
 
 use std::cmp::Ordering;
 
@@ -12,60 +12,60 @@ use crate::payload::scalar::scalar_text;
 use crate::pg::jsonb::{self, Container, Table, Value, key_order};
 use crate::pg::transaction::is_too_deep;
 
-/// What happens to the value of a key, the weakest first: inside a key that is hashed, one that is
-/// redacted goes all the same.
+/// What is done to the value of a key, the weakest first: inside a key that is hashed, one that is
+/// redacted is removed all the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Rule {
+pub(crate) enum KeyEdit {
     /// A path becomes `~/…` or its last component.
     Shorten,
     /// Each string, number and boolean becomes its keyed hash.
     Hash,
-    /// The key goes.
+    /// The key is removed.
     Redact,
 }
 
-/// What becomes of values that are to be hashed.
+/// What is done to values that are to be hashed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Hashes {
     #[default]
     Make,
-    /// What looks like a hash of ours is one: an event from the quarantine, where it was hashed
-    /// already.
+    /// Keeps a value that looks like our hash: events from the quarantine were hashed on the way
+    /// in.
     Keep,
-    /// `PLACEHOLDER` instead: for a dry run by somebody who could try out who a hash is.
+    /// Writes `PLACEHOLDER` instead: in a dry run the caller could test whose hash a value is.
     Hide,
 }
 
-/// As long as a hash, so that what would be stored has its size.
+/// As long as a hash, so that the size is that of what would be stored.
 const PLACEHOLDER: &[u8; 64] = b"(its keyed hash, 64 digits, that the log's owner alone is shown)";
 
-/// Rules for keys, in the order of an object's keys.
+/// The edits of keys, in the order of an object's keys.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Rules {
-    keys: Vec<(Box<[u8]>, Rule)>,
-    /// Whether each string that is an absolute path is shortened, whatever its key.
+pub(crate) struct KeyEdits {
+    keys: Vec<(Box<[u8]>, KeyEdit)>,
+    /// True if each string that is an absolute path is shortened, whatever its key.
     all_paths: bool,
 }
 
-impl Rules {
-    /// Of two rules for a key the stronger one counts.
-    pub(crate) fn new<'k>(rules: impl Iterator<Item = (&'k str, Rule)>) -> Self {
-        let mut rules: Vec<(Box<[u8]>, Rule)> =
-            rules.map(|(key, rule)| (key.as_bytes().into(), rule)).collect();
-        rules.sort_by(|(a, first), (b, second)| key_order(a, b).then(second.cmp(first)));
-        rules.dedup_by(|(a, _), (b, _)| a == b);
-        Rules { keys: rules, all_paths: false }
+impl KeyEdits {
+    /// Of two edits for a key the stronger one counts.
+    pub(crate) fn new<'k>(key_edits: impl Iterator<Item = (&'k str, KeyEdit)>) -> Self {
+        let mut key_edits: Vec<(Box<[u8]>, KeyEdit)> =
+            key_edits.map(|(key, edit)| (key.as_bytes().into(), edit)).collect();
+        key_edits.sort_by(|(a, first), (b, second)| key_order(a, b).then(second.cmp(first)));
+        key_edits.dedup_by(|(a, _), (b, _)| a == b);
+        KeyEdits { keys: key_edits, all_paths: false }
     }
 
     pub(crate) fn with_all_paths(self, all_paths: bool) -> Self {
-        Rules { all_paths, ..self }
+        KeyEdits { all_paths, ..self }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty() && !self.all_paths
     }
 
-    pub(crate) fn of(&self, key: &[u8]) -> Option<Rule> {
+    pub(crate) fn of(&self, key: &[u8]) -> Option<KeyEdit> {
         let place = self.keys.binary_search_by(|(ours, _)| key_order(ours, key)).ok()?;
         Some(self.keys[place].1)
     }
@@ -74,27 +74,27 @@ impl Rules {
         self.all_paths && is_absolute_path(&String::from_utf8_lossy(text))
     }
 
-    /// The pairs of an object, each with its rule: both are sorted, so one walk finds all.
+    /// Returns the pairs of an object, each with its edit. Both are sorted, so one walk finds all.
     fn apply<'a>(
         &self,
         object: Container<'a>,
-    ) -> impl Iterator<Item = (&'a [u8], Value<'a>, Option<Rule>)> {
-        let mut rules = self.keys.iter().peekable();
+    ) -> impl Iterator<Item = (&'a [u8], Value<'a>, Option<KeyEdit>)> {
+        let mut key_edits = self.keys.iter().peekable();
         object.pairs().map(move |(key, value)| {
-            while rules.next_if(|(ours, _)| key_order(ours, key).is_lt()).is_some() {}
-            let rule = rules.next_if(|(ours, _)| **ours == *key).map(|(_, rule)| *rule);
-            (key, value, rule)
+            while key_edits.next_if(|(ours, _)| key_order(ours, key).is_lt()).is_some() {}
+            let edit = key_edits.next_if(|(ours, _)| **ours == *key).map(|(_, edit)| *edit);
+            (key, value, edit)
         })
     }
 
-    /// As these, but what would be hashed is redacted: for want of a key.
+    /// Returns a copy that redacts what would be hashed, for want of a hash key.
     pub(crate) fn with_redacted_hashes(&self) -> Self {
-        let stronger = |rule: Rule| if rule == Rule::Hash { Rule::Redact } else { rule };
-        let keys = self.keys.iter().map(|(key, rule)| (key.clone(), stronger(*rule))).collect();
-        Rules { keys, all_paths: self.all_paths }
+        let stronger = |edit: KeyEdit| if edit == KeyEdit::Hash { KeyEdit::Redact } else { edit };
+        let keys = self.keys.iter().map(|(key, edit)| (key.clone(), stronger(*edit))).collect();
+        KeyEdits { keys, all_paths: self.all_paths }
     }
 
-    /// Whether a key in here, at any depth, has a rule.
+    /// Returns true if a key in here, at any depth, has an edit.
     fn touch(&self, container: Container<'_>) -> Result<bool, Fault> {
         if is_too_deep() {
             return Err(jsonb::TooDeep.into());
@@ -112,9 +112,9 @@ impl Rules {
             }
             return Ok(false);
         }
-        for (_, value, rule) in self.apply(container) {
+        for (_, value, edit) in self.apply(container) {
             let is_touched = match value {
-                _ if rule.is_some() => true,
+                _ if edit.is_some() => true,
                 Value::Container(child) => self.touch(child)?,
                 Value::String(text) => self.is_path(text),
                 _ => false,
@@ -127,9 +127,9 @@ impl Rules {
     }
 }
 
-/// A key of the root that the log sets, or removes where there is no value.
+/// A key of the root that the log sets, or removes if there is no value.
 #[derive(Clone, Copy)]
-pub(crate) struct Set<'a> {
+pub(crate) struct SetKey<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) value: Option<Value<'a>>,
 }
@@ -137,45 +137,46 @@ pub(crate) struct Set<'a> {
 /// What is done to a payload besides stripping its nulls.
 #[derive(Clone, Copy)]
 pub(crate) struct Edits<'a> {
-    pub(crate) rules: &'a Rules,
+    pub(crate) key_edits: &'a KeyEdits,
     /// In the order of an object's keys.
-    pub(crate) set: &'a [Set<'a>],
+    pub(crate) set: &'a [SetKey<'a>],
     pub(crate) hash_key: &'a HashKey,
     pub(crate) hashes: Hashes,
 }
 
 impl Edits<'_> {
-    /// Whether they would change `root`, its nulls aside.
+    /// Returns true if they would change `root`, apart from its nulls.
     pub(crate) fn touch(&self, root: Container<'_>) -> Result<bool, Fault> {
         if !self.set.is_empty() {
             return Ok(true);
         }
-        if self.rules.is_empty() {
+        if self.key_edits.is_empty() {
             return Ok(false);
         }
-        self.rules.touch(root)
+        self.key_edits.touch(root)
     }
 
-    /// A copy of the object `root`, edited, in which no object has a null key; arrays keep theirs.
+    /// Writes an edited copy of the object `root`, in which no object has a null key; arrays keep
+    /// theirs.
     pub(crate) fn write(&self, root: Container<'_>) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::with_capacity(root.bytes().len() + 64);
         self.object(&mut out, self.with_set(root), None)?;
         Ok(out)
     }
 
-    /// As `write`, of any value, and without setting keys.
+    /// Writes an edited copy of any value, without setting keys.
     pub(crate) fn write_any(&self, root: Container<'_>) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::with_capacity(root.bytes().len() + 64);
         self.container(&mut out, root, None)?;
         Ok(out)
     }
 
-    /// The pairs of the root, the set ones among them.
-    fn with_set<'p>(&'p self, root: Container<'p>) -> Vec<(&'p [u8], Value<'p>, Option<Rule>)> {
+    /// Returns the pairs of the root, including those that are set.
+    fn with_set<'p>(&'p self, root: Container<'p>) -> Vec<(&'p [u8], Value<'p>, Option<KeyEdit>)> {
         let mut set = self.set.iter().peekable();
         let mut pairs = Vec::with_capacity(root.len() + self.set.len());
-        let new = |set: &Set<'p>| Some((set.key, set.value?, self.rules.of(set.key)));
-        for pair in self.rules.apply(root) {
+        let new = |set: &SetKey<'p>| Some((set.key, set.value?, self.key_edits.of(set.key)));
+        for pair in self.key_edits.apply(root) {
             while let Some(before) = set.next_if(|set| key_order(set.key, pair.0).is_lt()) {
                 pairs.extend(new(before));
             }
@@ -191,14 +192,14 @@ impl Edits<'_> {
     fn object(
         &self,
         out: &mut Vec<u8>,
-        mut pairs: Vec<(&[u8], Value<'_>, Option<Rule>)>,
-        inherited: Option<Rule>,
+        mut pairs: Vec<(&[u8], Value<'_>, Option<KeyEdit>)>,
+        inherited: Option<KeyEdit>,
     ) -> Result<(), Fault> {
-        for (_, _, rule) in &mut pairs {
-            *rule = (*rule).max(inherited);
+        for (_, _, edit) in &mut pairs {
+            *edit = (*edit).max(inherited);
         }
-        pairs.retain(|(_, value, rule)| {
-            !matches!(value, Value::Null) && *rule != Some(Rule::Redact)
+        pairs.retain(|(_, value, edit)| {
+            !matches!(value, Value::Null) && *edit != Some(KeyEdit::Redact)
         });
         jsonb::pad(out);
         let mut table = Table::object(out, pairs.len());
@@ -206,8 +207,8 @@ impl Edits<'_> {
             out.extend_from_slice(key);
             table.end_entry(out, jsonb::STRING);
         }
-        for (_, value, rule) in &pairs {
-            let kind = self.value(out, *value, *rule)?;
+        for (_, value, edit) in &pairs {
+            let kind = self.value(out, *value, *edit)?;
             table.end_entry(out, kind);
         }
         Ok(())
@@ -217,46 +218,52 @@ impl Edits<'_> {
         &self,
         out: &mut Vec<u8>,
         container: Container<'_>,
-        rule: Option<Rule>,
+        edit: Option<KeyEdit>,
     ) -> Result<(), Fault> {
         if is_too_deep() {
             return Err(jsonb::TooDeep.into());
         }
         if container.is_object() {
-            return self.object(out, self.rules.apply(container).collect(), rule);
+            return self.object(out, self.key_edits.apply(container).collect(), edit);
         }
         jsonb::pad(out);
         let mut table = Table::array(out, &container);
         for value in container.elements() {
-            let kind = self.value(out, value, rule)?;
+            let kind = self.value(out, value, edit)?;
             table.end_entry(out, kind);
         }
         Ok(())
     }
 
-    /// Appends a value; its kind.
-    fn value(&self, out: &mut Vec<u8>, value: Value<'_>, rule: Option<Rule>) -> Result<u32, Fault> {
-        let kind = match (value, rule) {
+    /// Appends a value and returns its kind.
+    fn value(
+        &self,
+        out: &mut Vec<u8>,
+        value: Value<'_>,
+        edit: Option<KeyEdit>,
+    ) -> Result<u32, Fault> {
+        let kind = match (value, edit) {
             (Value::Null, _) => jsonb::NULL,
             (Value::Container(child), _) => {
-                self.container(out, child, rule)?;
+                self.container(out, child, edit)?;
                 jsonb::CONTAINER
             }
-            (Value::String(hash), Some(Rule::Hash))
+            (Value::String(hash), Some(KeyEdit::Hash))
                 if self.hashes == Hashes::Keep && is_hash(hash) =>
             {
                 out.extend_from_slice(hash);
                 jsonb::STRING
             }
-            (scalar, Some(Rule::Hash)) => {
-                // Made in any case: the log may have no key.
+            (scalar, Some(KeyEdit::Hash)) => {
+                // Hashed even if it is hidden, because the log may have no key.
                 let hash = self.hash_key.hash(&scalar_text(scalar))?;
                 let is_hidden = self.hashes == Hashes::Hide;
                 out.extend_from_slice(if is_hidden { PLACEHOLDER } else { &hash });
                 jsonb::STRING
             }
-            (Value::String(bytes), rule)
-                if rule == Some(Rule::Shorten) || rule.is_none() && self.rules.is_path(bytes) =>
+            (Value::String(bytes), edit)
+                if edit == Some(KeyEdit::Shorten)
+                    || edit.is_none() && self.key_edits.is_path(bytes) =>
             {
                 let path = String::from_utf8_lossy(bytes);
                 out.extend_from_slice(shorten_path(&path).as_bytes());

@@ -1,9 +1,9 @@
 //! The key of keyed hashes: HMAC-SHA-256 under the bytes of the file `eventlog.hash_key_file`.
 //!
-//! There is no unkeyed mode: a bare hash of an e-mail address is guessed back in seconds. The file
-//! is looked at once a transaction, so that one that goes, or that others may read from now on, is
-//! an error at once. `log_config` keeps what tells keys apart: under another key the same person
-//! would be another one, so a file that was replaced is an error until the owner accepts it.
+//! There is no unkeyed mode: a bare hash of an e-mail address is guessed in seconds. The file is
+//! checked once a transaction, so that a file that is removed, or readable by others, is an error
+//! at once. `log_config` stores the id of the key: under another key the same person would become
+//! another one, so a replaced file is an error until the owner accepts it.
 
 use std::cell::RefCell;
 use std::fs::{File, Metadata};
@@ -24,21 +24,22 @@ use crate::settings;
 const SHORTEST: usize = 16;
 const LONGEST: usize = 1024;
 
-/// What is hashed to tell keys apart.
+/// The text whose hash identifies a key.
 const LABEL: &[u8] = b"eventlog hash key";
-/// How many characters of that are kept: enough to tell, too few to check guesses of a payload.
+/// Characters of that hash that are stored: enough to tell keys apart, too few to check guesses of
+/// a payload.
 const LENGTH_OF_ID: usize = 16;
 
 /// The key of this log, read when a hash is needed.
 #[derive(Debug)]
 pub(crate) struct HashKey {
-    /// The id in `log_config`; nothing where no key was accepted yet.
+    /// The id in `log_config`; nothing if no key was accepted yet.
     accepted: Option<Box<str>>,
 }
 
 /// The file as it was read.
 struct Loaded {
-    /// When the transaction began that looked at the file last.
+    /// The start of the transaction that checked the file last.
     looked_at: i64,
     path: String,
     stamp: Stamp,
@@ -46,7 +47,7 @@ struct Loaded {
     key: Rc<Hmac<Sha256>>,
 }
 
-/// What changes with a file.
+/// Everything that changes with a file.
 type Stamp = (u64, u64, u64, [i64; 4]);
 
 thread_local! {
@@ -58,12 +59,12 @@ impl HashKey {
         HashKey { accepted: id.map(String::into_boxed_str) }
     }
 
-    /// Whether a key was ever accepted.
+    /// Returns true if a key was ever accepted.
     pub(crate) fn is_accepted(&self) -> bool {
         self.accepted.is_some()
     }
 
-    /// The keyed hash of a text, as 64 hexadecimal digits. 55000 where there is no key.
+    /// Returns the keyed hash of a text as 64 hexadecimal digits. 55000 if there is no key.
     pub(crate) fn hash(&self, text: &str) -> Result<[u8; 64], Fault> {
         let (id, key) = load()?;
         match &self.accepted {
@@ -77,7 +78,7 @@ impl HashKey {
     }
 }
 
-/// Whether a value looks like a hash of ours.
+/// Returns true if a value looks like our hash.
 pub(crate) fn is_hash(text: &[u8]) -> bool {
     text.len() == 64 && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -97,7 +98,7 @@ fn digits(key: &Hmac<Sha256>, text: &[u8]) -> [u8; 64] {
     digits
 }
 
-/// The key in the file now, and its id.
+/// Returns the key in the file now, and its id.
 pub(crate) fn load() -> Result<(String, Rc<Hmac<Sha256>>), Fault> {
     let now = now();
     let known = LOADED.with_borrow(|loaded| {
@@ -108,10 +109,7 @@ pub(crate) fn load() -> Result<(String, Rc<Hmac<Sha256>>), Fault> {
         return Ok(known);
     }
     let Some(path) = settings::hash_key_file() else {
-        return Err(unready(
-            "eventlog.hash_key_file is not set, and there is no hash without a key",
-        )
-        .hint(
+        return Err(unready("eventlog.hash_key_file is not set: hashing needs a key").hint(
             "write a random key into a file that only the server may read: openssl rand -hex 32",
         ));
     };
@@ -129,11 +127,11 @@ pub(crate) fn load() -> Result<(String, Rc<Hmac<Sha256>>), Fault> {
     })
 }
 
-/// Opens the file, if it is one that only the server may read.
+/// Opens the file, if only the server may read it.
 fn open(path: &str) -> Result<(File, Stamp), Fault> {
     let unreadable =
         |error: std::io::Error| unready(format!("the hash key file cannot be read: {error}"));
-    // Looked at before it is opened: opening a pipe would wait for its other end.
+    // Checked before it is opened: opening a pipe would wait for its other end.
     check(&std::fs::metadata(path).map_err(unreadable)?)?;
     let file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
@@ -142,8 +140,8 @@ fn open(path: &str) -> Result<(File, Stamp), Fault> {
     Ok((file, (found.dev(), found.ino(), found.len(), times)))
 }
 
-/// As PostgreSQL asks of a private key of TLS: the server's own, or root's and for the server's
-/// group to read.
+/// Refuses the file unless it satisfies PostgreSQL's rules for a private key of TLS: it belongs to
+/// the server's user, or to root with the server's group allowed to read.
 fn check(found: &Metadata) -> Result<(), Fault> {
     let own = server::user();
     let mode = found.mode() & 0o7777;
@@ -168,7 +166,7 @@ fn read(file: &mut File) -> Result<Hmac<Sha256>, Fault> {
     file.take(LONGEST as u64 + 3)
         .read_to_end(&mut bytes)
         .map_err(|error| unready(format!("the hash key file cannot be read: {error}")))?;
-    // An editor's line end is not part of the key.
+    // The line end that an editor adds is not part of the key.
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {

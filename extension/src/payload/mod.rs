@@ -1,8 +1,8 @@
-//! What the type of an event demands of its payload, and what becomes of the payload.
+//! Payloads: the rules of an event type, and what is checked, added and edited.
 
-pub(crate) mod additions;
 pub(crate) mod check;
 pub(crate) mod clock;
+pub(crate) mod completion;
 pub(crate) mod edit;
 pub(crate) mod enrichment;
 pub(crate) mod event_type;

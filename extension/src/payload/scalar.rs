@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::pg::jsonb::Value;
 use crate::pg::numeric;
 
-/// A string, number or boolean as text; of what is neither, nothing.
+/// Returns a string, number or boolean as text; an empty text for anything else.
 pub(crate) fn scalar_text(value: Value<'_>) -> Cow<'_, str> {
     match value {
         Value::String(bytes) => String::from_utf8_lossy(bytes),

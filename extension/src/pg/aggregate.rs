@@ -2,8 +2,8 @@
 
 use pgrx::{Internal, PgMemoryContexts, pg_sys};
 
-/// Changes the state of an aggregate, which is made at its first step and lives until the aggregate
-/// is over.
+/// Changes the state of an aggregate. The first step makes it, and it lives until the aggregate
+/// ends.
 pub(crate) fn with_state<T: Default>(
     state: Internal,
     fcinfo: pg_sys::FunctionCallInfo,
@@ -22,7 +22,7 @@ pub(crate) fn with_state<T: Default>(
     state
 }
 
-/// Returns the state of an aggregate for its last function; nothing where it had no step.
+/// Returns the state of an aggregate to its final function; nothing if it had no step.
 pub(crate) fn state<T>(state: &Internal) -> Option<&T> {
     // SAFETY: as above: an aggregate's last function gets what its own steps made.
     unsafe { state.get::<T>() }

@@ -9,11 +9,11 @@ use pgrx::pg_sys::{self, Datum, Oid};
 
 use crate::error::Fault;
 
-/// An array that a caller passed, not looked into yet.
+/// An array that a caller passed, before it is taken apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Array(*mut pg_sys::ArrayType);
 
-/// Length, passing by value, and alignment of the types that the log uses.
+/// Returns length, passing by value, and alignment of the types that the log uses.
 fn layout(element: Oid) -> (c_int, bool, c_char) {
     match element {
         pg_sys::UUIDOID => (16, false, b'c' as c_char),
@@ -78,7 +78,7 @@ impl<T: FromDatum> Elements<T> {
     }
 }
 
-/// A new array of these values, in the current memory context.
+/// Makes an array of these values, in the current memory context.
 pub(crate) fn of(element: Oid, values: impl Iterator<Item = Option<Datum>>) -> Datum {
     let (length, by_value, alignment) = layout(element);
     let (mut datums, mut nulls): (Vec<Datum>, Vec<bool>) =

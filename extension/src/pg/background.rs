@@ -1,4 +1,4 @@
-//! Background workers: starting one, and what one does at its own start and end.
+//! Background workers: starting one, and the duties of one at its own start and end.
 
 use std::ffi::{CStr, c_int};
 use std::ptr;
@@ -16,8 +16,8 @@ unsafe extern "C-unwind" {
 pub(crate) struct Worker(*mut pg_sys::BackgroundWorkerHandle);
 
 impl Worker {
-    /// Starts `function` of this library with `argument`; nothing where no slot is free. The current
-    /// memory context must outlive the worker.
+    /// Starts `function` of this library with `argument`; returns nothing if no slot is free. The
+    /// current memory context must outlive the worker.
     pub(crate) fn start(name: &str, function: &str, argument: u64) -> Option<Self> {
         // SAFETY: the number of this process.
         let me = unsafe { pg_sys::MyProcPid };
@@ -56,7 +56,7 @@ impl Drop for Worker {
     }
 }
 
-/// Lets SIGTERM end what this worker is doing, as it ends a statement of a client.
+/// Lets SIGTERM cancel the work of this process, as it does for a backend of a client.
 pub(crate) fn let_sigterm_end_it() {
     // SAFETY: at the start of a background worker; the handler is PostgreSQL's own.
     unsafe {
@@ -74,8 +74,8 @@ pub(crate) fn connect(database: &CStr) {
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(database.as_ptr(), ptr::null(), 0) };
 }
 
-/// Connects this worker to a database as `role`, or for [`Oid::INVALID`] as the bootstrap superuser.
-/// Once in a process. From PostgreSQL 17 on a role that may not log in will do.
+/// Connects this worker to a database as `role`, or for [`Oid::INVALID`] as the bootstrap
+/// superuser. Once in a process. From PostgreSQL 17 on the role need not have LOGIN.
 pub(crate) fn connect_as(database: Oid, role: Oid) {
     #[cfg(not(any(feature = "pg17", feature = "pg18")))]
     let flags = 0;

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Oid};
 
-use crate::pg::identity::As;
+use crate::pg::identity::ActAs;
 
 /// A call that PostgreSQL makes of one of our functions.
 pub(crate) struct Call(FunctionCallInfo);
@@ -22,7 +22,7 @@ impl Call {
         unsafe { (*(*self.0).flinfo).fn_oid }
     }
 
-    /// Returns the first argument of a function that is declared with an oid there; nothing for null.
+    /// Returns the first argument of a function that declares an oid there; nothing for null.
     pub(crate) fn first_oid(&self) -> Option<Oid> {
         // SAFETY: PostgreSQL passes as many arguments as nargs says.
         let first = unsafe {
@@ -51,7 +51,7 @@ impl Call {
             (*copy).flinfo = flinfo;
             (*copy).isnull = false;
             let call = (*flinfo).fn_addr.expect("fmgr_info sets it");
-            let _as_role = As::role(role);
+            let _as_role = ActAs::role(role);
             let result = pg_sys::ffi::pg_guard_ffi_boundary(|| call(copy));
             (*fcinfo).isnull = (*copy).isnull;
             result

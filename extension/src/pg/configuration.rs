@@ -6,14 +6,15 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use pgrx::pg_sys::submodules::panic::pgrx_extern_c_guard;
 
-/// A setting of type string that is told of its values.
+/// Hooks of a setting of type string.
 pub(crate) trait StringHooks {
     /// Refuses a value with DETAIL and HINT.
     fn check(_value: &CStr) -> Result<(), (String, &'static CStr)> {
         Ok(())
     }
 
-    /// Takes a value over. Runs inside `SET` and at the end of transactions, where nothing may fail.
+    /// Takes over a value. Runs inside `SET` and at the end of transactions, where nothing may
+    /// fail.
     fn assign(_value: Option<&CStr>) {}
 }
 
@@ -75,9 +76,9 @@ pub(crate) fn define_string<H: StringHooks>(
     }
 }
 
-/// A setting of type boolean that is told of its values.
+/// The hook of a setting of type boolean.
 pub(crate) trait BoolHook {
-    /// As [`StringHooks::assign`].
+    /// Does the same as [`StringHooks::assign`].
     fn assign(value: bool);
 }
 
@@ -111,12 +112,12 @@ pub(crate) fn define_bool<H: BoolHook>(
     }
 }
 
-/// The flag of a setting whose value is a list with commas.
+/// Returns the flag of a setting whose value is a list with commas.
 pub(crate) fn list_flag() -> GucFlags {
     GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32)
 }
 
-/// Makes a misspelt setting `eventlog.…` an error. Once, after all settings are defined.
+/// Makes a misspelt setting `eventlog.…` an error. Called once, after all settings are defined.
 pub(crate) fn reserve_prefix() {
     // SAFETY: both take a string that ends in NUL and keep a copy.
     unsafe {
@@ -127,7 +128,7 @@ pub(crate) fn reserve_prefix() {
     }
 }
 
-/// Shows the value of any string setting to `look`; nothing where it was never set.
+/// Passes the value of any string setting to `look`; nothing if it was never set.
 pub(crate) fn with_value<T>(name: &CStr, look: impl FnOnce(Option<&CStr>) -> T) -> T {
     // SAFETY: with `missing_ok`; the value lives until the setting changes, which `look` does not do.
     unsafe {
@@ -136,7 +137,7 @@ pub(crate) fn with_value<T>(name: &CStr, look: impl FnOnce(Option<&CStr>) -> T) 
     }
 }
 
-/// Sets a setting of this process, over the database's and the role's.
+/// Sets a setting of this process, over that of the database and of the role.
 pub(crate) fn set(name: &CStr, value: &CStr) {
     // SAFETY: both strings end in NUL.
     unsafe {
@@ -149,7 +150,7 @@ pub(crate) fn set(name: &CStr, value: &CStr) {
     }
 }
 
-/// Runs `body` under another value of a setting, as a function with a SET clause runs.
+/// Runs `body` with another value of a setting, as a function with a SET clause does.
 fn with_setting<T>(name: &CStr, value: &CStr, body: impl FnOnce() -> T) -> T {
     // SAFETY: as PostgreSQL does it for a function; after an error PostgreSQL ends the level.
     unsafe {
@@ -170,7 +171,8 @@ fn with_setting<T>(name: &CStr, value: &CStr, body: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Runs `body` without event triggers; before PostgreSQL 17 those that are always on fire still.
+/// Runs `body` without event triggers. Before PostgreSQL 17 those that are ENABLE ALWAYS still
+/// fire.
 pub(crate) fn without_event_triggers<T>(body: impl FnOnce() -> T) -> T {
     #[cfg(not(any(feature = "pg17", feature = "pg18")))]
     let (name, value) = (c"session_replication_role", c"replica");

@@ -1,7 +1,7 @@
 //! `text` and `jsonb` arguments, borrowed from PostgreSQL without a copy.
 //!
-//! pgrx's own `JsonB` goes through text and `f64` (it rounds numbers, and costs 3 to 70 µs); these
-//! two keep the datum, so that what is stored is what was given, and show its bytes.
+//! pgrx's own `JsonB` goes through text and `f64`, which rounds numbers and costs 3 to 70 µs. These
+//! types keep the datum, so that the stored value is the given one, and give access to its bytes.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -34,7 +34,7 @@ impl<'a> Text<'a> {
         self.datum
     }
 
-    /// A copy of `text` in the current memory context.
+    /// Copies `text` into the current memory context.
     pub(crate) fn copy_of(text: &str) -> Self {
         let (datum, bytes) = allocate(&[text.as_bytes()]);
         // SAFETY: the bytes were copied from a `str`.
@@ -43,7 +43,7 @@ impl<'a> Text<'a> {
 }
 
 impl<'a> Jsonb<'a> {
-    /// The root container, without the length header.
+    /// Returns the root container, without the length header.
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -52,12 +52,12 @@ impl<'a> Jsonb<'a> {
         self.datum
     }
 
-    /// The size of the value as `pg_column_size` gives it before compression, in bytes.
+    /// Returns the size that `pg_column_size` shows before compression, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len() + size_of::<u32>()
     }
 
-    /// A copy of a root container in the current memory context.
+    /// Copies a root container into the current memory context.
     pub(crate) fn copy_of(root: &[u8]) -> Self {
         let (datum, bytes) = allocate(&[root]);
         Jsonb { datum, bytes }
@@ -73,13 +73,13 @@ impl<'a> Jsonb<'a> {
         Text::copy_of(&text.to_string_lossy())
     }
 
-    /// The empty object.
+    /// Returns the empty object.
     pub(crate) fn empty_object() -> Self {
         Jsonb::copy_of(&0x2000_0000_u32.to_ne_bytes())
     }
 }
 
-/// A new varlena with the given parts as its content, in the current memory context.
+/// Makes a varlena with the given parts as its content, in the current memory context.
 fn allocate<'a>(parts: &[&[u8]]) -> (pg_sys::Datum, &'a [u8]) {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let size = length + pg_sys::VARHDRSZ;
@@ -98,7 +98,7 @@ fn allocate<'a>(parts: &[&[u8]]) -> (pg_sys::Datum, &'a [u8]) {
     }
 }
 
-/// The datum with its value in memory and uncompressed, and the content.
+/// Returns the datum with its value in memory and uncompressed, and its content.
 ///
 /// # Safety
 /// `datum` must be a varlena that outlives `'a`.

@@ -1,4 +1,4 @@
-//! The role whose rights count, and acting as another one.
+//! The current role, its rights, and acting as another role.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
@@ -14,19 +14,19 @@ unsafe extern "C-unwind" {
     safe fn GetUserId() -> Oid;
 }
 
-/// The role whose rights count now.
+/// Returns the role whose rights count now.
 pub(crate) fn current_role() -> Oid {
     GetUserId()
 }
 
-/// Acts as another role until it is dropped; an error on the way drops it too, and PostgreSQL
-/// restores the role once more when it aborts the transaction.
+/// Acts as another role until it is dropped. An error drops it too, and PostgreSQL restores the
+/// role once more when it aborts the transaction.
 ///
-/// For a superuser it is a security-restricted operation as well: a deferred trigger of the other
-/// role's would run at commit, when the superuser is back (up to PostgreSQL 17).
-pub(crate) struct As(Identity);
+/// For a superuser this is a security-restricted operation as well: otherwise a deferred trigger of
+/// the other role would run at commit, when the superuser is back (up to PostgreSQL 17).
+pub(crate) struct ActAs(Identity);
 
-impl As {
+impl ActAs {
     pub(crate) fn role(role: Oid) -> Self {
         let saved = Identity::current();
         let mut acting = saved.with_role(role);
@@ -34,11 +34,11 @@ impl As {
             acting.context |= pg_sys::SECURITY_RESTRICTED_OPERATION as c_int;
         }
         acting.assume();
-        As(saved)
+        ActAs(saved)
     }
 }
 
-impl Drop for As {
+impl Drop for ActAs {
     fn drop(&mut self) {
         self.0.assume();
     }
@@ -60,7 +60,7 @@ impl Identity {
         identity
     }
 
-    /// Returns true inside a security-definer function, a lookup as the owner and the like.
+    /// Returns true inside a security-definer function, or while acting as another role.
     pub(crate) fn is_inside_another(&self) -> bool {
         self.context != 0
     }
@@ -78,13 +78,13 @@ impl Identity {
     }
 }
 
-/// The number of this server's data, its system identifier.
+/// Returns the system identifier of this server.
 pub(crate) fn cluster() -> i64 {
     // SAFETY: reads shared memory.
     unsafe { pg_sys::GetSystemIdentifier() }.cast_signed()
 }
 
-/// The current role's name as a parameter; empty for a role that was dropped.
+/// Returns the current role's name as a parameter; an empty one for a role that was dropped.
 pub(crate) fn role_name() -> Datum {
     // SAFETY: with `noerr` a dropped role gives null; a `name` is 64 bytes, zeroed first.
     unsafe {
@@ -99,7 +99,7 @@ pub(crate) fn role_name() -> Datum {
     }
 }
 
-/// Returns a role's name; nothing where it was dropped.
+/// Returns a role's name; nothing if it was dropped.
 pub(crate) fn name_of(role: Oid) -> Option<String> {
     // SAFETY: with `noerr` a dropped role gives null; otherwise a string in our memory context.
     unsafe {
@@ -108,7 +108,7 @@ pub(crate) fn name_of(role: Oid) -> Option<String> {
     }
 }
 
-/// Returns a role's name as SQL writes it, or its number where it was dropped.
+/// Returns a role's name as SQL writes it, or its number if it was dropped.
 fn quoted_name(role: Oid) -> String {
     // SAFETY: as above.
     unsafe {

@@ -1,4 +1,4 @@
-//! Text to values by PostgreSQL's own input functions.
+//! Text to values, by PostgreSQL's own input functions.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -13,9 +13,9 @@ use crate::error::Fault;
 use crate::pg::datum::Jsonb;
 use crate::pg::jsonb::TooDeep;
 
-/// Calls an input function of PostgreSQL; what it raises is a fault.
+/// Calls an input function of PostgreSQL and turns its error into a fault.
 ///
-/// The error is caught without a subtransaction, which is right here and nearly nowhere else:
+/// The error is caught without a subtransaction, which is right here and almost nowhere else:
 /// `jsonb_in` and `timestamptz_in` take no lock, buffer, snapshot or catalog entry, only memory of
 /// the current context, so there is nothing to roll back. PostgreSQL's DETAIL quotes the text and
 /// is left out.
@@ -31,9 +31,9 @@ fn input<T>(call: impl FnOnce() -> Option<T>) -> Result<T, Fault> {
 }
 
 thread_local! {
-    /// Where `jsonb_in` leaves its garbage, several times the size of what it makes. Reset after
-    /// each call, its block is used again and again; in the memory of a batch the garbage of 1,000
-    /// payloads cost a fifth of the time in page faults.
+    /// Memory for the garbage of `jsonb_in`, several times the size of its result. It is reset
+    /// after each call, so that one block is used again and again; in the memory of a batch the
+    /// garbage of 1,000 payloads cost a fifth of the time in page faults.
     static SCRATCH: Cell<pg_sys::MemoryContext> = const { Cell::new(ptr::null_mut()) };
 }
 
@@ -56,7 +56,7 @@ fn scratch() -> pg_sys::MemoryContext {
     SCRATCH.get()
 }
 
-/// Parses JSON text; the value is in the current memory context.
+/// Parses JSON text into the current memory context.
 pub(crate) fn jsonb<'a>(text: &CStr) -> Result<Jsonb<'a>, Fault> {
     // SAFETY: jsonb_in takes a string that ends in NUL. The caller's context is current again
     // before the value is copied there, and the scratch is empty before this returns.
@@ -68,7 +68,7 @@ pub(crate) fn jsonb<'a>(text: &CStr) -> Result<Jsonb<'a>, Fault> {
         pg_sys::MemoryContextSwitchTo(caller);
         let copied = parsed.map(|value| Jsonb::copy_of(value.bytes()));
         pg_sys::MemoryContextReset(scratch());
-        // PostgreSQL speaks of its stack.
+        // PostgreSQL's message is about its stack.
         copied.map_err(|fault| match fault.code {
             PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX => TooDeep.into(),
             _ => fault,
@@ -76,7 +76,7 @@ pub(crate) fn jsonb<'a>(text: &CStr) -> Result<Jsonb<'a>, Fault> {
     }
 }
 
-/// Parses an instant as `timestamptz` does, without the text in the message.
+/// Parses an instant as `timestamptz` does, and keeps the text out of the message.
 pub(crate) fn timestamp(text: &str) -> Result<TimestampWithTimeZone, Fault> {
     let text = CString::new(text).map_err(|_| Fault::argument("occurred_at holds a NUL byte"))?;
     // SAFETY: timestamptz_in takes a string, the type's modifier's type, and no modifier.
@@ -99,8 +99,8 @@ pub(crate) fn jsonb_of<'a>(text: &str) -> Result<Jsonb<'a>, Fault> {
     jsonb(&text)
 }
 
-/// What a driver makes of an object that it was to send as text: the event is lost, and its developer
-/// is to see why.
+/// The text that a driver makes of an object that it should send as JSON. The fault must show the
+/// developer why the event was lost.
 pub(crate) const DRIVERS_OBJECT: &str = "[object Object]";
 
 /// Parses a payload that a caller passed as `text`.
@@ -113,7 +113,7 @@ pub(crate) fn payload<'a>(text: &str) -> Result<Jsonb<'a>, Fault> {
     })
 }
 
-/// A string as JSON.
+/// Quotes a string as JSON.
 pub(crate) fn quoted(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');

@@ -1,14 +1,15 @@
-//! Messages between backends that something was changed.
+//! Invalidation messages between backends.
 
 use std::ffi::c_int;
 
 use pgrx::pg_sys::{self, Datum, Oid};
 
-/// Learns of changes. Both are called in the middle of PostgreSQL's own work: they must only count.
+/// Receives changes. Both functions are called in the middle of PostgreSQL's own work: they must
+/// only count.
 pub(crate) trait Watch {
-    /// A relation was changed; of [`Oid::INVALID`] any may have been.
+    /// A relation was changed; for [`Oid::INVALID`] any relation may have been.
     fn relation_changed(relation: Oid);
-    /// A role, or who is a member of one, was changed.
+    /// A role or a membership was changed.
     fn role_changed();
 }
 
@@ -26,7 +27,7 @@ unsafe extern "C-unwind" fn role_changed(watch: Datum, _cache: c_int, _hash: u32
     changed();
 }
 
-/// Has `W` told of changes for the life of the process.
+/// Registers `W` for changes for the life of the process.
 pub(crate) fn watch<W: Watch>() {
     use pg_sys::SysCacheIdentifier::{AUTHMEMROLEMEM, AUTHOID};
 
@@ -43,14 +44,14 @@ pub(crate) fn watch<W: Watch>() {
     }
 }
 
-/// Handles the messages that wait. An open transaction would otherwise miss what was committed.
+/// Handles waiting messages. An open transaction would otherwise miss what was committed.
 pub(crate) fn accept() {
     // SAFETY: runs the callbacks of waiting invalidations; inside a transaction.
     unsafe { pg_sys::AcceptInvalidationMessages() };
 }
 
-/// Tells every backend that a relation was changed: this one at the end of the statement, the others
-/// at commit.
+/// Sends an invalidation of a relation: this backend gets it at the end of the statement, the
+/// others at commit.
 pub(crate) fn announce(relation: Oid) {
     // SAFETY: takes the oid of a relation; raises if it is gone.
     unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };

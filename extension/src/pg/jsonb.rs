@@ -1,10 +1,10 @@
-//! PostgreSQL's binary jsonb, read in place, and the table of a container that is written.
+//! PostgreSQL's binary jsonb: reads it in place, and writes the table of a container.
 //!
-//! Payloads never pass through a JSON value of Rust: that would round numbers and cost
-//! microseconds. A container is a header (count and kind), one 4-byte entry for each key and
-//! value, then their bytes. An entry holds the length of its bytes, or, each 32nd, the offset of
-//! their end. Keys are sorted by length, then by bytes. Numbers and containers start at a multiple
-//! of four; the padding counts as theirs. (`src/include/utils/jsonb.h` in PostgreSQL.)
+//! Payloads never pass through a JSON value of Rust, which would round numbers and cost
+//! microseconds. A container is a header (count and kind), one 4-byte entry for each key and value,
+//! then their bytes. An entry holds the length of its bytes; every 32nd holds the offset of their
+//! end instead. Keys are sorted by length, then by bytes. Numbers and containers start at a
+//! multiple of four, and the padding counts as theirs. (`src/include/utils/jsonb.h` in PostgreSQL.)
 //!
 //! Only slices are used, so a damaged value is a panic (XX000), never a read out of bounds.
 
@@ -29,13 +29,13 @@ pub(crate) const TRUE: u32 = 0x3000_0000;
 pub(crate) const NULL: u32 = 0x4000_0000;
 pub(crate) const CONTAINER: u32 = 0x5000_0000;
 
-/// Each how many entries one holds an offset instead of a length.
+/// Every 32nd entry stores an offset instead of a length.
 const OFFSET_STRIDE: usize = 32;
 
-/// Asked once a level: whether the stack is near its end.
+/// Called once a level; returns true if the stack is nearly used up.
 pub(crate) type IsTooDeep = fn() -> bool;
 
-/// The value has more levels than the stack.
+/// The value is nested deeper than the stack allows.
 #[derive(Debug)]
 pub(crate) struct TooDeep;
 
@@ -48,7 +48,7 @@ impl From<TooDeep> for Fault {
     }
 }
 
-/// An object or an array, from its header on.
+/// An object or an array, starting at its header.
 #[derive(Clone, Copy)]
 pub(crate) struct Container<'a>(&'a [u8]);
 
@@ -63,7 +63,7 @@ pub(crate) enum Value<'a> {
     Container(Container<'a>),
 }
 
-/// The order in which an object keeps its keys.
+/// Compares keys in the order in which an object stores them.
 pub(crate) fn key_order(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
@@ -73,12 +73,12 @@ fn aligned(offset: usize) -> usize {
 }
 
 impl<'a> Container<'a> {
-    /// The root container of a jsonb value, given without its length header.
+    /// Returns the root container of a jsonb value, given without its length header.
     pub(crate) fn root(bytes: &'a [u8]) -> Self {
         Container(bytes)
     }
 
-    /// The container as a root container of its own.
+    /// Returns the container as a root container of its own.
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.0
     }
@@ -96,7 +96,7 @@ impl<'a> Container<'a> {
         self.word(0) & IS_OBJECT != 0
     }
 
-    /// What kind of JSON value a root container holds, for messages.
+    /// Returns the kind of JSON value in a root container, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         if self.is_object() {
             return "an object";
@@ -120,12 +120,12 @@ impl<'a> Container<'a> {
         self.word(1 + index)
     }
 
-    /// The bytes of all keys and values.
+    /// Returns the bytes of all keys and values.
     fn content(&self) -> &'a [u8] {
         &self.0[4 + 4 * self.entries()..]
     }
 
-    /// Where the bytes of the entry before `index` end.
+    /// Returns the end of the entry before `index`.
     fn start_of(&self, index: usize) -> usize {
         let mut end = 0;
         for i in (0..index).rev() {
@@ -142,7 +142,7 @@ impl<'a> Container<'a> {
         Run { container: *self, content: self.content(), index: first, start: self.start_of(first) }
     }
 
-    /// Keys and values of an object, in the order of [`key_order`].
+    /// Returns keys and values of an object, in the order of [`key_order`].
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'a [u8], Value<'a>)> + use<'a> {
         let n = self.len();
         let mut keys = self.run(0);
@@ -153,13 +153,13 @@ impl<'a> Container<'a> {
         })
     }
 
-    /// The elements of an array (of a scalar at the root: itself).
+    /// Returns the elements of an array; of a scalar at the root, the scalar.
     pub(crate) fn elements(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let mut values = self.run(0);
         (0..self.len()).map(move |_| values.next_value())
     }
 
-    /// The value of a key of an object.
+    /// Returns the value of a key of an object.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Value<'a>> {
         if !self.is_object() {
             return None;
@@ -167,7 +167,7 @@ impl<'a> Container<'a> {
         self.pairs().find(|(k, _)| *k == key).map(|(_, value)| value)
     }
 
-    /// Whether any object in here, at any depth, has a key whose value is null.
+    /// Returns true if any object in here, at any depth, has a key whose value is null.
     pub(crate) fn has_null_keys(&self, is_too_deep: IsTooDeep) -> Result<bool, TooDeep> {
         if is_too_deep() {
             return Err(TooDeep);
@@ -188,7 +188,7 @@ impl<'a> Container<'a> {
     }
 }
 
-/// Walks entries in order, keeping where their bytes are.
+/// Walks entries in order and keeps track of their bytes.
 struct Run<'a> {
     container: Container<'a>,
     content: &'a [u8],
@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Numbers and containers begin at a multiple of four.
+/// Pads for a number or a container, which begin at a multiple of four.
 pub(crate) fn pad(out: &mut Vec<u8>) {
     out.resize(aligned(out.len()), 0);
 }
@@ -237,12 +237,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// An object of so many pairs; its keys are to be written first, then its values.
+    /// Begins an object of `pairs`; its keys are to be written first, then its values.
     pub(crate) fn object(out: &mut Vec<u8>, pairs: usize) -> Self {
         Self::begin(out, IS_OBJECT | pairs as u32, pairs * 2)
     }
 
-    /// An array, or a scalar at the root, with as many elements as `like` has.
+    /// Begins an array, or a scalar at the root, with as many elements as `like` has.
     pub(crate) fn array(out: &mut Vec<u8>, like: &Container<'_>) -> Self {
         Self::begin(out, like.word(0), like.len())
     }
@@ -254,7 +254,7 @@ impl Table {
         Table { at, index: 0, content: out.len(), start: out.len() }
     }
 
-    /// Ends the key or value that was appended to `out`; its kind is one of those above.
+    /// Ends the key or value that was appended to `out`; `kind` is one of those above.
     pub(crate) fn end_entry(&mut self, out: &mut [u8], kind: u32) {
         let end = out.len();
         let entry = if self.index.is_multiple_of(OFFSET_STRIDE) {

@@ -1,5 +1,5 @@
-//! References that are lent to what runs inside a call: a callback that PostgreSQL makes has no other
-//! way to reach what the caller of the statement holds.
+//! References that are lent to code that runs inside a call. A callback of PostgreSQL has no other
+//! way to the data of the function that runs the statement.
 
 use std::cell::RefCell;
 use std::mem::{ManuallyDrop, transmute_copy};
@@ -10,7 +10,7 @@ pub(crate) trait Lend: 'static {
     type Of<'a>;
 }
 
-/// What is lent now, innermost last.
+/// The values that are lent now, innermost last.
 pub(crate) struct Lent<L: Lend>(RefCell<Vec<L::Of<'static>>>);
 
 impl<L: Lend> Lent<L> {
@@ -50,7 +50,7 @@ impl<L: Lend> Lent<L> {
         (result, unsafe { transmute_copy(&*value) })
     }
 
-    /// Shows what was lent last; nothing where nothing is.
+    /// Passes the innermost value to `look`; returns nothing if nothing is lent.
     pub(crate) fn last<T>(
         place: &'static LocalKey<Self>,
         look: impl for<'a> FnOnce(&mut L::Of<'a>) -> T,

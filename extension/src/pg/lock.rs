@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys::{self, Oid};
 
-/// What a lock keeps others from.
+/// The locks that conflict.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strength {
     Shared,
@@ -20,7 +20,7 @@ fn tag(database: Oid, class: Oid, object: Oid, part: u16) -> pg_sys::LOCKTAG {
     }
 }
 
-/// Takes the lock that an INSERT takes, until the transaction ends. Raises on a lock timeout.
+/// Takes the lock of an INSERT until the transaction ends. Raises on a lock timeout.
 pub(crate) fn for_insert(relation: Oid) {
     // SAFETY: of a relation that is gone it locks nothing but its number.
     unsafe {
@@ -29,7 +29,7 @@ pub(crate) fn for_insert(relation: Oid) {
 }
 
 /// Locks a part of a relation of this database until the transaction ends, waiting for the lock or
-/// not; returns false where it was not to be had. Raises on a lock timeout and in recovery.
+/// not; returns false if it could not be taken. Raises on a lock timeout and in recovery.
 pub(crate) fn part_of_relation(
     relation: Oid,
     part: u16,
@@ -48,7 +48,7 @@ pub(crate) fn part_of_relation(
 
 /// Returns true if a command keeps, or waits to keep, everybody from connecting to the database:
 /// DROP DATABASE, renaming, moving or copying it. Such a command takes a lock that conflicts with
-/// the one each connection takes at its start.
+/// the one that each connection takes at its start.
 pub(crate) fn is_database_wanted(database: Oid) -> bool {
     let tag = tag(Oid::INVALID, pg_sys::DatabaseRelationId, database, 0);
     let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;

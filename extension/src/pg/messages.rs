@@ -21,7 +21,7 @@ pub(crate) enum Severity {
     Other,
 }
 
-/// Looks at each message; true keeps it out of the server's log.
+/// Receives each message; returns true to keep it out of the server's log.
 pub(crate) type Take = fn(&Message<'_>) -> bool;
 
 thread_local! {
@@ -29,7 +29,7 @@ thread_local! {
     static NEXT_HOOK: Cell<pg_sys::emit_log_hook_type> = const { Cell::new(None) };
 }
 
-/// Has `take` see the messages of this process for the rest of its life. Once in a process.
+/// Passes the messages of this process to `take` for the rest of its life. Once in a process.
 pub(crate) fn intercept(take: Take) {
     TAKE.set(Some(take));
     // SAFETY: the hook is guarded and lives as long as the process.

@@ -2,7 +2,6 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod array;
-pub(crate) mod attempt;
 pub(crate) mod background;
 pub(crate) mod call;
 pub(crate) mod configuration;
@@ -18,11 +17,13 @@ pub(crate) mod messages;
 pub(crate) mod numeric;
 pub(crate) mod portal;
 pub(crate) mod process;
+pub(crate) mod record;
 pub(crate) mod relation;
 pub(crate) mod sequence;
 pub(crate) mod server;
 pub(crate) mod shared_memory;
 pub(crate) mod spi;
+pub(crate) mod subtransaction;
 pub(crate) mod transaction;
 pub(crate) mod trigger;
 pub(crate) mod uuid;

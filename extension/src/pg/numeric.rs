@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use pgrx::direct_function_call;
 use pgrx::pg_sys::{self, Datum};
 
-/// A copy that is aligned as PostgreSQL wants a `numeric`.
+/// Copies a number to where PostgreSQL wants a `numeric` aligned.
 fn datum(bytes: &[u8]) -> Datum {
     // SAFETY: palloc gives that many bytes, all of which are written.
     unsafe {
@@ -15,7 +15,7 @@ fn datum(bytes: &[u8]) -> Datum {
     }
 }
 
-/// Whether two numbers are equal: 1 and 1.0 are.
+/// Returns true if two numbers are equal: 1 and 1.0 are.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     // SAFETY: both are a `numeric` with its header, as jsonb holds them.
     unsafe {
@@ -24,7 +24,7 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// The number in decimal, exactly.
+/// Returns the number in decimal, exactly.
 pub(crate) fn to_text(number: &[u8]) -> String {
     // SAFETY: as above; numeric_out returns a string that ends in NUL.
     unsafe {

@@ -1,14 +1,14 @@
-//! A statement that is run as a client's would be.
+//! Statements that are run as those of a client.
 
 use std::ffi::CStr;
 use std::ptr;
 
 use pgrx::pg_sys;
 
-/// Runs a CALL as a client's would be run, in transactions of its own, for a worker that is connected
-/// and in no transaction: the procedure may end transactions. SPI does not do: after a COMMIT
-/// PostgreSQL wants a portal to keep the next snapshot in. An error leaves everything to the caller's
-/// abort.
+/// Runs a CALL as a client would, in transactions of its own: the procedure may end transactions.
+/// For a worker that is connected and in no transaction. SPI cannot do it, even if it is told not to
+/// be atomic: after a COMMIT PostgreSQL "cannot execute SQL without an outer snapshot or portal". An
+/// error leaves everything to the caller's abort.
 pub(crate) fn call(statement: &'static CStr) {
     let query = statement;
     // SAFETY: the calls and their order are those of PostgreSQL's exec_simple_query; the trees are

@@ -5,8 +5,8 @@ use std::sync::atomic::{Ordering, fence};
 
 use pgrx::pg_sys::{self, Oid};
 
-/// Returns the role of a backend that waits for its client and has no transaction id, that is, has
-/// not written in its transaction; nothing where that is not so, or there is no such backend.
+/// Returns the role of a backend that waits for its client and has no transaction id, which means
+/// that it has not written in its transaction; nothing for any other backend.
 pub(crate) fn role_that_has_not_written(pid: i32) -> Option<Oid> {
     // SAFETY: an entry of the array of processes stays readable when its process ends; the fields are
     // written whole. The wait is read first: what the backend did before has given it an id by then.

@@ -5,8 +5,8 @@ use std::ptr;
 
 use pgrx::pg_sys;
 
-/// Locks a table as an INSERT does; whether it has the column. Its definition stays as it is to the end
-/// of the transaction. 42P01 where there is no such table.
+/// Locks a table as an INSERT does and returns true if it has the column. Its definition stays as
+/// it is to the end of the transaction. 42P01 if there is no such table.
 pub(crate) fn lock_and_find_column(schema: &CStr, table: &CStr, column: &CStr) -> bool {
     // SAFETY: the names end in NUL and outlive the call, which does not write to them; the relation is
     // locked while the caches are asked.

@@ -31,12 +31,6 @@ pub(crate) fn database() -> Oid {
     unsafe { pg_sys::MyDatabaseId }
 }
 
-/// Returns the number that initdb gave this cluster.
-pub(crate) fn system_identifier() -> i64 {
-    // SAFETY: reads the control file's copy in shared memory.
-    unsafe { pg_sys::GetSystemIdentifier() }.cast_signed()
-}
-
 /// Returns the operating system's user that the server runs as.
 pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()

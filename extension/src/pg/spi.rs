@@ -1,10 +1,11 @@
-//! The few calls of SPI that the event path needs.
+//! The part of SPI that the event path needs.
 //!
-//! pgrx's own `Spi` is not used: it assigns a transaction id even for reads, takes the
-//! transaction's old snapshot once something was written, and never frees a result.
+//! pgrx's own `Spi` is not used: it assigns a transaction id even for reads, uses the transaction's
+//! old snapshot once something was written, and never frees a result.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 
 use pgrx::datum::FromDatum;
 use pgrx::pg_sys::{self, Datum, Oid};
@@ -12,8 +13,8 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use crate::pg::identity::current_role;
 use crate::pg::transaction::in_parallel_mode;
 
-/// A connection to SPI, ended when it is dropped. After an error PostgreSQL ends it itself, and
-/// the innermost connection may be another's by then.
+/// A connection to SPI that ends when it is dropped. After an error PostgreSQL ends it itself, and
+/// the innermost connection may belong to other code by then.
 pub(crate) struct Session(());
 
 impl Session {
@@ -33,7 +34,7 @@ impl Drop for Session {
     }
 }
 
-/// Parameters of a statement: values, and for each whether it is null.
+/// Parameters of a statement, with their null flags.
 pub(crate) struct Params<const N: usize> {
     values: [Datum; N],
     nulls: [c_char; N],
@@ -53,44 +54,65 @@ impl<const N: usize> Params<N> {
 pub(crate) enum Mode {
     Write,
     /// Reads what is committed by now (and the transaction's own writes), whatever snapshot the
-    /// transaction has; assigns no transaction id, so works on a standby. Inside a parallel
+    /// transaction has; assigns no transaction id, so it works on a standby. Inside a parallel
     /// operation PostgreSQL gives no new snapshot, and the query's own is used.
     ReadLatest,
 }
 
-/// A statement whose plan is kept for the life of the backend, one for each role that uses it:
-/// under row-level security PostgreSQL plans anew whenever the role is another than last time
-/// (150 µs), which a pooler that switches roles would pay for each event.
-pub(crate) struct Kept {
-    sql: &'static CStr,
-    types: &'static [Oid],
+/// A prepared statement, with one plan for each role for the life of the backend: under row-level
+/// security PostgreSQL plans again whenever the role differs from the last one (150 µs), which a
+/// pooler that switches roles would pay for each event.
+pub(crate) struct Prepared {
+    source: Source,
     plans: RefCell<Vec<(Oid, pg_sys::SPIPlanPtr)>>,
 }
 
-/// How many roles a backend keeps plans for; past that the oldest goes.
+enum Source {
+    Written(&'static CStr, &'static [Oid]),
+    Built(fn() -> Statement),
+}
+
+/// A statement that is put together at its first use.
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    pub(crate) types: Vec<Oid>,
+}
+
+/// Most roles that a backend keeps plans for; then the oldest plan is freed.
 const ROLES: usize = 16;
 
-impl Kept {
+impl Prepared {
     pub(crate) const fn new(sql: &'static CStr, types: &'static [Oid]) -> Self {
-        Kept { sql, types, plans: RefCell::new(Vec::new()) }
+        Prepared { source: Source::Written(sql, types), plans: RefCell::new(Vec::new()) }
     }
 
-    fn plan(&self, _session: &Session) -> pg_sys::SPIPlanPtr {
+    pub(crate) const fn built(build: fn() -> Statement) -> Self {
+        Prepared { source: Source::Built(build), plans: RefCell::new(Vec::new()) }
+    }
+
+    fn plan<const N: usize>(&self, _session: &Session) -> pg_sys::SPIPlanPtr {
         let role = current_role();
         if let Some(plan) = self.plans.borrow().iter().find(|(r, _)| *r == role).map(|(_, p)| *p) {
             return plan;
         }
-        let mut types = self.types.to_vec();
+        let (sql, mut types) = match &self.source {
+            Source::Written(sql, types) => (Cow::Borrowed(*sql), types.to_vec()),
+            Source::Built(build) => {
+                let Statement { sql, types } = build();
+                (Cow::Owned(CString::new(sql).expect("SQL without a zero byte")), types)
+            }
+        };
+        assert_eq!(N, types.len(), "parameters of {sql:?}");
         // SAFETY: `sql` ends in NUL and `types` has the length given; a plan that SPI_keepplan took
         // lives until SPI_freeplan.
         let plan = unsafe {
             let plan = pg_sys::SPI_prepare_cursor(
-                self.sql.as_ptr(),
+                sql.as_ptr(),
                 types.len() as c_int,
                 types.as_mut_ptr(),
                 pg_sys::CURSOR_OPT_GENERIC_PLAN as c_int,
             );
-            assert!(!plan.is_null(), "SPI refused a statement: {:?}", self.sql);
+            assert!(!plan.is_null(), "SPI refused a statement: {sql:?}");
             pg_sys::SPI_keepplan(plan);
             plan
         };
@@ -104,15 +126,14 @@ impl Kept {
         plan
     }
 
-    /// Runs the statement; the number of rows it gave or wrote.
+    /// Runs the statement and returns the number of rows that it returned or wrote.
     pub(crate) fn execute<const N: usize>(
         &self,
         session: &Session,
         mode: Mode,
         mut params: Params<N>,
     ) -> u64 {
-        assert_eq!(N, self.types.len());
-        let plan = self.plan(session);
+        let plan = self.plan::<N>(session);
         // SAFETY: the parameters are of the plan's types and outlive the call. The snapshot is
         // pushed and popped in pairs; after an error PostgreSQL pops it.
         unsafe {
@@ -141,13 +162,13 @@ impl Kept {
                     code
                 }
             };
-            assert!(code > 0, "SPI answered {code} to {:?}", self.sql);
+            assert!(code > 0, "SPI answered {code}");
             pg_sys::SPI_processed
         }
     }
 }
 
-/// The rows of the statement that was run last, before the session ends.
+/// The rows of the last statement; valid until the session ends.
 pub(crate) struct Rows<'s> {
     table: *mut pg_sys::SPITupleTable,
     len: usize,
@@ -168,7 +189,16 @@ impl<'s> Rows<'s> {
         self.len
     }
 
-    /// A column, counted from 1, of a row, counted from 0. The value lives as long as the session.
+    /// Returns the number of a column; nothing if the result has no such column.
+    pub(crate) fn column(&self, name: &str) -> Option<c_int> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the table of the statement that was run last; the name ends in NUL.
+        let number = unsafe { pg_sys::SPI_fnumber((*self.table).tupdesc, name.as_ptr()) };
+        (number > 0).then_some(number)
+    }
+
+    /// Returns a column, counted from 1, of a row, counted from 0. The value lives as long as the
+    /// session.
     pub(crate) fn get<T: FromDatum>(&self, row: usize, column: c_int) -> Option<T> {
         assert!(row < self.len);
         let mut is_null = false;
@@ -182,23 +212,23 @@ impl<'s> Rows<'s> {
     }
 }
 
-/// Keeps the planner from choosing a sequential scan until it is dropped, an error on the way
-/// included: as `enable_seqscan` does, at the price of writing a variable.
-pub(crate) struct ByIndex(bool);
+/// Keeps the planner from sequential scans until it is dropped, also on an error. It does what
+/// `enable_seqscan` does, and costs only the writing of a variable.
+pub(crate) struct WithoutSeqScan(bool);
 
-impl ByIndex {
-    pub(crate) fn only() -> Self {
+impl WithoutSeqScan {
+    pub(crate) fn begin() -> Self {
         // SAFETY: PostgreSQL's own variable, which only this thread reads; given back on drop,
         // before any other statement is planned.
         unsafe {
             let saved = pg_sys::enable_seqscan;
             pg_sys::enable_seqscan = false;
-            ByIndex(saved)
+            WithoutSeqScan(saved)
         }
     }
 }
 
-impl Drop for ByIndex {
+impl Drop for WithoutSeqScan {
     fn drop(&mut self) {
         // SAFETY: as above.
         unsafe { pg_sys::enable_seqscan = self.0 };

@@ -11,23 +11,24 @@ unsafe extern "C-unwind" {
     safe fn stack_is_too_deep() -> bool;
 }
 
-/// What `now()` gives: when the transaction began.
+/// Returns what `now()` does in SQL: the start of the transaction.
 pub(crate) fn now() -> i64 {
     GetCurrentTransactionStartTimestamp()
 }
 
-/// Whether the stack is near `max_stack_depth`, as PostgreSQL's own recursive functions ask.
+/// Returns true if the stack is near `max_stack_depth`, as PostgreSQL's own recursive functions
+/// check.
 pub(crate) fn is_too_deep() -> bool {
     stack_is_too_deep()
 }
 
-/// Whether a parallel query is under way, in its leader or in a worker.
+/// Returns true during a parallel query, in its leader and in its workers.
 pub(crate) fn in_parallel_mode() -> bool {
     // SAFETY: reads the transaction's state.
     unsafe { pg_sys::IsInParallelMode() }
 }
 
-/// Refuses to write in a READ ONLY transaction and on a standby, as INSERT does (25006).
+/// Refuses to write in a READ ONLY transaction and on a standby, as INSERT does: 25006.
 pub(crate) fn require_read_write(verb: &CStr) {
     // SAFETY: reads a variable; the name ends in NUL; raises or does nothing.
     unsafe {

@@ -21,7 +21,7 @@ pub(crate) fn owner(trigger: &PgTrigger<'_>) -> Oid {
     unsafe { (*(*trigger.trigger_data().tg_relation).rd_rel).relowner }
 }
 
-/// Returns the table that the relation is a partition of, even where it is being detached.
+/// Returns the table that the relation is a partition of, even while it is being detached.
 pub(crate) fn partitioned_table(trigger: &PgTrigger<'_>) -> Option<Oid> {
     // SAFETY: as above; a partition has a parent.
     unsafe {

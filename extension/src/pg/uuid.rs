@@ -2,8 +2,8 @@
 
 use pgrx::pg_sys;
 
-/// A uuid in the spellings that PostgreSQL takes: 32 hexadecimal digits, a hyphen allowed after
-/// every fourth, braces allowed around.
+/// Parses a uuid in the spellings that PostgreSQL takes: 32 hexadecimal digits, optionally with a
+/// hyphen after every fourth and braces around.
 pub(crate) fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
     let text = match text {
         [b'{', inner @ .., b'}'] => inner,
@@ -26,7 +26,7 @@ pub(crate) fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
     (digits == 32).then_some(uuid)
 }
 
-/// A uuid as a parameter of a statement; the bytes must outlive it.
+/// Returns a uuid as a parameter of a statement; the bytes must outlive it.
 pub(crate) fn uuid_datum(uuid: &[u8; 16]) -> pg_sys::Datum {
     pg_sys::Datum::from(uuid.as_ptr())
 }

@@ -1,4 +1,4 @@
-//! What the current role may do with the log.
+//! The rights of the current role in the log.
 
 use std::cell::Cell;
 
@@ -6,26 +6,26 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::pg::identity::{
-    As, current_role, has_rights_of, is_superuser, is_under_policies, may_insert,
+    ActAs, current_role, has_rights_of, is_superuser, is_under_policies, may_insert,
 };
 use crate::registry::log::Log;
 
-/// The current role as the log sees it. Worked out once for a role and a generation of the log:
-/// grants, policies, ownership and memberships that change start a new generation.
+/// The current role as the log sees it. Computed once for a role and a generation of the log:
+/// changed grants, policies, owners and memberships start a new generation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     role: pg_sys::Oid,
     generation: u64,
-    /// Policies bind it, and so the guard sees what it inserts.
+    /// True if policies bind it, so that the guard sees what it inserts.
     pub(crate) is_bound: bool,
-    /// It has the rights of the log's owner.
+    /// True if it has the rights of the log's owner.
     pub(crate) is_owner: bool,
-    /// A superuser's: what the log's owner put on its tables and lookups must not run with its rights,
-    /// so that it logs as the owner.
+    /// True for a superuser, who logs as the owner: triggers and lookups that the log's owner made
+    /// must not run with a superuser's rights.
     pub(crate) logs_as_owner: bool,
-    /// It may insert into `events`.
+    /// True if it may insert into `events`.
     is_writer: bool,
-    /// A policy lets it insert for other tenants than its own.
+    /// True if a policy lets it insert for other tenants.
     pub(crate) is_service: bool,
 }
 
@@ -34,7 +34,7 @@ thread_local! {
 }
 
 impl Log {
-    /// The current role.
+    /// Returns the current role.
     pub(crate) fn caller(&self) -> Caller {
         let role = current_role();
         match CALLER.get() {
@@ -61,13 +61,13 @@ impl Log {
         }
     }
 
-    /// Makes a superuser the log's owner until it is dropped; everybody else stays as they are.
-    pub(crate) fn without_superuser(&self, caller: Caller) -> Option<As> {
-        caller.logs_as_owner.then(|| As::role(self.owner))
+    /// Makes a superuser the log's owner until the result is dropped; other roles stay as they are.
+    pub(crate) fn without_superuser(&self, caller: Caller) -> Option<ActAs> {
+        caller.logs_as_owner.then(|| ActAs::role(self.owner))
     }
 
-    /// Whether the current role may insert into `events`: asked before anything is done as the
-    /// log's owner on its behalf.
+    /// Returns true if the current role may insert into `events`. Asked before anything is done as
+    /// the log's owner on its behalf.
     pub(crate) fn is_writer(&self) -> bool {
         self.caller().is_writer
     }

@@ -1,4 +1,4 @@
-//! Learning that a table changed that the log was read from.
+//! Invalidation of the cached log, when a table that it was read from is changed.
 
 use pgrx::prelude::*;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::generation;
 use crate::pg::invalidation::{Watch, watch};
 
-/// The tables that the registry is read from; a trigger on each tells of changes.
-pub(super) const WATCHED_TABLES: [&str; 7] = [
+/// The tables that the registry is read from. A trigger on each announces changes.
+pub(crate) const WATCHED_TABLES: [&str; 7] = [
     "events",
     "event_types",
     "enrichments",
@@ -17,14 +17,14 @@ pub(super) const WATCHED_TABLES: [&str; 7] = [
     ROLLUP_STATE,
 ];
 
-/// A log of layout 1 has none.
+/// Missing in a log of layout 1.
 pub(super) const ROLLUP_STATE: &str = "rollup_state";
 
-/// Their relations, whose invalidation counts; 0 where there is no log yet.
+/// The oids of these tables; 0 if there is no log yet.
 pub(super) static WATCHED: [AtomicU32; WATCHED_TABLES.len()] =
     [const { AtomicU32::new(0) }; WATCHED_TABLES.len()];
 
-/// Starts a new generation when a table, or what a role may do, was changed.
+/// Starts a new generation when one of the tables, or the rights of a role, changed.
 enum Registry {}
 
 impl Watch for Registry {
@@ -35,13 +35,13 @@ impl Watch for Registry {
         }
     }
 
-    /// Roles and memberships decide who is bound by policies: `caller` keeps that by generation.
+    /// Roles and memberships decide which policies bind a role: `caller` caches that by generation.
     fn role_changed() {
         generation::bump();
     }
 }
 
-/// Asks PostgreSQL for the invalidations. Once, from `_PG_init`.
+/// Registers for invalidations. Called once, from `_PG_init`.
 pub(crate) fn init() {
     watch::<Registry>();
 }

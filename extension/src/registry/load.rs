@@ -1,4 +1,4 @@
-//! Reading the log from its tables.
+//! Reads the log from its tables.
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
@@ -8,14 +8,15 @@ use std::sync::atomic::Ordering;
 
 use crate::error::Fault;
 use crate::generation;
-use crate::payload::edit::{Rule, Rules};
-use crate::payload::enrichment::Enrichment;
-use crate::payload::event_type::{Definition, EventType};
+use crate::payload::edit::{KeyEdit, KeyEdits};
+use crate::payload::enrichment::{Enrichment, EnrichmentRow};
+use crate::payload::event_type::{EventType, EventTypeRow};
 use crate::payload::hash_key::HashKey;
+use crate::pg::array;
 use crate::pg::datum::Text;
-use crate::pg::identity::As;
-use crate::pg::server;
-use crate::pg::spi::{Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::identity::cluster;
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 use crate::pg::transaction::in_parallel_mode;
 use crate::registry::invalidation::{ROLLUP_STATE, WATCHED, WATCHED_TABLES};
 use crate::registry::log::Log;
@@ -23,12 +24,11 @@ use crate::registry::tenants::Tenants;
 use crate::settings;
 
 thread_local! {
-    static RELATIONS: Kept = const { Kept::new(
+    static RELATIONS: Prepared = const { Prepared::new(
         c"SELECT relname::pg_catalog.text, oid, relowner FROM pg_catalog.pg_class
            WHERE relnamespace OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_namespace
                    WHERE nspname OPERATOR(pg_catalog.=) 'eventlog')
-             AND relname OPERATOR(pg_catalog.=) ANY (ARRAY['events', 'event_types', 'enrichments', 'tenant_settings',
-                                                               'tenant_roles', 'log_config', 'rollup_state'])
+             AND relname OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.name[])
           UNION ALL
           SELECT 'ids', d.objid, 0
             FROM pg_catalog.pg_depend d
@@ -36,40 +36,40 @@ thread_local! {
              AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
              AND d.refclassid OPERATOR(pg_catalog.=) d.classid
              AND d.deptype OPERATOR(pg_catalog.=) 'i' AND d.refobjsubid OPERATOR(pg_catalog.=) 1",
+        &[pg_sys::TEXTARRAYOID],
+    ) };
+    static EVENT_TYPES: Prepared = const { Prepared::new(
+        c"SELECT * FROM eventlog.event_types",
         &[],
     ) };
-    static EVENT_TYPES: Kept = const { Kept::new(
-        c"SELECT name, status, successor, required_keys, optional_keys, allow_other_keys,
-                 allowed_values, max_bytes, actor_key, subject_keys, occurred_at_key, default_values,
-                 default_when_key, sample_rate, sample_key, redact_keys, hash_keys, hash_actor, path_keys
-            FROM eventlog.event_types",
-        &[],
-    ) };
-    static ENRICHMENTS: Kept = const { Kept::new(
-        c"SELECT name, target_key, source_key, lookup, pg_catalog.quote_ident(match_column),
-                 match_type, pg_catalog.quote_ident(value_column)
+    static ENRICHMENTS: Prepared = const { Prepared::new(
+        c"SELECT name, target_key, source_key, lookup, match_type,
+                 pg_catalog.quote_ident(match_column) AS match_column,
+                 pg_catalog.quote_ident(value_column) AS value_column
             FROM eventlog.enrichments ORDER BY target_key",
         &[],
     ) };
-    static CONFIG: Kept = const { Kept::new(
+    static CONFIG: Prepared = const { Prepared::new(
         c"SELECT hash_key_id, EXISTS (SELECT FROM eventlog.tenant_settings) FROM eventlog.log_config",
         &[],
     ) };
-    static WATERMARK: Kept = const { Kept::new(
+    static WATERMARK: Prepared = const { Prepared::new(
         c"SELECT announced_until FROM eventlog.rollup_state",
         &[],
     ) };
-    /// Whom a policy lets insert for other tenants: grant_service makes one, a DBA may make more.
-    static SERVICE_ROLES: Kept = const { Kept::new(
+    /// Roles that a policy lets insert for other tenants: grant_service makes one, a DBA may make
+    /// more.
+    static SERVICE_ROLES: Prepared = const { Prepared::new(
         c"SELECT role FROM pg_catalog.pg_policy, pg_catalog.unnest(polroles) AS role
            WHERE polrelid OPERATOR(pg_catalog.=) $1 AND polpermissive
              AND polcmd OPERATOR(pg_catalog.=) ANY (ARRAY['a', '*']::pg_catalog.\"char\"[])
              AND polname OPERATOR(pg_catalog.<>) 'events_tenant_insert'",
         &[pg_sys::OIDOID],
     ) };
-    /// The role of a row by its oid on the server that noted it ($1 is this one), by its name elsewhere
-    /// and in a log of layout 1; and only a role with the grant that it was given then.
-    static TENANT_ROLES: Kept = const { Kept::new(
+    /// Finds the role of a row by its oid on the server that stored it ($1 is this one), by its
+    /// name on another server and in a log of layout 1; and only a role that still has the grant it
+    /// was given then.
+    static TENANT_ROLES: Prepared = const { Prepared::new(
         c"SELECT n.role, n.tenant_id
             FROM (SELECT t.tenant_id, NOT (t.j OPERATOR(pg_catalog.?) 'role_oid') AS is_of_layout_1,
                          CASE WHEN (t.j OPERATOR(pg_catalog.->>) 'cluster') OPERATOR(pg_catalog.=) $1
@@ -88,7 +88,7 @@ thread_local! {
     ) };
 }
 
-/// Reads until nothing changed meanwhile. A change that goes on for ever is left to the next call.
+/// Reads until nothing changes meanwhile. After several attempts the next call tries again.
 pub(crate) fn load() -> Result<Rc<Log>, Fault> {
     for _ in 0..8 {
         let generation = generation::current();
@@ -106,20 +106,14 @@ pub(crate) fn load() -> Result<Rc<Log>, Fault> {
 impl Log {
     fn read_all(generation: u64) -> Result<Log, Fault> {
         let session = Session::begin();
-        RELATIONS.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
+        let watched = WATCHED_TABLES.iter().map(|name| Some(Text::copy_of(name).datum()));
+        let watched = Params::new([Some(array::of(pg_sys::TEXTOID, watched))]);
+        RELATIONS.with(|plan| plan.execute(&session, Mode::ReadLatest, watched));
         let rows = Rows::last(&session);
         let relations: HashMap<String, (pg_sys::Oid, pg_sys::Oid)> = (0..rows.len())
             .filter_map(|row| Some((rows.get(row, 1)?, (rows.get(row, 2)?, rows.get(row, 3)?))))
             .collect();
-        let find = |name: &str| {
-            relations.get(name).copied().ok_or_else(|| {
-                Fault::new(
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    "there is no log in this database yet",
-                )
-                .hint("SELECT eventlog.create_log();")
-            })
-        };
+        let find = |name: &str| relations.get(name).copied().ok_or_else(Fault::no_log);
         let (events, owner) = find("events")?;
         let (ids, _) = find("ids")?;
         for (watched, name) in WATCHED.iter().zip(WATCHED_TABLES) {
@@ -135,7 +129,7 @@ impl Log {
         let rows = Rows::last(&session);
         let service_roles = (0..rows.len()).filter_map(|row| rows.get(row, 1)).collect();
 
-        let _owner = As::role(owner);
+        let _owner = ActAs::role(owner);
         CONFIG.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
         let rows = Rows::last(&session);
         let (hash_key_id, has_settings) = match rows.len() {
@@ -156,22 +150,19 @@ impl Log {
             types: HashMap::new(),
             tenants_of_roles: HashMap::new(),
             hash_key: HashKey::accepted(hash_key_id),
-            redacted: Rules::new(redacted.iter().map(|key| (&**key, Rule::Redact))),
+            redacted: KeyEdits::new(redacted.iter().map(|key| (&**key, KeyEdit::Redact))),
             tenants: Tenants::new(has_settings, owner),
             service_roles,
             watermark,
         };
         let mut enrichments = read_enrichments(&session);
         EVENT_TYPES.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([])));
-        let rows = Rows::last(&session);
-        for row in 0..rows.len() {
-            if let Some(mut definition) = read_type(&rows, row) {
-                definition.enrichments = enrichments.remove(&definition.name).unwrap_or_default();
-                let event_type = EventType::new(definition, &redacted);
-                log.types.insert(event_type.name.clone(), Rc::new(event_type));
-            }
+        for row in EventTypeRow::read(&Rows::last(&session)) {
+            let enrichments = enrichments.remove(&row.name).unwrap_or_default();
+            let event_type = EventType::new(row, enrichments, &redacted);
+            log.types.insert(event_type.name.clone(), Rc::new(event_type));
         }
-        let cluster = Text::copy_of(&server::system_identifier().to_string());
+        let cluster = Text::copy_of(&cluster().to_string());
         let cluster = Params::new([Some(cluster.datum())]);
         TENANT_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, cluster));
         let rows = Rows::last(&session);
@@ -191,49 +182,13 @@ fn read_watermark(session: &Session) -> i64 {
     watermark.unwrap_or(i64::MIN)
 }
 
-fn read_type<'r>(rows: &Rows<'r>, row: usize) -> Option<Definition<'r>> {
-    let keys = |column| -> Vec<String> {
-        rows.get::<Vec<Option<String>>>(row, column)
-            .unwrap_or_default()
-            .into_iter()
-            .flatten()
-            .collect()
-    };
-    Some(Definition {
-        name: rows.get(row, 1)?,
-        status: rows.get(row, 2)?,
-        successor: rows.get(row, 3),
-        required_keys: keys(4),
-        optional_keys: keys(5),
-        allow_other_keys: rows.get(row, 6).unwrap_or(true),
-        allowed_values: rows.get(row, 7),
-        max_bytes: rows.get(row, 8).unwrap_or(2048),
-        actor_key: rows.get(row, 9),
-        subject_keys: keys(10),
-        occurred_at_key: rows.get(row, 11),
-        default_values: rows.get(row, 12),
-        default_when_key: rows.get(row, 13),
-        sample_rate: rows.get(row, 14).unwrap_or(1.0),
-        sample_key: rows.get(row, 15),
-        redact_keys: keys(16),
-        hash_keys: keys(17),
-        hash_actor: rows.get(row, 18).unwrap_or(false),
-        path_keys: keys(19),
-        enrichments: Vec::new(),
-    })
-}
-
-/// The lookups of each name, as the log's owner.
+/// Reads the lookups of each name, as the log's owner.
 fn read_enrichments(session: &Session) -> HashMap<String, Vec<Enrichment>> {
     ENRICHMENTS.with(|plan| plan.execute(session, Mode::ReadLatest, Params::new([])));
-    let rows = Rows::last(session);
     let mut enrichments: HashMap<String, Vec<Enrichment>> = HashMap::new();
-    for row in 0..rows.len() {
-        let text = |column| rows.get::<String>(row, column).unwrap_or_default();
-        let lookup = (text(4), text(5), text(6), text(7));
-        let enrichment =
-            Enrichment::new(text(2), text(3), &lookup.0, &lookup.1, &lookup.2, &lookup.3);
-        enrichments.entry(text(1)).or_default().extend(enrichment);
+    for mut row in EnrichmentRow::read(&Rows::last(session)) {
+        let name = std::mem::take(&mut row.name);
+        enrichments.entry(name).or_default().extend(Enrichment::new(row));
     }
     enrichments
 }

@@ -1,23 +1,29 @@
-//! The log of a database as a backend knows it.
+//! The cached log of a database.
 
 use pgrx::prelude::*;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::payload::edit::Rules;
+use crate::limits::NAME_BYTES;
+use crate::payload::edit::KeyEdits;
 use crate::payload::event_type::{EventType, Status};
 use crate::payload::hash_key::HashKey;
 use crate::registry::tenants::{TenantSettings, Tenants};
 use crate::settings;
 
-/// Longest name of an event, in bytes (a CHECK of `event_types` says the same).
-pub(crate) const LONGEST_NAME: usize = 128;
+/// The entry of a name in the taxonomy.
+pub(crate) enum Lookup<'l> {
+    Known(&'l Rc<EventType>),
+    /// The type is there, but takes no more events.
+    Retired(&'l Rc<EventType>),
+    Unknown,
+}
 
 /// The log of this database.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(super) generation: u64,
-    /// Read inside a parallel query, under its snapshot: good until the query ends.
+    /// Read inside a parallel query, under its snapshot: valid until the query ends.
     pub(super) is_provisional: bool,
     pub(crate) owner: pg_sys::Oid,
     pub(crate) events: pg_sys::Oid,
@@ -26,8 +32,8 @@ pub(crate) struct Log {
     pub(super) types: HashMap<Box<str>, Rc<EventType>>,
     pub(super) tenants_of_roles: HashMap<pg_sys::Oid, [u8; 16]>,
     pub(crate) hash_key: HashKey,
-    /// What applies to an event of an unknown name: `eventlog.redact_keys`.
-    pub(crate) redacted: Rules,
+    /// Edits of an event with an unknown name: `eventlog.redact_keys`.
+    pub(crate) redacted: KeyEdits,
     pub(crate) tenants: Tenants,
     pub(crate) service_roles: Vec<pg_sys::Oid>,
     /// An event created before this moment is late for the rollups.
@@ -35,17 +41,23 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        self.lookup(name).is_some()
+    /// Returns the type of a name whatever its status, for the values that it keeps out of the log.
+    pub(crate) fn any_type_of(&self, name: &str) -> Option<&Rc<EventType>> {
+        self.row_of(name)
     }
 
-    /// The type of a name whatever its status, for what it keeps out of the log.
-    pub(crate) fn rules_of(&self, name: &str) -> Option<&Rc<EventType>> {
-        self.lookup(name)
+    /// Finds the type of a name: its own row, or, where wildcards are allowed, the longest
+    /// prefix's.
+    pub(crate) fn lookup(&self, name: &str) -> Lookup<'_> {
+        match self.row_of(name) {
+            Some(event_type) if event_type.status == Status::Retired => Lookup::Retired(event_type),
+            Some(event_type) => Lookup::Known(event_type),
+            None => Lookup::Unknown,
+        }
     }
 
     /// A wildcard's own row is a rule, not a name.
-    pub(super) fn lookup(&self, name: &str) -> Option<&Rc<EventType>> {
+    fn row_of(&self, name: &str) -> Option<&Rc<EventType>> {
         let own = self.types.get(name).filter(|event_type| !event_type.name.ends_with(".*"));
         own.or_else(|| self.wildcard(name))
     }
@@ -58,12 +70,12 @@ impl Log {
             .find_map(|(dot, _)| self.types.get(&*format!("{}.*", &name[..dot])))
     }
 
-    /// The settings of a tenant, if it has some.
+    /// Returns the settings of a tenant, if it has any.
     pub(crate) fn settings_of(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
         self.tenants.settings(tenant_id)
     }
 
-    /// The names that an event may have; not the wildcards.
+    /// Returns the names that an event may have, without wildcards.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let is_name = |event_type: &&Rc<EventType>| {
             event_type.status != Status::Retired && !event_type.name.ends_with(".*")
@@ -71,7 +83,7 @@ impl Log {
         self.types.values().filter(is_name).map(|event_type| &*event_type.name)
     }
 
-    /// Changes whenever a watched table did.
+    /// Returns the generation that the log was read in.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -81,9 +93,9 @@ impl Log {
     }
 }
 
-/// What a CHECK of `event_types` says of a name.
+/// Returns true if a CHECK of `event_types` would accept the name.
 pub(crate) fn is_well_formed(name: &str) -> bool {
-    name.len() <= LONGEST_NAME
+    name.len() <= NAME_BYTES
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'))
 }

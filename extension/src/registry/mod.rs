@@ -1,11 +1,11 @@
-//! The log as this backend knows it: its relations, its owner, the enum of event types with their
-//! lookups, the roles and settings of tenants.
+//! The registry: the log as this backend caches it, with its relations, its owner, the taxonomy and
+//! its lookups, the roles and settings of tenants.
 //!
-//! Read once and kept until another connection commits a change: a statement trigger on the tables
-//! ([`registry_changed`]) sends an invalidation of the relation, which bumps [`GENERATION`] here.
-//! Each call first accepts waiting invalidations, else an open transaction would miss them, and
-//! reads under the latest snapshot, else a REPEATABLE READ transaction would keep an old enum and
-//! leave it behind for the next one.
+//! It is read once and kept until another connection commits a change: a statement trigger on the
+//! tables (`registry_changed`) invalidates the relation, which starts a new generation here. Each
+//! call first accepts waiting invalidations, which an open transaction would miss, and reads under
+//! the latest snapshot: a REPEATABLE READ transaction would cache an old taxonomy and leave it
+//! behind for the next one.
 
 pub(crate) mod caller;
 pub(crate) mod find;
@@ -28,7 +28,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<Log>>> = const { RefCell::new(None) };
 }
 
-/// The log as it is now; 55000 where `create_log` was not called.
+/// Returns the log as it is now; 55000 if `create_log` was not called.
 pub(crate) fn current() -> Result<Rc<Log>, Fault> {
     pg::invalidation::accept();
     let generation = generation::current();
@@ -46,4 +46,9 @@ pub(crate) fn current() -> Result<Rc<Log>, Fault> {
             Ok(log)
         }
     }
+}
+
+/// Returns the log as it is now; raises 55000 if `create_log` was not called.
+pub(crate) fn require() -> Rc<Log> {
+    current().unwrap_or_else(|no_log| no_log.raise())
 }

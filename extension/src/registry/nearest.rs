@@ -1,33 +1,34 @@
-//! The names that an unknown one may have been meant for, as the hint of its error.
+//! Names that are similar to an unknown one, as the hint of its error.
 //!
 //! An error costs some microseconds, and so does this among thousands of names: names are first
-//! compared by the letters that they have in common, and a distance is computed of the few that come
-//! near.
+//! compared by the letters that they share, and a distance is computed only for the few closest.
 
 use std::cell::RefCell;
 
 use crate::error::shown;
+use crate::limits::NAME_BYTES;
 use crate::registry;
-use crate::registry::log::{LONGEST_NAME, Log};
+use crate::registry::log::Log;
 
-/// Distances that are computed for one hint.
+/// Distances computed for one hint.
 const MOST_COMPARED: usize = 8;
 
-/// Names that are looked at together.
+/// Names compared together.
 const BLOCK: usize = 64;
 
-/// How often each letter is in a name. Those of the rest of Unicode share places, which only brings
-/// more names near.
+/// How often each letter is in a name. Letters outside ASCII share places, which only makes more
+/// names look close.
 type Letters = [u8; 32];
 
-/// The names as of a generation of the log, and what was asked last.
+/// The names in a generation of the log, and the last question.
 #[derive(Default)]
 struct Known {
     generation: u64,
     names: Vec<Box<str>>,
     /// How many characters each name has.
     lengths: Vec<u8>,
-    /// How often a letter is in each name, by letter: what an unknown name has none of is not read.
+    /// For each letter, how often each name has it: letters that the unknown name does not have are
+    /// not read.
     counts: [Vec<u8>; 32],
     last: Option<(Box<str>, String)>,
 }
@@ -36,11 +37,11 @@ thread_local! {
     static KNOWN: RefCell<Known> = RefCell::default();
 }
 
-/// The hint for an unknown name.
+/// Returns the hint for an unknown name.
 pub(crate) fn hint(name: &str) -> String {
     const NONE: &str =
         "SELECT name FROM eventlog.event_types; a new one: SELECT eventlog.define_event('<name>');";
-    if name.len() > LONGEST_NAME {
+    if name.len() > NAME_BYTES {
         return NONE.into();
     }
     let Ok(log) = registry::current() else { return NONE.into() };
@@ -77,7 +78,8 @@ impl Known {
         *self = known;
     }
 
-    /// At most three names that differ little: by a third of the length, and no more than six.
+    /// Returns at most three names that differ little: by a third of the length, and no more than
+    /// six.
     fn nearest(&self, name: &str) -> Vec<String> {
         let most = (name.chars().count() / 3).clamp(1, 6);
         let mut near: Vec<(usize, &str)> = self
@@ -91,12 +93,12 @@ impl Known {
         near.iter().take(3).map(|(_, known)| shown(known)).collect()
     }
 
-    /// The places of the names that may be nearest: an edit changes at most two of the counts by one. A
-    /// place in the order of letters tells names that come equally near apart, and that is compared
-    /// faster than they are.
+    /// Returns the places of the names that may be nearest: an edit changes at most two of the
+    /// counts by one. Among equally close names the alphabetical place decides, which is faster to
+    /// compare than the names.
     fn candidates(&self, wanted: &Letters, most: i16) -> Vec<(i16, usize)> {
-        // A pass over bytes for each letter, of which the machine adds many at once. No name has so many
-        // letters that a sum overflows.
+        // One pass over bytes for each letter, of which the machine adds many at once. No name has
+        // so many letters that a sum overflows.
         let mut shared = vec![0_u8; self.names.len()];
         for (counts, &wanted) in self.counts.iter().zip(wanted).filter(|(_, wanted)| **wanted > 0) {
             for (shared, &count) in shared.iter_mut().zip(counts) {
@@ -110,7 +112,7 @@ impl Known {
         let blocks = shared.chunks(BLOCK).zip(self.lengths.chunks(BLOCK));
         for (block, (shared, lengths)) in blocks.enumerate() {
             let pairs = || shared.iter().zip(lengths).map(|(&shared, &its)| (shared, its));
-            // All of a block at once, without a jump: few have a name that comes nearer.
+            // A whole block without a branch: few have a closer name.
             if !pairs()
                 .fold(false, |found, (shared, its)| found | (difference(shared, its) < limit))
             {

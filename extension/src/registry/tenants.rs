@@ -1,16 +1,16 @@
-//! Limits that the log's owner gave single tenants, kept by backend as they are asked for: a log may
-//! have many tenants, and a backend see few of them.
+//! The settings of single tenants, cached by backend as they are asked for: a log may have many
+//! tenants, of which a backend sees few.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use pgrx::pg_sys;
 
-use crate::pg::identity::As;
-use crate::pg::spi::{ByIndex, Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session, WithoutSeqScan};
 use crate::pg::uuid::uuid_datum;
 
-/// Tenants that a backend keeps the settings of; past that it begins anew.
+/// Most tenants whose settings a backend caches; then it starts again.
 const MOST_KEPT: usize = 10_000;
 
 /// One row of `tenant_settings`.
@@ -21,7 +21,7 @@ pub(crate) struct TenantSettings {
     pub(crate) quota: Option<Quota>,
 }
 
-/// How many events a minute, and what happens to more.
+/// How many events a minute are allowed, and what happens to more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quota {
     pub(crate) events_per_minute: u64,
@@ -36,19 +36,19 @@ pub(crate) enum OverQuota {
 }
 
 thread_local! {
-    /// By the primary key whatever the statistics say: planned while the table was empty, it would
-    /// scan it for ever.
-    static FIND: Kept = const { Kept::new(
+    /// Uses the primary key whatever the statistics say: a plan made while the table was empty
+    /// would scan it for ever.
+    static FIND: Prepared = const { Prepared::new(
         c"SELECT is_opted_out, max_bytes, events_per_minute, over_quota
             FROM eventlog.tenant_settings WHERE tenant_id OPERATOR(pg_catalog.=) $1",
         &[pg_sys::UUIDOID],
     ) };
 }
 
-/// The settings of tenants, as of one generation of the log.
+/// The settings of tenants in one generation of the log.
 #[derive(Debug)]
 pub(crate) struct Tenants {
-    /// Whether any tenant has some.
+    /// True if any tenant has settings.
     has_settings: bool,
     owner: pg_sys::Oid,
     known: RefCell<HashMap<[u8; 16], Option<TenantSettings>>>,
@@ -59,7 +59,7 @@ impl Tenants {
         Tenants { has_settings, owner, known: RefCell::default() }
     }
 
-    /// The settings of a tenant, if it has some.
+    /// Returns the settings of a tenant, if it has any.
     pub(crate) fn settings(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
         if !self.has_settings {
             return None;
@@ -78,8 +78,8 @@ impl Tenants {
 
     fn read(&self, tenant_id: &[u8; 16]) -> Option<TenantSettings> {
         let session = Session::begin();
-        let _owner = As::role(self.owner);
-        let _by_index = ByIndex::only();
+        let _owner = ActAs::role(self.owner);
+        let _by_index = WithoutSeqScan::begin();
         let params = Params::new([Some(uuid_datum(tenant_id))]);
         FIND.with(|plan| plan.execute(&session, Mode::ReadLatest, params));
         let rows = Rows::last(&session);

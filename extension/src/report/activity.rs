@@ -1,8 +1,9 @@
-//! Who was active on which day, as bits, so that actors are counted over days, weeks and months
-//! without a sort: what 15,000 rows of a rollup take 100 ms for in SQL takes 2 ms here.
+//! The days on which actors were active, as bits, to count actors over days, weeks and months
+//! without a sort: 2 ms for 15,000 rows of a rollup, which take 100 ms in SQL.
 //!
-//! An activity is a `bytea`: the number of words of a set, then for each actor two sets of days, of
-//! the first event that is asked for and of the one that shows a return. Bit 0 is the first day.
+//! An activity is a `bytea`: the number of words of a set, then for each actor two sets of days,
+//! one of the first event of the report and one of the event that shows a return. Bit 0 is the
+//! first day.
 
 use std::collections::HashMap;
 
@@ -12,9 +13,9 @@ use pgrx::prelude::*;
 use crate::pg::aggregate::{self, with_state};
 use crate::pg::datum::Text;
 
-/// Longest span of a report, in days (`eventlog._check_span` says the same).
+/// Longest span that fits, in days, somewhat above the 3,700 that `eventlog._check_span` allows.
 const LONGEST: usize = 3_800;
-/// Most periods of a retention, which is a matrix of their square.
+/// Most periods of a retention, which is a square matrix.
 const MOST_PERIODS: usize = 600;
 
 #[derive(Default)]
@@ -24,7 +25,7 @@ struct Activity {
 }
 
 impl Activity {
-    /// Sets the days of a month whose first day is `offset` days after the first of the span.
+    /// Adds the days of a month that starts `offset` days after the first day of the span.
     fn add(&mut self, actor: &str, offset: i32, sets: [i32; 2], days: usize) {
         if self.words == 0 {
             self.words = days.min(LONGEST).div_ceil(64).max(1);
@@ -45,7 +46,7 @@ impl Activity {
     }
 }
 
-/// Sets those of a month's bits that lie within the `days` of a span.
+/// Sets the bits of a month that lie within the `days` of a span.
 fn set_days(actor: &mut [u64], offset: i32, sets: [i32; 2], days: usize) {
     let words = actor.len() / 2;
     let (before, start) = match usize::try_from(offset) {
@@ -67,7 +68,7 @@ fn set_days(actor: &mut [u64], offset: i32, sets: [i32; 2], days: usize) {
     }
 }
 
-/// The words of a set, and the sets of all actors, two of each one after the other.
+/// Returns the words of a set, and all sets, two for each actor.
 fn read(activity: &[u8]) -> (usize, Vec<u64>) {
     let mut words = activity
         .chunks_exact(8)
@@ -77,7 +78,7 @@ fn read(activity: &[u8]) -> (usize, Vec<u64>) {
     if size == 0 || size > words.len() { (1, Vec::new()) } else { (size, words) }
 }
 
-/// The days of a set, in their order.
+/// Returns the days of a set, in order.
 fn days_of(set: &[u64]) -> impl Iterator<Item = usize> {
     set.iter().enumerate().flat_map(|(index, word)| {
         let mut left = *word;
@@ -89,20 +90,20 @@ fn days_of(set: &[u64]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Step of `_activity(actor, offset, first, returning, days)`.
+/// Step of `_activity(actor, day_offset, first_days, returning_days, days)`.
 #[pg_extern(sql = false)]
 fn activity_step(
     state: Internal,
     actor: Option<Text<'_>>,
-    offset: Option<i32>,
-    first: Option<i32>,
-    returning: Option<i32>,
+    day_offset: Option<i32>,
+    first_days: Option<i32>,
+    returning_days: Option<i32>,
     days: Option<i32>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     with_state(state, fcinfo, |activity: &mut Activity| {
-        if let (Some(actor), Some(offset), Some(days)) = (actor, offset, days) {
-            let sets = [first.unwrap_or(0), returning.unwrap_or(0)];
+        if let (Some(actor), Some(offset), Some(days)) = (actor, day_offset, days) {
+            let sets = [first_days.unwrap_or(0), returning_days.unwrap_or(0)];
             activity.add(actor.as_str(), offset, sets, usize::try_from(days).unwrap_or(0));
         }
     })
@@ -114,13 +115,14 @@ fn activity_final(state: Internal) -> Option<Vec<u8>> {
     Some(activity.bytes())
 }
 
-/// How many actors were active, for each day, on it or one of the `window - 1` days before.
+/// Returns for each day how many actors were active on it or on one of the `days_back - 1` days
+/// before.
 #[pg_extern(sql = false)]
-fn active_within(activity: &[u8], window: i32, days: i32) -> Vec<i32> {
+fn active_within(activity: &[u8], days_back: i32, days: i32) -> Vec<i32> {
     let days = usize::try_from(days).unwrap_or(0).min(LONGEST);
-    let window = usize::try_from(window).unwrap_or(0);
-    // Where actors become active, and where they cease to be: each day counts until the window or
-    // another active day comes to its end.
+    let window = usize::try_from(days_back).unwrap_or(0);
+    // Where actors become active, and where they cease to be. An active day counts to the end of its
+    // window, which the next active day extends.
     let mut changes = vec![0; days + 1];
     let (size, sets) = read(activity);
     for actor in sets.chunks_exact(2 * size) {
@@ -143,9 +145,9 @@ fn active_within(activity: &[u8], window: i32, days: i32) -> Vec<i32> {
     changes
 }
 
-/// A matrix, row by row: of the actors whose first day lies in a period, how many returned in it, in
-/// the one after it, and so on. `starts` are the first days of the periods, and the end of the last.
-/// Before each row stands the size of the cohort.
+/// Returns a matrix, row by row: of the actors whose first day lies in a period, how many returned
+/// in that period, in the one after it, and so on. `starts` are the first days of the periods, and
+/// the end of the last. Each row begins with the size of the cohort.
 #[pg_extern(sql = false)]
 fn retained(activity: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
     let starts: Vec<usize> = starts
@@ -156,7 +158,7 @@ fn retained(activity: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
     let periods = starts.len().saturating_sub(1);
     let width = periods + 1;
     let mut matrix = vec![0; periods * width];
-    // The period of a day; those of one actor come in their order.
+    // The period of a day. The days of one actor come in order.
     let period_of = |day: usize| starts.partition_point(|start| *start <= day).checked_sub(1);
     let (size, sets) = read(activity);
     for actor in sets.chunks_exact(2 * size) {

@@ -1,6 +1,6 @@
-//! Histograms of durations, from which the reports read percentiles: buckets that grow by 4 %, so
-//! that a percentile is right within 2 %, and two of them merge by addition. In SQL one is an array
-//! of pairs, `{bucket, weight, bucket, weight, …}`, in the order of the buckets.
+//! Histograms of durations, for the percentiles of reports: buckets grow by 4 %, so that a
+//! percentile is right within 2 %, and two histograms merge by addition. In SQL a histogram is an
+//! array of pairs, `{bucket, weight, bucket, weight, …}`, in the order of the buckets.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ fn bucket_of(value: f64) -> i32 {
     if value > 0.0 { (value.ln() / GROWTH.ln()).ceil() as i32 } else { ZERO }
 }
 
-/// The value in a bucket that is off by the same share at both ends.
+/// Returns the value that is off by the same ratio at both ends of the bucket.
 fn value_of(bucket: i32) -> f64 {
     if bucket == ZERO { 0.0 } else { GROWTH.powi(bucket) * 2.0 / (1.0 + GROWTH) }
 }
@@ -74,14 +74,14 @@ fn merge_histograms_step(
     })
 }
 
-/// The histogram, or null where nothing was counted.
+/// Returns the histogram, or null if nothing was counted.
 #[pg_extern(sql = false)]
 fn histogram_final(state: Internal) -> Option<Vec<f64>> {
     let histogram = aggregate::state::<Histogram>(&state)?;
     Some(histogram.pairs()).filter(|pairs| !pairs.is_empty())
 }
 
-/// Two histograms as one; null counts as empty.
+/// Merges two histograms; null counts as empty.
 #[pg_extern(sql = false)]
 fn add_histograms(a: Option<Array<'_, f64>>, b: Option<Array<'_, f64>>) -> Option<Vec<f64>> {
     let mut histogram = a.as_ref().map_or_else(Histogram::default, Histogram::read);
@@ -91,7 +91,7 @@ fn add_histograms(a: Option<Array<'_, f64>>, b: Option<Array<'_, f64>>) -> Optio
     Some(histogram.pairs()).filter(|pairs| !pairs.is_empty())
 }
 
-/// The value below which a share of the weight lies, 0 to 1.
+/// Returns the value below which a share of the weight lies, 0 to 1.
 #[pg_extern(sql = false)]
 fn percentile(pairs: Array<'_, f64>, share: f64) -> Option<f64> {
     let histogram = Histogram::read(&pairs);

@@ -1,4 +1,4 @@
-//! Aggregates that rollups and reports need.
+//! Aggregates of rollups and reports.
 
 pub(crate) mod activity;
 pub(crate) mod histogram;

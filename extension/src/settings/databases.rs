@@ -4,8 +4,8 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
-/// The names of a list with commas. A name is taken as it stands, or inside double quotes where
-/// it has a comma, a quote (written twice) or a space at an end. `Err` says what is wrong.
+/// Parses names separated by commas. A name that contains a comma or a quote (written twice), or a
+/// space at an end, is in double quotes. `Err` is the reason for DETAIL.
 pub(crate) fn parse(list: &[u8]) -> Result<Vec<CString>, String> {
     const LONGEST: usize = pg_sys::NAMEDATALEN as usize - 1;
     let mut names: Vec<CString> = Vec::new();

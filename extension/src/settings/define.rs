@@ -1,4 +1,4 @@
-//! The settings as PostgreSQL knows them: names, bounds, descriptions and hooks.
+//! The definitions of the settings: names, bounds, descriptions and hooks.
 
 use std::ffi::CStr;
 
@@ -21,7 +21,7 @@ enum DatabasesHooks {}
 
 impl StringHooks for DatabasesHooks {
     fn check(value: &CStr) -> Result<(), (String, &'static CStr)> {
-        const HINT: &CStr = c"write names with commas between them, in double quotes where a name has a comma, a quote or a space at an end";
+        const HINT: &CStr = c"separate names by commas; put a name in double quotes if it has a comma, a quote or a space at an end";
         databases::parse(value.to_bytes()).map(drop).map_err(|reason| (reason, HINT))
     }
 }
@@ -36,7 +36,7 @@ impl StringHooks for TenantHooks {
     }
 }
 
-/// Settings that the registry is read with: the next call reads it anew.
+/// Settings that the registry depends on: the next call reads it again.
 enum RegistryHooks {}
 
 impl StringHooks for RegistryHooks {
@@ -51,7 +51,7 @@ impl BoolHook for RegistryHooks {
     }
 }
 
-/// Defines the settings, and reserves the prefix so that a misspelt one is an error.
+/// Defines the settings and reserves the prefix, so that a misspelt one is an error.
 pub(crate) fn init() {
     GucRegistry::define_bool_guc(
         c"eventlog.enabled",
@@ -64,7 +64,7 @@ pub(crate) fn init() {
     GucRegistry::define_bool_guc(
         c"eventlog.allow_wildcards",
         c"Enables names that end in \".*\" in event_types.",
-        c"Default off. On: an unknown name is taken as the longest \"prefix.*\" that covers it.",
+        c"Default off. On: an unknown name gets the type of the longest \"prefix.*\" that covers it.",
         &ALLOW_WILDCARDS,
         GucContext::Suset,
         GucFlags::default(),
@@ -106,7 +106,7 @@ pub(crate) fn init() {
     GucRegistry::define_string_guc(
         c"eventlog.hash_key_file",
         c"Sets the file with the key of keyed hashes.",
-        c"Its bytes, at least 16, without a line end at the end; the server's user alone may read it.",
+        c"Its bytes are the key, at least 16; a line end at the end does not count. Only the server's user may read it.",
         &HASH_KEY_FILE,
         GucContext::Suset,
         GucFlags::default(),
@@ -114,7 +114,7 @@ pub(crate) fn init() {
     GucRegistry::define_int_guc(
         c"eventlog.max_clock_ahead",
         c"Sets how far occurred_at may be ahead of the server's clock.",
-        c"In seconds, 0 to 31536000 (a year), default 300: what is further ahead becomes the server's clock.",
+        c"In seconds, 0 to 31536000 (a year), default 300: a time further ahead is replaced by the server's clock.",
         &MAX_CLOCK_AHEAD,
         0,
         31_536_000,
@@ -123,8 +123,8 @@ pub(crate) fn init() {
     );
     GucRegistry::define_int_guc(
         c"eventlog.lock_timeout",
-        c"Sets how long an idempotency key, a producer, a missing partition, or migrate_log(), may wait for a lock.",
-        c"In milliseconds, 1 to 600000, default 5000; a shorter lock_timeout of the session counts.",
+        c"Sets how long an idempotency key, a producer, a missing partition and migrate_log() wait for a lock.",
+        c"In milliseconds, 1 to 600000, default 5000; a shorter lock_timeout of the session wins.",
         &LOCK_TIMEOUT,
         1,
         600_000,
@@ -134,7 +134,7 @@ pub(crate) fn init() {
     GucRegistry::define_int_guc(
         c"eventlog.maintenance_interval",
         c"Sets how often the background worker calls maintain().",
-        c"In seconds, 1 to 2592000 (30 days), default 300: from the beginning of a run to the next one's.",
+        c"In seconds, 1 to 2592000 (30 days), default 300: from the start of a run to the start of the next.",
         &MAINTENANCE_INTERVAL,
         1,
         2_592_000,
@@ -144,31 +144,31 @@ pub(crate) fn init() {
     define_string::<DatabasesHooks>(
         c"eventlog.databases",
         c"Sets the databases whose log the background worker maintains.",
-        c"A list with commas, default empty; the library must be in shared_preload_libraries.",
+        c"A list separated by commas, default empty; the library must be in shared_preload_libraries.",
         &DATABASES,
         GucContext::Sighup,
         list_flag(),
     );
     define_string::<TenantHooks>(
         c"eventlog.tenant_id",
-        c"Sets the tenant of this connection, where eventlog.tenant_source is setting.",
+        c"Sets the tenant of this connection, if eventlog.tenant_source is setting.",
         c"A uuid; empty means no tenant, which sees and writes nothing.",
         &TENANT_ID,
         GucContext::Userset,
         GucFlags::default(),
     );
     define_bool::<RegistryHooks>(
-            c"eventlog.hash_actors",
-            c"Hashes the actors of all names, as hash_actor does for one.",
-            c"Default off. On: an actor, and the value of actor_key, become HMAC-SHA-256 under the key in eventlog.hash_key_file.",
-            &HASH_ACTORS,
-            GucContext::Suset,
-            GucFlags::default(),
-        );
+        c"eventlog.hash_actors",
+        c"Hashes the actors of all names, as hash_actor does for one.",
+        c"Default off. On: an actor, and the value of actor_key, become HMAC-SHA-256 under the key in eventlog.hash_key_file.",
+        &HASH_ACTORS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     define_string::<RegistryHooks>(
         c"eventlog.redact_keys",
         c"Sets keys that are removed from every event, at any depth.",
-        c"A list with commas, default empty; names in the enum may have redact_keys of their own.",
+        c"A list separated by commas, default empty; event types may have redact_keys of their own.",
         &REDACT_KEYS,
         GucContext::Suset,
         GucFlags::default(),

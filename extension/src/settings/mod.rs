@@ -1,5 +1,5 @@
-//! Settings. All but `eventlog.tenant_id` are for superusers (and whom they GRANT SET to): a
-//! connection must not be able to switch off its own audit.
+//! The values of the settings. All but `eventlog.tenant_id` are for superusers (and roles with
+//! GRANT SET): a connection must not be able to switch off its own audit.
 
 pub(crate) mod databases;
 pub(crate) mod define;
@@ -22,7 +22,7 @@ pub(crate) enum TenantSource {
     role,
 }
 
-/// What happens to an event whose name is not in the enum.
+/// What happens to an event whose name is not in the taxonomy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PostgresGucEnum)]
 #[allow(non_camel_case_types)]
 pub(crate) enum UnknownName {
@@ -50,7 +50,7 @@ static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::n
 static MAINTENANCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(300);
 
 thread_local! {
-    /// `eventlog.tenant_id` as it was last assigned: reading a string setting costs 30 ns and an
+    /// The last value of `eventlog.tenant_id`: reading a string setting costs 30 ns and an
     /// allocation, and every row under policies asks for it.
     static TENANT: Cell<TenantSetting> = const { Cell::new(TenantSetting::Unset) };
 }
@@ -75,7 +75,7 @@ pub(crate) fn idempotency_window_micros() -> i64 {
     i64::from(IDEMPOTENCY_WINDOW.get()) * 1_000_000
 }
 
-/// The keys that are removed from every event.
+/// Returns the keys that are removed from every event.
 pub(crate) fn redact_keys() -> Vec<String> {
     let list = REDACT_KEYS.get().unwrap_or_default();
     let list = list.to_string_lossy();
@@ -88,12 +88,12 @@ pub(crate) fn hash_key_file() -> Option<String> {
     Some(path).filter(|path| !path.is_empty())
 }
 
-/// Whether the actors of all names are hashed.
+/// Returns true if the actors of all names are hashed.
 pub(crate) fn hash_actors() -> bool {
     HASH_ACTORS.get()
 }
 
-/// How long an event may wait for a lock of another transaction's, in milliseconds.
+/// Returns how long an event may wait for a lock of another transaction, in milliseconds.
 pub(crate) fn lock_timeout_ms() -> i32 {
     LOCK_TIMEOUT.get()
 }
@@ -112,10 +112,10 @@ pub(crate) fn tenant_claim() -> String {
         .map_or_else(|| "tenant_id".to_owned(), |claim| claim.to_string_lossy().into_owned())
 }
 
-/// The databases that the background worker serves.
+/// Returns the databases that the background worker maintains.
 pub(crate) fn databases() -> Vec<CString> {
     let list = DATABASES.get().unwrap_or_default();
-    // The hook below let nothing else in.
+    // The check hook accepts nothing that cannot be parsed.
     databases::parse(list.to_bytes()).unwrap_or_default()
 }
 

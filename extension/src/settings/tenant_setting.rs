@@ -10,7 +10,7 @@ pub(crate) enum TenantSetting {
     Tenant([u8; 16]),
 }
 
-/// `eventlog.tenant_id` as its assign hook keeps it.
+/// Parses the value of `eventlog.tenant_id`.
 pub(crate) fn parse(text: &[u8]) -> TenantSetting {
     match text.trim_ascii() {
         b"" => TenantSetting::Unset,

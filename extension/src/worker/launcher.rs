@@ -1,9 +1,9 @@
-//! The launcher: one process that starts a worker for each database of `eventlog.databases` when
-//! its time has come, and logs what becomes of it, once for each change.
+//! The launcher: one process that starts a worker for each database of `eventlog.databases` when it
+//! is due, and logs the result once for each change.
 //!
-//! It is connected to no database, only so that `pg_stat_activity` shows it: nothing that wants a
-//! database for itself waits for it. A worker is connected while it works, and is ended when a
-//! command waits for its database.
+//! It is connected to no database, so that no command has to wait for it; `pg_stat_activity` still
+//! shows it. A worker is connected while it works, and is terminated when a command waits for its
+//! database.
 
 use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant};
@@ -18,45 +18,45 @@ use crate::pg::server;
 use crate::settings;
 use crate::worker::mailbox::{self, Failure, Outcome, Step, TASKS};
 
-/// How soon after the server's start the first runs come, where the interval is longer.
+/// Delay of the first runs after the server's start, if the interval is longer.
 const FIRST_RUN: Duration = Duration::from_secs(60);
-/// How soon it tries again where there was no free slot for a worker.
+/// Delay of the next attempt if no slot was free for a worker.
 const NO_SLOT: Duration = Duration::from_secs(10);
-/// How often it looks whether a command waits for a database in which a worker runs:
-/// DROP DATABASE waits five seconds for others to leave.
+/// How often the launcher checks whether a command waits for the database of a worker: DROP
+/// DATABASE waits five seconds for others to leave.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// 57000, operator_intervention: of a worker that was killed, or could not be started.
-const NO_WORD: i32 = 5 | (7 << 6);
+/// 57000, operator_intervention: the worker was killed, or could not be started.
+const NO_ANSWER: i32 = 5 | (7 << 6);
 
 /// A database of the list.
 struct Job {
     database: CString,
-    /// It was taken out of the list while a worker ran.
+    /// False once the name was removed from the list while a worker runs.
     is_listed: bool,
     begun: Option<Instant>,
     not_before: Instant,
     run: Option<Run>,
-    /// What was logged last; nothing where it works.
+    /// The failure that was logged last; nothing while it works.
     failure: Option<Failure>,
 }
 
-/// A worker, from its registration to its end.
+/// A running worker, from its registration to its end.
 struct Run {
     worker: Worker,
     place: usize,
     step: Step,
-    /// Ended for a command that waits for the database.
+    /// True if it was terminated for a command that waits for the database.
     gave_way: bool,
 }
 
-/// Registers the launcher. Once, from `_PG_init`, where the library is being preloaded.
+/// Registers the launcher. Called once, from `_PG_init`, while the library is being preloaded.
 pub(crate) fn init() {
     // While pg_upgrade runs, the server is not in use.
     if server::in_binary_upgrade() {
         return;
     }
-    // Not started in a standby before it is promoted.
+    // Not started on a standby until it is promoted.
     BackgroundWorkerBuilder::new("eventlog launcher")
         .set_library("eventlog")
         .set_function("eventlog_launcher_main")
@@ -65,7 +65,7 @@ pub(crate) fn init() {
         .load();
 }
 
-/// Where PostgreSQL starts the process.
+/// Entry point of the process.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
@@ -81,7 +81,7 @@ pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
         if !BackgroundWorker::wait_latch(pause(&jobs)) {
             break;
         }
-        // Others wait for one who falls behind with invalidations.
+        // Other processes wait for one that falls behind with invalidations.
         server::catch_up();
         if BackgroundWorker::sighup_received() {
             server::reload_configuration();
@@ -92,12 +92,12 @@ pub extern "C-unwind" fn eventlog_launcher_main(_argument: pg_sys::Datum) {
     for run in jobs.iter().filter_map(|job| job.run.as_ref()) {
         run.worker.terminate();
     }
-    // With 0 the postmaster would not start it again, after pg_terminate_backend for example.
+    // With 0 the postmaster would not start it again, for example after pg_terminate_backend.
     server::exit(1);
 }
 
-/// How long after its start the launcher waits. After a crash longer, and twice as long after the
-/// next: should it be a worker that brings the server down, the server is up most of the time.
+/// Returns the delay of the first runs. It is longer after a crash, and doubles with the next: if a
+/// worker crashes the server, the server must still be up most of the time.
 fn first_run() -> Duration {
     let interval = settings::maintenance_interval();
     match mailbox::crashes() {
@@ -106,7 +106,7 @@ fn first_run() -> Duration {
     }
 }
 
-/// Takes `eventlog.databases` over: what is new is due at that time.
+/// Takes over `eventlog.databases`; new ones are due at `due`.
 fn list(jobs: &mut Vec<Job>, due: Instant) {
     let databases = settings::databases();
     for job in &mut *jobs {
@@ -128,7 +128,7 @@ fn list(jobs: &mut Vec<Job>, due: Instant) {
     }
 }
 
-/// Sees to the workers that have ended.
+/// Handles workers that have ended.
 fn collect(jobs: &mut Vec<Job>) {
     for job in &mut *jobs {
         let Some(run) = &job.run else { continue };
@@ -146,14 +146,14 @@ fn collect(jobs: &mut Vec<Job>) {
             Outcome::Failed(_) | Outcome::Unknown if gave_way => job.log_that_it_gave_way(),
             Outcome::Failed(failure) => job.failed(failure),
             Outcome::Unknown => {
-                job.failed(Failure::new(NO_WORD, b"the worker ended without a word", b""));
+                job.failed(Failure::new(NO_ANSWER, b"the worker ended without an answer", b""));
             }
         }
     }
     jobs.retain(|job| job.is_listed || job.run.is_some());
 }
 
-/// Starts what is due, the longest overdue first, where there is a place.
+/// Starts what is due, the longest overdue first, while there are places.
 fn start_due(jobs: &mut [Job]) {
     let now = Instant::now();
     loop {
@@ -168,20 +168,20 @@ fn start_due(jobs: &mut [Job]) {
     }
 }
 
-/// Until when there is nothing to do but wait for workers and signals, for ever if nothing.
+/// Returns how long there is nothing to do but wait for workers and signals; nothing for ever.
 fn pause(jobs: &[Job]) -> Option<Duration> {
     const LONGEST: Duration = Duration::from_secs(3600);
     let running = jobs.iter().filter(|job| job.run.is_some()).count();
     let look = (running > 0).then_some(LOOK);
     let due = jobs.iter().filter(|job| job.run.is_none()).map(Job::due).min();
     let due = due.filter(|_| running < TASKS);
-    // Rounded up, or the last millisecond is spent in a loop.
+    // Rounded up: otherwise the last millisecond is spent in a busy loop.
     let due =
         due.map(|due| due.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
     look.into_iter().chain(due).min().map(|pause| pause.min(LONGEST))
 }
 
-/// Ends the workers in databases that a command waits for.
+/// Terminates workers in databases that a command waits for.
 fn give_way(jobs: &mut [Job]) {
     for run in jobs.iter_mut().filter_map(|job| job.run.as_mut()) {
         let Step::Maintain { database, .. } = run.step else { continue };
@@ -193,7 +193,7 @@ fn give_way(jobs: &mut [Job]) {
 }
 
 impl Job {
-    /// When it is to run next.
+    /// Returns when it is to run next.
     fn due(&self) -> Instant {
         let next = self.begun.map(|begun| begun + settings::maintenance_interval());
         next.map_or(self.not_before, |next| next.max(self.not_before))
@@ -232,7 +232,7 @@ impl Job {
     }
 
     fn log_that_it_gave_way(&self) {
-        let what = "was stopped for a command that wants the database for itself";
+        let what = "was stopped for a command that needs the database for itself";
         self.log(PgLogLevel::LOG, what, None);
     }
 
@@ -242,7 +242,7 @@ impl Job {
         let mut report = ErrorReport::new(code, message, pgrx::function_name!());
         if let Some(failure) = failure {
             let sqlstate = failure.sqlstate();
-            let again = "It is tried again, and logged again when that changes.";
+            let again = "It will be tried again; the next message comes when the result changes.";
             report = report.set_detail(format!("SQLSTATE {sqlstate}. {again}"));
             let hint = failure.hint.show();
             if !hint.is_empty() {

@@ -1,5 +1,5 @@
-//! What the launcher asks of a worker, and what the worker answers: in shared memory, because a
-//! background worker that ends tells whoever started it nothing but that it has ended.
+//! The launcher's tasks for workers, and the workers' answers. They are in shared memory, because a
+//! background worker has no other result than that it has ended.
 
 use std::ffi::{CStr, CString};
 
@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::pg::shared_memory::{Plain, Shared, shared};
 
-/// Databases that are served at the same time: one that hangs does not keep the others waiting,
-/// and of `max_worker_processes` (8 by default) most are left.
+/// Databases that are maintained at the same time. One that hangs does not stop the others, and
+/// most of `max_worker_processes` (8 by default) stay free.
 pub(crate) const TASKS: usize = 2;
 
-/// A text in shared memory, cut where it is longer.
+/// A text of bounded length for shared memory; a longer one is cut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text<const N: usize> {
     bytes: [u8; N],
@@ -23,7 +23,7 @@ pub(crate) struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     pub(crate) fn new(text: &[u8]) -> Self {
         let mut length = text.len().min(N);
-        // Not inside a character of UTF-8.
+        // Do not cut inside a character of UTF-8.
         while length < text.len() && length > 0 && text[length] & 0xc0 == 0x80 {
             length -= 1;
         }
@@ -37,12 +37,12 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// What a worker is to do.
+/// The next thing a worker has to do.
 #[derive(Clone, Copy)]
 pub(crate) enum Step {
-    /// Look, as a superuser, whether the database has a log, and whose it is.
+    /// Find out, as a superuser, whether the database has a log, and who owns it.
     Check(Text<64>),
-    /// Maintain it, as that role.
+    /// Maintain it, as its owner.
     Maintain { database: pg_sys::Oid, owner: pg_sys::Oid },
 }
 
@@ -52,7 +52,7 @@ impl Step {
     }
 }
 
-/// The name of a database that was put there whole.
+/// Returns the name of a database that fits whole.
 pub(crate) fn name_of(database: &Text<64>) -> CString {
     CString::new(&database.bytes[..database.length]).unwrap_or_default()
 }
@@ -71,7 +71,7 @@ impl Failure {
         Failure { code, message: Text::new(message), hint: Text::new(hint) }
     }
 
-    /// The five characters of the SQLSTATE.
+    /// Returns the five characters of the SQLSTATE.
     pub(crate) fn sqlstate(&self) -> String {
         (0..5).map(|i| char::from(b'0' + ((self.code >> (6 * i)) & 0x3f) as u8)).collect()
     }
@@ -81,7 +81,7 @@ impl Failure {
 #[derive(Clone, Copy)]
 #[expect(clippy::large_enum_variant, reason = "nothing in shared memory can be boxed")]
 pub(crate) enum Outcome {
-    /// Not yet, or its worker was killed or never started.
+    /// There is no answer yet, or the worker was killed or never started.
     Unknown,
     /// There is a log, and it can be maintained.
     Ready {
@@ -102,7 +102,7 @@ struct Task {
 
 #[derive(Clone, Copy)]
 struct Tasks {
-    /// Never given twice, so that a worker of a launcher that was ended answers nobody.
+    /// Never reused, so that a worker of an earlier launcher answers nobody.
     last_number: u64,
     tasks: [Task; TASKS],
 }
@@ -115,10 +115,10 @@ const NOTHING: Task = Task {
 
 static SHARED: Shared<Tasks> = shared(c"eventlog tasks");
 
-/// How often the postmaster set shared memory up: once, and once more after each crash.
+/// How often the postmaster set up shared memory: once, and again after each crash.
 static STARTS: AtomicU32 = AtomicU32::new(0);
 
-/// Asks for shared memory. Once, from `_PG_init`, where the library is being preloaded.
+/// Requests shared memory. Called once, from `_PG_init`, while the library is being preloaded.
 pub(crate) fn init() {
     pg_shmem_init!(
         SHARED = {
@@ -128,12 +128,12 @@ pub(crate) fn init() {
     );
 }
 
-/// How often the server restarted after a crash of one of its processes, since it was started.
+/// Returns how often the server restarted after a crash of one of its processes.
 pub(crate) fn crashes() -> u32 {
     STARTS.load(Ordering::Relaxed).saturating_sub(1)
 }
 
-/// Puts a task in a place; its number.
+/// Puts a task into a place and returns its number.
 pub(crate) fn put(place: usize, step: Step) -> u64 {
     let mut shared = SHARED.exclusive();
     let tasks = &mut shared.0;
@@ -143,18 +143,18 @@ pub(crate) fn put(place: usize, step: Step) -> u64 {
     number
 }
 
-/// Takes the task away; how it ended.
+/// Removes the task of a place and returns how it ended.
 pub(crate) fn take(place: usize) -> Outcome {
     std::mem::replace(&mut SHARED.exclusive().0.tasks[place], NOTHING).outcome
 }
 
-/// What the task is, if its launcher still waits for it.
+/// Returns the step of a task, unless its launcher has given it up.
 pub(crate) fn step(number: u64) -> Option<Step> {
     let shared = SHARED.share();
     shared.0.tasks.iter().find(|task| task.number == number).map(|task| task.step)
 }
 
-/// Answers the launcher, if it still waits.
+/// Answers the launcher, unless it has given the task up.
 pub(crate) fn answer(number: u64, outcome: Outcome) {
     let mut shared = SHARED.exclusive();
     if let Some(task) = shared.0.tasks.iter_mut().find(|task| task.number == number) {

@@ -1,13 +1,13 @@
-//! The worker that maintains the log of one database, once, and ends.
+//! The worker that maintains the log of one database once and ends.
 //!
-//! It comes in two processes, one after the other, because a process has one role for its whole
-//! life. The first connects as the bootstrap superuser, looks into the catalog whether there is a
-//! log and whose it is, and runs nothing that anybody else wrote. The second connects as the
-//! log's owner and calls `eventlog.maintain()`. Before PostgreSQL 17 a role that may not log in
-//! cannot be given to a worker: then it stays the superuser, and maintain() works as the owner in a
-//! way that a trigger of the owner's cannot undo (`api/become_owner.rs`).
+//! It takes two processes, because a process keeps one role for its whole life. The first connects
+//! as the bootstrap superuser, reads from the catalog whether there is a log and who owns it, and
+//! runs nothing that somebody else wrote. The second connects as the log's owner and calls
+//! `eventlog.maintain()`. Before PostgreSQL 17 a worker cannot connect as a role without LOGIN:
+//! then it stays the superuser, and maintain() becomes the owner in a way that a trigger of the
+//! owner cannot undo (`api/become_owner.rs`).
 //!
-//! Whatever goes wrong is told to the launcher (`launcher.rs`), which logs it once.
+//! Any failure goes to the launcher (`launcher.rs`), which logs it once.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -26,11 +26,11 @@ use crate::pg::portal;
 use crate::pg::server;
 use crate::worker::mailbox::{self, Failure, Outcome, Step, Text};
 
-/// Named so that no other procedure fits better: one of the same signature is this one.
+/// The named arguments make overload resolution pick this procedure and nothing else.
 const MAINTAIN: &CStr = c"CALL eventlog.maintain(dry_run => false, trust_clock => false)";
 
-/// Reads the catalog only, with `search_path = pg_catalog, pg_temp`. The procedure must be the
-/// extension's own: who may create things in the schema could have made one.
+/// Reads only the catalog, with `search_path = pg_catalog, pg_temp`. Checks that the procedure is
+/// the extension's own: a role that may create objects in the schema could have made one.
 const CHECK: &CStr = c"
     SELECT e.oid IS NOT NULL,
            d.objid IS NOT NULL,
@@ -46,12 +46,12 @@ const CHECK: &CStr = c"
 
 thread_local! {
     static TASK: Cell<u64> = const { Cell::new(0) };
-    /// maintain() runs, so a WARNING is its own.
+    /// True while maintain() runs, so that a WARNING comes from it.
     static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
     static FIRST_WARNING: Cell<Option<Failure>> = const { Cell::new(None) };
 }
 
-/// Where PostgreSQL starts the process.
+/// Entry point of the process.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn eventlog_maintenance_main(number: pg_sys::Datum) {
@@ -119,7 +119,7 @@ fn maintain(database: pg_sys::Oid, owner: pg_sys::Oid) -> Outcome {
     FIRST_WARNING.get().map_or(Outcome::Maintained, Outcome::Failed)
 }
 
-/// Settings that must not be those of the database or the role, and what `pg_stat_activity` shows.
+/// Overrides settings of the database and the role, and shows the statement in `pg_stat_activity`.
 fn settle_in(query: &'static CStr) {
     let settings = [
         (c"search_path", c"pg_catalog, pg_temp"),
@@ -145,16 +145,16 @@ fn failure_of(error: &CaughtError) -> Failure {
     Failure::new(code, report.message().as_bytes(), hint.as_bytes())
 }
 
-/// Takes two kinds of messages out of the server's log, where they would come with each run, and
-/// tells them to the launcher: a FATAL, which cannot be caught and ends the process (no such
-/// database, no right to connect, ended by an administrator), and a WARNING of maintain(), by which
-/// it says that it could not do all (the first one; all are in `maintenance_runs`).
+/// Keeps two kinds of messages out of the server's log, where they would appear with each run, and
+/// hands them to the launcher: a FATAL, which cannot be caught and ends the process (no such
+/// database, no right to connect, terminated by an administrator), and the first WARNING of
+/// maintain(), which reports that part of the work failed (`maintenance_runs` has all of them).
 fn is_for_the_launcher(message: &Message<'_>) -> bool {
     let failure = || Failure::new(message.sqlstate, message.message, message.hint);
     match message.severity {
         Severity::Fatal => {
             mailbox::answer(TASK.get(), Outcome::Failed(failure()));
-            // Else the postmaster logs each time that the worker exited with code 1.
+            // Otherwise the postmaster logs each time that the worker exited with code 1.
             background::exit_quietly();
             true
         }

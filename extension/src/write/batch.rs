@@ -1,83 +1,81 @@
-//! A batch on its way in: checked element by element, written set by set.
+//! A batch: checked element by element, written set by set.
 //!
-//! Memory is bounded by the chunk, not by the batch: what a chunk of elements needs is given back
-//! before the next one.
+//! Memory is bounded by the chunk, not by the batch: each chunk's memory is freed before the next
+//! one.
 
 use std::collections::HashSet;
 use std::rc::Rc;
 
 use crate::error::Fault;
 use crate::event::quarantine;
-use crate::event::quota;
-use crate::event::{Event, Ready, Verdict};
-use crate::payload::enrichment::Answers;
+use crate::event::verdict::{Reason, Unsettled, Verdict};
+use crate::event::{Event, Ready};
+use crate::payload::enrichment::LookupCache;
 use crate::pg::datum::Text;
 use crate::pg::memory::in_own_memory;
 use crate::pg::transaction::require_read_write;
 use crate::registry;
 use crate::registry::log::Log;
-use crate::write::idempotency::{self, Key};
+use crate::write::idempotency::{self, Key, KeyTaken, Seen};
 use crate::write::insert;
-use crate::write::producer::{self, Counts, Number, Turn};
+use crate::write::producer::{self, BatchNumber, Counts, Submission};
 use crate::write::verdicts::End;
 
-/// Elements that are written by one INSERT. 1,000 typical events take about 1 MB on the way.
+/// Elements per INSERT. A thousand typical events need about 1 MB.
 const CHUNK: usize = 1_000;
 
-/// One element as the caller gave it; `fault` where it could not even be read.
+/// One element as the caller gave it; `fault` if it could not be read.
 pub(crate) struct Element<'a> {
     pub(crate) event: Event<'a>,
-    /// The payload as text, where it came so.
+    /// The payload, if it came as text.
     pub(crate) text: Option<Text<'a>>,
     pub(crate) fault: Option<Fault>,
-    /// Whether it was read to its end.
+    /// False if it could not be read to its end.
     pub(crate) is_whole: bool,
 }
 
-/// Where elements come from.
+/// Where the elements come from.
 pub(crate) trait Source {
     fn len(&self) -> usize;
     fn element<'a>(&'a self, position: usize) -> Element<'a>;
 }
 
-/// The end of a batch.
+/// The result of a batch.
 pub(crate) struct Outcome {
     pub(crate) counts: Counts,
     pub(crate) is_repeat: bool,
-    /// By position, where they were asked for; none for a repeat.
+    /// By position, if they were asked for; nothing for a repeat.
     pub(crate) verdicts: Option<Vec<Option<End>>>,
 }
 
 /// Logs the elements of `source`.
 pub(crate) fn run(
     source: &impl Source,
-    number: Option<Number>,
+    number: Option<BatchNumber>,
     with_verdicts: bool,
 ) -> Result<Outcome, Fault> {
     require_read_write(c"log_events()");
     let log = registry::current()?;
     log.require_writer()?;
     if let Some(number) = &number
-        && let Turn::Repeat(counts) = producer::begin(&log, number)?
+        && let Submission::Repeat(counts) = producer::begin(&log, number)?
     {
         return Ok(Outcome { counts, is_repeat: true, verdicts: None });
     }
     let mut batch = Batch {
         log: Rc::clone(&log),
-        limited: HashSet::new(),
+        unsettled: Unsettled::default(),
         counts: Counts::default(),
         verdicts: with_verdicts.then(|| (0..source.len()).map(|_| None).collect()),
         has_skipped: false,
     };
-    let _answers = Answers::keep();
+    let _answers = LookupCache::keep();
     let mut from = 0;
     while from < source.len() {
         let until = source.len().min(from + CHUNK);
         from = in_own_memory(|| batch.chunk(source, from, until))?;
     }
-    for tenant_id in &batch.limited {
-        quota::settle(&log, tenant_id, true);
-    }
+    batch.unsettled.settle(&log);
     if let Some(number) = &number {
         producer::end(&log, number, &batch.counts);
     }
@@ -102,26 +100,25 @@ struct Batch {
     log: Rc<Log>,
     counts: Counts,
     /// Tenants whose quota left an event out, or may have.
-    limited: HashSet<[u8; 16]>,
+    unsettled: Unsettled,
     verdicts: Option<Vec<Option<End>>>,
-    /// Whether a trigger of the user skipped a row: from then on rows go in one by one, which tells
-    /// the ones that are skipped.
+    /// Set once a trigger of the user skipped a row: from then on rows go in one by one, which
+    /// shows the skipped ones.
     has_skipped: bool,
 }
 
-fn written(ids: Vec<Option<i64>>) -> Vec<End> {
-    ids.into_iter().map(End::Written).collect()
-}
-
-fn singly(items: &[Item<'_>]) -> Vec<End> {
-    let end = |id: Option<i64>| id.map_or(End::LeftOut, |id| End::Written(Some(id)));
-    items.iter().map(|item| end(insert::one(&item.ready))).collect()
+/// Why an INSERT of several items is rolled back and tried in another way.
+enum Undone {
+    /// A trigger of the user skipped some rows.
+    Skipped,
+    /// Another transaction committed one of the keys in the meantime.
+    KeyTaken,
 }
 
 impl Batch {
-    /// Checks and writes elements from `from` on, up to `until` at most; where the next chunk
-    /// begins. An element whose key is in the chunk already begins the next one: by then the first
-    /// one's end is known.
+    /// Checks and writes elements from `from` on, up to `until` at most, and returns the start of
+    /// the next chunk. An element whose key is in this chunk already starts the next one, because
+    /// by then the end of the first is known.
     fn chunk<'a>(
         &mut self,
         source: &'a impl Source,
@@ -150,23 +147,20 @@ impl Batch {
                     }
                     items.push(Item { position, element, ready });
                 }
-                Ok(Verdict::Quarantine(fault)) => {
-                    self.reject(position, &element, fault);
-                    self.limited(&element.event);
-                }
-                Ok(Verdict::LeftOut) => {
-                    self.counts.sampled += 1;
-                    self.end(position, End::LeftOut);
-                    self.limited(&element.event);
-                }
-                Ok(Verdict::OverQuota(fault)) => {
-                    self.counts.rejected += 1;
-                    self.end(position, End::Rejected(fault));
-                    self.limited(&element.event);
-                }
-                Err(fault) if fault.is_of_the_event() => {
-                    self.reject(position, &element, fault);
-                    self.limited(&element.event);
+                Ok(Verdict::Stopped(stopped)) => {
+                    match stopped.settle_later(&self.log, &mut self.unsettled) {
+                        Reason::LeftOut => {
+                            self.counts.sampled += 1;
+                            self.end(position, End::LeftOut);
+                        }
+                        Reason::OverQuota(fault) => {
+                            self.counts.rejected += 1;
+                            self.end(position, End::Rejected(fault));
+                        }
+                        Reason::Quarantine(fault) | Reason::Refused(fault) => {
+                            self.reject(position, &element, fault);
+                        }
+                    }
                 }
                 Err(fault) => return Err(fault),
             }
@@ -175,30 +169,23 @@ impl Batch {
         Ok(next)
     }
 
-    /// Writes the items whose key was not seen yet.
+    /// Writes the items whose key was not seen before.
     fn write(&mut self, mut items: Vec<Item<'_>>) -> Result<(), Fault> {
         for _ in 0..idempotency::TRIES {
             items = self.without_duplicates(items);
             let Some(first) = items.first() else { return Ok(()) };
             let log = Rc::clone(&first.ready.log);
-            let mut has_skipped = false;
             let attempt = idempotency::in_subtransaction(|| {
-                let ends = match self.has_skipped {
-                    false => insert::many(items.iter().map(|item| &item.ready)).map(written),
-                    true => Some(singly(&items)),
-                };
-                has_skipped = ends.is_none();
-                let ends = ends?;
+                let ends = self.insert(&items)?;
                 let claims = items.iter().zip(&ends);
                 let claims = claims.filter_map(|(item, end)| Some((item.key()?, end.id())));
-                idempotency::claim(&log, claims.collect()).then_some(ends)
+                match idempotency::claim(&log, claims.collect()) {
+                    Ok(()) => Ok(ends),
+                    Err(KeyTaken) => Err(Undone::KeyTaken),
+                }
             });
-            if has_skipped {
-                self.has_skipped = true;
-                return self.write(items);
-            }
             match attempt {
-                Ok(Some(ends)) => {
+                Ok(Ok(ends)) => {
                     for (item, end) in items.iter().zip(ends) {
                         match end {
                             End::LeftOut => self.counts.sampled += 1,
@@ -208,14 +195,17 @@ impl Batch {
                     }
                     return Ok(());
                 }
-                // Another transaction committed one of the keys meanwhile: look again.
-                Ok(None) => {}
+                Ok(Err(Undone::Skipped)) => {
+                    self.has_skipped = true;
+                    return self.write(items);
+                }
+                Ok(Err(Undone::KeyTaken)) => {}
                 Err(fault) if items.len() == 1 => {
                     self.reject(items[0].position, &items[0].element, fault);
                     return Ok(());
                 }
-                // One of them is bad in a way that only the INSERT finds: a foreign key, a trigger
-                // of the user. Halves find it in few steps.
+                // One of them has a fault that only the INSERT finds: a foreign key, a trigger of
+                // the user. Halving finds it in few steps.
                 Err(_) => {
                     let rest = items.split_off(items.len() / 2);
                     self.write(items)?;
@@ -226,27 +216,36 @@ impl Batch {
         Err(idempotency::contended())
     }
 
+    /// Inserts the items with one statement, or one by one if a trigger of the user skips rows.
+    fn insert(&self, items: &[Item<'_>]) -> Result<Vec<End>, Undone> {
+        if self.has_skipped {
+            let end = |id: Option<i64>| id.map_or(End::LeftOut, |id| End::Written(Some(id)));
+            return Ok(items.iter().map(|item| end(insert::one(&item.ready))).collect());
+        }
+        let ids = insert::many(items.iter().map(|item| &item.ready)).ok_or(Undone::Skipped)?;
+        Ok(ids.into_iter().map(End::Written).collect())
+    }
+
+    /// Ends the items whose key was seen before, and returns the others.
     fn without_duplicates<'a>(&mut self, items: Vec<Item<'a>>) -> Vec<Item<'a>> {
         let keys: Vec<Key<'_>> = items.iter().filter_map(Item::key).collect();
         let Some(first) = items.first().filter(|_| !keys.is_empty()) else { return items };
-        let mut seen = idempotency::find(&first.ready.log, &keys).into_iter();
-        let ends: Vec<Option<Option<i64>>> =
-            items.iter().map(|item| item.key().and_then(|_| seen.next().flatten())).collect();
+        let mut answers = idempotency::find(&first.ready.log, &keys).into_iter();
+        let seen: Vec<Seen> = items
+            .iter()
+            .map(|item| item.key().and_then(|_| answers.next()).unwrap_or(Seen::Never))
+            .collect();
         let mut left = Vec::with_capacity(items.len());
-        for (item, end) in items.into_iter().zip(ends) {
-            match end {
-                Some(id) => {
+        for (item, seen) in items.into_iter().zip(seen) {
+            match seen {
+                Seen::Before { id } => {
                     self.counts.duplicate += 1;
                     self.end(item.position, End::Duplicate(id));
                 }
-                None => left.push(item),
+                Seen::Never => left.push(item),
             }
         }
         left
-    }
-
-    fn limited(&mut self, event: &Event<'_>) {
-        self.limited.extend(event.payer(&self.log));
     }
 
     fn reject(&mut self, position: usize, element: &Element<'_>, fault: Fault) {

@@ -1,9 +1,9 @@
-//! The rows of our own statements that were checked already.
+//! Rows of our own statements that were checked before, for the guard.
 
 use crate::pg::lent::{Lend, Lent};
 
-/// What the guard compares of a row. The tenant is the tenant policy's; each column more costs a
-/// writer 1 % of its INSERT, since PostgreSQL prepares the expression anew for each statement.
+/// The columns that the guard compares. The tenant has a policy of its own; each more column costs
+/// a writer 1 % of its INSERT, because PostgreSQL prepares the expression again for each statement.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) name: &'a str,
@@ -14,20 +14,20 @@ pub(crate) struct Row<'a> {
     pub(crate) weight: Option<u32>,
 }
 
-/// The rows of one statement of ours that is being executed.
+/// The rows of one statement of ours that is running.
 struct Frame<'a> {
     rows: &'a [Row<'a>],
     next: usize,
-    passed: Passed,
+    passed: InsertedIds,
 }
 
-/// What the guard saw of the rows of a statement.
+/// The ids that the guard saw of a statement's rows.
 #[derive(Default, Debug)]
-pub(crate) struct Passed {
-    /// The lowest id of all. That is the first row's: an id is drawn before any trigger of the row
-    /// can insert another one.
+pub(crate) struct InsertedIds {
+    /// The lowest id, which is the first row's: its id is drawn before any trigger of the row can
+    /// insert another row.
     pub(crate) lowest: Option<i64>,
-    /// The ids of the rows on the list, by their place in it, so far as they came.
+    /// The ids of the rows on the list, by position, as far as they were seen.
     pub(crate) ids: Vec<Option<i64>>,
 }
 
@@ -43,8 +43,8 @@ thread_local! {
 }
 
 /// Runs `insert`, a statement that inserts `rows` in this order, with the rows on the list.
-pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, Passed) {
-    let frame = Frame { rows, next: 0, passed: Passed::default() };
+pub(crate) fn with_checked<T>(rows: &[Row<'_>], insert: impl FnOnce() -> T) -> (T, InsertedIds) {
+    let frame = Frame { rows, next: 0, passed: InsertedIds::default() };
     let (result, frame) = Lent::lend(&FRAMES, frame, insert);
     (result, frame.passed)
 }
@@ -54,7 +54,7 @@ pub(crate) fn was_checked(id: Option<i64>, row: &Row<'_>) -> bool {
         if let Some(id) = id {
             frame.passed.lowest = Some(frame.passed.lowest.map_or(id, |lowest| lowest.min(id)));
         }
-        // The next one, unless a trigger of the user skipped or changed rows before this one.
+        // Take the next one, unless a trigger of the user skipped or changed rows before it.
         let Some(ahead) = frame.rows[frame.next..].iter().position(|checked| checked == row) else {
             return false;
         };

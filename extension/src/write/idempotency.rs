@@ -1,9 +1,9 @@
-//! Idempotency keys: the first event of a key is the event; later ones get its id.
+//! Idempotency keys: the first event with a key is stored, later ones get its id.
 //!
-//! A key is looked up before the INSERT and claimed after it, in the same subtransaction, so that
-//! it holds the event's id and a key seen in a transaction that rolled back was never seen. Where
-//! another transaction claimed it in between, the claim fails, the subtransaction is undone, and
-//! the key is looked up again. Claims are sorted, else two batches could wait for each other.
+//! A key is looked up before the INSERT and claimed after it, in the same subtransaction: so it
+//! holds the event's id, and a rolled back transaction leaves no key. If another transaction
+//! claimed the key in between, the claim fails, the subtransaction is undone, and the key is looked
+//! up again. Claims are sorted, so that two batches do not wait for each other.
 
 use std::cell::Cell;
 
@@ -12,17 +12,30 @@ use pgrx::prelude::*;
 
 use crate::error::Fault;
 use crate::pg::array;
-use crate::pg::attempt::{self, BoundedWaits};
 use crate::pg::datum::Text;
-use crate::pg::identity::As;
-use crate::pg::spi::{ByIndex, Kept, Mode, Params, Rows, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session, WithoutSeqScan};
+use crate::pg::subtransaction::{self, BoundedWaits};
 use crate::pg::transaction::now;
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 use crate::settings;
 
-/// How often keys are looked up again that another transaction claimed meanwhile.
+/// How often keys that another transaction claimed are looked up again.
 pub(crate) const TRIES: usize = 10;
+
+/// Whether an event with a key was logged before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seen {
+    Never,
+    /// The id of the event, if it is known.
+    Before {
+        id: Option<i64>,
+    },
+}
+
+/// Another transaction claimed a key in the meantime.
+pub(crate) struct KeyTaken;
 
 /// A key of a tenant.
 #[derive(Clone, Copy)]
@@ -32,10 +45,10 @@ pub(crate) struct Key<'a> {
 }
 
 thread_local! {
-    /// OFFSET keeps it a lookup for each key. It must be one by the primary key whatever the
-    /// statistics say: planned while the table was empty, it would scan it for ever (2 to 6 ms a key
-    /// at 60,000).
-    static FIND: Kept = const { Kept::new(
+    /// OFFSET keeps this a lookup for each key. It must use the primary key whatever the statistics
+    /// say: a plan made while the table was empty would scan it for ever (2 to 6 ms a key at
+    /// 60,000).
+    static FIND: Prepared = const { Prepared::new(
         c"SELECT k.n, i.event_id
             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS k (tenant_id, key, n)
            CROSS JOIN LATERAL (
@@ -46,7 +59,7 @@ thread_local! {
                  OFFSET 0) AS i",
         &[pg_sys::UUIDARRAYOID, pg_sys::TEXTARRAYOID, pg_sys::TIMESTAMPTZOID],
     ) };
-    static CLAIM: Kept = const { Kept::new(
+    static CLAIM: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.idempotency_keys AS i (tenant_id, key, event_id)
           SELECT k.tenant_id, k.key, k.event_id
             FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
@@ -59,11 +72,11 @@ thread_local! {
 }
 
 thread_local! {
-    /// Whether keys are being claimed: an error leaves it set, which tells what failed.
+    /// True while keys are being claimed. An error leaves it set, which shows what failed.
     static IS_CLAIMING: Cell<bool> = const { Cell::new(false) };
 
-    /// The transactions that have claimed keys and not ended yet, but for those that wait themselves.
-    static HOLDERS: Kept = const { Kept::new(
+    /// Transactions that have claimed keys and not ended yet, except those that wait themselves.
+    static HOLDERS: Prepared = const { Prepared::new(
         c"SELECT pg_catalog.string_agg(DISTINCT coalesce(l.pid::pg_catalog.text, 'of a prepared transaction'), ', ')
             FROM pg_catalog.pg_locks l
            WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted
@@ -78,7 +91,7 @@ thread_local! {
     ) };
 }
 
-/// Keys that are older than this were not seen.
+/// Returns the start of the window: older keys count as not seen.
 fn window_start() -> pg_sys::Datum {
     pg_sys::Datum::from(now() - settings::idempotency_window_micros())
 }
@@ -90,30 +103,30 @@ fn columns(keys: &[Key<'_>]) -> (pg_sys::Datum, pg_sys::Datum) {
     )
 }
 
-/// For each key: nothing if it was not seen, else the id of its event, so far as that is known.
-/// Sees what is committed by now, whatever snapshot the transaction has.
-pub(crate) fn find(log: &Log, keys: &[Key<'_>]) -> Vec<Option<Option<i64>>> {
-    let mut found = vec![None; keys.len()];
+/// Looks keys up in what is committed by now, whatever snapshot the transaction has; returns one
+/// answer for each.
+pub(crate) fn find(log: &Log, keys: &[Key<'_>]) -> Vec<Seen> {
+    let mut found = vec![Seen::Never; keys.len()];
     let (tenants, texts) = columns(keys);
     let params = Params::new([Some(tenants), Some(texts), Some(window_start())]);
     let session = Session::begin();
-    let _owner = As::role(log.owner);
-    let _by_index = ByIndex::only();
+    let _owner = ActAs::role(log.owner);
+    let _by_index = WithoutSeqScan::begin();
     FIND.with(|plan| plan.execute(&session, Mode::ReadLatest, params));
     let rows = Rows::last(&session);
     for row in 0..rows.len() {
         if let Some(n) = rows.get::<i64>(row, 1) {
-            found[n as usize - 1] = Some(rows.get::<i64>(row, 2));
+            found[n as usize - 1] = Seen::Before { id: rows.get::<i64>(row, 2) };
         }
     }
     found
 }
 
-/// Claims the keys for these events; false if one of them is another transaction's by now, and the
-/// caller must roll back. Waits for transactions that are about to claim one.
-pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> bool {
+/// Claims the keys for these events. Waits for transactions that are about to claim one; where one
+/// of them did, the caller must roll back.
+pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> Result<(), KeyTaken> {
     if claims.is_empty() {
-        return true;
+        return Ok(());
     }
     claims.sort_by(|(a, _), (b, _)| {
         (a.tenant_id, a.key.as_str()).cmp(&(b.tenant_id, b.key.as_str()))
@@ -124,19 +137,21 @@ pub(crate) fn claim(log: &Log, mut claims: Vec<(Key<'_>, Option<i64>)>) -> bool 
     let ids = array::of(pg_sys::INT8OID, ids);
     let params = Params::new([Some(tenants), Some(texts), Some(ids), Some(window_start())]);
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     let _bounded = BoundedWaits::within(settings::lock_timeout_ms());
     IS_CLAIMING.set(true);
     let claimed = CLAIM.with(|plan| plan.execute(&session, Mode::Write, params));
     IS_CLAIMING.set(false);
-    claimed == claims.len() as u64
+    if claimed == claims.len() as u64 { Ok(()) } else { Err(KeyTaken) }
 }
 
-/// As `attempt::in_subtransaction`, for a `body` that claims keys. A wait for a key that another
-/// transaction holds is bounded, and the error says who holds it: 55P03.
-pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, Fault> {
+/// Does the same as `subtransaction::in_subtransaction` for a `body` that claims keys. Waiting for
+/// a key of another transaction is bounded, and the error names the holder: 55P03.
+pub(crate) fn in_subtransaction<T, U>(
+    body: impl FnOnce() -> Result<T, U>,
+) -> Result<Result<T, U>, Fault> {
     IS_CLAIMING.set(false);
-    let error = match attempt::attempt(body) {
+    let error = match subtransaction::run(body) {
         Ok(done) => return Ok(done),
         Err(error) => error,
     };
@@ -148,7 +163,7 @@ pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<O
     if IS_CLAIMING.replace(false) && is_timeout {
         held().raise();
     }
-    Err(attempt::of_the_event(error).unwrap_or_else(|error| error.rethrow()))
+    Err(subtransaction::of_the_event(error).unwrap_or_else(|error| error.rethrow()))
 }
 
 fn held() -> Fault {
@@ -174,7 +189,7 @@ fn held() -> Fault {
     }
 }
 
-/// 40001, after many tries.
+/// Returns 40001, after many tries.
 pub(crate) fn contended() -> Fault {
     Fault::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,

@@ -1,10 +1,10 @@
-//! Events on their way into the table.
+//! Writing events into the table.
 
 pub(crate) mod batch;
 pub(crate) mod checked_rows;
 pub(crate) mod idempotency;
 pub(crate) mod insert;
-pub(crate) mod late;
+pub(crate) mod late_events;
 pub(crate) mod partition;
 pub(crate) mod producer;
 pub(crate) mod single;

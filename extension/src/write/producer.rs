@@ -1,33 +1,34 @@
 //! Producers: a batch whose number was seen writes nothing and gets the counts stored for it.
 //!
-//! A producer is one writer, known by a uuid under the role that it connects as (under the uuid
+//! A producer is one writer, known by a uuid under the role that it connects as (with the uuid
 //! alone, another tenant could silence it). It keeps one batch in flight and sends identical bytes
-//! again until it has an answer; the row of its last batch is in the transaction of that batch.
+//! again until it has an answer; the row of its last batch is written in the transaction of that
+//! batch.
 //!
-//! The role is meant, not its name: a role that is made later under the same name has producers of
-//! its own. Only on another server, where a dump brought the rows, does the name say whose they are,
-//! and then for a role that was granted its right before the dump was made ([`TAKE_OVER`]).
+//! The role counts, not its name: a role created later under the same name has its own producers.
+//! Only on another server, after a restore, rows are matched by name, and only for a role that had
+//! its right before the dump was made ([`TAKE_OVER`]).
 
 use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
-use crate::pg::attempt;
-use crate::pg::identity::{As, cluster, current_role, role_name};
+use crate::pg::identity::{ActAs, cluster, current_role, role_name};
 use crate::pg::relation::lock_and_find_column;
-use crate::pg::spi::{ByIndex, Kept, Mode, Params, Rows, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Rows, Session, WithoutSeqScan};
+use crate::pg::subtransaction;
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 use crate::settings;
 
 /// The number of a batch of a producer.
-pub(crate) struct Number {
+pub(crate) struct BatchNumber {
     producer: [u8; 16],
     batch: i64,
 }
 
-impl Number {
-    /// Both or none; 22023 otherwise.
+impl BatchNumber {
+    /// Returns both or neither; 22023 otherwise.
     pub(crate) fn of(producer: Option<Uuid>, batch: Option<i64>) -> Result<Option<Self>, Fault> {
         match (producer, batch) {
             (None, None) => Ok(None),
@@ -35,7 +36,7 @@ impl Number {
                 Err(Fault::argument(format!("batch_number is {batch}, it must not be negative")))
             }
             (Some(producer), Some(batch)) => {
-                Ok(Some(Number { producer: *producer.as_bytes(), batch }))
+                Ok(Some(BatchNumber { producer: *producer.as_bytes(), batch }))
             }
             (Some(_), None) => Err(Fault::argument("producer is given without batch_number")),
             (None, Some(_)) => Err(Fault::argument("batch_number is given without producer")),
@@ -43,7 +44,7 @@ impl Number {
     }
 }
 
-/// How many elements had which end.
+/// How many elements had which outcome.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) written: i64,
@@ -52,26 +53,27 @@ pub(crate) struct Counts {
     pub(crate) rejected: i64,
 }
 
-/// Whether a batch is to be written.
-pub(crate) enum Turn {
+/// Whether a batch is new.
+pub(crate) enum Submission {
     New,
     Repeat(Counts),
 }
 
 thread_local! {
     /// Waits for another transaction that writes a batch of the producer.
-    static LOCK: Kept = const { Kept::new(
+    static LOCK: Prepared = const { Prepared::new(
         c"SELECT batch_number, written, duplicate, sampled, rejected FROM eventlog.producers
            WHERE producer OPERATOR(pg_catalog.=) $1 AND role_oid OPERATOR(pg_catalog.=) $2
              AND cluster OPERATOR(pg_catalog.=) $3
              FOR UPDATE",
         &[pg_sys::UUIDOID, pg_sys::OIDOID, pg_sys::INT8OID],
     ) };
-    /// A row that another server's log had becomes the role's of that name here: of the log's owner, of
-    /// the first superuser, and of a role with the mark of a writer. All of them were there when the
-    /// dump was made, for what makes them so is in the dump, or cannot be dropped. Of rows from several
-    /// servers the latest. Whoever comes second finds it taken over, and `cluster` changed.
-    static TAKE_OVER: Kept = const { Kept::new(
+    /// Gives a row from another server's log to the role of that name here: if it is the log's
+    /// owner, the first superuser, or a role with the mark of a writer. All of them existed when
+    /// the dump was made, because what makes them so is in the dump or cannot be dropped. Of rows
+    /// from several servers it takes the latest. A second session finds it taken over, with
+    /// `cluster` changed.
+    static TAKE_OVER: Prepared = const { Prepared::new(
         c"UPDATE eventlog.producers SET role_oid = $2, cluster = $3
            WHERE ctid OPERATOR(pg_catalog.=) (
                    SELECT p.ctid FROM eventlog.producers p
@@ -89,13 +91,13 @@ thread_local! {
              AND cluster OPERATOR(pg_catalog.<>) $3",
         &[pg_sys::UUIDOID, pg_sys::OIDOID, pg_sys::INT8OID, pg_sys::NAMEOID],
     ) };
-    static INTRODUCE: Kept = const { Kept::new(
+    static INTRODUCE: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.producers (producer, role_oid, cluster, role_name) VALUES ($1, $2, $3, $4)
           ON CONFLICT ON CONSTRAINT producers_pkey DO NOTHING",
         &[pg_sys::UUIDOID, pg_sys::OIDOID, pg_sys::INT8OID, pg_sys::NAMEOID],
     ) };
-    /// With the name that the role has now, for a dump.
-    static REMEMBER: Kept = const { Kept::new(
+    /// Stores the current name of the role, for a dump.
+    static REMEMBER: Prepared = const { Prepared::new(
         c"UPDATE eventlog.producers SET
               gaps = gaps OPERATOR(pg_catalog.+)
                   CASE WHEN batch_number OPERATOR(pg_catalog.<) $5
@@ -118,18 +120,18 @@ thread_local! {
     ) };
 
     /// The same in a log of layout 1, which knows the name alone.
-    static LOCK_BY_NAME: Kept = const { Kept::new(
+    static LOCK_BY_NAME: Prepared = const { Prepared::new(
         c"SELECT batch_number, written, duplicate, sampled, rejected FROM eventlog.producers
            WHERE role_name OPERATOR(pg_catalog.=) $1 AND producer OPERATOR(pg_catalog.=) $2
              FOR UPDATE",
         &[pg_sys::NAMEOID, pg_sys::UUIDOID],
     ) };
-    static INTRODUCE_BY_NAME: Kept = const { Kept::new(
+    static INTRODUCE_BY_NAME: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.producers (role_name, producer) VALUES ($1, $2)
           ON CONFLICT ON CONSTRAINT producers_pkey DO NOTHING",
         &[pg_sys::NAMEOID, pg_sys::UUIDOID],
     ) };
-    static REMEMBER_BY_NAME: Kept = const { Kept::new(
+    static REMEMBER_BY_NAME: Prepared = const { Prepared::new(
         c"UPDATE eventlog.producers SET
               gaps = gaps OPERATOR(pg_catalog.+)
                   CASE WHEN batch_number OPERATOR(pg_catalog.<) $3
@@ -149,7 +151,7 @@ thread_local! {
     ) };
 }
 
-/// Whose a row is: the parameters that its statements have in common.
+/// The parameters that identify a producer's row.
 struct Key {
     producer: Option<pg_sys::Datum>,
     role: Option<pg_sys::Datum>,
@@ -158,8 +160,8 @@ struct Key {
 }
 
 impl Key {
-    /// Of the role that is current, so before the log's owner is.
-    fn of(number: &Number) -> Self {
+    /// Of the current role, so before becoming the log's owner.
+    fn of(number: &BatchNumber) -> Self {
         Key {
             producer: Some(uuid_datum(&number.producer)),
             role: Some(pg_sys::Datum::from(current_role())),
@@ -168,7 +170,7 @@ impl Key {
         }
     }
 
-    /// Locks its row, which is taken over from another server, or made, where it is not there.
+    /// Locks the row; takes it over from another server, or makes it, if it is missing.
     fn lock(&self, session: &Session) {
         let Key { producer, role, cluster, name } = *self;
         let is_there = || {
@@ -185,7 +187,7 @@ impl Key {
         is_there();
     }
 
-    /// The same in a log of layout 1.
+    /// Does the same in a log of layout 1.
     fn lock_by_name(&self, session: &Session) {
         let params = || Params::new([self.name, self.producer]);
         if LOCK_BY_NAME.with(|plan| plan.execute(session, Mode::Write, params())) == 0 {
@@ -195,23 +197,23 @@ impl Key {
     }
 }
 
-/// Whether the log knows the roles of producers, or is of layout 1 still. Asked under the lock that
-/// the statements take, so that it stays as it is to the end of the transaction.
+/// Returns true if the log knows the roles of producers, false for layout 1. Takes the lock of the
+/// statements first, so that the answer holds to the end of the transaction.
 fn knows_roles() -> bool {
     lock_and_find_column(c"eventlog", c"producers", c"role_oid")
 }
 
 /// Takes the producer's row for this transaction. 22023 for a number below the last one.
-pub(crate) fn begin(log: &Log, number: &Number) -> Result<Turn, Fault> {
+pub(crate) fn begin(log: &Log, number: &BatchNumber) -> Result<Submission, Fault> {
     let session = Session::begin();
     let key = Key::of(number);
-    let _owner = As::role(log.owner);
-    let _by_index = ByIndex::only();
+    let _owner = ActAs::role(log.owner);
+    let _by_index = WithoutSeqScan::begin();
     let take = || match knows_roles() {
         true => key.lock(&session),
         false => key.lock_by_name(&session),
     };
-    attempt::with_bounded_waits(settings::lock_timeout_ms(), take, || {
+    subtransaction::with_bounded_waits(settings::lock_timeout_ms(), take, || {
         Fault::new(
             PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
             "another transaction is writing a batch of this producer",
@@ -222,14 +224,14 @@ pub(crate) fn begin(log: &Log, number: &Number) -> Result<Turn, Fault> {
     if rows.len() != 1 {
         return Err(Fault::new(
             PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-            "the producer was trimmed while its batch came in",
+            "the producer's row was removed while its batch arrived",
         ));
     }
     let count = |column| rows.get::<i64>(0, column).unwrap_or(0);
     match rows.get::<i64>(0, 1) {
-        None => Ok(Turn::New),
-        Some(last) if last < number.batch => Ok(Turn::New),
-        Some(last) if last == number.batch => Ok(Turn::Repeat(Counts {
+        None => Ok(Submission::New),
+        Some(last) if last < number.batch => Ok(Submission::New),
+        Some(last) if last == number.batch => Ok(Submission::Repeat(Counts {
             written: count(2),
             duplicate: count(3),
             sampled: count(4),
@@ -243,15 +245,15 @@ pub(crate) fn begin(log: &Log, number: &Number) -> Result<Turn, Fault> {
     }
 }
 
-/// Remembers the batch and what came of it.
-pub(crate) fn end(log: &Log, number: &Number, counts: &Counts) {
+/// Stores the batch number and its counts.
+pub(crate) fn end(log: &Log, number: &BatchNumber, counts: &Counts) {
     let session = Session::begin();
     let Key { producer, role, cluster, name } = Key::of(number);
     let int = |value: i64| Some(pg_sys::Datum::from(value));
     let [batch, written, duplicate, sampled, rejected] =
         [number.batch, counts.written, counts.duplicate, counts.sampled, counts.rejected].map(int);
-    let _owner = As::role(log.owner);
-    let _by_index = ByIndex::only();
+    let _owner = ActAs::role(log.owner);
+    let _by_index = WithoutSeqScan::begin();
     if knows_roles() {
         let params = Params::new([
             producer, role, cluster, name, batch, written, duplicate, sampled, rejected,

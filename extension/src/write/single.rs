@@ -1,27 +1,25 @@
 //! One event, in the caller's own transaction: what `log_event` and `replay_event` do.
 
+use crate::event::Event;
 use crate::event::quarantine;
-use crate::event::{Event, Verdict};
-use crate::pg::attempt;
+use crate::event::verdict::{Unraised, Verdict};
+use crate::pg::subtransaction;
 use crate::write::insert;
 
-/// Checks the event and inserts it; raises any fault.
+/// Checks the event and inserts it; returns its id, or nothing for an event that is not stored.
+/// Raises any fault.
 pub(crate) fn log(event: &Event<'_>) -> Option<i64> {
     match event.check() {
         Ok(Verdict::Ready(ready)) => {
             let insert = || insert::one_keyed(&ready, event.idempotency_key);
-            attempt::with_own_sqlstates(insert).unwrap_or_else(|fault| fault.raise())
+            subtransaction::with_own_sqlstates(insert).unwrap_or_else(|fault| fault.raise())
         }
-        Ok(Verdict::Quarantine(fault)) => {
-            quarantine::put(event, None, true, fault);
-            event.settle_quota();
+        Ok(Verdict::Stopped(stopped)) => {
+            if let Unraised::Quarantine(fault) = stopped.settle_or_raise() {
+                quarantine::put(event, None, true, fault);
+            }
             None
         }
-        Ok(Verdict::LeftOut) => {
-            event.settle_quota();
-            None
-        }
-        Ok(Verdict::OverQuota(fault)) => fault.raise(),
         Err(fault) => fault.raise(),
     }
 }

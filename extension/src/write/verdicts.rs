@@ -1,10 +1,10 @@
-//! How each element of a batch ended, and that as JSON.
+//! The outcome of each element of a batch, and its rendering as JSON.
 
 use crate::error::Fault;
 use crate::pg::datum::Jsonb;
 use crate::pg::input;
 
-/// The end of one element.
+/// The outcome of one element.
 pub(crate) enum End {
     Written(Option<i64>),
     Duplicate(Option<i64>),
@@ -22,7 +22,8 @@ impl End {
     }
 }
 
-/// The verdicts as JSON: `[{"position": 1, "id": 7}, {"position": 2, "sqlstate": …, "message": …}]`.
+/// Renders verdicts as JSON: `[{"position": 1, "id": 7}, {"position": 2, "sqlstate": …, "message":
+/// …}]`.
 pub(crate) fn render<'a>(verdicts: &[Option<End>]) -> Jsonb<'a> {
     let mut json = String::from("[");
     for (position, end) in verdicts.iter().enumerate() {

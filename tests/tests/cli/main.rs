@@ -17,6 +17,7 @@ mod hostile;
 mod http;
 mod keys;
 mod outage;
+mod packaging;
 mod poison;
 mod proof;
 mod public_keys;

@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use eventlog_tests::{Db, rows};
+use eventlog_tests::rows;
 
+use crate::catalog;
 use crate::page::{page, root};
 
 #[test]
 fn the_reference_has_every_setting_with_its_default_and_range() {
     let reference = page("docs/reference/settings.md").text;
-    let db = Db::new();
     let settings = rows(
-        &mut db.superuser(),
+        &mut catalog(),
         "LOAD 'eventlog';
          SELECT name, coalesce(boot_val, 'empty'), context, coalesce(min_val, ''), coalesce(max_val, ''),
                 coalesce(array_to_string(enumvals, ' '), '')
@@ -69,8 +69,7 @@ fn the_reference_has_every_sqlstate_that_is_raised() {
     assert!(conditions.len() > 8, "{conditions:?}");
 
     let reference = page("docs/reference/sqlstates.md").text;
-    let db = Db::new();
-    let mut client = db.superuser();
+    let mut client = catalog();
     // PL/pgSQL has no names for warnings.
     conditions.retain(|condition| condition != "warning_deprecated_feature");
     // Recognized, where pgrx has no name for an application's own; never raised.
@@ -96,9 +95,8 @@ fn the_starter_taxonomy_is_the_one_on_the_page() {
     let text = page("docs/event-types.md");
     let page: Vec<&str> =
         text.section("The starter taxonomy").lines().filter(|line| line.contains("| `")).collect();
-    let db = Db::new();
     let types = rows(
-        &mut db.superuser(),
+        &mut catalog(),
         "SELECT format('| %s | `%s` | %s |', domain, name, array_to_string(ARRAY(
                     SELECT '`' || key || '`' FROM unnest(required_keys) AS key), ', ')),
                 array_to_string(ARRAY(SELECT '`' || key || '`' FROM unnest(optional_keys) AS key), ', ')

@@ -5,8 +5,9 @@
 use std::fmt::Write;
 use std::fs;
 
-use eventlog_tests::{Db, rows};
+use eventlog_tests::rows;
 
+use crate::catalog;
 use crate::page::root;
 
 /// Sections of the functions' page, in order. A function that stands in none comes last.
@@ -21,6 +22,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     (
         "Reports",
         &[
+            "reports",
             "events_per_day",
             "events_per_hour",
             "summary",
@@ -144,8 +146,8 @@ fn list(name: &str, items: &[String], tail: &str) -> String {
     format!("{name}(\n    {}\n){tail}", items.join(",\n    "))
 }
 
-fn functions(db: &Db) -> Vec<Function> {
-    let rows = rows(&mut db.superuser(), ARGUMENTS);
+fn functions() -> Vec<Function> {
+    let rows = rows(&mut catalog(), ARGUMENTS);
     let mut functions: Vec<Function> = Vec::new();
     for arguments in rows.chunk_by(|one, other| one[0] == other[0]) {
         let [oid, name, kind, is_set, result, comment] = &arguments[0][..6] else {
@@ -231,8 +233,7 @@ const GENERATED: &str = "<!-- Generated from the catalog and its COMMENTs. Chang
 
 #[test]
 fn the_reference_of_functions_is_what_the_catalog_says() {
-    let db = Db::new();
-    let functions = functions(&db);
+    let functions = functions();
     assert!(functions.len() > 50);
     let mut page = format!(
         "# Functions\n\n{GENERATED}\nAll are in schema `eventlog`. Arguments with a default can be \
@@ -267,8 +268,7 @@ fn the_reference_of_functions_is_what_the_catalog_says() {
 
 #[test]
 fn the_reference_of_tables_is_what_the_catalog_says() {
-    let db = Db::new();
-    let columns = rows(&mut db.superuser(), COLUMNS);
+    let columns = rows(&mut catalog(), COLUMNS);
     assert!(columns.len() > 60);
     let mut relations: Vec<&[Vec<String>]> =
         columns.chunk_by(|one, other| one[0] == other[0]).collect();

@@ -41,7 +41,7 @@ fn what_is_logged_is_stored_and_whoever_waits_gets_the_id_or_the_fault() {
         }
         assert!(writer.flush(LONG).await);
         assert_eq!(writer.stats().written, 500);
-        assert!(writer.log_and_wait(numbered(501)).await.unwrap().is_some());
+        assert!(writer.log_and_wait(numbered(501)).await.unwrap().is_stored());
         let error = writer.log_and_wait(Event::new("bogus").tenant(tenant())).await.unwrap_err();
         assert_eq!(error.sqlstate(), Some("42704"));
         let report = writer.close(LONG).await;
@@ -49,7 +49,7 @@ fn what_is_logged_is_stored_and_whoever_waits_gets_the_id_or_the_fault() {
             report.stats,
             Stats { submitted: 502, written: 501, rejected: 1, ..Stats::default() }
         );
-        assert_eq!(writer.close(Duration::ZERO).await, report);
+        assert_eq!(writer.close(Duration::ZERO).await.stats, report.stats);
         assert!(!writer.log(numbered(502)));
     };
     on_each(test, |stored| assert_eq!(stored, (1..=501).collect::<Vec<u64>>()));
@@ -63,7 +63,7 @@ fn an_event_in_the_callers_transaction_is_there_if_and_only_if_it_commits() {
         let driver = tokio::spawn(connection);
         for (n, is_committed) in [(1, false), (2, true)] {
             let transaction = client.transaction().await.unwrap();
-            assert!(writer.log_in(&transaction, numbered(n)).await.unwrap().is_some());
+            assert!(writer.log_in(&transaction, numbered(n)).await.unwrap().is_stored());
             match is_committed {
                 true => transaction.commit().await.unwrap(),
                 false => transaction.rollback().await.unwrap(),
@@ -112,7 +112,7 @@ fn close_ends_in_its_time_when_the_server_hangs() {
         let began = Instant::now();
         let report = writer.close(Duration::from_millis(200)).await;
         assert!(began.elapsed() < LONG / 2);
-        assert_eq!((report.stats.dropped, report.unconfirmed), (25, 0), "{report:?}");
+        assert_eq!((report.stats.dropped, report.stats.unconfirmed), (25, 0), "{report:?}");
     };
     on_each(test, |stored| assert!(stored.is_empty()));
 }
@@ -167,7 +167,7 @@ fn whoever_waits_for_room_gets_it_and_log_never_waits() {
             })
             .collect();
         for task in tasks {
-            assert!(task.await.unwrap().unwrap().is_some());
+            assert!(task.await.unwrap().unwrap().is_stored());
         }
         assert!(writer.log(numbered(21)));
         let began = Instant::now();

@@ -168,7 +168,7 @@ fn the_longest_times_are_for_ever() {
         match &writer {
             Face::Sync(writer) => {
                 for n in 1..=3 {
-                    assert!(writer.log_and_wait(numbered(n)).unwrap().is_some());
+                    assert!(writer.log_and_wait(numbered(n)).unwrap().is_stored());
                 }
                 // And of another tenant, from when on locks have their time.
                 let other = of(TENANT_B.parse().unwrap(), 4);
@@ -176,7 +176,7 @@ fn the_longest_times_are_for_ever() {
             }
             Face::Asynchronous(runtime, writer) => runtime.block_on(async {
                 for n in 1..=4 {
-                    assert!(writer.log_and_wait(numbered(n)).await.unwrap().is_some());
+                    assert!(writer.log_and_wait(numbered(n)).await.unwrap().is_stored());
                 }
                 assert!(writer.flush(Duration::MAX).await);
             }),

@@ -9,6 +9,7 @@ mod examples;
 mod forks;
 mod lanes;
 mod losses;
+mod packaged;
 mod poison;
 mod pooler;
 mod proxy;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use eventlog_tests::random::Random;
 use eventlog_tests::{Db, TENANT_A, TENANT_B, db, json, rows, text};
 use eventlog_writer::sync::Writer;
-use eventlog_writer::{Event, EventName, Options, Stats};
+use eventlog_writer::{Event, EventName, Options, Outcome, Stats};
 
 use crate::common::{LONG, config, numbered, options, tenant};
 
@@ -134,16 +134,17 @@ fn whoever_waits_gets_the_id_or_the_fault() {
         )
         .unwrap();
     let writer = Writer::connect(config(&db, "service"), options().linger(Duration::from_secs(30)));
-    let id = writer.log_and_wait(numbered(1)).unwrap().expect("an id");
+    let id = writer.log_and_wait(numbered(1)).unwrap().id().expect("an id");
     let stored = format!("SELECT data ->> 'n' FROM eventlog.events WHERE id = {id}");
     assert_eq!(text(&mut db.superuser(), &stored), "1");
     let error = writer.log_and_wait(Event::new("tool_usd").tenant(tenant())).unwrap_err();
     assert_eq!(error.sqlstate(), Some("42704"));
     assert!(error.to_string().contains("unknown event name") && !error.is_transient(), "{error}");
     let left_out = Event::new("rare").tenant(tenant()).data(&serde_json::json!({"k": "x"}));
-    assert_eq!(writer.log_and_wait(left_out).unwrap(), None);
+    assert_eq!(writer.log_and_wait(left_out).unwrap(), Outcome::LeftOut);
     let again = || writer.log_and_wait(numbered(2).idempotency_key("k")).unwrap();
-    assert_eq!(again(), again());
+    let id = again().id();
+    assert_eq!(again(), Outcome::Duplicate(id));
     let unserializable = std::collections::HashMap::from([((1, 2), 3)]);
     let error = writer.log_and_wait(Event::new("tool_used").data(&unserializable)).unwrap_err();
     assert!(error.to_string().contains("does not serialize"), "{error}");
@@ -172,14 +173,14 @@ fn an_event_in_the_callers_transaction_is_there_if_and_only_if_it_commits() {
     let writer = Writer::connect(config(&db, "service"), options());
     let mut client = db.connect("service");
     let mut transaction = client.transaction().unwrap();
-    assert!(writer.log_in(&mut transaction, numbered(1)).unwrap().is_some());
+    assert!(writer.log_in(&mut transaction, numbered(1)).unwrap().is_stored());
     transaction.rollback().unwrap();
     let mut transaction = client.transaction().unwrap();
     let id = writer.log_in(&mut transaction, numbered(2)).unwrap();
     transaction.commit().unwrap();
     let mut superuser = db.superuser();
     let stored = rows(&mut superuser, "SELECT id, data ->> 'n' FROM eventlog.events");
-    assert_eq!(stored, [[id.unwrap().to_string(), "2".to_owned()]]);
+    assert_eq!(stored, [[id.id().unwrap().to_string(), "2".to_owned()]]);
     let mut transaction = client.transaction().unwrap();
     let error = writer.log_in(&mut transaction, Event::new("bogus").tenant(tenant())).unwrap_err();
     assert_eq!(error.sqlstate(), Some("42704"));
@@ -209,7 +210,7 @@ fn a_disabled_writer_connects_to_nothing_and_counts_nothing() {
     let nowhere = "host=/nonexistent user=nobody".parse().unwrap();
     let writer = Writer::connect(nowhere, Options::new().enabled(false));
     assert!(!writer.is_enabled() && !writer.log(numbered(1)));
-    assert_eq!(writer.log_and_wait(numbered(2)).unwrap(), None);
+    assert_eq!(writer.log_and_wait(numbered(2)).unwrap(), Outcome::LeftOut);
     assert!(writer.flush(Duration::ZERO));
     assert_eq!(writer.close(Duration::ZERO).stats, Stats::default());
 }

@@ -1,4 +1,4 @@
-//! Several events at once: all of them are taken, or none.
+//! Logs several events at once: all of them are taken, or none.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -7,26 +7,26 @@ use std::time::SystemTime;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Tasks, Waiter, Writer};
+use super::Writer;
+use super::tasks::{Tasks, Waiter};
 use crate::engine::Submitted;
 use crate::engine::admission::Admission;
-use crate::shared::{Shared, tell};
-use crate::{Error, Event, Logged};
+use crate::shared::{Shared, send_replies};
+use crate::{Error, Event, Outcome};
 
 impl Writer {
-    /// Puts events into the queue, all of them or none, and returns at once. None, and nothing is
-    /// counted, where there is no room for all, and once the writer is closed: they are given back
-    /// then. One that is too large, does not serialize or cannot be carried ([`Event::check`]) is
-    /// rejected by itself, and the others are taken.
+    /// Puts all of the events into the queue, or none, and returns at once. An event that is too large
+    /// or fails [`Event::check`] is rejected by itself, and the others are taken.
     ///
     /// # Errors
-    /// The events, where they were not taken.
+    /// The events, uncounted, if there is no room for all of them or the writer is closed.
     pub fn log_all(&self, events: Vec<Event>) -> Result<(), Vec<Event>> {
         let Some(handle) = &self.handle else { return Ok(()) };
         handle.shared.submit_all(events, |_| None)
     }
 
-    /// Whether the queue has room for these, whatever the share of their tenants is.
+    /// Returns true if the queue has room for the events, ignoring the shares of their tenants
+    /// ([`Options::tenant_share`](crate::Options::tenant_share)).
     pub fn has_room(&self, events: &[Event]) -> bool {
         let bytes = events.iter().map(Event::size).sum();
         let handle = self.handle.as_ref();
@@ -34,33 +34,33 @@ impl Writer {
             .is_none_or(|handle| handle.shared.lock().has_room_whatever_share(events.len(), bytes))
     }
 
-    /// As [`Writer::log_all`], and the future that it gives waits for what becomes of each event: as
-    /// [`Writer::log_and_wait`] says. The events are on their way whether it is awaited or not.
+    /// Logs events as [`Writer::log_all`] does, and returns a future with the result of each one, in
+    /// order, as of [`Writer::log_and_wait`]. The events are sent whether it is awaited or not.
     ///
     /// # Errors
-    /// The events, where they were not taken.
+    /// The events, uncounted, if there is no room for all of them or the writer is closed.
     pub fn log_all_and_wait(
         &self,
         events: Vec<Event>,
-    ) -> Result<impl Future<Output = Vec<Result<Logged, Error>>> + Send + use<>, Vec<Event>> {
-        let mut all_told = Vec::with_capacity(events.len());
+    ) -> Result<impl Future<Output = Vec<Result<Outcome, Error>>> + Send + use<>, Vec<Event>> {
+        let mut receivers = Vec::with_capacity(events.len());
         let mut are_left_out = 0;
         match &self.handle {
             None => are_left_out = events.len(),
             Some(handle) => {
                 let shared = &handle.shared;
                 shared.submit_all(events, |_| {
-                    let (waiter, told) = oneshot::channel();
-                    all_told.push(told);
+                    let (waiter, receiver) = oneshot::channel();
+                    receivers.push(receiver);
                     Some(waiter)
                 })?;
             }
         }
         Ok(async move {
-            let mut ends = Vec::with_capacity(all_told.len() + are_left_out);
-            ends.extend((0..are_left_out).map(|_| Ok(Logged::LeftOut)));
-            for told in all_told {
-                let end = told.await;
+            let mut ends = Vec::with_capacity(receivers.len() + are_left_out);
+            ends.extend((0..are_left_out).map(|_| Ok(Outcome::LeftOut)));
+            for receiver in receivers {
+                let end = receiver.await;
                 ends.push(end.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))));
             }
             ends
@@ -83,7 +83,7 @@ impl Shared<Tasks> {
         admissions.extend(events.iter_mut().map(|event| event.admit(&self.options, wall)));
         let mut by_tenant: HashMap<Option<Uuid>, (usize, usize)> = HashMap::new();
         for (event, admission) in events.iter().zip(&admissions) {
-            if let Admission::Taken(size) = admission {
+            if let Admission::Accepted(size) = admission {
                 let (count, bytes) = by_tenant.entry(event.tenant_id).or_default();
                 (*count, *bytes) = (*count + 1, bytes.saturating_add(*size));
             }
@@ -93,21 +93,21 @@ impl Shared<Tasks> {
             return Err(events);
         }
         let mut wakes_sender = false;
-        let mut told = Vec::new();
+        let mut replies = Vec::new();
         for (event, admission) in events.into_iter().zip(admissions) {
             let waiter = waiter(&event);
             let submitted = match admission {
-                // There is room for all of them: none is asked for its tenant's share again.
-                Admission::Taken(size) => engine.enqueue(event, size, waiter, || self.now()),
+                // There is room for all of them: the share of a tenant is not checked again.
+                Admission::Accepted(size) => engine.enqueue(event, size, waiter, || self.now()),
                 other => engine.submit(event, other, waiter, || self.now(), wall),
             };
             match submitted {
                 Submitted::Queued { wakes } => wakes_sender |= wakes,
                 Submitted::LeftOut(waiter) => {
-                    told.extend(waiter.map(|waiter| (waiter, Ok(Logged::LeftOut))))
+                    replies.extend(waiter.map(|waiter| (waiter, Ok(Outcome::LeftOut))))
                 }
                 Submitted::Refused(error, waiter) => {
-                    told.extend(waiter.map(|waiter| (waiter, Err(error))));
+                    replies.extend(waiter.map(|waiter| (waiter, Err(error))));
                 }
                 Submitted::Full(_, waiter) => drop(waiter),
             }
@@ -115,10 +115,10 @@ impl Shared<Tasks> {
         let notices = engine.take_notices();
         drop(engine);
         if wakes_sender {
-            self.signals.news.notify_one();
+            self.signals.work.notify_one();
         }
-        tell::<Tasks>(told);
-        self.say(notices);
+        send_replies::<Tasks>(replies);
+        self.publish(notices);
         Ok(())
     }
 }

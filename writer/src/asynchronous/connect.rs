@@ -1,4 +1,4 @@
-//! Connections as the writer makes its own.
+//! Makes connections as the writer makes its own.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -8,18 +8,18 @@ use tokio_postgres::{Client, Config, NoTls};
 use crate::Error;
 use crate::wire::connect::with_defaults;
 
-/// What `PGHOST` and its like say, as `Writer::from_env` takes them.
+/// Reads the configuration from the environment, as `Writer::from_env` does.
 ///
 /// # Errors
-/// Where they contradict themselves.
+/// If a variable cannot be read, or no user is known.
 pub fn config_from_env() -> Result<Config, Error> {
     crate::wire::connect::conninfo()?.parse().map_err(Error::from_config)
 }
 
-/// A connection as the writer makes its own, as `Writer::connect` does; a task of its own drives it.
+/// Connects as `Writer::connect` does, and spawns the task that drives the connection.
 ///
 /// # Errors
-/// Where there is no server, or it refuses.
+/// If the server cannot be reached or refuses the connection.
 pub async fn connect(config: Config) -> Result<Client, Box<dyn StdError + Send + Sync>> {
     let config = with_defaults!(config);
     #[cfg(feature = "tls")]
@@ -31,13 +31,13 @@ pub async fn connect(config: Config) -> Result<Client, Box<dyn StdError + Send +
     Ok(driven(client, connection))
 }
 
-/// The client, and a task that drives its connection.
+/// Returns the client, after spawning a task that drives its connection.
 fn driven<D>(client: Client, connection: D) -> Client
 where
     D: Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
 {
     tokio::spawn(async move {
-        // What breaks it, the next statement tells.
+        // The next statement returns the error that broke it.
         let _ = connection.await;
     });
     client

@@ -1,102 +1,79 @@
 //! The writer for asynchronous applications: a task of its own on the application's tokio runtime,
 //! on the crate [`tokio_postgres`].
 //!
-//! Call [`Writer::close`] before the runtime ends: a runtime that shuts down drops the task, and
-//! what is queued with it (which `tracing` hears of).
+//! Call [`Writer::close`] before the runtime ends: a runtime that shuts down drops the task and the
+//! queue with it, which is reported to `tracing` only.
 
 mod all;
 mod connect;
-mod send;
+mod senders;
+mod tasks;
 
-use std::error::Error as StdError;
 use std::fmt::Display;
 use std::future::Future;
-use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, Transaction};
+use tokio_postgres::{Config, Transaction};
 
 use crate::engine::{Engine, Submitted};
 use crate::options::WhenFull;
-use crate::shared::{self, Sending, Signals};
+use crate::shared::SenderGuard;
 use crate::stats::Health;
 use crate::track::Tracked;
 use crate::wire;
-use crate::{Error, Event, Logged, Options, Report, Stats};
+use crate::{Error, Event, Options, Outcome, Report, Stats};
+
+use tasks::{Shared, Waiter};
 
 pub use connect::{config_from_env, connect};
+pub use tasks::{Connecting, Connection};
 
-/// A connection as the writer uses it: a client of its own, or one of the application's pool.
-pub type Connection = Box<dyn Deref<Target = Client> + Send + Sync>;
-
-/// What a connector gives.
-pub type Connecting =
-    Pin<Box<dyn Future<Output = Result<Connection, Box<dyn StdError + Send + Sync>>> + Send>>;
-
-type Connector = Box<dyn FnMut() -> Connecting + Send>;
-type Shared = shared::Shared<Tasks>;
-type Waiter = oneshot::Sender<Result<Logged, Error>>;
-
-/// Logs events from any task or thread; a clone is the same writer.
+/// Logs events from any task or thread. A clone is the same writer; dropping the last clone closes it.
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use eventlog_writer::{Event, EventName, Options, asynchronous::Writer};
+/// use eventlog_writer::{Event, EventName, Options, asynchronous::Writer, serde_json, tokio_postgres};
 ///
-/// # async fn run() -> Result<(), tokio_postgres::Error> {
-/// let writer = Writer::connect("postgres://app@localhost/mydb".parse()?, Options::new());
-/// writer.log(Event::new(EventName::ToolUsed).data(&serde_json::json!({ "toolName": "search" })));
-/// let report = writer.close(Duration::from_secs(5)).await;
-/// assert!(report.is_complete(), "{}", report.stats);
-/// # Ok(())
-/// # }
+/// #[tokio::main]
+/// async fn main() -> Result<(), tokio_postgres::Error> {
+///     let config: tokio_postgres::Config = "postgres://app@localhost/mydb".parse()?;
+///     let writer = Writer::connect(config, Options::new());
+///     let payload = serde_json::json!({ "toolName": "search" });
+///     writer.log(Event::new(EventName::ToolUsed).data(&payload));
+///     let report = writer.close(Duration::from_secs(5)).await;
+///     assert!(report.is_complete(), "{report}");
+///     Ok(())
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Writer {
-    /// Nothing where it is disabled.
+    /// `None` if the writer is disabled.
     handle: Option<Arc<Handle>>,
 }
 
-/// What the writers share; the task has `Shared` too, but not this, so that it ends.
+/// Shared by the clones of a writer. The task owns [`Shared`] too, but not this, so that dropping the
+/// last clone ends it.
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
     report: Mutex<Option<Report>>,
 }
 
-/// How tasks wait, for the engine.
-#[derive(Default)]
-struct Tasks {
-    news: Notify,
-    progress: Notify,
-}
-
-impl Signals for Tasks {
-    type Waiter = Waiter;
-
-    fn wake_sender(&self) {
-        self.news.notify_one();
-    }
-
-    fn wake_waiting(&self) {
-        self.progress.notify_waiters();
-    }
-
-    fn tell(waiter: Waiter, end: Result<Logged, Error>) {
-        let _ = waiter.send(end);
-    }
-}
-
 impl Writer {
-    /// A writer that connects itself when it has something to send, and again whenever it has to. To
-    /// be called inside a tokio runtime with its time enabled.
+    /// Returns a writer that makes its own connections, as soon as it has something to send and again
+    /// after one broke. A connection timeout of 5 seconds (`PGCONNECT_TIMEOUT`), a TCP user timeout of
+    /// 30 seconds and the application name `eventlog-writer` (`PGAPPNAME`) are set unless `config`
+    /// has them.
     ///
-    /// With the feature `tls` and `sslmode=require` by TLS, verified with the certificates of
-    /// `PGSSLROOTCERT` or the system's; else without.
+    /// With the feature `tls` and `sslmode=require`, connections use TLS and are verified with the
+    /// certificates of `PGSSLROOTCERT`, or the system's. Without, they do not use TLS, and
+    /// `sslmode=require` fails.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime. The runtime needs its timer (`enable_time`).
     pub fn connect(config: Config, options: Options) -> Self {
         Self::with_connector(options, move || {
             let config = config.clone();
@@ -104,19 +81,45 @@ impl Writer {
         })
     }
 
-    /// A writer that connects itself as the variables `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`,
-    /// `PGDATABASE`, `PGOPTIONS`, `PGSSLMODE` and their like say. To be called inside a tokio
-    /// runtime with its time enabled.
+    /// Returns a writer that makes its own connections as libpq's environment variables say: `PGHOST`,
+    /// `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGOPTIONS`, `PGSSLMODE`,
+    /// `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT` and `PGAPPNAME`. Others, such as `PGPASSFILE` and
+    /// `PGSERVICE`, are not read.
+    ///
+    /// # Panics
+    /// As [`Writer::connect`].
+    ///
     ///
     /// # Errors
-    /// Where they contradict themselves; not where there is no server.
+    /// If a variable cannot be read, or no user is known. A server that does not answer is no error
+    /// here.
     pub fn from_env(options: Options) -> Result<Self, Error> {
         Ok(Self::connect(config_from_env()?, options))
     }
 
-    /// A writer on connections of the application's: of a pool, with TLS, whatever `connect` gives.
-    /// It is called when there is something to send, and again after a connection broke; for each of
-    /// [`Options::in_flight`] that is needed. The writer keeps what it gets until then. To be called inside a tokio runtime with its time enabled.
+    /// Returns a writer on connections that `connect` gives: from the application's pool, or with TLS of
+    /// its own. It is called when there is something to send and no connection for it, up to
+    /// [`Options::in_flight`] times, and again after a connection broke; until then the writer keeps
+    /// the connection. If it fails, it is called again after a while ([`Options::retry`]).
+    ///
+    /// # Panics
+    /// As [`Writer::connect`].
+    ///
+    /// ```no_run
+    /// use eventlog_writer::asynchronous::{Connection, Writer, connect};
+    /// use eventlog_writer::{Options, tokio_postgres::Config};
+    ///
+    /// fn writer(config: Config) -> Writer {
+    ///     Writer::with_connector(Options::new(), move || {
+    ///         let config = config.clone();
+    ///         Box::pin(async move {
+    ///             // Anything that derefs to a client, such as a pool's guard.
+    ///             let client = connect(config).await?;
+    ///             Ok(Box::new(Box::new(client)) as Connection)
+    ///         })
+    ///     })
+    /// }
+    /// ```
     pub fn with_connector(
         options: Options,
         connect: impl FnMut() -> Connecting + Send + 'static,
@@ -125,17 +128,18 @@ impl Writer {
             return Writer { handle: None };
         }
         let shared = Shared::new(options);
-        tokio::spawn(send::send_all(Sending(Arc::clone(&shared)), Box::new(connect)));
+        tokio::spawn(senders::send_all(SenderGuard(Arc::clone(&shared)), Box::new(connect)));
         Writer { handle: Some(Arc::new(Handle { shared, report: Mutex::new(None) })) }
     }
 
-    /// Whether it logs at all.
+    /// Returns false if the writer is disabled ([`Options::enabled`]).
     pub fn is_enabled(&self) -> bool {
         self.handle.is_some()
     }
 
-    /// Puts an event into the queue and returns at once; whether it was taken. Never fails and never
-    /// waits, with [`WhenFull::Block`] neither.
+    /// Puts an event into the queue and returns at once, even with [`WhenFull::Block`]. Returns true if
+    /// the event was taken, or left out by [`Options::sample`]; false if it was dropped or rejected,
+    /// or the writer is disabled.
     pub fn log(&self, event: Event) -> bool {
         let Some(handle) = &self.handle else { return false };
         let shared = &handle.shared;
@@ -148,13 +152,16 @@ impl Writer {
         }
     }
 
-    /// Logs an event and waits for what becomes of it: its id, nothing where the log left it out or
-    /// does not tell, or why it was refused or lost. Waits as long as the server does not answer,
-    /// and the writer is not closed; for room in the queue as long as [`WhenFull::Block`] says.
-    pub async fn log_and_wait(&self, event: Event) -> Result<Option<i64>, Error> {
-        let Some(handle) = &self.handle else { return Ok(None) };
+    /// Logs an event and waits for the server's answer. The event is sent at once, without lingering.
+    /// Waits for room in the queue as long as [`WhenFull::Block`] allows, then until the server
+    /// answers or the writer is closed.
+    ///
+    /// # Errors
+    /// Why the event was refused or lost.
+    pub async fn log_and_wait(&self, event: Event) -> Result<Outcome, Error> {
+        let Some(handle) = &self.handle else { return Ok(Outcome::LeftOut) };
         let shared = &handle.shared;
-        let (waiter, told) = oneshot::channel();
+        let (waiter, reply) = oneshot::channel();
         let patience = match shared.options.when_full {
             WhenFull::Block(time) => time,
             _ => Duration::ZERO,
@@ -172,30 +179,47 @@ impl Writer {
         }
         match submitted {
             Submitted::Refused(error, _) => Err(error),
-            Submitted::LeftOut(_) => Ok(None),
-            _ => {
-                let end = told.await;
-                end.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))).map(Logged::id)
-            }
+            Submitted::LeftOut(_) => Ok(Outcome::LeftOut),
+            _ => reply.await.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))),
         }
     }
 
-    /// Logs an event inside the caller's own transaction: it is there if and only if the rest is.
-    /// Its id, or nothing where the log left it out. The tenant must be the transaction's, or the
-    /// role a service.
+    /// Logs an event inside your own transaction: the event is stored if and only if the transaction
+    /// commits. The connection's role may log for the event's tenant if that is the transaction's
+    /// own tenant, or the role is a service. Does not go through the queue and is not counted.
+    ///
+    /// # Errors
+    /// The server's error, which also aborts the transaction; or that of [`Event::check`], which sends
+    /// nothing and leaves the transaction usable.
+    ///
+    /// ```no_run
+    /// use eventlog_writer::tokio_postgres::Client;
+    /// use eventlog_writer::{Event, EventName, Uuid, asynchronous::Writer, serde_json::json};
+    ///
+    /// type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+    ///
+    /// async fn upgrade(writer: &Writer, client: &mut Client, account: Uuid) -> Result<()> {
+    ///     let transaction = client.transaction().await?;
+    ///     transaction.execute("UPDATE accounts SET plan = 'pro' WHERE id = $1", &[&account]).await?;
+    ///     let plans = json!({ "previousPlan": "free", "newPlan": "pro", "status": "active" });
+    ///     let event = Event::new(EventName::PlanUpdated).tenant(account).data(&plans);
+    ///     writer.log_in(&transaction, event).await?;
+    ///     Ok(transaction.commit().await?)
+    /// }
+    /// ```
     pub async fn log_in(
         &self,
         transaction: &Transaction<'_>,
         event: Event,
-    ) -> Result<Option<i64>, Error> {
-        let Some(_) = &self.handle else { return Ok(None) };
+    ) -> Result<Outcome, Error> {
+        let Some(_) = &self.handle else { return Ok(Outcome::LeftOut) };
         let event = event.prepared()?;
         let rows = transaction.query_typed(wire::LOG_EVENT, &wire::event_values(&event)).await?;
-        Ok(rows.first().and_then(|row| row.get(0)))
+        Ok(Outcome::of_id(rows.first().and_then(|row| row.get(0))))
     }
 
-    /// Does the work and logs the event with how long it took (`durationMs`), whether it went well
-    /// (`success`), and if not, `errorType` and `errorMessage`; also of work that panics or is
+    /// Does the work, then logs the event with these keys added to its payload: `durationMs`, `success`
+    /// and, if the work failed, `errorType` and `errorMessage`. Also logs work that panics or is
     /// cancelled.
     pub async fn track<T, E: Display>(
         &self,
@@ -208,30 +232,30 @@ impl Writer {
         result
     }
 
-    /// Sends what is queued now without waiting for more, and waits until it has an answer, at most
-    /// so long; whether it did.
+    /// Sends what is queued now without waiting for more events, and waits until the server answered
+    /// for all of it, at most so long. Returns true if it did.
     pub async fn flush(&self, time: Duration) -> bool {
         let Some(handle) = &self.handle else { return true };
         let shared = &handle.shared;
         if !shared.is_own_process() {
             return false;
         }
-        let mark = shared.hurry();
+        let mark = shared.flush();
         timeout(time, wait_until(shared, |engine| engine.is_done(mark))).await.is_ok()
     }
 
-    /// What became of the events so far.
+    /// Returns the number of events by outcome so far.
     pub fn stats(&self) -> Stats {
         self.handle.as_ref().map(|handle| handle.shared.stats()).unwrap_or_default()
     }
 
-    /// How the writer is doing now.
+    /// Returns how the writer is doing now.
     pub fn health(&self) -> Health {
         self.handle.as_ref().map(|handle| handle.shared.health()).unwrap_or_default()
     }
 
-    /// Takes no more events, sends what is queued, and ends: after that, or when the time is over.
-    /// Closed again, it says the same again.
+    /// Takes no more events, sends what is queued, and ends as soon as that is answered or the time is
+    /// over. Later calls return the same report.
     pub async fn close(&self, time: Duration) -> Report {
         let Some(handle) = &self.handle else { return Report::default() };
         let shared = &handle.shared;
@@ -241,14 +265,14 @@ impl Writer {
         shared.begin_close();
         let _ = timeout(time, wait_until(shared, |engine| engine.is_closed())).await;
         let mut report = handle.report.lock().unwrap_or_else(PoisonError::into_inner);
-        *report.get_or_insert_with(|| shared.end())
+        report.get_or_insert_with(|| shared.end()).clone()
     }
 }
 
-/// Waits until the engine says so.
+/// Waits until the engine is so.
 async fn wait_until(shared: &Shared, is_so: impl Fn(&Engine<Waiter>) -> bool) {
     loop {
-        // Registered before it is looked, so that no progress in between is missed.
+        // Registered before the check, so that no progress in between is missed.
         let mut progress = std::pin::pin!(shared.signals.progress.notified());
         progress.as_mut().enable();
         if is_so(&shared.lock()) {
@@ -258,7 +282,7 @@ async fn wait_until(shared: &Shared, is_so: impl Fn(&Engine<Waiter>) -> bool) {
     }
 }
 
-/// The last writer is gone: the task sends what is queued, as long as `close_timeout` says.
+/// Closes the writer when its last clone is dropped: the task goes on for `close_timeout` at most.
 impl Drop for Handle {
     fn drop(&mut self) {
         if !self.shared.is_own_process() {
@@ -268,7 +292,7 @@ impl Drop for Handle {
         if is_reported {
             return;
         }
-        // The task keeps to the time by itself: there may be no runtime here to do it.
+        // The task ends by itself when the time is over: there may be no runtime here to wait in.
         self.shared.begin_close_by(self.shared.options.close_timeout);
     }
 }

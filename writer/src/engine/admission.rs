@@ -1,21 +1,21 @@
-//! What is decided about an event before it comes to the queue, outside of any lock.
+//! Checks an event before it enters the queue, outside of any lock.
 
 use std::time::SystemTime;
 
 use crate::{Error, Event, Options};
 
-/// Whether an event goes into the queue.
+/// The decision on an event.
 pub(crate) enum Admission {
-    /// It does, and counts so many bytes there.
-    Taken(usize),
+    /// It enters the queue, where it counts that many bytes.
+    Accepted(usize),
     /// The sample leaves it out.
     LeftOut,
-    /// It has a fault of its own.
+    /// The event itself is at fault.
     Refused(Error),
 }
 
 impl Event {
-    /// Completes an event by the options, and says whether it goes into the queue.
+    /// Completes an event from the options, and decides whether it enters the queue.
     pub(crate) fn admit(&mut self, options: &Options, wall: SystemTime) -> Admission {
         let (found, most) = (self.data.len(), options.max_payload);
         if found > most {
@@ -32,10 +32,10 @@ impl Event {
             self.occurred_at.get_or_insert(wall);
         }
         self.tenant_id = self.tenant_id.or(options.tenant);
-        Admission::Taken(self.size())
+        Admission::Accepted(self.size())
     }
 
-    /// Whether the samples that are taken here keep it.
+    /// Returns true unless a sample that the options ask for leaves the event out.
     fn is_kept(&self, options: &Options) -> bool {
         let sample = options.samples.iter().find(|sample| sample.name == self.name);
         let Some(sample) = sample else { return true };

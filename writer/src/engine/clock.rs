@@ -1,4 +1,4 @@
-//! The engine's time, which it is told: it reads no clock.
+//! The engine's time. Callers pass it in; the engine reads no clock.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What comes in: into the queue, or out of it again where it is full.
+//! Takes events into the queue, or drops some when it is full.
 
 use std::time::SystemTime;
 
@@ -8,22 +8,22 @@ use crate::engine::lanes::Tenant;
 use crate::options::WhenFull;
 use crate::{Error, Event};
 
-/// What became of an event that was submitted.
+/// The result of submitting an event.
 #[derive(Debug)]
 pub(crate) enum Submitted<W> {
-    /// The sample leaves it out.
+    /// The sample leaves the event out.
     LeftOut(Option<W>),
-    /// It is in the queue; whether whoever asks must be woken.
+    /// The event is in the queue; `wakes` tells the caller to wake the sender.
     Queued { wakes: bool },
-    /// It was not taken, and is counted as what the error says.
+    /// The event was not taken. It is counted as rejected or dropped, as the error is.
     Refused(Error, Option<W>),
-    /// There is no room yet; nothing is counted.
+    /// There is no room yet. Nothing is counted, and the event may be submitted again.
     Full(Event, Option<W>),
 }
 
 impl<W> Engine<W> {
-    /// Takes an event, if it is admitted and there is room. The time is asked for only where a batch
-    /// begins to fill, or something is to be said: most calls read no clock for it.
+    /// Takes an event that is admitted, if there is room. `now` is called only when a batch begins
+    /// to fill or a notice is due, so most calls read no clock.
     pub(crate) fn submit(
         &mut self,
         event: Event,
@@ -40,7 +40,7 @@ impl<W> Engine<W> {
             return Submitted::Refused(error, waiter);
         }
         let size = match admission {
-            Admission::Taken(size) => size,
+            Admission::Accepted(size) => size,
             Admission::LeftOut => {
                 self.stats.submitted += 1;
                 self.stats.sampled += 1;
@@ -68,7 +68,7 @@ impl<W> Engine<W> {
         self.enqueue(event, size, waiter, now)
     }
 
-    /// Takes an event for which there is room.
+    /// Puts an event into the queue. The caller has checked that there is room.
     pub(crate) fn enqueue(
         &mut self,
         event: Event,
@@ -84,23 +84,22 @@ impl<W> Engine<W> {
             self.waits_since = now();
         }
         if is_awaited {
-            self.hurry = self.lanes.last();
+            self.flush_through = self.lanes.last();
         }
         let wakes = may_go
             && match self.sender {
-                Sender::Awake => false,
-                Sender::Dozes => is_awaited || self.is_batch_overdue(),
-                Sender::Sleeps => true,
+                Sender::Active => false,
+                Sender::Dozing => is_awaited || self.is_batch_overdue(),
+                Sender::Asleep => true,
             };
         if wakes {
-            self.sender = Sender::Awake;
+            self.sender = Sender::Active;
         }
         Submitted::Queued { wakes }
     }
 
-    /// Whether there is room for that many more events of a tenant, of that many bytes together: in
-    /// the queue, and in the tenant's share of it. Of a tenant that has nothing there, as much is
-    /// taken as fits.
+    /// Returns true if the queue, and the tenant's share of it, have room for so many more events and
+    /// bytes. A tenant without events in the queue may exceed its share.
     fn has_room(&self, tenant: Tenant, events: usize, bytes: usize) -> bool {
         let (held, held_bytes) = self.held();
         // One event always finds room in an empty queue, however large it is.
@@ -110,12 +109,13 @@ impl<W> Engine<W> {
         fits && (!self.has_shares() || self.is_in_share(tenant, events, bytes))
     }
 
-    /// A writer of one tenant has nobody to share with.
+    /// Returns true if tenants share the queue: not while only one tenant was seen.
     fn has_shares(&self) -> bool {
         self.lanes.has_many() && self.options.tenant_share < 1.0
     }
 
-    /// What a tenant holds is at most its share of that and of the room that is left.
+    /// Returns true if the tenant would hold at most `tenant_share` of what it holds now and the free
+    /// room together.
     fn is_in_share(&self, tenant: Tenant, events: usize, bytes: usize) -> bool {
         let (own, own_bytes) = self.lanes.held_by(tenant);
         if own == 0 {
@@ -131,8 +131,8 @@ impl<W> Engine<W> {
             && own_bytes.saturating_add(bytes) <= share(own_bytes, room_bytes)
     }
 
-    /// Makes room, as far as the queue has any: the tenant's own oldest events go where it has used up
-    /// its share, else the oldest of all. None goes for an event that finds no room even then.
+    /// Makes room by dropping the oldest events: those of the tenant if it has used up its share, else
+    /// those of all tenants. Drops nothing if the event would find no room even in an empty queue.
     fn drop_oldest(
         &mut self,
         tenant: Tenant,
@@ -140,30 +140,30 @@ impl<W> Engine<W> {
         now: &impl Fn() -> Instant,
         wall: SystemTime,
     ) {
-        let (flying, flying_bytes) = self.flying;
-        let fits_bytes = size <= self.options.queue_bytes.saturating_sub(flying_bytes);
-        if flying >= self.options.queue_events || !fits_bytes {
+        let (in_flight_size, in_flight_bytes) = self.in_flight_size;
+        let fits_bytes = size <= self.options.queue_bytes.saturating_sub(in_flight_bytes);
+        if in_flight_size >= self.options.queue_events || !fits_bytes {
             return;
         }
         while !self.has_room(tenant, 1, size) {
             let is_over = self.has_shares() && !self.is_in_share(tenant, 1, size);
             let Some(oldest) = self.lanes.pop_oldest(is_over.then_some(tenant)) else { return };
-            let lost = Error::lost("newer events took its place in the queue").about(&oldest.event);
+            let lost = Error::lost("the queue was full, and newer events took its place")
+                .about(&oldest.event);
             self.stats.dropped += 1;
             self.losses.add(oldest.event.tenant_id, oldest.event.occurred_at.unwrap_or(wall));
             self.notices.lost(&lost, 1, now());
-            self.told.extend(oldest.waiter.map(|waiter| (waiter, Err(lost))));
+            self.replies.extend(oldest.waiter.map(|waiter| (waiter, Err(lost))));
         }
     }
 
-    /// Whether it is worth to submit an event again that found no room: there is some, or it is too
-    /// late.
+    /// Returns true if a refused submit may be tried again: there is room, or the writer is closing.
     pub(crate) fn may_take(&self, tenant: Tenant, size: usize) -> bool {
         self.phase != Phase::Open || self.has_room(tenant, 1, size)
     }
 
-    /// Whether so many events, of so many bytes together, would all be taken now: of all tenants, and
-    /// of each.
+    /// Returns true if all of these events would be taken now. The map has the number of events and of
+    /// bytes by tenant.
     #[cfg(feature = "asynchronous")]
     pub(crate) fn may_take_all(
         &self,
@@ -181,7 +181,7 @@ impl<W> Engine<W> {
             })
     }
 
-    /// Whether so many events would be taken now, if no tenant had a share.
+    /// Returns true if so many events would be taken now if tenants had no shares.
     #[cfg(feature = "asynchronous")]
     pub(crate) fn has_room_whatever_share(&self, events: usize, bytes: usize) -> bool {
         let (held, held_bytes) = self.held();
@@ -190,7 +190,7 @@ impl<W> Engine<W> {
             && held_bytes.saturating_add(bytes) <= self.options.queue_bytes
     }
 
-    /// Gives an event up for which there was no room.
+    /// Drops an event that found no room.
     pub(crate) fn drop_newest(
         &mut self,
         event: Event,

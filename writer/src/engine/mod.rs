@@ -1,12 +1,13 @@
-//! The writer's engine: queue, batches and retries as a state machine, without a thread, a clock, a
-//! random number or a connection of its own. What it is told (time, chance, what the server said)
-//! comes in as arguments; what is to be done comes out of [`Engine::poll`]. So it can be simulated,
-//! a million schedules of it.
+//! The writer's engine: queue, batches and retries as a state machine without a thread, a clock, a
+//! random number or a connection of its own. Time, chance and the server's replies come in as
+//! arguments; [`Engine::poll`] returns what to do next. That lets the simulation run a million
+//! random schedules of it.
 //!
-//! Batches go by a few *places*. Each place is a producer of its own to the server, with one batch
-//! under way at a time, under one number, which is sent again as it is until the server answers:
-//! that, and the server's memory of the producer's last number, make it exactly once. A batch that
-//! the server undid for certain may be taken apart, and its events sent under other numbers.
+//! Batches are sent from a few *places*. Each place is a producer of its own to the server and has
+//! at most one batch in flight, under one number. The batch is sent again unchanged until the
+//! server replies; since the server remembers the last number of each producer, it is written
+//! exactly once. A batch that the server certainly undid may be taken apart, and its events sent
+//! under other numbers.
 
 pub(crate) mod admission;
 pub(crate) mod batch;
@@ -32,33 +33,33 @@ use crate::engine::batch::Batch;
 use crate::engine::lanes::{Lanes, Tenant};
 use crate::engine::loss::{Losses, Note};
 use crate::engine::notice::{Notice, Notices};
-use crate::error::Cure;
+use crate::error::Remedy;
 use crate::options::Options;
 use crate::stats::{Health, Stats};
-use crate::{Error, Logged};
+use crate::{Error, Outcome};
 
 /// Most tenants that [`Health`] names.
 const MOST_NAMED: usize = 10;
 
-/// What is to be done now.
+/// What the sender (thread or task) has to do now.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Send the batch from its place, and say how it went.
+    /// Send the batch from its place, then report how it went.
     Send(Arc<Batch>),
-    /// Nothing until then, or until something is said to the engine.
+    /// Wait until that time, or until another call of the engine changes something.
     Wait(Option<Instant>),
-    /// Closed, and nothing is left.
+    /// End: the writer is closed and nothing is left.
     End,
 }
 
-/// Whoever waits for an event, and what became of it.
-pub(crate) type Told<W> = (W, Result<Logged, Error>);
+/// The caller that waits for an event, and the result for it.
+pub(crate) type Reply<W> = (W, Result<Outcome, Error>);
 
-/// A batch under way.
-struct UnderWay<W> {
+/// A batch in flight: sent, or waiting to be sent again.
+struct InFlight<W> {
     batch: Arc<Batch>,
-    /// Numbers of its events that came from the queue, and whoever waits for them. Notes of losses
-    /// follow them.
+    /// Sequence numbers of its events from the queue, each with the caller that waits for it. Notes
+    /// of losses follow them in the batch.
     items: Vec<(u64, Option<W>)>,
     size: usize,
     tenants: Vec<Tenant>,
@@ -66,16 +67,17 @@ struct UnderWay<W> {
     begun: Instant,
     tries: u32,
     state: State,
-    /// Whether it may have been written, though no try was acknowledged.
+    /// True if it may have been written although no try was acknowledged.
     is_in_doubt: bool,
-    /// Whether it holds what was held up, or may hold others up.
+    /// True if it holds events that were held up, or that may hold others up.
     is_apart: bool,
-    /// Where it is to be taken apart once it is known that it was not written: why.
-    fence: Option<(Error, Cure)>,
+    /// Set if it is to be taken apart as soon as it is known not to be written: the error, and how.
+    fence: Option<(Error, Remedy)>,
 }
 
-impl<W> UnderWay<W> {
-    /// What is sent: the batch, or the question what became of it.
+impl<W> InFlight<W> {
+    /// Returns what to send: the batch, or an empty one of its number that asks whether it was
+    /// written.
     fn to_send(&self) -> Arc<Batch> {
         match self.fence {
             None => Arc::clone(&self.batch),
@@ -86,81 +88,81 @@ impl<W> UnderWay<W> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Whoever sends has it: it is on the wire, or will be at once.
+    /// The sender has it: it is on the wire, or will be at once.
     Sent,
-    /// Whoever sends has to connect first.
+    /// The sender connects first.
     Connecting,
     RetryAt(Instant),
 }
 
-/// A connection's place.
+/// One of the places that batches are sent from, each with a connection of its own.
 struct Place<W> {
     next_batch: i64,
-    under_way: Option<UnderWay<W>>,
-    /// Whether its last batch was answered.
+    in_flight: Option<InFlight<W>>,
+    /// True if its last batch was answered.
     is_open: bool,
-    /// How often in a row it found no connection while another place had one, and until when it is
-    /// not tried.
+    /// How often in a row it found no connection while another place had one.
     refused: u32,
+    /// It is not used before this time.
     shut_until: Instant,
 }
 
-/// What whoever asks does meanwhile, as far as waking it matters: that costs the caller of `log()`
-/// some microseconds, ten times what the rest of it does.
+/// State of the sender (thread or task). Waking it costs the caller of `log()` some microseconds,
+/// ten times the rest of the call, so it is woken only when needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sender {
-    /// Busy, and will ask by itself; or no place is free, so that there is nothing to wake it for.
-    Awake,
-    /// Waits until a time by which no event is due; a full batch is.
-    Dozes,
+    /// Busy, and asks again by itself; or no place is free, so that waking it is of no use.
+    Active,
+    /// Waits until a time before which no event is due; a full batch wakes it.
+    Dozing,
     /// Waits until it is woken.
-    Sleeps,
+    Asleep,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Takes no more, and sends what is there.
+    /// Takes no more events, and sends those it has.
     Closing,
     Closed,
 }
 
-/// See the module. `W` is whoever waits for a single event.
+/// The state machine; see the module. `W` is a caller that waits for one event.
 pub(crate) struct Engine<W> {
     options: Arc<Options>,
     lanes: Lanes<W>,
     places: Vec<Place<W>>,
-    /// Events and bytes of the batches under way, without notes.
-    flying: (usize, usize),
-    /// Since when the oldest event that may go waits for others.
+    /// Events and bytes of the batches in flight, without notes.
+    in_flight_size: (usize, usize),
+    /// Since when the oldest ready event has been waiting for others.
     waits_since: Instant,
-    /// Since when the queue was empty, as far as whoever asks looked.
+    /// When the sender first found the queue empty.
     empty_since: Option<Instant>,
     sender: Sender,
-    /// Events up to this number are sent without lingering.
-    hurry: u64,
+    /// Events up to this sequence number are sent without lingering.
+    flush_through: u64,
     phase: Phase,
     /// When a writer that closes ends, done or not.
     close_by: Option<Instant>,
     losses: Losses,
-    /// Whether the last batch was answered.
+    /// True if the last batch was answered.
     is_path_open: bool,
-    /// Whether the last batch that was begun went apart, so that the next one need not.
+    /// True if the last batch that was begun went apart: with one place, the next one need not.
     was_apart: bool,
-    /// Whether notes go by themselves, since a batch with some was refused.
+    /// True after a batch with notes was refused: notes are then sent in batches of their own.
     notes_go_alone: bool,
     notices: Notices,
-    /// Of the last failure, for how long to wait.
+    /// The random number of the last failure, which decides how long to wait.
     chance: f64,
-    /// Whom to tell what, until it is taken.
-    told: Vec<Told<W>>,
+    /// Results for waiting callers, until they are taken.
+    replies: Vec<Reply<W>>,
     stats: Stats,
-    /// For the simulation's account of them.
+    /// Lets the simulation account for notes.
     #[cfg(test)]
     pub(crate) note_ends: NoteEnds,
 }
 
-/// How many notes came back to what is to be told, and how many were refused or may not have arrived.
+/// Counts notes that came back to the pending losses, and notes that were refused or may be lost.
 #[cfg(test)]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct NoteEnds {
@@ -169,10 +171,11 @@ pub(crate) struct NoteEnds {
 }
 
 impl<W> Engine<W> {
+    /// Returns an engine with an empty queue.
     pub(crate) fn new(options: Arc<Options>) -> Self {
         let place = || Place {
             next_batch: 1,
-            under_way: None,
+            in_flight: None,
             is_open: false,
             refused: 0,
             shut_until: Instant::ZERO,
@@ -181,11 +184,11 @@ impl<W> Engine<W> {
             lanes: Lanes::new(),
             places: (0..options.in_flight.max(1)).map(|_| place()).collect(),
             options,
-            flying: (0, 0),
+            in_flight_size: (0, 0),
             waits_since: Instant::ZERO,
             empty_since: None,
-            sender: Sender::Awake,
-            hurry: 0,
+            sender: Sender::Active,
+            flush_through: 0,
             phase: Phase::Open,
             close_by: None,
             losses: Losses::default(),
@@ -194,83 +197,86 @@ impl<W> Engine<W> {
             notes_go_alone: false,
             notices: Notices::default(),
             chance: 1.0,
-            told: Vec::new(),
+            replies: Vec::new(),
             stats: Stats::default(),
             #[cfg(test)]
             note_ends: NoteEnds::default(),
         }
     }
 
-    fn under_way(&self) -> impl Iterator<Item = &UnderWay<W>> {
-        self.places.iter().filter_map(|place| place.under_way.as_ref())
+    fn in_flight(&self) -> impl Iterator<Item = &InFlight<W>> {
+        self.places.iter().filter_map(|place| place.in_flight.as_ref())
     }
 
+    /// Returns the counts so far.
     pub(crate) fn stats(&self) -> Stats {
-        let under_way: usize = self.under_way().map(|batch| batch.batch.events.len()).sum();
-        Stats { pending: (self.lanes.len() + under_way) as u64, ..self.stats }
+        let in_flight: usize = self.in_flight().map(|batch| batch.batch.events.len()).sum();
+        Stats { pending: (self.lanes.len() + in_flight) as u64, ..self.stats }
     }
 
+    /// Returns how the writer is doing.
     pub(crate) fn health(&self, now: Instant) -> Health {
         let since = self.notices.failing_since();
         Health {
             is_reaching: self.is_path_open,
-            in_flight: self.under_way().count(),
+            in_flight: self.in_flight().count(),
             stalled_tenants: self.lanes.stalled().count(),
             stalled: self.lanes.stalled().take(MOST_NAMED).collect(),
             failing_for: since.map(|since| now.saturating_sub(since)),
             last_failure: self.notices.last_failure(),
-            last_rejection: self.notices.last_rejection(),
+            rejections: self.notices.rejections(),
         }
     }
 
-    /// Events and bytes that are held against the bounds.
+    /// Returns events and bytes that count against the bounds of the queue.
     pub(crate) fn held(&self) -> (usize, usize) {
-        (self.lanes.len() + self.flying.0, self.lanes.bytes() + self.flying.1)
+        (self.lanes.len() + self.in_flight_size.0, self.lanes.bytes() + self.in_flight_size.1)
     }
 
-    /// Sends what is queued now without lingering; the mark that `is_done` takes.
-    pub(crate) fn hurry(&mut self) -> u64 {
-        self.hurry = self.lanes.last();
-        self.hurry
+    /// Sends what is queued now without lingering; returns the mark for [`Engine::is_done`].
+    pub(crate) fn flush(&mut self) -> u64 {
+        self.flush_through = self.lanes.last();
+        self.flush_through
     }
 
-    /// Whether everything up to the mark has an end.
+    /// Returns true if no event up to the mark is queued or in flight.
     pub(crate) fn is_done(&self, mark: u64) -> bool {
-        let is_flying = |batch: &UnderWay<W>| batch.items.iter().any(|(seq, _)| *seq <= mark);
-        !self.under_way().any(is_flying) && !self.lanes.has_up_to(mark)
+        let holds_mark = |batch: &InFlight<W>| batch.items.iter().any(|(seq, _)| *seq <= mark);
+        !self.in_flight().any(holds_mark) && !self.lanes.has_up_to(mark)
     }
 
-    /// Takes no more, and sends what is there.
+    /// Takes no more events, and sends those it has.
     pub(crate) fn close(&mut self) {
         if self.phase == Phase::Open {
             self.phase = Phase::Closing;
         }
     }
 
-    /// The same, and is done by then, or ends.
+    /// Closes, and ends at that time even if events are left.
     #[cfg(feature = "asynchronous")]
     pub(crate) fn close_by(&mut self, until: Instant) {
         self.close();
         self.close_by = Some(until);
     }
 
+    /// Returns true once nothing is left to do.
     pub(crate) fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
     }
 
-    /// Whom to tell what became of their events.
-    pub(crate) fn take_told(&mut self) -> Vec<Told<W>> {
-        std::mem::take(&mut self.told)
+    /// Takes the results that waiting callers are to get.
+    pub(crate) fn take_replies(&mut self) -> Vec<Reply<W>> {
+        std::mem::take(&mut self.replies)
     }
 
-    /// What is to be said of faults.
+    /// Takes the notices that are to be published.
     pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         self.notices.take()
     }
 
-    /// Tenants whose losses are to be told, for tests of the bounds.
+    /// Counts tenants whose losses are not reported yet, for tests of the bounds.
     #[cfg(test)]
-    pub(crate) fn untold(&self) -> usize {
+    pub(crate) fn unreported(&self) -> usize {
         self.losses.held()
     }
 }

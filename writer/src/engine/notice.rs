@@ -1,127 +1,151 @@
-//! What the writer says of faults: the first of a kind at once, then every ten seconds at most, with
-//! how many events it is about since.
+//! Limits the notices about faults: the first of a kind is published at once, then one every ten
+//! seconds at most, with the number of events since.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::Error;
 use crate::engine::clock::Instant;
 
-/// How long what goes on is added up before it is said again.
-const SAY_EVERY: Duration = Duration::from_secs(10);
+/// How long faults are added up before they are published again.
+const PUBLISH_EVERY: Duration = Duration::from_secs(10);
 
-/// What a notice is about.
+/// Most distinct reasons of rejected events that are kept.
+const MOST_REASONS: usize = 10;
+
+/// The kind of a notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Topic {
     /// A batch was not written, and is tried again.
     Failed,
     /// Events were refused.
     Rejected,
-    /// Events were dropped, or may have been written and are given up.
+    /// Events were dropped, or were given up although they may have been written.
     Lost,
-    /// Sending goes well again.
+    /// Batches are written again.
     Recovered,
 }
 
-/// What is said.
+/// A notice for `tracing` and the application's callback.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) topic: Topic,
     pub(crate) error: Error,
 }
 
-/// What was said of one topic, and what was not yet.
+/// Faults of one topic: when they were last published, and those since.
 #[derive(Default)]
-struct Said {
-    at: Option<Instant>,
+struct Faults {
+    published_at: Option<Instant>,
     events: u64,
     error: Option<Error>,
 }
 
-impl Said {
+impl Faults {
     fn add(&mut self, error: Error, events: u64) {
         self.events += events;
         self.error.get_or_insert(error);
     }
 
-    /// What is to be said now. The reason is that of the first event it is about.
+    /// Takes the notice that is due at `now`, or any without `now`. Its reason is that of the first
+    /// event.
     fn due(&mut self, topic: Topic, now: Option<Instant>) -> Option<Notice> {
-        let is_due = |now: Instant| self.at.is_none_or(|at| now >= at.saturating_add(SAY_EVERY));
+        let is_due = |now: Instant| {
+            self.published_at.is_none_or(|at| now >= at.saturating_add(PUBLISH_EVERY))
+        };
         if !now.is_none_or(is_due) {
             return None;
         }
         let error = self.error.take()?.of_events(std::mem::take(&mut self.events));
-        self.at = now.or(self.at);
+        self.published_at = now.or(self.published_at);
         Some(Notice { topic, error })
     }
 }
 
-/// All that was and is to be said.
+/// All notices, published and pending, and the last reasons.
 #[derive(Default)]
 pub(crate) struct Notices {
-    failed: Said,
-    rejected: Said,
-    lost: Said,
+    failed: Faults,
+    rejected: Faults,
+    lost: Faults,
     failing_since: Option<Instant>,
     last_failure: Option<Error>,
-    last_rejection: Option<Error>,
+    /// The last distinct reasons of rejected events, the newest last.
+    rejections: VecDeque<Error>,
     ready: Vec<Notice>,
 }
 
 impl Notices {
-    /// A batch of so many events was not written, and is tried again.
+    /// Adds a batch of so many events that was not written and is tried again.
     pub(crate) fn failed(&mut self, error: &Error, events: u64, now: Instant) {
         self.failing_since.get_or_insert(now);
         self.last_failure = Some(error.clone());
-        // It is the same events each time.
+        // A retried batch has the same events each time.
         self.failed.events = 0;
         self.failed.error = None;
         self.failed.add(error.clone(), events);
         self.ready.extend(self.failed.due(Topic::Failed, Some(now)));
     }
 
+    /// Adds events that were refused.
     pub(crate) fn rejected(&mut self, error: &Error, events: u64, now: Instant) {
-        self.last_rejection = Some(error.clone());
+        self.keep_reason(error, events);
         self.rejected.add(error.clone(), events);
         self.ready.extend(self.rejected.due(Topic::Rejected, Some(now)));
     }
 
+    fn keep_reason(&mut self, error: &Error, events: u64) {
+        let place = self.rejections.iter().position(|kept| kept.has_same_reason(error));
+        let before = place.and_then(|place| self.rejections.remove(place));
+        let before = before.map_or(0, |kept| kept.events());
+        if self.rejections.len() == MOST_REASONS {
+            self.rejections.pop_front();
+        }
+        self.rejections.push_back(error.clone().of_events(before.saturating_add(events)));
+    }
+
+    /// Adds events that were dropped or are unconfirmed.
     pub(crate) fn lost(&mut self, error: &Error, events: u64, now: Instant) {
         self.lost.add(error.clone(), events);
         self.ready.extend(self.lost.due(Topic::Lost, Some(now)));
     }
 
-    /// The server answered.
+    /// Notes that the server answered.
     pub(crate) fn answered(&mut self, now: Instant) {
         if self.failing_since.take().is_some() {
             self.last_failure = None;
-            if self.failed.at.is_some() {
+            if self.failed.published_at.is_some() {
                 let error = Error::lost("events are written again");
                 self.ready.push(Notice { topic: Topic::Recovered, error });
             }
-            self.failed = Said::default();
+            self.failed = Faults::default();
         }
         self.ready.extend(self.rejected.due(Topic::Rejected, Some(now)));
         self.ready.extend(self.lost.due(Topic::Lost, Some(now)));
     }
 
-    /// The writer ends: whatever was not said yet is.
+    /// Makes all pending notices ready, since the writer ends.
     pub(crate) fn end(&mut self) {
         self.ready.extend(self.rejected.due(Topic::Rejected, None));
         self.ready.extend(self.lost.due(Topic::Lost, None));
     }
 
+    /// Returns since when sending has failed.
     pub(crate) fn failing_since(&self) -> Option<Instant> {
         self.failing_since
     }
 
+    /// Returns the last failure, unless the server has answered since.
     pub(crate) fn last_failure(&self) -> Option<Error> {
         self.last_failure.clone()
     }
 
-    pub(crate) fn last_rejection(&self) -> Option<Error> {
-        self.last_rejection.clone()
+    /// Returns the last distinct reasons of rejected events, the newest first.
+    pub(crate) fn rejections(&self) -> Vec<Error> {
+        self.rejections.iter().rev().cloned().collect()
     }
 
+    /// Takes the notices that are ready.
     pub(crate) fn take(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.ready)
     }
@@ -132,22 +156,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_said_at_once_and_those_that_follow_are_added_up() {
+    fn the_first_fault_is_published_at_once_and_later_ones_are_added_up() {
         let mut notices = Notices::default();
         let second = Duration::from_secs(1);
         for n in 0..25 {
             notices.lost(&Error::lost(format!("loss {n}")), 3, second * n);
         }
         notices.end();
-        let said: Vec<_> = notices.take();
-        let said: Vec<_> =
-            said.iter().map(|notice| (notice.error.events(), notice.error.to_string())).collect();
+        let published: Vec<_> = notices.take();
+        let published: Vec<_> = published
+            .iter()
+            .map(|notice| (notice.error.events(), notice.error.to_string()))
+            .collect();
         let expected = [(3, "loss 0"), (30, "loss 1"), (30, "loss 11"), (12, "loss 21")];
-        assert_eq!(said, expected.map(|(events, text)| (events, text.to_owned())));
+        assert_eq!(published, expected.map(|(events, text)| (events, text.to_owned())));
     }
 
     #[test]
-    fn a_failure_that_goes_on_is_said_again_and_once_more_when_it_is_over() {
+    fn a_failure_that_lasts_is_published_again_and_so_is_its_end() {
         let mut notices = Notices::default();
         let second = Duration::from_secs(1);
         for n in 0..12 {
@@ -159,5 +185,20 @@ mod tests {
         let topics: Vec<_> = notices.take().iter().map(|notice| notice.topic).collect();
         assert_eq!(topics, [Topic::Failed, Topic::Failed, Topic::Recovered]);
         assert!(notices.last_failure().is_none() && notices.failing_since().is_none());
+    }
+
+    #[test]
+    fn the_last_distinct_reasons_are_kept_with_the_number_of_their_events() {
+        let mut notices = Notices::default();
+        let reason = |n: u64| Error::rejected(Some("22023".into()), format!("reason {n}"));
+        for n in (1..=12).chain([3]) {
+            notices.rejected(&reason(n), n, Duration::ZERO);
+        }
+        let kept: Vec<_> = notices.rejections();
+        let kept: Vec<_> =
+            kept.iter().map(|error| (error.message().to_owned(), error.events())).collect();
+        assert_eq!(kept.len(), MOST_REASONS);
+        assert_eq!((kept[0].0.as_str(), kept[0].1), ("reason 3", 6));
+        assert_eq!((kept[1].0.as_str(), kept[9].0.as_str()), ("reason 12", "reason 4"));
     }
 }

@@ -1,4 +1,4 @@
-//! The engine step by step, where a random schedule would only show that nothing breaks.
+//! Tests of the engine step by step, for rules that random schedules do not show.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,7 +24,7 @@ impl Steps {
         Steps { options, engine, now: Duration::ZERO }
     }
 
-    /// Logs an event; whether it wakes whoever sends, nothing where it was not taken.
+    /// Logs an event; returns whether it wakes the sender, or `None` if it was not taken.
     fn log(&mut self) -> Option<bool> {
         self.log_event(Event::new("ping"))
     }
@@ -59,7 +59,7 @@ impl Steps {
         self.engine.answered(batch.place, Answer { written, ..Answer::default() }, self.now);
     }
 
-    /// Events and notes of the batch that is sent and answered.
+    /// Sends a batch and answers it; returns its number of events and of notes.
     fn round(&mut self) -> Option<(usize, usize)> {
         let batch = self.sent()?;
         self.answer(&batch);
@@ -76,13 +76,13 @@ fn two_hundred_events_are_sent_at_once_and_up_to_a_thousand_from_a_backlog() {
     steps.log();
     let batch = steps.sent().expect("a batch");
     assert_eq!(batch.events.len(), 200);
-    // While it is under way.
+    // While it is in flight.
     steps.log_all(2_300);
     steps.answer(&batch);
     assert_eq!(steps.round(), Some((1_000, 0)));
     assert_eq!(steps.round(), Some((1_000, 0)));
     assert_eq!(steps.round(), Some((300, 0)));
-    // Who says how many events a batch has gets no more.
+    // A batch size that is set is not exceeded.
     let mut steps = Steps::new(Options::new().batch_events(50));
     steps.log_all(120);
     assert_eq!(steps.round(), Some((50, 0)));
@@ -100,16 +100,16 @@ fn half_a_queue_is_sent_at_once_where_a_batch_would_not_fit() {
 }
 
 #[test]
-fn whoever_sends_is_woken_when_it_sleeps_and_once_for_a_batch_when_it_dozes() {
+fn the_sender_is_woken_when_asleep_and_once_for_a_batch_when_dozing() {
     let mut steps = Steps::new(Options::new());
     let linger = steps.options.linger;
-    // It looks around for a while, and sleeps.
+    // The sender looks again for a while, then sleeps.
     assert!(matches!(steps.engine.poll(steps.now), Action::Wait(Some(at)) if at == linger));
     steps.now = linger;
     assert!(matches!(steps.engine.poll(steps.now), Action::Wait(None)));
     assert_eq!(steps.log(), Some(true));
     assert_eq!(steps.log(), Some(false), "it is awake");
-    // It dozes until the first event is due, or a batch can be expected.
+    // The sender dozes until the first event is due, or a batch can be expected.
     let Action::Wait(Some(first)) = steps.engine.poll(steps.now) else { panic!() };
     assert!(first < linger * 2);
     steps.now = first;
@@ -120,27 +120,27 @@ fn whoever_sends_is_woken_when_it_sleeps_and_once_for_a_batch_when_it_dozes() {
 }
 
 #[test]
-fn at_a_steady_rate_whoever_sends_looks_by_itself_and_no_caller_wakes_it() {
+fn at_a_steady_rate_the_sender_looks_by_itself_and_no_caller_wakes_it() {
     let mut steps = Steps::new(Options::new());
     let (mut look, mut looks, mut wakes, mut sent) = (Duration::ZERO, 0, 0, 0);
-    let mut under_way: Option<(Arc<Batch>, Instant)> = None;
+    let mut in_flight: Option<(Arc<Batch>, Instant)> = None;
     // 20,000 events a second, for ten seconds; a batch takes 5 ms.
     for n in 0..200_000_u32 {
         steps.now = Duration::from_micros(50) * n;
         let is_woken = steps.log() == Some(true);
         wakes += u32::from(is_woken);
-        if let Some((batch, _)) = under_way.take_if(|(_, at)| steps.now >= *at) {
+        if let Some((batch, _)) = in_flight.take_if(|(_, at)| steps.now >= *at) {
             steps.answer(&batch);
             look = steps.now;
         }
-        if under_way.is_some() || (steps.now < look && !is_woken) {
+        if in_flight.is_some() || (steps.now < look && !is_woken) {
             continue;
         }
         looks += 1;
         match steps.engine.poll(steps.now) {
             Action::Send(batch) => {
                 sent += batch.events.len();
-                under_way = Some((batch, steps.now + Duration::from_millis(5)));
+                in_flight = Some((batch, steps.now + Duration::from_millis(5)));
             }
             Action::Wait(until) => look = until.unwrap_or(Duration::MAX),
             Action::End => panic!(),
@@ -153,7 +153,7 @@ fn at_a_steady_rate_whoever_sends_looks_by_itself_and_no_caller_wakes_it() {
 fn notes_of_losses_that_go_on_come_every_ten_seconds_and_take_no_events_place() {
     let mut steps = Steps::new(Options::new().batch_events(10).queue(20, 1 << 20));
     let (mut events, mut notes, mut taken) = (0, 0, 0);
-    // A minute at twice the events that there is room for.
+    // A minute at twice the rate that there is room for.
     for _ in 0..6_000 {
         steps.now += Duration::from_millis(10);
         for _ in 0..20 {
@@ -165,7 +165,7 @@ fn notes_of_losses_that_go_on_come_every_ten_seconds_and_take_no_events_place() 
     }
     assert_eq!(notes, 6);
     assert!(taken - events <= 20);
-    // At its end a writer tells what is left to tell.
+    // A writer that closes reports the remaining losses.
     steps.engine.close();
     let rounds: Vec<_> = std::iter::from_fn(|| steps.round()).collect();
     assert_eq!(rounds.iter().map(|(_, notes)| notes).sum::<usize>(), 1);
@@ -174,7 +174,7 @@ fn notes_of_losses_that_go_on_come_every_ten_seconds_and_take_no_events_place() 
     assert_eq!(stats.written, (taken + notes + 1) as u64, "{stats}");
 }
 
-/// Whose events a batch has.
+/// Returns the tenants of a batch.
 fn tenants(batch: &Batch) -> Vec<u128> {
     let tenants = batch.events.iter().map(|event| event.tenant_id.unwrap().as_u128());
     tenants.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
@@ -193,7 +193,7 @@ fn a_tenant_that_stalls_waits_by_itself_and_never_in_all_places() {
     let shared = steps.sent().expect("a batch");
     assert_eq!(tenants(&shared), [1, 2, 3]);
     fail(&mut steps, shared);
-    // Each by itself now, and one place is left for a tenant that was not in it.
+    // Each tenant goes alone now, and one place is left for a tenant that was not in the batch.
     let alone = steps.sent().expect("a batch");
     assert_eq!(tenants(&alone), [1]);
     assert!(steps.sent().is_none());
@@ -208,7 +208,7 @@ fn a_tenant_that_stalls_waits_by_itself_and_never_in_all_places() {
         assert_eq!(tenants(&batch), [expected]);
         steps.answer(&batch);
     }
-    // It is tried again after a while, with all that came meanwhile, and shares nothing.
+    // The tenant is tried again after a while, with its newer events, and shares no batch.
     steps.log_of(1);
     steps.log_of(2);
     let batch = steps.sent().expect("a batch");
@@ -220,7 +220,7 @@ fn a_tenant_that_stalls_waits_by_itself_and_never_in_all_places() {
     assert_eq!((tenants(&batch), batch.events.len()), (vec![1], 2));
     steps.answer(&batch);
     assert_eq!(steps.engine.health(steps.now).stalled_tenants, 0);
-    // For ten seconds it goes apart, then it shares again.
+    // It goes apart for ten seconds, then it shares batches again.
     steps.now += Duration::from_secs(20);
     steps.log_of(1);
     steps.log_of(2);
@@ -237,7 +237,7 @@ fn a_flood_of_one_tenant_delays_the_others_by_no_batch() {
     steps.log_of(2);
     steps.now += steps.options.linger;
     assert_eq!(tenants(&steps.sent().expect("a batch")), [2], "while the flood is under way");
-    // In a batch that they share each has its turn.
+    // In a shared batch each tenant has its turn.
     let mut steps = Steps::new(Options::new().in_flight(1));
     (0..3_000).for_each(|_| steps.log_of(1));
     (2..=5).for_each(|tenant| steps.log_of(tenant));

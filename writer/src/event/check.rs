@@ -1,15 +1,13 @@
-//! What PostgreSQL cannot carry. Found in one event here, it costs that event; found by the driver or
-//! the server, it would cost every event of its batch.
+//! Finds events that PostgreSQL cannot take. Refused here, such an event costs itself; refused by the
+//! driver or the server, it would cost its whole batch.
 
 use std::time::SystemTime;
 
+use super::payload::{MOST_DEPTH, nests_too_deep};
 use crate::{Error, Event};
 
-/// Deepest nesting of a payload: the log itself takes some thousands of levels, by its stack.
-pub(crate) const MOST_DEPTH: usize = 1_000;
-
-/// Most bytes of name, actor, subject and idempotency key together. The log allows much less; what
-/// is hashed there may be longer here.
+/// Most bytes of name, actor, subject and idempotency key together. The log allows much less, but
+/// hashes some of them first.
 const MOST_TEXT: usize = 1 << 20;
 
 const NUL: &str = "22021";
@@ -21,13 +19,13 @@ const FIRST_MICROSECOND: i128 = -210_866_803_200_000_000;
 const LAST_MICROSECOND: i128 = 9_224_318_015_999_999_999;
 
 impl Event {
-    /// Whether PostgreSQL can carry it: no text has a NUL character, the time is one that a
-    /// `timestamptz` holds, the payload serialized and nests at most 1,000 levels. What the log
-    /// makes of it is the log's to say. Every way to log an event checks this first, and refuses that
-    /// event alone.
+    /// Checks that PostgreSQL can take the event. Every way to log an event checks this first, and
+    /// refuses that event alone. Whether the event follows the rules of its type is up to the log.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// 22021 if a text has a NUL character; 22008 if `occurred_at` is no time of a `timestamptz`;
+    /// 54000 if the payload nests deeper than 1,000 levels, or name, actor, subject and idempotency
+    /// key have more than 1 MiB together; without SQLSTATE if the payload did not serialize.
     pub fn check(&self) -> Result<(), Error> {
         let refused =
             |sqlstate: &str, fault: String| Err(Error::rejected(Some(sqlstate.to_owned()), fault));
@@ -55,7 +53,7 @@ impl Event {
             let fault = "name, actor, subject and idempotency key are too large together";
             return refused(TOO_LARGE, format!("{fault}: {bytes} bytes, limit {MOST_TEXT}"));
         }
-        // In JSON it would be escaped, and the log's to refuse.
+        // JSON escapes NUL characters, which the log refuses; one that is not escaped is no JSON.
         if has_nul(&self.data) {
             return refused(
                 NUL,
@@ -83,39 +81,14 @@ fn has_nul(text: &str) -> bool {
     text.as_bytes().contains(&0)
 }
 
-/// Whether a time is one that a timestamptz holds, which counts microseconds.
+/// Returns true if a `timestamptz`, which counts microseconds, holds the time.
 fn is_timestamptz(at: SystemTime) -> bool {
     let micros = match at.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => since.as_micros() as i128,
-        // What is less than a microsecond is cut off towards 2000.
+        // Parts of a microsecond are cut off towards 2000.
         Err(before) => -(before.duration().as_micros() as i128),
     };
     (FIRST_MICROSECOND..=LAST_MICROSECOND).contains(&micros)
-}
-
-/// Whether well-formed JSON nests deeper than [`MOST_DEPTH`]. Only what is long enough is looked at.
-pub(crate) fn nests_too_deep(json: &str) -> bool {
-    if json.len() <= 2 * MOST_DEPTH {
-        return false;
-    }
-    let (mut depth, mut is_in_string, mut is_escaped) = (0_usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_in_string => is_escaped = true,
-            b'"' => is_in_string = !is_in_string,
-            _ if is_in_string => {}
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > MOST_DEPTH {
-                    return true;
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
 }
 
 #[cfg(test)]
@@ -125,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_postgresql_cannot_carry_is_found_in_the_event() {
+    fn an_event_that_postgresql_cannot_take_is_refused_by_itself() {
         let event = || Event::new("ping");
         let fault = |event: Event| event.check().map_err(|error| error.to_string());
         for (event, what) in [
@@ -159,14 +132,5 @@ mod tests {
             assert!(!is_timestamptz(micros(at)), "{at}");
         }
         assert!(!is_timestamptz(SystemTime::UNIX_EPOCH + Duration::from_secs(i64::MAX as u64)));
-    }
-
-    #[test]
-    fn nesting_is_counted_outside_of_strings() {
-        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(!nests_too_deep(&nested(MOST_DEPTH)));
-        assert!(nests_too_deep(&nested(MOST_DEPTH + 1)));
-        assert!(!nests_too_deep(&format!(r#"["\"{}"]"#, "[".repeat(5_000))));
-        assert!(!nests_too_deep(&format!("[{}]", "[],".repeat(5_000))));
     }
 }

@@ -1,4 +1,4 @@
-//! An event, as the application gives it.
+//! An event as the application builds it.
 
 mod check;
 mod payload;
@@ -8,18 +8,16 @@ use std::time::SystemTime;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::EventName;
-use crate::event::check::{MOST_DEPTH, nests_too_deep};
-use crate::event::payload::without_null_keys;
+use crate::event::payload::{MOST_DEPTH, nests_too_deep, without_null_keys};
+use crate::{Error, EventName};
 
-/// Bytes that an event takes besides its texts, roughly: for the bounds of queue and batch.
+/// Bytes of memory that an event takes besides its texts, roughly.
 const OVERHEAD: usize = 256;
 
 /// An event on its way into the log.
 ///
 /// ```
-/// use eventlog_writer::{Event, EventName};
-/// # let tenant = uuid::Uuid::nil();
+/// use eventlog_writer::{Event, EventName, Uuid};
 ///
 /// #[derive(serde::Serialize)]
 /// #[serde(rename_all = "camelCase")]
@@ -29,6 +27,7 @@ const OVERHEAD: usize = 256;
 ///     confidence: Option<f32>,
 /// }
 ///
+/// let tenant = Uuid::from_u128(0x11111111_1111_4111_8111_111111111111);
 /// let event = Event::new(EventName::MessageSent)
 ///     .tenant(tenant)
 ///     .actor("user-17")
@@ -44,14 +43,15 @@ pub struct Event {
     pub(crate) actor: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) idempotency_key: Option<String>,
-    /// Whether the payload tells when it happened.
+    /// True if the log reads the time of occurrence from the payload.
     pub(crate) has_clock: bool,
-    /// Why the payload could not be made.
+    /// Why the payload could not be serialized.
     pub(crate) fault: Option<String>,
 }
 
 impl Event {
-    /// An event with an empty payload, of the connection's tenant, that occurs when it is logged.
+    /// Returns an event of that name with the payload `{}`. Unless it is changed, its tenant is that of
+    /// the connection, and it occurs when it is logged.
     pub fn new(name: impl Into<EventName>) -> Self {
         Event {
             tenant_id: None,
@@ -66,18 +66,23 @@ impl Event {
         }
     }
 
-    /// Whose event it is. Left out, it is `eventlog.current_tenant()` of the writer's connection.
+    /// Sets the tenant. By default it is [`Options::tenant`], else `eventlog.current_tenant()` of the
+    /// writer's connection.
+    ///
+    /// [`Options::tenant`]: crate::Options::tenant
     pub fn tenant(mut self, tenant_id: Uuid) -> Self {
         self.tenant_id = Some(tenant_id);
         self
     }
 
-    /// The payload: whatever serializes as a JSON object. `None` and null keys are not sent; the
-    /// elements of arrays are. Numbers and text arrive to the last digit. What does not serialize
-    /// is counted as rejected when the event is logged.
+    /// Sets the payload: any value that serializes as a JSON object. Keys that are `None` or null are
+    /// not sent, at any depth; null elements of arrays are. Numbers are sent with all their digits.
+    ///
+    /// A value that does not serialize, or nests deeper than 1,000 levels, makes no error here: the
+    /// event is rejected when it is logged ([`Event::check`]).
     pub fn data(mut self, data: &(impl Serialize + ?Sized)) -> Self {
         match serde_json::to_string(data) {
-            // A raw value nests as deep as it likes, and the stack does not.
+            // A raw value may nest deeper than the stack allows.
             Ok(json) if nests_too_deep(&json) => {
                 let fault = format!("the payload nests too deep: limit {MOST_DEPTH} levels");
                 self.fault = Some(fault);
@@ -88,50 +93,78 @@ impl Event {
         self
     }
 
-    /// When it happened by this machine's clock. Left out, it is when the event is logged.
+    /// Sets when the event occurred. By default that is when it is logged, by this machine's clock.
     pub fn occurred_at(mut self, at: SystemTime) -> Self {
         self.occurred_at = Some(at);
         self
     }
 
-    /// Leaves to the log when it happened: to the key of the payload that the type's
+    /// Lets the log take the time of occurrence from the payload: from the key that the event type's
     /// `occurred_at_key` names, such as the `clientTimestamp` of a hook callback.
     pub fn clock_in_payload(mut self) -> Self {
         self.has_clock = true;
         self
     }
 
-    /// Who did it, at most 512 bytes. Left out, the type's `actor_key` says.
+    /// Sets who did it: at most 512 bytes, a longer one is refused by the log. By default the log
+    /// takes it from the payload key that the event type's `actor_key` names.
     pub fn actor(mut self, actor: impl Into<String>) -> Self {
         self.actor = Some(actor.into());
         self
     }
 
-    /// What it was done to, at most 512 bytes. Left out, the type's `subject_keys` say.
+    /// Sets what it was done to: at most 512 bytes, a longer one is refused by the log. By default the
+    /// log takes it from the payload keys that the event type's `subject_keys` name.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// The same key again, within a day, is the same event; at most 255 bytes.
+    /// Sets the idempotency key, at most 255 bytes: the log stores one event of a tenant and key within
+    /// a day, and answers later ones with the id of the first ([`Outcome::Duplicate`]).
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &EventName {
         &self.name
     }
 
-    /// The payload as it is sent, as JSON.
+    /// Returns the payload as it is sent: a JSON object.
     pub fn payload(&self) -> &str {
         &self.data
     }
 
-    /// Puts a key into the payload, after the others.
+    /// Returns the tenant, if the event has one of its own.
+    pub fn get_tenant(&self) -> Option<Uuid> {
+        self.tenant_id
+    }
+
+    /// Returns the actor, if one was set.
+    pub fn get_actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+
+    /// Returns the subject, if one was set.
+    pub fn get_subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// Returns the idempotency key, if one was set.
+    pub fn get_idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    /// Returns the time of occurrence, if one was set.
+    pub fn get_occurred_at(&self) -> Option<SystemTime> {
+        self.occurred_at
+    }
+
+    /// Adds a key to the payload, after the others.
     pub(crate) fn add(&mut self, key: &str, value: &serde_json::Value) {
-        // An object, or nothing that the log will take.
+        // Anything but an object is refused by the log anyway.
         if self.data.ends_with('}') {
             self.data.pop();
             let comma = if self.data.len() > 1 { "," } else { "" };
@@ -139,19 +172,19 @@ impl Event {
         }
     }
 
-    /// The value of a key of the payload, where it is a string.
+    /// Returns the value of a key of the payload if it is a string.
     pub(crate) fn text_of(&self, key: &str) -> Option<String> {
         let payload: serde_json::Value = serde_json::from_str(&self.data).ok()?;
         Some(payload.get(key)?.as_str()?.to_owned())
     }
 
-    /// The event as one statement takes it.
-    pub(crate) fn prepared(self) -> Result<Prepared, crate::Error> {
+    /// Returns the event as the parameters of one statement.
+    pub(crate) fn prepared(self) -> Result<Prepared, Error> {
         self.check()?;
         Ok(Prepared { own_name: self.name.as_str().to_owned(), event: self })
     }
 
-    /// What it counts against the bounds of queue and batch, in bytes.
+    /// Returns the bytes that it counts against the bounds of queue and batch.
     pub(crate) fn size(&self) -> usize {
         let texts = [&self.actor, &self.subject, &self.idempotency_key];
         let texts: usize = texts.iter().filter_map(|text| text.as_ref()).map(String::len).sum();
@@ -161,27 +194,50 @@ impl Event {
 
 /// What the log did with an event that it did not refuse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Logged {
-    /// It is stored, under this id, where that is known.
+#[non_exhaustive]
+pub enum Outcome {
+    /// The event is in the log, under this id. The id is `None` if the batch had to be sent again
+    /// after a broken connection: the server then confirms the events without their ids.
     Written(Option<i64>),
-    /// An event of its idempotency key was stored before, under this id, where that is known; this
-    /// one is not.
+    /// An event with its idempotency key is in the log, under this id if it is known. This one was
+    /// not stored again.
     Duplicate(Option<i64>),
-    /// It was sampled out, or its tenant opted out; or the log does not tell.
+    /// The event is not in the log, as its owner wants: it was sampled out, its tenant opted out, or
+    /// the log or the writer is disabled.
     LeftOut,
+    /// The server answered for the event's batch, but after a broken connection, with counts only,
+    /// and its events did not all have the same outcome. It is in the log, left out or quarantined.
+    Unknown,
 }
 
-impl Logged {
-    /// The id of the event, or of the one before with its key.
+impl Outcome {
+    /// Returns the id of the event or, of a duplicate, that of the event in the log, if it is known.
     pub fn id(self) -> Option<i64> {
         match self {
-            Logged::Written(id) | Logged::Duplicate(id) => id,
-            Logged::LeftOut => None,
+            Outcome::Written(id) | Outcome::Duplicate(id) => id,
+            Outcome::LeftOut | Outcome::Unknown => None,
         }
+    }
+
+    /// Returns true if the event, or the one before with its idempotency key, is in the log.
+    pub fn is_stored(self) -> bool {
+        matches!(self, Outcome::Written(_) | Outcome::Duplicate(_))
+    }
+
+    /// Returns the outcome of `eventlog.log_event`, which gives an id or null.
+    pub(crate) fn of_id(id: Option<i64>) -> Self {
+        id.map_or(Outcome::LeftOut, |id| Outcome::Written(Some(id)))
     }
 }
 
-/// An event whose payload serialized.
+impl Error {
+    /// Returns the error with name and tenant of the event that it is about.
+    pub(crate) fn about(self, event: &Event) -> Self {
+        self.with_event(event.name.as_str(), event.tenant_id)
+    }
+}
+
+/// An event that passed [`Event::check`].
 pub(crate) struct Prepared {
     pub(crate) own_name: String,
     pub(crate) event: Event,

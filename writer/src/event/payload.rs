@@ -1,12 +1,14 @@
-//! JSON text without its null keys.
+//! JSON text: leaves out null keys, and measures depth.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// `json`, which is well-formed, without the keys of objects whose value is null, at any depth. As
-/// the server's `jsonb_strip_nulls`; but the text of numbers is left as it is, which a value of
-/// Rust would not do. Of a key that comes twice the server takes the last: a null that is the last
-/// is left to it, else the value before would count.
+/// Deepest nesting of a payload. The log itself takes some thousands of levels, as its stack allows.
+pub(crate) const MOST_DEPTH: usize = 1_000;
+
+/// Returns well-formed JSON without the keys of objects whose value is null, at any depth, as the
+/// server's `jsonb_strip_nulls` does. Works on text, since parsed numbers would lose digits. If a key
+/// occurs twice, the server takes the last value: a null there is kept, else the first would count.
 pub(crate) fn without_null_keys(json: String) -> String {
     if !json.contains("null") {
         return json;
@@ -16,9 +18,8 @@ pub(crate) fn without_null_keys(json: String) -> String {
     String::from_utf8(out).expect("whole tokens of UTF-8")
 }
 
-/// Copies the value at `at`; where it ends.
-///
-/// Recurses as deep as the value nests, which was bounded before.
+/// Copies the value at `at`; returns where it ends. Recurses as deep as the value nests, which
+/// [`nests_too_deep`] has bounded.
 fn value(json: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
     let start = space(json, at);
     match json[start] {
@@ -63,12 +64,12 @@ fn container(json: &[u8], at: usize, is_object: bool, out: &mut Vec<u8>) -> usiz
     at + 1
 }
 
-/// A key as the server reads it, however it is written.
+/// Returns a key without escapes, as the server reads it.
 fn unescaped(key: &[u8]) -> Cow<'_, [u8]> {
     if !key.contains(&b'\\') {
         return Cow::Borrowed(&key[1..key.len() - 1]);
     }
-    // One that is no text, such as half a surrogate pair, the server refuses anyway.
+    // A key that is no text, such as half a surrogate pair, is refused by the server.
     serde_json::from_slice::<String>(key).map_or(Cow::Borrowed(key), |key| key.into_bytes().into())
 }
 
@@ -77,7 +78,7 @@ fn copy(json: &[u8], from: usize, until: usize, out: &mut Vec<u8>) -> usize {
     until
 }
 
-/// Past the spaces at `at`, which raw values may have.
+/// Returns the position after the spaces at `at`, which raw values may have.
 fn space(json: &[u8], mut at: usize) -> usize {
     while json.get(at).is_some_and(u8::is_ascii_whitespace) {
         at += 1;
@@ -85,7 +86,7 @@ fn space(json: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Past the string at `at`.
+/// Returns the position after the string at `at`.
 fn string(json: &[u8], at: usize) -> usize {
     let mut at = at + 1;
     while json[at] != b'"' {
@@ -94,7 +95,7 @@ fn string(json: &[u8], at: usize) -> usize {
     at + 1
 }
 
-/// Past the number or word at `at`.
+/// Returns the position after the number or word at `at`.
 fn word(json: &[u8], mut at: usize) -> usize {
     while json.get(at).is_some_and(|c| !matches!(c, b',' | b'}' | b']') && !c.is_ascii_whitespace())
     {
@@ -103,9 +104,34 @@ fn word(json: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// Returns true if well-formed JSON nests deeper than [`MOST_DEPTH`].
+pub(crate) fn nests_too_deep(json: &str) -> bool {
+    if json.len() <= 2 * MOST_DEPTH {
+        return false;
+    }
+    let (mut depth, mut is_in_string, mut is_escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_in_string => is_escaped = true,
+            b'"' => is_in_string = !is_in_string,
+            _ if is_in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MOST_DEPTH {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
-    use super::without_null_keys;
+    use super::*;
 
     #[test]
     fn null_keys_go_at_every_depth_and_null_elements_stay() {
@@ -135,5 +161,14 @@ mod tests {
         ] {
             assert_eq!(without_null_keys(json.to_owned()), stripped, "{json}");
         }
+    }
+
+    #[test]
+    fn nesting_is_counted_outside_of_strings() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(!nests_too_deep(&nested(MOST_DEPTH)));
+        assert!(nests_too_deep(&nested(MOST_DEPTH + 1)));
+        assert!(!nests_too_deep(&format!(r#"["\"{}"]"#, "[".repeat(5_000))));
+        assert!(!nests_too_deep(&format!("[{}]", "[],".repeat(5_000))));
     }
 }

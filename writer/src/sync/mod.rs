@@ -1,88 +1,69 @@
 //! The writer for applications without an asynchronous runtime: threads of its own, on the crate
 //! [`postgres`].
 
-mod crew;
+mod senders;
+mod threads;
 
 use std::error::Error as StdError;
 use std::fmt::Display;
-use std::ops::DerefMut;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::{Client, Config, NoTls, Transaction};
 
 use crate::engine::{Engine, Submitted};
 use crate::options::WhenFull;
-use crate::shared::{self, Signals};
 use crate::stats::Health;
 use crate::track::Tracked;
 use crate::wire;
 use crate::wire::connect::with_defaults;
-use crate::{Error, Event, Logged, Options, Report, Stats};
-use crew::Crew;
+use crate::{Error, Event, Options, Outcome, Report, Stats};
+use senders::Senders;
+use threads::{Shared, Waiter};
 
-/// A connection as the writer uses it: a client of its own, or one of the application's pool.
-pub type Connection = Box<dyn DerefMut<Target = Client> + Send>;
+pub use threads::Connection;
 
-type Connector = Box<dyn FnMut() -> Result<Connection, Box<dyn StdError + Send + Sync>> + Send>;
-type Shared = shared::Shared<Threads>;
-type Waiter = SyncSender<Result<Logged, Error>>;
-
-/// Logs events from any thread; a clone is the same writer. The last one that is dropped closes it.
+/// Logs events from any thread. A clone is the same writer; dropping the last clone closes it.
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use eventlog_writer::{Event, EventName, Options, sync::Writer};
+/// use eventlog_writer::{Event, EventName, Options, postgres, serde_json, sync::Writer};
 ///
-/// let writer = Writer::connect("postgres://app@localhost/mydb".parse()?, Options::new());
-/// writer.log(Event::new(EventName::ToolUsed).data(&serde_json::json!({ "toolName": "search" })));
-/// let report = writer.close(Duration::from_secs(5));
-/// assert!(report.is_complete(), "{}", report.stats);
-/// # Ok::<(), postgres::Error>(())
+/// fn main() -> Result<(), postgres::Error> {
+///     let config: postgres::Config = "postgres://app@localhost/mydb".parse()?;
+///     let writer = Writer::connect(config, Options::new());
+///     let payload = serde_json::json!({ "toolName": "search" });
+///     writer.log(Event::new(EventName::ToolUsed).data(&payload));
+///     let report = writer.close(Duration::from_secs(5));
+///     assert!(report.is_complete(), "{report}");
+///     Ok(())
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Writer {
-    /// Nothing where it is disabled.
+    /// `None` if the writer is disabled.
     handle: Option<Arc<Handle>>,
 }
 
-/// What the writers share; the threads have `Shared` too, but not this, so that they end.
+/// Shared by the clones of a writer. The threads own [`Shared`] too, but not this, so that dropping
+/// the last clone ends them.
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    crew: Arc<Crew>,
+    senders: Arc<Senders>,
     report: Mutex<Option<Report>>,
 }
 
-/// How threads wait, for the engine.
-#[derive(Default)]
-struct Threads {
-    news: Condvar,
-    progress: Condvar,
-}
-
-impl Signals for Threads {
-    type Waiter = Waiter;
-
-    fn wake_sender(&self) {
-        self.news.notify_one();
-    }
-
-    fn wake_waiting(&self) {
-        self.progress.notify_all();
-    }
-
-    fn tell(waiter: Waiter, end: Result<Logged, Error>) {
-        let _ = waiter.try_send(end);
-    }
-}
-
 impl Writer {
-    /// A writer that connects itself when it has something to send, and again whenever it has to.
+    /// Returns a writer that makes its own connections, as soon as it has something to send and again
+    /// after one broke. A connection timeout of 5 seconds (`PGCONNECT_TIMEOUT`), a TCP user timeout of
+    /// 30 seconds and the application name `eventlog-writer` (`PGAPPNAME`) are set unless `config`
+    /// has them.
     ///
-    /// With the feature `tls` and `sslmode=require` by TLS, verified with the certificates of
-    /// `PGSSLROOTCERT` or the system's; else without.
+    /// With the feature `tls` and `sslmode=require`, connections use TLS and are verified with the
+    /// certificates of `PGSSLROOTCERT`, or the system's. Without, they do not use TLS, and
+    /// `sslmode=require` fails.
     pub fn connect(config: Config, options: Options) -> Self {
         let config = with_defaults!(config);
         Self::with_connector(options, move || {
@@ -94,24 +75,33 @@ impl Writer {
         })
     }
 
-    /// A writer that connects itself as the variables `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`,
-    /// `PGDATABASE`, `PGOPTIONS`, `PGSSLMODE` and their like say.
+    /// Returns a writer that makes its own connections as libpq's environment variables say: `PGHOST`,
+    /// `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGOPTIONS`, `PGSSLMODE`,
+    /// `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT` and `PGAPPNAME`. Others, such as `PGPASSFILE` and
+    /// `PGSERVICE`, are not read.
     ///
     /// # Errors
-    /// Where they contradict themselves; not where there is no server.
+    /// If a variable cannot be read, or no user is known. A server that does not answer is no error
+    /// here.
     pub fn from_env(options: Options) -> Result<Self, Error> {
         let config = crate::wire::connect::conninfo()?.parse().map_err(Error::from_config)?;
         Ok(Self::connect(config, options))
     }
 
-    /// A writer on connections of the application's: of a pool, with TLS, whatever `connect` gives.
-    /// It is called when there is something to send, and again after a connection broke; for each of
-    /// [`Options::in_flight`] that is needed. The writer keeps what it gets until then.
+    /// Returns a writer on connections that `connect` gives: from the application's pool, or with TLS of
+    /// its own. It is called when there is something to send and no connection for it, up to
+    /// [`Options::in_flight`] times, and again after a connection broke; until then the writer keeps
+    /// the connection. If it fails, it is called again after a while ([`Options::retry`]).
     ///
     /// ```no_run
-    /// # use eventlog_writer::{Options, sync::Writer};
-    /// # fn pooled() -> Result<Box<postgres::Client>, std::io::Error> { unimplemented!() }
-    /// let writer = Writer::with_connector(Options::new(), || Ok(Box::new(pooled()?)));
+    /// use eventlog_writer::postgres::{Client, NoTls};
+    /// use eventlog_writer::{Options, sync::Writer};
+    ///
+    /// let writer = Writer::with_connector(Options::new(), || {
+    ///     let client = Client::connect("host=/var/run/postgresql user=app", NoTls)?;
+    ///     // Anything that derefs to a client, such as a pool's guard.
+    ///     Ok(Box::new(Box::new(client)))
+    /// });
     /// ```
     pub fn with_connector(
         options: Options,
@@ -121,64 +111,87 @@ impl Writer {
             return Writer { handle: None };
         }
         let shared = Shared::new(options);
-        let crew = Crew::new(Box::new(connect), shared.producers.len());
-        crew.hire(&shared).expect("the system has room for a thread");
-        Writer { handle: Some(Arc::new(Handle { shared, crew, report: Mutex::new(None) })) }
+        let senders = Senders::new(Box::new(connect), shared.producers.len());
+        senders.spawn(&shared).expect("the system has no room for the writer's thread");
+        Writer { handle: Some(Arc::new(Handle { shared, senders, report: Mutex::new(None) })) }
     }
 
-    /// Whether it logs at all.
+    /// Returns false if the writer is disabled ([`Options::enabled`]).
     pub fn is_enabled(&self) -> bool {
         self.handle.is_some()
     }
 
-    /// Puts an event into the queue and returns at once; whether it was taken. Never fails, and
-    /// waits only where [`WhenFull::Block`] says so.
+    /// Puts an event into the queue and returns at once, unless [`WhenFull::Block`] lets it wait for
+    /// room. Returns true if the event was taken, or left out by [`Options::sample`]; false if it was
+    /// dropped or rejected, or the writer is disabled.
     pub fn log(&self, event: Event) -> bool {
         let Some(handle) = &self.handle else { return false };
         let submitted = handle.submit(event, None);
         matches!(submitted, Submitted::Queued { .. } | Submitted::LeftOut(_))
     }
 
-    /// Logs an event and waits for what becomes of it: its id, nothing where the log left it out or
-    /// does not tell, or why it was refused or lost. Waits as long as the server does not answer,
-    /// and the writer is not closed.
-    pub fn log_and_wait(&self, event: Event) -> Result<Option<i64>, Error> {
-        let Some(handle) = &self.handle else { return Ok(None) };
-        let (waiter, told) = sync_channel(1);
+    /// Logs an event and waits for the server's answer. The event is sent at once, without lingering.
+    /// Waits until the server answers or the writer is closed.
+    ///
+    /// # Errors
+    /// Why the event was refused or lost.
+    pub fn log_and_wait(&self, event: Event) -> Result<Outcome, Error> {
+        let Some(handle) = &self.handle else { return Ok(Outcome::LeftOut) };
+        let (waiter, reply) = sync_channel(1);
         match handle.submit(event, Some(waiter)) {
             Submitted::Queued { .. } => {
-                let lost = || Err(Error::lost("the writer's thread ended"));
-                told.recv().unwrap_or_else(|_| lost()).map(Logged::id)
+                reply.recv().unwrap_or_else(|_| Err(Error::lost("the writer's thread ended")))
             }
-            Submitted::LeftOut(_) => Ok(None),
+            Submitted::LeftOut(_) => Ok(Outcome::LeftOut),
             Submitted::Refused(error, _) => Err(error),
             Submitted::Full(..) => Err(Error::lost("the queue is full")),
         }
     }
 
-    /// Logs an event inside the caller's own transaction: it is there if and only if the rest is.
-    /// Its id, or nothing where the log left it out. The tenant must be the transaction's, or the
-    /// role a service.
+    /// Logs an event inside your own transaction: the event is stored if and only if the transaction
+    /// commits. The connection's role may log for the event's tenant if that is the transaction's
+    /// own tenant, or the role is a service. Does not go through the queue and is not counted.
+    ///
+    /// # Errors
+    /// The server's error, which also aborts the transaction; or that of [`Event::check`], which sends
+    /// nothing and leaves the transaction usable.
+    ///
+    /// ```no_run
+    /// use eventlog_writer::postgres::Client;
+    /// use eventlog_writer::{Event, EventName, Uuid, serde_json::json, sync::Writer};
+    ///
+    /// type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+    ///
+    /// fn upgrade(writer: &Writer, client: &mut Client, account: Uuid) -> Result<()> {
+    ///     let mut transaction = client.transaction()?;
+    ///     transaction.execute("UPDATE accounts SET plan = 'pro' WHERE id = $1", &[&account])?;
+    ///     let plans = json!({ "previousPlan": "free", "newPlan": "pro", "status": "active" });
+    ///     let event = Event::new(EventName::PlanUpdated).tenant(account).data(&plans);
+    ///     writer.log_in(&mut transaction, event)?;
+    ///     Ok(transaction.commit()?)
+    /// }
+    /// ```
     pub fn log_in(
         &self,
         transaction: &mut Transaction<'_>,
         event: Event,
-    ) -> Result<Option<i64>, Error> {
-        let Some(_) = &self.handle else { return Ok(None) };
+    ) -> Result<Outcome, Error> {
+        let Some(_) = &self.handle else { return Ok(Outcome::LeftOut) };
         let event = event.prepared()?;
         let rows = transaction.query_typed(wire::LOG_EVENT, &wire::event_values(&event))?;
-        Ok(rows.first().and_then(|row| row.get(0)))
+        Ok(Outcome::of_id(rows.first().and_then(|row| row.get(0))))
     }
 
-    /// Does the work and logs the event with how long it took (`durationMs`), whether it went well
-    /// (`success`), and if not, `errorType` and `errorMessage`; also of work that panics.
+    /// Does the work, then logs the event with these keys added to its payload: `durationMs`, `success`
+    /// and, if the work failed, `errorType` and `errorMessage`. Also logs work that panics.
     ///
     /// ```no_run
-    /// # use eventlog_writer::{Event, EventName, sync::Writer};
-    /// # fn run(writer: &Writer) -> Result<String, std::io::Error> {
-    /// let event = Event::new(EventName::SkillExecuted).data(&serde_json::json!({ "skillName": "canvas" }));
-    /// writer.track(event, || std::fs::read_to_string("drawing.svg"))
-    /// # }
+    /// use eventlog_writer::{Event, EventName, serde_json::json, sync::Writer};
+    ///
+    /// fn read_drawing(writer: &Writer) -> Result<String, std::io::Error> {
+    ///     let event = Event::new(EventName::SkillExecuted).data(&json!({ "skillName": "canvas" }));
+    ///     writer.track(event, || std::fs::read_to_string("drawing.svg"))
+    /// }
     /// ```
     pub fn track<T, E: Display>(
         &self,
@@ -191,41 +204,41 @@ impl Writer {
         result
     }
 
-    /// Sends what is queued now without waiting for more, and waits until it has an answer, at most
-    /// so long; whether it did.
+    /// Sends what is queued now without waiting for more events, and waits until the server answered
+    /// for all of it, at most so long. Returns true if it did.
     pub fn flush(&self, timeout: Duration) -> bool {
         let Some(handle) = &self.handle else { return true };
         let shared = &handle.shared;
         if !shared.is_own_process() {
             return false;
         }
-        let mark = shared.hurry();
+        let mark = shared.flush();
         wait_until(shared, timeout, |engine| engine.is_done(mark))
     }
 
-    /// What became of the events so far.
+    /// Returns the number of events by outcome so far.
     pub fn stats(&self) -> Stats {
         self.handle.as_ref().map(|handle| handle.shared.stats()).unwrap_or_default()
     }
 
-    /// How the writer is doing now.
+    /// Returns how the writer is doing now.
     pub fn health(&self) -> Health {
         self.handle.as_ref().map(|handle| handle.shared.health()).unwrap_or_default()
     }
 
-    /// Takes no more events, sends what is queued, and ends: after that, or when the time is over.
-    /// Closed again, it says the same again.
+    /// Takes no more events, sends what is queued, and ends as soon as that is answered or the time is
+    /// over. Later calls return the same report.
     pub fn close(&self, timeout: Duration) -> Report {
         self.handle.as_ref().map(|handle| handle.close(timeout)).unwrap_or_default()
     }
 }
 
-/// A client of the writer's own.
+/// Returns a client as a connection of the writer's own.
 fn own(client: Client) -> Connection {
     Box::new(Box::new(client))
 }
 
-/// Waits until the engine says so, at most so long; whether it does.
+/// Waits until the engine is so, at most so long. Returns true if it is.
 fn wait_until(shared: &Shared, timeout: Duration, is_so: impl Fn(&Engine<Waiter>) -> bool) -> bool {
     let began = Instant::now();
     let mut engine = shared.lock();
@@ -240,14 +253,14 @@ fn wait_until(shared: &Shared, timeout: Duration, is_so: impl Fn(&Engine<Waiter>
 }
 
 impl Handle {
-    /// Submits an event, and waits for room where it may.
+    /// Submits an event, and waits for room if the options allow it.
     fn submit(&self, event: Event, waiter: Option<Waiter>) -> Submitted<Waiter> {
         let submitted = match self.shared.submit(event, waiter) {
             Submitted::Full(event, waiter) => self.wait_for_room(event, waiter),
             submitted => submitted,
         };
         if let Submitted::Queued { wakes: true } = submitted {
-            self.crew.be_watched(&self.shared);
+            self.senders.ensure_leader(&self.shared);
         }
         submitted
     }
@@ -275,17 +288,17 @@ impl Handle {
             return Report::default();
         }
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(report) = *report {
-            return report;
+        if let Some(report) = report.as_ref() {
+            return report.clone();
         }
         self.shared.begin_close();
         let is_over = wait_until(&self.shared, timeout, |engine| engine.is_closed());
         let end = self.shared.end();
         if is_over {
-            // They have nothing left to do. One that hangs on the server is left to itself.
-            self.crew.dismiss();
+            // The threads have nothing left to do. One that hangs on the server is not waited for.
+            self.senders.join();
         }
-        *report = Some(end);
+        *report = Some(end.clone());
         end
     }
 }

@@ -1,17 +1,18 @@
-//! Where the server is: the variables that every client of PostgreSQL reads.
+//! Reads the environment variables of libpq that say where the server is.
 
 use std::env;
 use std::time::Duration;
 
 use crate::Error;
 
-/// Of the writer's own connections, where neither the application nor a variable says.
+/// Application name of the writer's own connections, unless the application or `PGAPPNAME` sets one.
 const APPLICATION_NAME: &str = "eventlog-writer";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// After how long without an acknowledgement of the network a connection is given up.
+/// How long sent data may stay unacknowledged before the connection is given up.
 const TCP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// `postgres::Config` and `tokio_postgres::Config` are two types with the same methods.
+/// Sets the defaults of the writer's own connections. A macro, since `postgres::Config` and
+/// `tokio_postgres::Config` are two types with the same methods.
 macro_rules! with_defaults {
     ($config:expr) => {{
         let mut config = $config;
@@ -46,8 +47,8 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// What `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGOPTIONS` and
-/// `PGSSLMODE` say, as a connection string; the defaults are libpq's.
+/// Returns the connection string that `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGPASSWORD`,
+/// `PGDATABASE`, `PGOPTIONS` and `PGSSLMODE` give, with libpq's defaults.
 pub(crate) fn conninfo() -> Result<String, Error> {
     let user = variable("PGUSER").or_else(|| variable("USER")).or_else(|| variable("LOGNAME"));
     let user = user.ok_or_else(|| Error::rejected(None, "neither PGUSER nor USER is set"))?;
@@ -69,7 +70,7 @@ pub(crate) fn conninfo() -> Result<String, Error> {
     let mode = variable("PGSSLMODE").unwrap_or_else(|| "prefer".to_owned());
     let mode = match mode.as_str() {
         "disable" | "allow" | "prefer" => "prefer",
-        // Each is verified, which is more than libpq's `require` does.
+        // All of them verify the certificate, which libpq's `require` does not.
         "require" | "verify-ca" | "verify-full" => "require",
         other => {
             let message =
@@ -81,7 +82,8 @@ pub(crate) fn conninfo() -> Result<String, Error> {
     Ok(conninfo)
 }
 
-/// TLS, verified: with the certificates in the file of `PGSSLROOTCERT`, else with the system's.
+/// Returns a TLS connector that verifies with the certificates in the file of `PGSSLROOTCERT`, else
+/// with the system's.
 #[cfg(feature = "tls")]
 pub(crate) fn tls() -> Result<tokio_postgres_rustls::MakeRustlsConnect, Error> {
     use rustls::pki_types::CertificateDer;

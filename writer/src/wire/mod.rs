@@ -1,5 +1,5 @@
-//! The only SQL of the writer. No state is kept on the connection: one statement a batch, its types
-//! sent along, so it works through a pooler in transaction mode.
+//! The only SQL of the writer. Each batch is one statement that carries its parameter types, and no
+//! state is kept on the connection, so it works through a pooler in transaction mode.
 
 pub(crate) mod connect;
 
@@ -17,10 +17,9 @@ use crate::{Event, Options};
 
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// Logs a batch. Before, for this statement only, it bounds how long it waits for a lock: by what the
-/// writer says, by what the role has, and by half of the time for the statement, so that a lock that
-/// is held is told apart from a statement that is slow. The CASE makes the call wait for the settings,
-/// which a join would be free to evaluate afterwards.
+/// Logs a batch. First sets `lock_timeout` for this statement: to the least of the writer's, the
+/// role's, and half of `statement_timeout`, so that a held lock gives another error than a slow
+/// statement. The CASE makes the call depend on the settings; a join could evaluate them afterwards.
 macro_rules! log_events {
     ($settings:literal) => {
         concat!(
@@ -37,10 +36,10 @@ macro_rules! log_events {
     };
 }
 
-/// As the role that the writer connects as, or as the tenants of the events.
+/// Logs as the role that the writer connects as, or as the tenants of the events.
 pub(crate) const LOG_EVENTS: &str = log_events!("");
 
-/// As one tenant, set for this statement only.
+/// Logs as one tenant, set for this statement only.
 pub(crate) const LOG_EVENTS_OF_TENANT: &str =
     log_events!(" || set_config('eventlog.tenant_id', $12, true)");
 
@@ -48,8 +47,8 @@ pub(crate) const LOG_EVENTS_OF_TENANT: &str =
 pub(crate) const LOG_EVENT: &str =
     "SELECT eventlog.log_event($1, $2, $3::text::jsonb, $4, $5, $6, $7)";
 
-/// A batch as parameters, by column. A column that no event has is one NULL: a thousand of them
-/// would cost the server as much as a thousand values.
+/// A batch as parameters, by column. A column that no event has is a single NULL: an array of a
+/// thousand NULLs would cost the server as much as a thousand values.
 pub(crate) struct Parameters<'b> {
     batch: &'b Batch,
     tenant_ids: Option<Vec<Option<Uuid>>>,
@@ -60,7 +59,7 @@ pub(crate) struct Parameters<'b> {
     subjects: Option<Vec<Option<&'b str>>>,
     idempotency_keys: Option<Vec<Option<&'b str>>>,
     producer: Uuid,
-    /// Of those that are refused it tells in any case, where the server can.
+    /// `None` asks for the verdicts of refused events only, which servers since 0.2 give.
     with_verdicts: Option<bool>,
     lock_timeout: Option<i64>,
     tenant: Option<String>,
@@ -119,12 +118,12 @@ impl<'b> Parameters<'b> {
     }
 }
 
-/// As the setting takes it: zero would be for ever, and more than this is refused.
+/// Returns a time as the setting takes it: zero would mean for ever, and more is refused.
 fn milliseconds(time: Duration) -> i64 {
     time.as_millis().clamp(1, i32::MAX as u128) as i64
 }
 
-/// An event as parameters of [`LOG_EVENT`].
+/// Returns an event as the parameters of [`LOG_EVENT`].
 pub(crate) fn event_values(prepared: &Prepared) -> [Parameter<'_>; 7] {
     let event = &prepared.event;
     [
@@ -138,11 +137,13 @@ pub(crate) fn event_values(prepared: &Prepared) -> [Parameter<'_>; 7] {
     ]
 }
 
-/// What the server says of a batch of so many events. An answer that makes no sense is not worth
-/// another try.
+/// Reads the server's answer to a batch of so many events. An answer that cannot be right is not
+/// worth another try.
 pub(crate) fn answer(rows: &[Row], events: usize) -> Result<Answer, Error> {
-    let row = rows.first().ok_or_else(|| Error::protocol("log_events gave no row"))?;
-    let unread = |error: &dyn Display| Error::protocol(format!("log_events gave {error}"));
+    let row = rows.first().ok_or_else(|| Error::protocol("log_events returned no row"))?;
+    let unread = |error: &dyn Display| {
+        Error::protocol(format!("the answer of log_events cannot be read: {error}"))
+    };
     let count = |column| -> Result<u64, Error> {
         let count: i64 = row.try_get(column).map_err(|error| unread(&error))?;
         u64::try_from(count).map_err(|error| unread(&error))
@@ -159,13 +160,13 @@ pub(crate) fn answer(rows: &[Row], events: usize) -> Result<Answer, Error> {
     };
     match answer.events() {
         counted if counted > events as u64 => {
-            Err(unread(&format_args!("the counts of {counted} events for {events}")))
+            Err(unread(&format_args!("it counts {counted} events of {events}")))
         }
         _ => Ok(answer),
     }
 }
 
-/// One verdict as the log writes it: `{"position": 1, "id": 7}` and its like.
+/// One verdict as the log writes it, such as `{"position": 1, "id": 7}`.
 #[derive(serde::Deserialize)]
 struct Written {
     id: Option<i64>,

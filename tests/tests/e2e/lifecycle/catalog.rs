@@ -31,10 +31,10 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
           WHERE pronamespace IN ('eventlog'::regnamespace, 'eventlog_private'::regnamespace)
             AND (prosecdef AND proname <> 'admit_owner' OR (lanname <> 'c' AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp']))
             -- What commits cannot have one, and sets it in each of its transactions by this.
-            AND prokind = 'f' AND proname NOT IN ('begin_step', 'settle_session')
+            AND prokind = 'f' AND proname NOT IN ('begin_step', 'use_default_formats')
             -- What becomes part of the query that calls it cannot have one either; the callers have.
             AND proname NOT IN ('_measured_events', '_number', '_has_failed', '_days_within', '_day_start', '_active_days',
-                                '_uncountable_column', '_keys', '_earlier_midnight', '_if_within_day', '_whole', '_happened_at', '_quantity')",
+                                '_uncountable_column', '_keys', '_earlier_midnight', '_if_within_day', '_as_count', '_happened_at', '_quantity')",
     );
     assert_eq!(wrong, Vec::<Vec<String>>::new());
     let declared = rows(
@@ -53,6 +53,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["add_histograms", "is"],
         ["announced_watermark", "vr"],
         ["become_owner", "vu"],
+        ["cached_tables", "is"],
         ["check_import", "ss"],
         ["current_tenant", "ss"],
         ["describe_processes", "vu"],

@@ -8,6 +8,7 @@ mod producers;
 mod released;
 mod replication;
 mod restore;
+mod uninstall;
 mod upgrade;
 mod upgrade_keeps;
 mod upgrade_live;

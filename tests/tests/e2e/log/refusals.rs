@@ -98,7 +98,7 @@ fn what_is_of_the_transaction_or_the_server_reaches_the_caller() {
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.rejected_events"), "0");
     // As SQL has it for replay_rejected().
     let same = "SELECT count(*) FROM unnest('{P0001,MY001,23503,53400,55000,22P02,XX001,53200,55P03}'::text[]) s
-                 WHERE eventlog_private.is_of_the_event(s)";
+                 WHERE eventlog_private.is_fault_of_event(s)";
     assert_eq!(text(&mut owner, same), "6");
 }
 

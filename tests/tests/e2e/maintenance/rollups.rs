@@ -19,9 +19,9 @@ const TYPES: &str =
 
 /// What the reports say, and what the rows do.
 const COMPARED: &str = "
-    SELECT (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', '2100-01-01', NULL, '1 day')),
-           (SELECT coalesce(sum(events), 0) FROM eventlog._counted(t, '2020-01-01', '2100-01-01', NULL, '1 hour')),
-           (SELECT coalesce(sum(events), 0) FROM eventlog._counted_subjects(t, '2020-01-01', '2100-01-01', NULL)),
+    SELECT (SELECT coalesce(sum(events), 0) FROM eventlog._counts_by_name(t, '2020-01-01', '2100-01-01', NULL, '1 day')),
+           (SELECT coalesce(sum(events), 0) FROM eventlog._counts_by_name(t, '2020-01-01', '2100-01-01', NULL, '1 hour')),
+           (SELECT coalesce(sum(events), 0) FROM eventlog._counts_by_subject(t, '2020-01-01', '2100-01-01', NULL)),
            (SELECT count(DISTINCT actor) FROM eventlog._raw_spans(t, '2020-01-01', '2100-01-01') w,
                 eventlog._active_days(t, '2020-01-01', '2100-01-01', '', w.raw_since, w.raw_until, w.late_since, w.late_until)),
            (SELECT count(*) FROM eventlog.events WHERE tenant_id = t),
@@ -273,7 +273,7 @@ fn whatever_writers_do_the_reports_count_each_event_once_at_every_moment() {
 
     for (tenant, committed) in tenants.iter().zip(&committed) {
         let counted = format!(
-            "SELECT sum(events) FROM eventlog._counted('{tenant}', '2020-01-01', '2100-01-01', NULL, '1 day')"
+            "SELECT sum(events) FROM eventlog._counts_by_name('{tenant}', '2020-01-01', '2100-01-01', NULL, '1 day')"
         );
         assert_eq!(text(&mut owner, &counted), committed.load(Ordering::Relaxed).to_string());
     }
@@ -338,7 +338,7 @@ fn an_event_for_an_hour_that_was_dropped_or_thinned_is_added_to_what_is_counted(
     let counted = format!(
         "SELECT sum(events), sum(weighted_events), sum(duration_sum), sum(duration_count),
                 round(eventlog._percentile(eventlog._merge_histograms(duration_histogram), 0.5))
-           FROM eventlog._counted('{TENANT_A}', now() - interval '1 year', now(), NULL, '1 day')"
+           FROM eventlog._counts_by_name('{TENANT_A}', now() - interval '1 year', now(), NULL, '1 day')"
     );
     // 20 that are gone, and 10 that are rows.
     assert_eq!(rows(&mut owner, &counted), [["30", "30", "300", "30", "10"]]);

@@ -231,7 +231,7 @@ fn no_identity_within_reach_gets_around() {
                     &mut superuser,
                     &format!("EXECUTE log('{TENANT_B}', 'ping')"),
                     "42501",
-                    "is not the tenant of this connection",
+                    "this connection",
                 );
             }
             match superuser.simple_query("SELECT count(DISTINCT tenant_id) FROM eventlog.events") {

@@ -131,8 +131,8 @@ fn a_plan_that_is_none_is_refused_with_all_its_faults_and_nothing_changes() {
     for (plan, sqlstate, message) in [
         (r#"{"a": {}, "Bad Name": {}}"#, "22023", "cannot be the name"),
         (r#"{"a": {"status": "gone"}}"#, "22023", "unknown status"),
-        (r#"{"a": {"max_bytes": 1}}"#, "22023", "max_bytes is 1"),
-        (r#"{"a": {"sample_rate": 0}}"#, "22023", "sample_rate is 0"),
+        (r#"{"a": {"max_bytes": 1}}"#, "22023", "max_bytes must be from 8"),
+        (r#"{"a": {"sample_rate": 0}}"#, "22023", "sample_rate must be above 0"),
         (r#"{"a": {"sample_rate": 1e400}}"#, "22003", "out of range"),
         (r#"{"a": {"subject_keys": ["1","2","3","4","5","6","7","8","9"]}}"#, "54000", "limit 8"),
         (r#"{"a": {"allowed_values": {"k": "v"}}}"#, "22023", "allowed_values"),

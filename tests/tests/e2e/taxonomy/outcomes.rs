@@ -2,7 +2,7 @@
 
 use eventlog_tests::{Db, TENANT_A, assert_refused, rows};
 
-const OUTCOMES: &str = "SELECT name, failures, successes FROM eventlog._counted(
+const OUTCOMES: &str = "SELECT name, failures, successes FROM eventlog._counts_by_name(
     'aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa', now() - interval '1 hour', now() + interval '1 hour', NULL, '1 hour') ORDER BY 1";
 
 #[test]

@@ -174,8 +174,18 @@ fn wrong_settings_and_other_roles_are_refused() {
     let db = Db::new();
     let mut owner = db.connect("log_owner");
     let set = |settings: &str| format!("SELECT eventlog.set_tenant('{TENANT_A}', {settings})");
-    assert_refused(&mut owner, &set("max_bytes => 0"), "22023", "max_bytes is 0");
-    assert_refused(&mut owner, &set("events_per_minute => -1"), "22023", "events_per_minute is -1");
+    assert_refused(
+        &mut owner,
+        &set("max_bytes => 0"),
+        "22023",
+        "max_bytes must be from 8 to 16777216, got 0",
+    );
+    assert_refused(
+        &mut owner,
+        &set("events_per_minute => -1"),
+        "22023",
+        "events_per_minute must not be negative, got -1",
+    );
     assert_refused(&mut owner, &set("over_quota => 'drop'"), "22023", "unknown over_quota");
     assert_refused(&mut owner, &set("retention => '-1 day'"), "22023", "must be positive");
     assert_refused(&mut owner, "SELECT eventlog.set_tenant(NULL)", "22004", "null");

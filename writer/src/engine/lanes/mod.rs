@@ -1,8 +1,8 @@
-//! The events that wait, a lane for each tenant, and which of them may go next.
+//! The queue: a lane of waiting events for each tenant, and which lanes may go next.
 //!
-//! A tenant's events are in one batch at a time, so its lane is closed while they are. Lanes that are
-//! ready share batches in turns. Those of which one holds the others up go *apart*: in groups that
-//! get smaller, down to one tenant, and that one waits by itself.
+//! A tenant's events are in one batch at a time, so its lane is closed while a batch has some. Ready
+//! lanes share batches in turns. Lanes of which one holds the others up go *apart*: in groups that
+//! are halved until one tenant is alone, and that one waits by itself.
 
 mod take;
 
@@ -16,14 +16,14 @@ use crate::Event;
 use crate::engine::clock::Instant;
 pub(crate) use take::Taken;
 
-/// Whose events they are; none are the connection's own tenant's.
+/// The tenant of a lane; `None` is the tenant of the connection.
 pub(crate) type Tenant = Option<Uuid>;
 
-/// How long a tenant that stalled is sent by itself.
+/// How long a tenant that was held up is sent by itself.
 const APART: Duration = Duration::from_secs(10);
 
-/// An event, its number as it came in, what it counts against the bounds, and whoever waits for what
-/// becomes of it.
+/// A queued event, with its sequence number, its size against the bounds, and the caller that waits
+/// for its result.
 pub(crate) struct Item<W> {
     pub(crate) seq: u64,
     pub(crate) event: Event,
@@ -33,16 +33,16 @@ pub(crate) struct Item<W> {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// Nothing waits.
+    /// Has no events.
     Empty,
     /// May share the next batch.
     Ready,
-    /// In a group that goes apart.
+    /// In a group that is sent apart.
     Grouped,
-    /// Waits by itself until then.
+    /// Waits by itself until that time.
     Stalled(Instant),
-    /// In a batch that is under way.
-    Flying,
+    /// Has events in a batch in flight.
+    InFlight,
 }
 
 /// Since when, and how often in a row, a tenant's own batch was held up.
@@ -52,14 +52,14 @@ pub(crate) struct Stall {
     pub(crate) tries: u32,
 }
 
-/// What waits of one tenant.
+/// The waiting events of one tenant.
 struct Lane<W> {
     items: VecDeque<Item<W>>,
     bytes: usize,
-    /// Events and bytes in the batch under way.
-    flying: (usize, usize),
+    /// Events and bytes in the batch in flight.
+    in_flight_size: (usize, usize),
     state: State,
-    /// Most events of its next batch, where one of them is looked for.
+    /// Most events of its next batch, while the event to blame is searched for.
     most: usize,
     stall: Option<Stall>,
     apart_until: Instant,
@@ -70,7 +70,7 @@ impl<W> Lane<W> {
         Lane {
             items: VecDeque::new(),
             bytes: 0,
-            flying: (0, 0),
+            in_flight_size: (0, 0),
             state: State::Empty,
             most: usize::MAX,
             stall: None,
@@ -83,13 +83,13 @@ impl<W> Lane<W> {
     }
 }
 
-/// See the module.
+/// The lanes of all tenants; see the module.
 pub(crate) struct Lanes<W> {
     lanes: HashMap<Tenant, Lane<W>>,
     ready: VecDeque<Tenant>,
     groups: VecDeque<Vec<Tenant>>,
     stalled: BTreeSet<(Instant, Tenant)>,
-    /// When tenants share batches again.
+    /// When tenants that go apart share batches again.
     apart: VecDeque<(Instant, Tenant)>,
     events: usize,
     bytes: usize,
@@ -97,7 +97,7 @@ pub(crate) struct Lanes<W> {
     ready_bytes: usize,
     last: u64,
     first_tenant: Option<Tenant>,
-    /// Whether two tenants were ever seen.
+    /// True once events of two tenants were seen.
     has_many: bool,
 }
 
@@ -119,7 +119,7 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// Events that wait, of all tenants.
+    /// Counts the waiting events of all tenants.
     pub(crate) fn len(&self) -> usize {
         self.events
     }
@@ -132,12 +132,12 @@ impl<W> Lanes<W> {
         self.bytes
     }
 
-    /// Events and bytes that may share the next batch.
+    /// Returns events and bytes that may share the next batch.
     pub(crate) fn ready(&self) -> (usize, usize) {
         (self.ready_events, self.ready_bytes)
     }
 
-    /// Number of the event that came in last, still here or not.
+    /// Returns the sequence number of the last event that was pushed, even if it is gone.
     pub(crate) fn last(&self) -> u64 {
         self.last
     }
@@ -146,24 +146,25 @@ impl<W> Lanes<W> {
         self.has_many
     }
 
-    /// Whether an event up to this number waits.
+    /// Returns true if an event up to this sequence number waits.
     pub(crate) fn has_up_to(&self, mark: u64) -> bool {
         self.lanes.values().any(|lane| lane.items.front().is_some_and(|item| item.seq <= mark))
     }
 
-    /// Whether an event up to this number may share the next batch.
+    /// Returns true if an event up to this sequence number may share the next batch.
     pub(crate) fn has_ready_up_to(&self, mark: u64) -> bool {
         let head = |tenant| self.lanes.get(tenant).and_then(|lane| lane.items.front());
         self.ready.iter().any(|tenant| head(tenant).is_some_and(|item| item.seq <= mark))
     }
 
-    /// Events and bytes of a tenant, waiting and under way.
+    /// Returns events and bytes of a tenant, waiting and in flight.
     pub(crate) fn held_by(&self, tenant: Tenant) -> (usize, usize) {
         let Some(lane) = self.lanes.get(&tenant) else { return (0, 0) };
-        (lane.items.len() + lane.flying.0, lane.bytes + lane.flying.1)
+        (lane.items.len() + lane.in_flight_size.0, lane.bytes + lane.in_flight_size.1)
     }
 
-    /// Takes an event; whether it may go next. The time is asked for only where it matters.
+    /// Appends an event to its tenant's lane. Returns true if it may go in the next batch. `now` is
+    /// called only if the lane was apart.
     pub(crate) fn push(
         &mut self,
         event: Event,
@@ -194,7 +195,7 @@ impl<W> Lanes<W> {
                 self.make_ready(tenant);
                 true
             }
-            State::Grouped | State::Stalled(_) | State::Flying => false,
+            State::Grouped | State::Stalled(_) | State::InFlight => false,
         }
     }
 
@@ -206,7 +207,7 @@ impl<W> Lanes<W> {
         self.ready.push_back(tenant);
     }
 
-    /// Drops the oldest event of a tenant, or of all.
+    /// Removes the oldest event of a tenant, or of all tenants.
     pub(crate) fn pop_oldest(&mut self, of: Option<Tenant>) -> Option<Item<W>> {
         let tenant = match of {
             Some(tenant) => tenant,
@@ -234,7 +235,7 @@ impl<W> Lanes<W> {
         Some(item)
     }
 
-    /// When a batch may go apart: at once, or when the first that stalled has waited long enough.
+    /// Returns when a batch may go apart: at once, or when the first held-up tenant has waited enough.
     pub(crate) fn apart_at(&self) -> Option<Instant> {
         match self.groups.is_empty() {
             true => self.stalled.first().map(|(at, _)| *at),
@@ -242,7 +243,7 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// Events of a batch that was not written come back to the head of their lanes.
+    /// Puts events of a batch that was not written back at the head of their lanes.
     pub(crate) fn put_back(&mut self, items: impl DoubleEndedIterator<Item = Item<W>>) {
         for item in items.rev() {
             let lane = self.lanes.entry(item.event.tenant_id).or_insert_with(Lane::new);
@@ -253,11 +254,11 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// A tenant's batch has an end: what it has left may go next. Whether something may share the
-    /// next batch.
-    pub(crate) fn land(&mut self, tenant: Tenant, now: Instant) -> bool {
+    /// Opens the lane of a tenant whose batch is finished. Returns true if its other events may share
+    /// the next batch.
+    pub(crate) fn reopen(&mut self, tenant: Tenant, now: Instant) -> bool {
         let Some(lane) = self.lanes.get_mut(&tenant) else { return false };
-        lane.flying = (0, 0);
+        lane.in_flight_size = (0, 0);
         if lane.items.is_empty() {
             lane.state = State::Empty;
             self.forget_if_idle(tenant, Some(now));
@@ -272,7 +273,7 @@ impl<W> Lanes<W> {
         true
     }
 
-    /// A tenant's events went well: it stalls no more, and more of them are tried at once.
+    /// Notes that a tenant's batch was answered: it is not held up any more, and its batches may grow.
     pub(crate) fn went_well(&mut self, tenant: Tenant) {
         let Some(lane) = self.lanes.get_mut(&tenant) else { return };
         lane.stall = None;
@@ -284,11 +285,11 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// These go apart, together.
+    /// Sends these tenants apart, as one group.
     pub(crate) fn group(&mut self, tenants: Vec<Tenant>) {
         for tenant in &tenants {
             if let Some(lane) = self.lanes.get_mut(tenant) {
-                lane.flying = (0, 0);
+                lane.in_flight_size = (0, 0);
                 lane.state = State::Grouped;
             }
         }
@@ -297,14 +298,14 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// Looks for one event of the tenant's, in batches of so many.
+    /// Bounds the tenant's batches to so many events, to search for the one to blame.
     pub(crate) fn narrow(&mut self, tenant: Tenant, most: usize) {
         if let Some(lane) = self.lanes.get_mut(&tenant) {
             lane.most = most.max(1);
         }
     }
 
-    /// How a tenant that was alone in its batch is held up, this time included.
+    /// Notes that a tenant alone in its batch was held up; returns since when and how often.
     pub(crate) fn held_up(&mut self, tenant: Tenant, begun: Instant, now: Instant) -> Stall {
         let stall = Stall { since: begun, tries: 0 };
         let Some(lane) = self.lanes.get_mut(&tenant) else { return Stall { tries: 1, ..stall } };
@@ -315,7 +316,7 @@ impl<W> Lanes<W> {
         stall
     }
 
-    /// It shares no batch for a while.
+    /// Lets a tenant share no batch for ten seconds.
     pub(crate) fn send_apart(&mut self, tenant: Tenant, now: Instant) {
         if let Some(lane) = self.lanes.get_mut(&tenant) {
             lane.apart_until = now + APART;
@@ -323,7 +324,7 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// The event that held it up is found.
+    /// Ends the search: the event to blame is found.
     pub(crate) fn is_found(&mut self, tenants: &[Tenant]) {
         for tenant in tenants {
             if let Some(lane) = self.lanes.get_mut(tenant) {
@@ -332,16 +333,16 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// It waits by itself until then.
+    /// Lets a tenant wait by itself until that time.
     pub(crate) fn stall(&mut self, tenant: Tenant, until: Instant) {
         if let Some(lane) = self.lanes.get_mut(&tenant) {
-            lane.flying = (0, 0);
+            lane.in_flight_size = (0, 0);
             lane.state = State::Stalled(until);
             self.stalled.insert((until, tenant));
         }
     }
 
-    /// Forgets tenants that need not go apart any more.
+    /// Forgets tenants without events that need not go apart any more.
     pub(crate) fn tidy(&mut self, now: Instant) {
         while let Some(&(until, tenant)) = self.apart.front()
             && until <= now
@@ -364,13 +365,13 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// Tenants that are held up.
+    /// Returns the tenants that are held up.
     pub(crate) fn stalled(&self) -> impl Iterator<Item = Tenant> {
         let lanes = self.lanes.iter();
         lanes.filter(|(_, lane)| lane.stall.is_some()).map(|(tenant, _)| *tenant)
     }
 
-    /// All that is left, at the end.
+    /// Removes and returns all waiting events, in order.
     pub(crate) fn drain(&mut self) -> Vec<Item<W>> {
         let lanes = std::mem::take(&mut self.lanes);
         let mut items: Vec<_> = lanes.into_values().flat_map(|lane| lane.items).collect();

@@ -1,26 +1,26 @@
-//! What the next batch takes out of the lanes.
+//! Takes the events of the next batch out of the lanes.
 
 use std::collections::VecDeque;
 
 use super::{Item, Lane, Lanes, State, Tenant};
 use crate::engine::clock::Instant;
 
-/// What goes into a batch.
+/// The events of a batch.
 pub(crate) struct Taken<W> {
     pub(crate) items: Vec<Item<W>>,
     pub(crate) tenants: Vec<Tenant>,
-    /// Since when its only tenant has been held up, if it is.
+    /// Since when its only tenant has been held up, if it has.
     pub(crate) stalled_since: Option<Instant>,
 }
 
-/// What is left of a batch's bounds.
+/// The room that is left in a batch.
 struct Room {
     events: usize,
     bytes: usize,
 }
 
 impl<W> Lane<W> {
-    /// Takes events in their order, as long as there is room for more and they fit.
+    /// Moves up to `turn` events in order into the batch, until the next one does not fit.
     fn take(&mut self, turn: usize, room: &mut Room, into: &mut Vec<Item<W>>) {
         for _ in 0..turn {
             if room.events == 0 {
@@ -37,15 +37,15 @@ impl<W> Lane<W> {
             room.events -= 1;
             room.bytes = room.bytes.saturating_sub(item.size);
             self.bytes -= item.size;
-            self.flying.0 += 1;
-            self.flying.1 += item.size;
+            self.in_flight_size.0 += 1;
+            self.in_flight_size.1 += item.size;
             into.push(item);
         }
     }
 }
 
 impl<W> Lanes<W> {
-    /// A batch of tenants that share it, in turns, so that none waits for the backlog of another.
+    /// Takes events of ready tenants in turns, so that none waits for the backlog of another.
     pub(crate) fn take_shared(&mut self, events: usize, bytes: usize) -> Taken<W> {
         let mut room = Room { events, bytes };
         let mut items = Vec::with_capacity(self.ready_events.min(events));
@@ -53,13 +53,13 @@ impl<W> Lanes<W> {
         let turn = events.div_ceil(self.ready.len().max(1));
         let mut again = VecDeque::new();
         while room.events > 0 {
-            // Who had no turn yet comes before those that have more.
+            // Tenants that had no turn yet come before those that have more events.
             let Some(tenant) = self.ready.pop_front().or_else(|| again.pop_front()) else { break };
             let Some(lane) = self.lanes.get_mut(&tenant) else { continue };
             if lane.state == State::Ready {
                 self.ready_events -= lane.items.len();
                 self.ready_bytes -= lane.bytes;
-                lane.state = State::Flying;
+                lane.state = State::InFlight;
                 tenants.push(tenant);
             }
             lane.take(turn, &mut room, &mut items);
@@ -67,9 +67,9 @@ impl<W> Lanes<W> {
                 again.push_back(tenant);
             }
         }
-        // One that found no room at all, since its event was too large for what was left.
+        // Tenants that found no room, since their next event was too large for the rest of the batch.
         tenants.retain(|tenant| {
-            let is_in = self.lanes.get(tenant).is_some_and(|lane| lane.flying.0 > 0);
+            let is_in = self.lanes.get(tenant).is_some_and(|lane| lane.in_flight_size.0 > 0);
             if !is_in {
                 self.make_ready(*tenant);
                 self.ready.rotate_right(1);
@@ -87,7 +87,7 @@ impl<W> Lanes<W> {
         Taken { items, tenants, stalled_since: stall.map(|stall| stall.since) }
     }
 
-    /// A batch that goes apart, if one may now: of a group, or of a tenant that stalled long enough.
+    /// Takes the events of the next group that goes apart, or of a held-up tenant whose wait is over.
     pub(crate) fn take_apart(
         &mut self,
         now: Instant,
@@ -113,11 +113,11 @@ impl<W> Lanes<W> {
                     continue;
                 }
                 lane.take(lane.most.min(events), &mut room, &mut items);
-                if lane.flying.0 > 0 {
-                    lane.state = State::Flying;
+                if lane.in_flight_size.0 > 0 {
+                    lane.state = State::InFlight;
                     tenants.push(tenant);
                 } else {
-                    // No room: by itself then.
+                    // No room left in this batch: the tenant gets one of its own.
                     lane.state = State::Grouped;
                     self.groups.push_front(vec![tenant]);
                 }

@@ -1,7 +1,7 @@
 //! The engine under random schedules: submits, faults, lost acknowledgements, batches that arrive
 //! late, tenants that hold locks, events that are refused or take too long, clock jumps, closes. The
-//! account must balance after each step and say what is true of the server, memory stay bounded,
-//! every event have one end, be stored once at most, and in its tenant's order.
+//! counts must balance after each step and agree with the server, memory must stay bounded, and every
+//! event must get one result, be stored once at most, and in the order of its tenant.
 
 mod server;
 
@@ -50,15 +50,15 @@ struct World {
     server: Server,
     now: Duration,
     on_the_way: Vec<Arc<Batch>>,
-    /// How many of eight faults no other try mends.
+    /// How many of eight faults are permanent.
     permanent: u8,
     tenants: u64,
     /// Events that were given to the engine, and how many of them after it was closed.
     submitted: u64,
     too_late: u64,
     waiting: HashSet<u64>,
-    /// What whoever waits was told: whether it may be stored.
-    told: HashMap<u64, bool>,
+    /// The replies to callers: true if the event may be stored.
+    replies: HashMap<u64, bool>,
     is_closing: bool,
 }
 
@@ -83,7 +83,7 @@ impl World {
             submitted: 0,
             too_late: 0,
             waiting: HashSet::new(),
-            told: HashMap::new(),
+            replies: HashMap::new(),
             is_closing: false,
             rng,
         }
@@ -103,7 +103,7 @@ impl World {
         event = if self.rng.u8(..4) == 0 { event.idempotency_key("k") } else { event };
         let wall = self.wall();
         let admission = event.admit(&self.options, wall);
-        assert!(matches!(admission, Admission::Taken(_)), "there is no sample and no fault");
+        assert!(matches!(admission, Admission::Accepted(_)), "there is no sample and no fault");
         let now = self.now;
         let (held, stats) = (self.engine.held(), self.engine.stats());
         let mut submitted = self.engine.submit(event, admission, waiter, || now, wall);
@@ -117,7 +117,7 @@ impl World {
             Submitted::Refused(error, waiter) => {
                 assert!(!error.is_unconfirmed());
                 if let Some(waiter) = waiter {
-                    self.tell(waiter, false);
+                    self.reply(waiter, false);
                 }
             }
             other => panic!("{other:?}"),
@@ -128,11 +128,11 @@ impl World {
         SystemTime::UNIX_EPOCH + Duration::from_secs(self.rng.u64(..2_000_000_000))
     }
 
-    fn tell(&mut self, waiter: u64, may_be_stored: bool) {
-        assert!(self.told.insert(waiter, may_be_stored).is_none(), "{waiter} is told twice");
+    fn reply(&mut self, waiter: u64, may_be_stored: bool) {
+        assert!(self.replies.insert(waiter, may_be_stored).is_none(), "{waiter} gets two replies");
     }
 
-    /// Whoever sends asks what to do.
+    /// Asks the engine what to do, as the sender does.
     fn poll(&mut self) -> bool {
         match self.engine.poll(self.now) {
             Action::Send(batch) => {
@@ -166,7 +166,7 @@ impl World {
         false
     }
 
-    /// A batch arrives or not, and its answer does or not.
+    /// Sends a batch, which may not arrive, or whose answer may get lost.
     fn send(&mut self, is_reliable: bool) {
         if self.on_the_way.is_empty() {
             return;
@@ -214,8 +214,8 @@ impl World {
         assert!(events <= 1 || bytes <= self.options.queue_bytes, "{bytes} bytes held");
         let notes = stats.pending - events as u64;
         assert!(notes <= (MOST_NOTES * self.options.in_flight) as u64);
-        assert!(self.engine.untold() <= 2 * MOST_TENANTS + MOST_NOTES * self.options.in_flight);
-        for (waiter, end) in self.engine.take_told() {
+        assert!(self.engine.unreported() <= 2 * MOST_TENANTS + MOST_NOTES * self.options.in_flight);
+        for (waiter, end) in self.engine.take_replies() {
             let may_be_stored = match end {
                 Ok(_) => true,
                 Err(error) => {
@@ -223,11 +223,11 @@ impl World {
                     error.is_unconfirmed()
                 }
             };
-            self.tell(waiter, may_be_stored);
+            self.reply(waiter, may_be_stored);
         }
-        let said = self.engine.take_notices();
-        assert!(said.iter().all(|notice| notice.error.events() > 0));
-        // What is acknowledged is there; what is there is acknowledged, on its way, or unconfirmed.
+        let notices = self.engine.take_notices();
+        assert!(notices.iter().all(|notice| notice.error.events() > 0));
+        // Acknowledged events are stored; stored events are acknowledged, in flight, or unconfirmed.
         let there = self.server.there();
         assert!(stats.written <= there, "{stats}, {there} stored");
         let most = stats.written + stats.unconfirmed + stats.pending;
@@ -237,13 +237,13 @@ impl World {
     fn step(&mut self, is_late: bool) {
         match self.rng.u8(..12) {
             0..=4 => self.submit(),
-            // Time goes on, by nothing or by hours.
+            // Time passes, between nothing and hours.
             5 => self.now += Duration::from_millis(self.rng.u64(..100)),
             6 if self.rng.u8(..20) == 0 => {
                 self.now += Duration::from_secs(self.rng.u64(..10_000));
             }
             7 if self.rng.u8(..4) == 0 => {
-                let mark = self.engine.hurry();
+                let mark = self.engine.flush();
                 assert!(self.engine.is_done(mark) || self.engine.stats().pending > 0);
             }
             8 if is_late && self.rng.u8(..10) == 0 => {
@@ -270,7 +270,7 @@ impl World {
         for step in 0..steps {
             self.step(step > steps * 3 / 4);
         }
-        // The end: a close that has the time it needs, or one that has not.
+        // The end: a close with enough time, or without.
         self.engine.close();
         let has_time = self.rng.u8(..4) > 0;
         self.server.stalled.clear();
@@ -292,7 +292,7 @@ impl World {
             self.check();
         }
         assert!(is_over || !has_time, "it ends: {}", self.engine.stats());
-        // What is on the wire when the time is over may arrive or not.
+        // Batches on the wire when the time is over may arrive.
         let mut is_sent = Vec::new();
         for batch in std::mem::take(&mut self.on_the_way) {
             match self.rng.bool() {
@@ -310,32 +310,36 @@ impl World {
         self.server.arrive_late(&mut self.rng);
         self.check();
         let stats = report.stats;
-        assert_eq!((stats.pending, stats.unconfirmed), (0, report.unconfirmed));
-        let told: HashSet<u64> = self.told.keys().copied().collect();
-        assert_eq!(told, self.waiting, "everybody who waits is told once");
+        assert_eq!(stats.pending, 0);
+        let replied: HashSet<u64> = self.replies.keys().copied().collect();
+        assert_eq!(replied, self.waiting, "every waiting caller gets one reply");
         for (tenant, stored) in &self.server.stored {
-            // One that was given up while it may have been on its way may come after others.
+            // An event that was given up while on its way may arrive after later ones.
             let in_order = stored.windows(2).all(|pair| pair[0] < pair[1]);
             assert!(in_order || stats.unconfirmed > 0, "{tenant:?}: {stored:?}");
             let once: HashSet<&u64> = stored.iter().collect();
             assert_eq!(once.len(), stored.len(), "{tenant:?}: {stored:?}");
             let is_sound =
-                |n: &&u64| self.told.get(n) == Some(&false) || self.server.is_poison(**n);
-            assert_eq!(stored.iter().find(is_sound), None, "it was said not to be stored");
+                |n: &&u64| self.replies.get(n) == Some(&false) || self.server.is_poison(**n);
+            assert_eq!(
+                stored.iter().find(is_sound),
+                None,
+                "its caller was told that it is not stored"
+            );
         }
         self.check_losses(stats.dropped, is_over);
     }
 
-    /// What was told of losses: never more than was lost, and all of it where the last batch was
-    /// answered and no note went astray.
+    /// Checks what notes reported: never more than was lost, and all of it if the last batch was
+    /// answered and no note was lost.
     fn check_losses(&self, dropped: u64, is_over: bool) {
         let notes = self.engine.note_ends;
-        let told: u64 = self.server.told_lost.values().sum();
+        let reported: u64 = self.server.reported_lost.values().sum();
         let lost = dropped - self.too_late - notes.dropped;
-        assert!(told <= lost, "told of {told}, {lost} lost");
+        assert!(reported <= lost, "{reported} reported, {lost} lost");
         if is_over && self.engine.health(self.now).is_reaching {
-            assert_eq!(self.engine.untold(), 0);
-            assert!(notes.gone > 0 || told == lost, "told of {told}, {lost} lost");
+            assert_eq!(self.engine.unreported(), 0);
+            assert!(notes.gone > 0 || reported == lost, "{reported} reported, {lost} lost");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::loss::EVENTS_LOST;
 use crate::error::Kind;
 use crate::{Error, Event};
 
-/// What the server remembers of a producer: one for each place.
+/// The server's memory of a producer; there is one for each place.
 #[derive(Default)]
 pub(super) struct Producer {
     last: i64,
@@ -24,25 +24,25 @@ pub(super) struct Producer {
 #[derive(Default)]
 pub(super) struct Server {
     pub(super) producers: BTreeMap<usize, Producer>,
-    /// The numbers of the events that it stored, in order, by tenant.
+    /// The numbers of the stored events, in order, by tenant.
     pub(super) stored: BTreeMap<Option<Uuid>, Vec<u64>>,
     pub(super) notes: u64,
-    /// What the notes tell, by tenant.
-    pub(super) told_lost: BTreeMap<Option<Uuid>, u64>,
+    /// Losses that notes reported, by tenant.
+    pub(super) reported_lost: BTreeMap<Option<Uuid>, u64>,
     /// Tenants that hold a lock.
     pub(super) stalled: BTreeSet<Option<Uuid>>,
-    /// Every so manieth event is refused by a trigger, and one takes too long.
+    /// A trigger refuses events whose number this divides; likewise, some take too long.
     pub(super) poison: Option<u64>,
     pub(super) slow: Option<u64>,
 }
 
-/// The number of an event; none for a note.
+/// Returns the number of an event; `None` for a note.
 pub(super) fn number(event: &Event) -> Option<u64> {
     let payload: serde_json::Value = serde_json::from_str(&event.data).unwrap();
     payload["n"].as_u64()
 }
 
-/// How many lost events a note tells of.
+/// Returns how many lost events a note reports.
 fn count(note: &Event) -> u64 {
     let payload: serde_json::Value = serde_json::from_str(&note.data).unwrap();
     payload["count"].as_u64().unwrap()
@@ -52,7 +52,7 @@ pub(super) fn is_note(event: &Event) -> bool {
     event.name.as_str() == EVENTS_LOST
 }
 
-/// An error of the server's, which undid the statement.
+/// Returns an error of the server that undid the statement.
 pub(super) fn undone(sqlstate: &str) -> Error {
     let error = Error::rejected(Some(sqlstate.to_owned()), "no");
     error.with_kind(match Error::kind_of(sqlstate) {
@@ -71,17 +71,17 @@ impl Server {
             || self.slow.is_some_and(|every| n.is_multiple_of(every))
     }
 
-    /// How many events it stored.
+    /// Counts the stored events.
     pub(super) fn there(&self) -> u64 {
         self.stored.values().map(|numbers| numbers.len() as u64).sum::<u64>() + self.notes
     }
 
-    /// The client of a batch is gone; it may arrive all the same.
+    /// Keeps a batch whose client is gone: it may still arrive.
     pub(super) fn may_arrive(&mut self, batch: &Arc<Batch>) {
         self.producers.entry(batch.place).or_default().late.push(Arc::clone(batch));
     }
 
-    /// One that was on its way arrives.
+    /// Lets a kept batch arrive.
     pub(super) fn arrive_late(&mut self, rng: &mut Rng) {
         for place in 0..8 {
             let Some(producer) = self.producers.get_mut(&place) else { continue };
@@ -114,7 +114,7 @@ impl Server {
         for event in &batch.events {
             let verdict = match rng.u8(..20) {
                 _ if is_note(event) => {
-                    *self.told_lost.entry(event.tenant_id).or_default() += count(event);
+                    *self.reported_lost.entry(event.tenant_id).or_default() += count(event);
                     self.notes += 1;
                     answer.written += 1;
                     Verdict::Stored(None)

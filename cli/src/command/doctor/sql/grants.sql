@@ -27,12 +27,12 @@ WITH log AS (
       FROM granted g
      WHERE g.grantee = 0 OR g.is_partition OR NOT coalesce(CASE
                WHEN g.relname = 'events' AND g.privilege = 'INSERT' THEN
-                   g.attname IN ('tenant_id', 'name', 'data', 'occurred_at', 'actor', 'subject', 'weight')
+                   g.attname IN (SELECT c.name FROM eventlog_private.event_columns() c WHERE c.is_writable)
                WHEN g.relname = 'api_keys' AND g.privilege = 'SELECT' THEN
                    g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at')
                -- The mark of a service.
                WHEN g.relname = 'log_config' AND g.privilege = 'REFERENCES' THEN g.attname = 'service_roles'
-               -- The marks of a role that was there when a dump was made.
+               -- Evidence that a role existed when a dump was made.
                WHEN g.relname = 'producers' AND g.privilege = 'REFERENCES' THEN g.attname = 'producer'
                WHEN g.relname = 'tenant_roles' AND g.privilege = 'REFERENCES' THEN g.attname = 'tenant_id'
                WHEN g.privilege = 'SELECT' THEN g.relname IN (SELECT t.table_name FROM eventlog_private.relations() t WHERE t.readers_see IS NOT NULL)
@@ -90,8 +90,8 @@ SELECT true, format('%s may log events, and lacks a right that it takes', w.roln
   FROM writer w
  WHERE NOT has_schema_privilege(w.oid, 'eventlog', 'USAGE')
     OR NOT has_table_privilege(w.oid, 'eventlog.event_types', 'SELECT')
-    OR EXISTS (SELECT FROM unnest(ARRAY['tenant_id', 'name', 'data', 'occurred_at', 'actor', 'subject', 'weight']) AS a
-                WHERE NOT has_column_privilege(w.oid, 'eventlog.events', a, 'INSERT'))
+    OR EXISTS (SELECT FROM eventlog_private.event_columns() c
+                WHERE c.is_writable AND NOT has_column_privilege(w.oid, 'eventlog.events', c.name, 'INSERT'))
  UNION ALL
 SELECT true, format('%s may log events, and may not execute %s', w.rolname, string_agg(f.oid::regprocedure::text, ', ')),
        format('GRANT EXECUTE ON FUNCTION %s TO %I;', string_agg(f.oid::regprocedure::text, ', '), w.rolname), 'superuser'

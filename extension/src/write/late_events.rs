@@ -1,20 +1,20 @@
-//! Late events: those that are created below the watermark of the rollups, in a transaction that
-//! took long or by an import. They are noted in `late_events`, as the log's owner, and maintenance
-//! adds them to the rollups (`sql/70_maintenance/roll_up.sql` says how).
+//! Late events: created below the watermark of the rollups, in a long transaction or by an import.
+//! They are noted in `late_events` as the log's owner, and maintenance adds them to the rollups
+//! (`sql/70_maintenance/roll_up.sql` explains how).
 //!
-//! An ordinary event costs nothing: its partition is known together with the watermark, so that one
-//! comparison tells that it is neither late nor without a partition (`partition`).
+//! An ordinary event costs nothing: its partition and the watermark are cached together, so that
+//! one comparison shows that the event is not late and has a partition (`partition`).
 
 use pgrx::prelude::*;
 
 use crate::pg::array;
-use crate::pg::identity::As;
-use crate::pg::spi::{Kept, Mode, Params, Session};
+use crate::pg::identity::ActAs;
+use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry::log::Log;
 
 thread_local! {
-    static NOTE: Kept = const { Kept::new(
+    static NOTE: Prepared = const { Prepared::new(
         c"INSERT INTO eventlog.late_events (tenant_id, id, created_at)
           SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), $3
           ON CONFLICT ON CONSTRAINT late_events_pkey DO NOTHING",
@@ -22,7 +22,7 @@ thread_local! {
     ) };
 }
 
-/// Notes events that were created at `created_at`, by tenant (where it is known) and id.
+/// Notes events that were created at `created_at`, by tenant (if known) and id.
 pub(crate) fn note(log: &Log, events: &[(Option<[u8; 16]>, i64)], created_at: i64) {
     let tenants = events.iter().map(|(tenant_id, _)| tenant_id.as_ref().map(uuid_datum));
     let ids = events.iter().map(|(_, id)| (*id).into_datum());
@@ -32,6 +32,6 @@ pub(crate) fn note(log: &Log, events: &[(Option<[u8; 16]>, i64)], created_at: i6
         Some(pg_sys::Datum::from(created_at)),
     ]);
     let session = Session::begin();
-    let _owner = As::role(log.owner);
+    let _owner = ActAs::role(log.owner);
     NOTE.with(|plan| plan.execute(&session, Mode::Write, params));
 }

@@ -1,54 +1,54 @@
-//! What the log itself puts into a payload: defaults, what lookups give, and the client's clock taken
-//! out of it.
+//! What the log itself adds to a payload: defaults and looked-up values; and the client's clock,
+//! which it takes out.
 
 use crate::error::Fault;
-use crate::payload::check::{Checked, Terms, check};
+use crate::payload::check::{CheckOptions, Checked, check};
 use crate::payload::clock;
-use crate::payload::edit::Set;
+use crate::payload::edit::SetKey;
 use crate::payload::enrichment::value_of;
 use crate::payload::event_type::EventType;
 use crate::payload::hash_key::HashKey;
 use crate::pg::datum::Jsonb;
 use crate::pg::jsonb::{Container, Value, key_order};
 
-/// What is done about the lookups of an event's type.
+/// Whether the lookups of the type are asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lookups {
     Ask,
-    /// None is asked, and each counts as missed: an event out of the quarantine, which the log's owner
-    /// logs again, who may read what the caller may not.
+    /// None is asked, and each counts as missed: the log's owner replays an event from the
+    /// quarantine, and may read what the caller may not.
     Miss,
 }
 
 /// What was found for one event.
 #[derive(Default)]
-pub(crate) struct Additions<'t> {
+pub(crate) struct Completion<'t> {
     /// The client's clock.
     pub(crate) occurred_at: Option<i64>,
-    /// Whether the payload told it, and does not keep it.
-    has_told: bool,
+    /// True if the payload had the clock, which is then removed from it.
+    is_clock_from_payload: bool,
     /// Keys that get their default.
     defaults: Vec<(&'t [u8], Value<'t>)>,
-    /// Keys that a lookup gave a value, or none.
+    /// Keys of lookups, with the value found.
     looked_up: Vec<(&'t str, Option<Vec<u8>>)>,
-    /// Keys that a lookup gave none.
+    /// Keys of lookups that found nothing.
     pub(crate) missed: Vec<&'t str>,
 }
 
-impl<'t> Additions<'t> {
+impl<'t> Completion<'t> {
     pub(crate) fn new(occurred_at: Option<i64>) -> Self {
-        Additions { occurred_at, ..Additions::default() }
+        Completion { occurred_at, ..Completion::default() }
     }
 
-    /// Looks the payload over. Where `occurred_at` is there already, the payload keeps its own.
+    /// Reads the payload. If `occurred_at` is given already, the payload keeps its own.
     pub(crate) fn collect(&mut self, event_type: &'t EventType, data: Jsonb<'_>, lookups: Lookups) {
         let root = Container::root(data.bytes());
         let value = |key: &[u8]| root.get(key).filter(|value| !matches!(value, Value::Null));
         if let Some(key) = &event_type.occurred_at_key
             && self.occurred_at.is_none()
         {
-            self.occurred_at = value(key.as_bytes()).and_then(clock::told);
-            self.has_told = self.occurred_at.is_some();
+            self.occurred_at = value(key.as_bytes()).and_then(clock::parse);
+            self.is_clock_from_payload = self.occurred_at.is_some();
         }
         let when = &event_type.default_when_key;
         if when.as_ref().is_none_or(|key| value(key.as_bytes()).is_some()) {
@@ -67,18 +67,18 @@ impl<'t> Additions<'t> {
         }
     }
 
-    /// Checks the payload as it will be with what was added. A lookup never stops an event: where the
-    /// payload is refused, what was looked up is left out, the largest first, and counts as missed.
+    /// Checks the payload with all that was added. A lookup never stops an event: if the payload is
+    /// refused, looked-up values are left out, the largest first, and count as missed.
     pub(crate) fn check<'a>(
         &mut self,
         hash_key: &HashKey,
         event_type: &EventType,
         data: Jsonb<'a>,
-        terms: Terms<'_>,
+        options: CheckOptions<'_>,
     ) -> Result<Checked<'a>, Fault> {
         loop {
             let set = if event_type.sets_keys { self.set(event_type) } else { Vec::new() };
-            let checked = check(hash_key, event_type, data, Terms { set: &set, ..terms });
+            let checked = check(hash_key, event_type, data, CheckOptions { set: &set, ..options });
             drop(set);
             if checked.is_ok() || !self.leave_out_largest() {
                 return checked;
@@ -98,17 +98,17 @@ impl<'t> Additions<'t> {
         true
     }
 
-    /// The keys to set, in the order of an object's keys. A lookup wins over a default.
-    fn set<'a>(&'a self, event_type: &'a EventType) -> Vec<Set<'a>> {
-        let looked_up = self.looked_up.iter().map(|(key, found)| Set {
+    /// Returns the keys to set, in the order of an object's keys. A lookup wins over a default.
+    fn set<'a>(&'a self, event_type: &'a EventType) -> Vec<SetKey<'a>> {
+        let looked_up = self.looked_up.iter().map(|(key, found)| SetKey {
             key: key.as_bytes(),
             value: found.as_deref().and_then(value_of),
         });
-        let defaults = self.defaults.iter().map(|(key, value)| Set { key, value: Some(*value) });
-        let told = event_type.occurred_at_key.iter().filter(|_| self.has_told);
-        let told = told.map(|key| Set { key: key.as_bytes(), value: None });
-        let mut set: Vec<Set<'a>> = told.chain(looked_up).chain(defaults).collect();
-        // Stable, so that of two for one key the first stays.
+        let defaults = self.defaults.iter().map(|(key, value)| SetKey { key, value: Some(*value) });
+        let told = event_type.occurred_at_key.iter().filter(|_| self.is_clock_from_payload);
+        let told = told.map(|key| SetKey { key: key.as_bytes(), value: None });
+        let mut set: Vec<SetKey<'a>> = told.chain(looked_up).chain(defaults).collect();
+        // The sort is stable, so that of two for one key the first stays.
         set.sort_by(|a, b| key_order(a.key, b.key));
         set.dedup_by(|b, a| a.key == b.key);
         set

@@ -1,5 +1,5 @@
-//! What may fail, tried: in a subtransaction, with bounded waits for locks, and with the SQLSTATE that
-//! was really raised.
+//! Code that may fail: in a subtransaction, with bounded waits for locks, and with the SQLSTATE
+//! that was really raised.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -16,8 +16,9 @@ unsafe extern "C-unwind" {
     fn geterrcode() -> c_int;
 }
 
-/// Bounds each wait for a lock until it is dropped, an error on the way included, but never longer than the session itself
-/// would wait. As `SET lock_timeout` does, at the price of writing a variable.
+/// Bounds each wait for a lock until it is dropped, also on an error, but never beyond the
+/// session's own `lock_timeout`. It does what `SET lock_timeout` does, and costs only the writing
+/// of a variable.
 pub(crate) struct BoundedWaits(c_int);
 
 impl BoundedWaits {
@@ -31,7 +32,7 @@ impl BoundedWaits {
     }
 }
 
-/// Runs `body`, whose waits for a lock are bounded; `fault` is raised where one lasts too long.
+/// Runs `body` with bounded waits for locks; raises `fault` if one takes too long.
 pub(crate) fn with_bounded_waits<T>(
     milliseconds: c_int,
     body: impl FnOnce() -> T,
@@ -56,38 +57,40 @@ impl Drop for BoundedWaits {
 }
 
 thread_local! {
-    /// The SQLSTATE of the error that was raised last inside a subtransaction of ours.
+    /// The SQLSTATE of the last error inside a subtransaction of ours.
     static RAISED: Cell<c_int> = const { Cell::new(0) };
 }
 
-/// Called by PostgreSQL while it raises an error or a message: the only place that tells a SQLSTATE
-/// that pgrx does not know.
+/// PostgreSQL calls it while it raises an error or a message: the only place that shows a SQLSTATE
+/// unknown to pgrx.
 unsafe extern "C-unwind" fn note_sqlstate(_arg: *mut c_void) {
     // SAFETY: an error or a message is being raised.
     RAISED.set(unsafe { geterrcode() });
 }
 
-/// Runs `body` in a subtransaction: rolled back where it raises, or gives nothing. A fault of the
-/// event is then the answer; every other error goes on to the caller.
-pub(crate) fn in_subtransaction<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, Fault> {
-    attempt(body).map_err(|error| of_the_event(error).unwrap_or_else(|error| error.rethrow()))
+/// Runs `body` in a subtransaction, which is rolled back if `body` raises an error or returns `Err`.
+/// A fault of the event is then the answer; every other error goes on to the caller.
+pub(crate) fn in_subtransaction<T, U>(
+    body: impl FnOnce() -> Result<T, U>,
+) -> Result<Result<T, U>, Fault> {
+    run(body).map_err(|error| of_the_event(error).unwrap_or_else(|error| error.rethrow()))
 }
 
-/// The fault in an error that `attempt` gave, or the error back if it is not one of the event's.
+/// Converts an error of `run` into a fault; gives the error back if it is not of the event.
 #[allow(clippy::result_large_err, reason = "the error as pgrx has it, on a path that is rare")]
 pub(crate) fn of_the_event(error: CaughtError) -> Result<Fault, CaughtError> {
     fault_of(error, RAISED.get())
 }
 
-/// The fault in an error that `attempt` gave, whatever it is of; nothing for a panic.
+/// Converts any error of `run` into a fault; a panic gives nothing.
 pub(crate) fn fault_of_any(error: &CaughtError) -> Option<Fault> {
     fault_in(error, RAISED.get())
 }
 
-/// As `in_subtransaction`, but every error is the answer: to be looked at and, where it is not one of
-/// the event's, to be raised again.
+/// Does the same as `in_subtransaction`, but returns every error. The caller raises it again unless
+/// it is of the event.
 #[allow(clippy::result_large_err, reason = "the error as pgrx has it, on a path that is rare")]
-pub(crate) fn attempt<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, CaughtError> {
+pub(crate) fn run<T, U>(body: impl FnOnce() -> Result<T, U>) -> Result<Result<T, U>, CaughtError> {
     // SAFETY: as PL/pgSQL does for a block with EXCEPTION: memory context and resource owner are
     // put back, and the subtransaction has ended before an error goes on.
     unsafe {
@@ -104,8 +107,8 @@ pub(crate) fn attempt<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, 
             .catch_rust_panic(Err)
             .execute();
         match result {
-            Ok(Some(_)) => pg_sys::ReleaseCurrentSubTransaction(),
-            Ok(None) | Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            Ok(Ok(_)) => pg_sys::ReleaseCurrentSubTransaction(),
+            Ok(Err(_)) | Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
         }
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;
@@ -113,8 +116,8 @@ pub(crate) fn attempt<T>(body: impl FnOnce() -> Option<T>) -> Result<Option<T>, 
     }
 }
 
-/// Runs `body` in the caller's own subtransaction, if any. What it raises under a SQLSTATE that is no
-/// standard one comes out as `raise_exception` that names it, and not as an internal error.
+/// Runs `body` in the caller's own subtransaction, if any. An error with a SQLSTATE that is not
+/// standard comes out as `raise_exception` that names it, not as an internal error.
 pub(crate) fn with_own_sqlstates<T>(body: impl FnOnce() -> T) -> T {
     PgTryBuilder::new(AssertUnwindSafe(|| with_noted_sqlstate(body)))
         .catch_others(|error| match fault_of_any(&error) {
@@ -124,8 +127,8 @@ pub(crate) fn with_own_sqlstates<T>(body: impl FnOnce() -> T) -> T {
         .execute()
 }
 
-/// Runs `body` while PostgreSQL tells `note_sqlstate` of what is raised. After an error PostgreSQL has
-/// put its stack of callbacks back.
+/// Runs `body` while PostgreSQL calls `note_sqlstate` for each error. After an error PostgreSQL has
+/// restored its stack of callbacks.
 fn with_noted_sqlstate<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: the entry is on the stack only as long as this function is, and is taken off it before
     // the end; where an error unwinds, pgrx puts back the stack as it was before the call that failed,
@@ -142,7 +145,7 @@ fn with_noted_sqlstate<T>(body: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Puts PostgreSQL's stack of error callbacks back when it is dropped.
+/// Restores PostgreSQL's stack of error callbacks when it is dropped.
 struct Pop(*mut pg_sys::ErrorContextCallback);
 
 impl Drop for Pop {
