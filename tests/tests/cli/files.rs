@@ -297,7 +297,7 @@ fn a_file_that_breaks_off_is_completed_by_typing_the_same_again() {
     let path = folder.write("events.json", &whole.as_bytes()[..whole.len() - 1000]);
     let said = failed(&mut run(&db, "log_owner", &["import", of(&path)]), 1);
     assert!(
-        said.contains("10000 events before that are in the log; type the same again"),
+        said.contains("10000 earlier events are in the log; run the same command again"),
         "{said}"
     );
     folder.write("events.json", whole.as_bytes());

@@ -146,11 +146,7 @@ pub(super) async fn clock(transaction: &Transaction<'_>) -> Result<Finding, Fail
 
 pub(super) const ALL: [Check; 16] = [
     Check::new("layout", "the tables are those of this version", include_str!("sql/layout.sql")),
-    Check::new(
-        "owner",
-        "a role of its own, which nobody logs in as",
-        include_str!("sql/owner.sql"),
-    ),
+    Check::new("owner", "a role of its own that cannot log in", include_str!("sql/owner.sql")),
     Check::new(
         "objects",
         "the schemas hold nothing but the extension and the log",

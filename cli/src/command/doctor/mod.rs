@@ -11,10 +11,10 @@ use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, print_json, printable};
 
 const HELP: &str = "\
-Checks version, layout, owner, objects, policies, triggers, indexes, grants, partitions, settings, \
-worker, maintenance, quarantine and clock, and changes nothing. The log's owner sees most; what \
-a role may not see is left out, and named. Exit code 1 where something is wrong; advice \
-alone is 0.";
+Checks version, layout, owner, objects, policies, triggers, indexes, grants, partitions, \
+settings, worker, maintenance, quarantine and clock, and changes nothing. Run it as the \
+log's owner or as a superuser: checks that the role may not run are listed as unseen. \
+Exit code 1 if anything is wrong; 0 if there is only advice.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]

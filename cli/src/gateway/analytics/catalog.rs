@@ -53,7 +53,7 @@ impl Routes {
     }
 }
 
-/// The catalog, read at most once in a few seconds, whoever asks.
+/// The catalog, read at most once in a few seconds.
 pub(crate) struct Catalog {
     pool: Pool,
     known: Mutex<Known>,
