@@ -64,6 +64,8 @@ pub(crate) struct Catalog {
 #[derive(Clone, Default)]
 struct Known {
     routes: Option<Arc<Routes>>,
+    /// True if the database has no `eventlog.reports()`.
+    is_outdated: bool,
     /// When it is to be read again.
     stale_at: Option<Instant>,
 }
@@ -96,13 +98,19 @@ impl Catalog {
                 self.refresh().await;
             }
         }
-        self.known().routes.ok_or_else(|| Problem::unavailable("the database is not available", 5))
+        let known = self.known();
+        known.routes.ok_or_else(|| match known.is_outdated {
+            true => Problem::unavailable("the database has no log of this version", 60),
+            false => Problem::unavailable("the database is not available", 5),
+        })
     }
 
     async fn refresh(&self) {
+        let mut is_outdated = false;
         let read = match timeout(PATIENCE, read(&self.pool)).await {
             Ok(Ok(routes)) => Some(Arc::new(Routes::new(routes))),
             Ok(Err(error)) => {
+                is_outdated = reports::is_outdated(error.as_ref());
                 tracing::warn!("the reports cannot be listed: {}", with_sources(error.as_ref()));
                 None
             }
@@ -113,6 +121,7 @@ impl Catalog {
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let trusted = if read.is_some() { FRESH } else { RETRY };
+        known.is_outdated = is_outdated;
         known.stale_at = Some(Instant::now() + trusted);
         if read.is_some() {
             known.routes = read;
