@@ -280,7 +280,7 @@ fn rows_that_break_a_rule_are_told_by_line_and_take_no_others_with_them() {
         stdout.starts_with("3 rows: 1 imported, 0 already there, 2 rejected"),
         "{stdout}{stderr}"
     );
-    assert!(stderr.contains("line 4: ") && stderr.contains("line 5: 1 fields"), "{stderr}");
+    assert!(stderr.contains("line 4: ") && stderr.contains("line 5: found 1 fields"), "{stderr}");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_file_that_breaks_off_is_completed_by_typing_the_same_again() {
     for (name, text, why) in [
         ("a.csv", "", "the file has no header"),
         ("a.csv", "id,name\n", "tenant_id is missing"),
-        ("a.csv", "id,name,secret\n", "no column is called \"secret\""),
+        ("a.csv", "id,name,secret\n", "unknown column \"secret\""),
         ("a.json", "{}", "instead of an array"),
     ] {
         let path = folder.write(name, text.as_bytes());
