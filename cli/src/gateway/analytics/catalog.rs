@@ -133,13 +133,12 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
     let client = pool.get().await?;
-    let mut routes = Vec::new();
-    for row in client.query_typed(reports::LIST, &[]).await? {
-        routes.extend(Report::from_row(&row)?.and_then(Route::of_report));
-    }
+    let reports = client.query_typed(reports::LIST, &[]).await?;
     let relations: Vec<&str> = VIEWS.iter().map(|view| view.relation).collect();
     let types = [(&relations as _, tokio_postgres::types::Type::TEXT_ARRAY)];
     let rows = client.query_typed(RELATIONS, &types).await?;
+    // Views before reports: a new report must not take the path of a view.
+    let mut routes = Vec::new();
     for view in &VIEWS {
         let mut description = String::new();
         let mut columns = Vec::new();
@@ -159,6 +158,9 @@ async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
             parameters: Vec::new(),
             columns: view.columns.iter().filter_map(column).collect(),
         });
+    }
+    for row in &reports {
+        routes.extend(Report::from_row(row)?.and_then(Route::of_report));
     }
     Ok(routes)
 }
