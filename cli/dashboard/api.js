@@ -1,4 +1,4 @@
-// Questions to the gateway, with the key in a header, never in an address.
+// Requests to the gateway. The key is sent in a header, never in an address.
 
 export class Refusal extends Error {
   constructor(status, message, retryAfter, code) {
@@ -11,19 +11,19 @@ export class Refusal extends Error {
 
 export const bearer = (key) => ({ Authorization: `Bearer ${key}` });
 
-/** Reads why an answer is not what was asked for. */
+/** Reads the error of an answer. */
 export async function refusal(answer) {
   let code = null;
   let message = `the gateway answered ${answer.status}`;
   try {
     ({ code, message } = (await answer.json()).error);
   } catch {
-    // Something between here and the gateway answered.
+    // A proxy answered instead of the gateway.
   }
   return new Refusal(answer.status, message, Number(answer.headers.get('Retry-After')) || null, code);
 }
 
-/** A report: its rows, and whose they are. */
+/** Fetches a report: its rows and its tenant. */
 export async function ask(key, report, parameters = {}, signal) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {

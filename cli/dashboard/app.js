@@ -1,4 +1,4 @@
-// The page: what is asked for, when, and what is said where it cannot be had.
+// The page: which reports it requests, when, and what it shows if they fail.
 
 import { Refusal, ask } from './api.js';
 import * as charts from './charts.js';
@@ -11,16 +11,16 @@ import { PANELS, byName } from './panels.js';
 import * as ranges from './ranges.js';
 import * as theme from './theme.js';
 
-/** News come in bursts: the page follows at most so often. */
+/** Least time between two updates, since new events come in bursts. */
 const CALM = 5e3;
-/** For news, these are not asked again sooner. */
+/** Least time before an update requests these again. */
 const RARE = { rejected: 30e3, retention: 60e3, names: 60e3, funnel: 30e3 };
-/** What reads every row is asked after all the rest, and seldom, unless by hand. */
+/** Reports that read every row are requested last, and seldom unless the user asks. */
 const SELDOM = 300e3;
 const AGAIN = 10e3;
 
 let state = ranges.read(location.search);
-/** The answers of the page as it is: name of the question → `{ asked, at, rows | fault }`. */
+/** The current answers: name of the request → `{ asked, at, rows | fault }`. */
 let answers = new Map();
 let span = ranges.spanOf(state);
 let running = null;
@@ -31,9 +31,9 @@ let lastAsked = 0;
 let goodUntil = null;
 const shownAsTable = new Set();
 
-// ---------------------------------------------------------------- questions
+// ---------------------------------------------------------------- requests
 
-/** What is asked of the gateway for the state; the funnel waits for the names that occur. */
+/** Returns the requests for a state; the funnel waits for the names that occur. */
 function questions() {
   const { since, until, before, retention, unit } = span;
   const name = state.names;
@@ -73,7 +73,7 @@ async function load({ isNews = false, isByHand = false } = {}) {
     } catch (fault) {
       if (own.signal.aborted) return;
       if (!(fault instanceof Refusal)) throw fault;
-      // What was there stays, and is said to be old; unless it is of another question.
+      // Keeps the old answer, marked as old, unless the request has changed.
       const kept = answers.get(question);
       answers.set(question, { ...(kept?.signature === signature(report, parameters) ? kept : {}), fault, at: Date.now() });
     }
@@ -108,7 +108,7 @@ function finish(kept, isNews) {
   const busy = faults.find(({ status }) => status === 429);
   if (refused) {
     keys.forget(keys.idOf(kept.key));
-    openDoor(refused.status === 403 ? refused.message : 'The gateway refuses this key: it was revoked, or has expired. Enter another.');
+    openDoor(refused.status === 403 ? refused.message : 'This key was revoked or has expired. Enter another one.');
     return false;
   }
   document.body.dataset.state = outage || busy ? 'away' : 'shown';
@@ -119,7 +119,7 @@ function finish(kept, isNews) {
     goodUntil = Date.now();
     const [now] = answers.get('now')?.rows ?? [];
     $('notices').replaceChildren(...(now?.events === 0 ? [empty()] : []));
-    if (!isNews) say(`Figures of ${spanText()} are shown.`);
+    if (!isNews) say(`Showing ${spanText()}.`);
     follow(kept);
   }
   $('figures').dataset.since = span.since;
@@ -131,11 +131,11 @@ function finish(kept, isNews) {
 
 function notice(fault) {
   const [title, what] = fault.status === 0
-    ? ['The gateway does not answer.', ['Is this machine online, and does ', h('code', {}, 'eventlog serve'), ' run?']]
+    ? ['The gateway does not answer.', ['Check that this machine is online and that ', h('code', {}, 'eventlog serve'), ' is running.']]
     : fault.status === 429
-      ? ['This key has asked too often.', ['The page asks again in a while. A key with a higher limit: ', h('code', {}, 'eventlog key create --kind read --rate-limit N')]]
-      : [`The gateway is there, but: ${fault.message}.`, ['Start PostgreSQL, or mend the settings of ', h('code', {}, 'eventlog serve'), ' (PGHOST and its like); its ', h('a', { href: '/readyz' }, '/readyz'), ' and its log say what is missing.']];
-  const old = goodUntil && answers.get('now')?.rows ? ` The figures below are of ${hour(new Date(goodUntil).toISOString())} UTC.` : '';
+      ? ['This key has reached its limit.', ['The page tries again later. To create a key with a higher limit: ', h('code', {}, 'eventlog key create --kind read --rate-limit N')]]
+      : [`The gateway answers, but ${fault.message}.`, ['Start PostgreSQL, or fix the settings of ', h('code', {}, 'eventlog serve'), ' (PGHOST and so on); its ', h('a', { href: '/readyz' }, '/readyz'), ' and its log say what is missing.']];
+  const old = goodUntil && answers.get('now')?.rows ? ` The reports below are from ${hour(new Date(goodUntil).toISOString())} UTC.` : '';
   $('notices').replaceChildren(h('div', { class: 'notice bad', role: 'alert' },
     h('p', {}, h('strong', {}, title), old),
     h('p', {}, what, ' The page tries again by itself. '),
@@ -146,8 +146,8 @@ function notice(fault) {
 function empty() {
   const wider = ['24h', '7d', '30d'].includes(state.range);
   return h('div', { class: 'notice' },
-    h('p', {}, h('strong', {}, state.names.length > 0 ? 'No event of these names in this range.' : 'No events in this range.')),
-    h('p', {}, state.names.length > 0 ? 'Choose other names, or a longer range.' : 'Choose a longer range, or send the first one with a key to write:'),
+    h('p', {}, h('strong', {}, state.names.length > 0 ? 'No events of these types in this range.' : 'No events in this range.')),
+    h('p', {}, state.names.length > 0 ? 'Choose other event types or a longer range.' : 'Choose a longer range, or send the first event with a write key:'),
     state.names.length > 0 ? null : h('pre', { tabindex: '0' }, h('code', {}, `curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\\n     -d '{"name": "tool_used", "data": {"toolName": "search"}}' ${location.origin}/api/track`)),
     h('div', { class: 'actions' },
       wider ? h('button', { type: 'button', onclick: () => choose({ range: '90d' }) }, 'Show 90 days') : null,
@@ -158,7 +158,7 @@ function empty() {
 
 function frame(panel) {
   const { id, title } = panel;
-  if (!title) return h('section', { id: `panel-${id}`, class: 'bare', 'aria-label': 'Figures of the range' }, h('div', { class: 'body' }));
+  if (!title) return h('section', { id: `panel-${id}`, class: 'bare', 'aria-label': 'Summary of the range' }, h('div', { class: 'body' }));
   const toggle = panel.isChart && !panel.isBoth && charts.isThere()
     ? h('button', { type: 'button', class: 'quiet toggle', 'aria-pressed': 'false', 'aria-label': `${title} as a table`, onclick: (event) => {
       if (!shownAsTable.delete(id)) shownAsTable.add(id);
@@ -176,7 +176,7 @@ function showFrame() {
   for (const id of ['panels', 'filters', 'tenant', 'live']) $(id).hidden = false;
   if ($('panels').childElementCount === 0) {
     if (!charts.isThere()) {
-      $('panels').append(h('p', { class: 'notice', id: 'no-charts' }, 'This binary was built without its charts: run ', h('code', {}, 'make dashboard'), ' and build it again. The figures are below all the same.'));
+      $('panels').append(h('p', { class: 'notice', id: 'no-charts' }, 'This program was built without its charts: run ', h('code', {}, 'make dashboard'), ' and build it again. The tables below show the same data.'));
     }
     $('panels').append(...PANELS.map(frame));
   }
@@ -200,14 +200,14 @@ function render(panel) {
   if (fault) {
     if (note) note.textContent = '';
     const text = fault.code === 'too_slow'
-      ? panel.slow?.() ?? 'The report takes too long: choose a shorter range.'
-      : `No figures: ${fault.message}.`;
-    // Of an outage all panels say the same, and the notice above has the way out.
+      ? panel.slow?.() ?? 'The report took too long: choose a shorter range.'
+      : `No data: ${fault.message}.`;
+    // In an outage all panels show the same; the notice above says what to do.
     const again = isOutage(fault) ? null : h('button', { type: 'button', onclick: () => load({ isByHand: true }) }, 'Try again');
     return body.replaceChildren(h('div', { class: 'broken' }, h('p', {}, text), ...[again].filter(Boolean)));
   }
   if (!found.every((answer) => answer?.rows)) return undefined;
-  // Whoever has opened something here finds it open again.
+  // Keeps open what the user has opened.
   const wasOpen = body.querySelector('details')?.open;
   const active = body.contains(document.activeElement) ? document.activeElement : null;
   if (active && active.tagName === 'SELECT') return undefined;
@@ -259,7 +259,7 @@ function listNames() {
     const others = state.names.filter((other) => other !== name);
     choose({ names: event.target.checked ? [...others, name].sort() : others });
   } }), ` ${name}`);
-  $('names-list').replaceChildren(h('legend', { class: 'vh' }, 'Names of events'), ...(all.length > 0 ? all.map(box) : [h('p', { class: 'none' }, 'No such name.')]));
+  $('names-list').replaceChildren(h('legend', { class: 'vh' }, 'Event types'), ...(all.length > 0 ? all.map(box) : [h('p', { class: 'none' }, 'No match.')]));
 }
 
 function choose(change) {
@@ -295,7 +295,7 @@ function openDoor(why) {
   $('door').hidden = false;
   $('door-why').textContent = why ?? (state.key
     ? `This address is of the key ${state.key}_…, which this tab does not have.`
-    : 'The figures are a tenant’s: a key of the tenant opens them.');
+    : 'Enter a read key to see its tenant’s data.');
   document.body.dataset.state = 'door';
   $('door-key').focus();
 }
@@ -316,7 +316,7 @@ async function enter(event) {
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
     $('door-fault').textContent = refusal.status === 401
-      ? 'The gateway does not know this key, or it was revoked, or has expired.'
+      ? 'The key is unknown, revoked or expired.'
       : `The key could not be tried: ${refusal.message}.`;
   }
 }
@@ -331,14 +331,14 @@ function listKeys() {
     } }, 'Forget'))));
 }
 
-// ---------------------------------------------------------------- news
+// ---------------------------------------------------------------- updates
 
 function setLive(kind) {
   $('live').dataset.kind = kind;
-  $('live-text').textContent = { live: 'Live', poll: 'Every 60 s', away: 'Away' }[kind];
+  $('live-text').textContent = { live: 'Live', poll: 'Every 60 s', away: 'Offline' }[kind];
 }
 
-/** Follows the tenant's news; those in a hurry are put together. */
+/** Follows the tenant's new events; combines those in quick succession. */
 function follow(kept) {
   if (kept && watched === kept.key && $('live').dataset.kind !== 'away') return;
   stopWatching?.();
@@ -373,11 +373,11 @@ document.addEventListener('click', (event) => { if (!$('names').contains(event.t
 $('tenant-choice').addEventListener('change', (event) => { answers = new Map(); goodUntil = null; choose({ key: event.target.value, names: [], steps: [] }); });
 $('keys-open').addEventListener('click', () => { listKeys(); $('keys').showModal(); });
 $('keys-close').addEventListener('click', () => $('keys').close());
-$('keys-add').addEventListener('click', () => { $('keys').close(); openDoor('A key of another tenant, or another key of this one.'); });
+$('keys-add').addEventListener('click', () => { $('keys').close(); openDoor('Enter a read key of this or another tenant.'); });
 document.addEventListener('visibilitychange', () => { if (!document.hidden && state.key && Date.now() - lastAsked > 60e3) load({ isNews: true }); });
 addEventListener('popstate', () => { const before = state.key; state = ranges.read(location.search); if (before !== state.key) answers = new Map(); load(); });
 theme.start($('theme'), () => PANELS.forEach((panel) => { if (panel.isChart) render(panel); }));
 
-// An address without a key is of the first that there is.
+// Without a key in the address, the first one is used.
 if (!state.key && keys.all().length > 0) state.key = keys.idOf(keys.all()[0].key);
 load();

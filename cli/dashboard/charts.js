@@ -1,16 +1,16 @@
-// Charts, by Chart.js. Each has a name that says what it shows, and stands beside a table with the
-// same figures.
+// Charts, drawn by Chart.js. Each has an accessible name, and stands beside a table with the
+// same numbers.
 
 import { h } from './dom.js';
 import { compact, cut, number } from './format.js';
 import { colour } from './theme.js';
 
-/** Whether the gateway was built with the library. */
+/** Returns true if the gateway was built with the library. */
 export const isThere = () => typeof window.Chart === 'function';
 
 const drawn = new WeakMap();
 
-/** Series in the order in which they are told apart best. */
+/** Colours of series, in the order that distinguishes them best. */
 export const SERIES = ['accent', 'series-2', 'series-3', 'series-4', 'series-5', 'series-6', 'series-7'];
 
 function draw(box, name, config, height) {
@@ -44,7 +44,7 @@ function draw(box, name, config, height) {
   drawn.set(box, [...(drawn.get(box) ?? []), chart]);
 }
 
-/** Takes the charts out of a box. */
+/** Removes the charts of a box. */
 export function clear(box) {
   for (const chart of drawn.get(box) ?? []) chart.destroy();
   drawn.delete(box);
@@ -57,7 +57,7 @@ const axis = (more = {}) => ({
   ticks: { color: colour('muted'), padding: 8, font: { size: 11.5 }, precision: 0, maxRotation: 0, autoSkipPadding: 18, ...more.ticks },
 });
 
-/** Lines over time: `series` is a list of `{ label, values, colour, fill }`. */
+/** Draws lines over time: `series` is a list of `{ label, values, colour, fill }`. */
 export function lines(box, name, labels, series, height = 250) {
   const dataset = ({ label, values, colour: own, fill }) => ({
     label,
@@ -83,7 +83,7 @@ export function lines(box, name, labels, series, height = 250) {
   }, height);
 }
 
-/** Bars, longest first. */
+/** Draws bars, longest first. */
 export function bars(box, name, labels, values, height = 34 + 30 * labels.length) {
   draw(box, name, {
     type: 'bar',

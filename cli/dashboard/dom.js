@@ -1,8 +1,8 @@
-// Elements, made of text and attributes only: nothing that a client logged is ever markup here.
+// Makes elements from text and attributes only, so that nothing a client logged becomes markup.
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element with attributes (an `on…` function listens) and children, which are elements or text. */
+/** Makes an element with attributes (an `on…` function listens) and children, which are elements or text. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -16,8 +16,8 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 /**
- * A table. Columns are `{ title, text(row), value(row), number }`: what is shown, and the figure
- * behind it. The first column heads its row.
+ * Makes a table. Columns are `{ title, text(row), value(row), number }`: the cell, and the value behind it.
+ * The first column is the header of its row.
  */
 export function table({ id, caption, columns, rows, hidden = false }) {
   const cell = (column, row, position) => {
@@ -30,11 +30,11 @@ export function table({ id, caption, columns, rows, hidden = false }) {
   const head = columns.map((column) => h('th', { scope: 'col', class: column.number ? 'number' : undefined }, column.title));
   const body = rows.map((row) => h('tr', {}, columns.map((column, position) => cell(column, row, position))));
   const made = h('table', { id }, h('caption', { class: 'vh' }, caption), h('thead', {}, h('tr', {}, head)), h('tbody', {}, body));
-  // What is too wide or too long is scrolled, with the keyboard too.
+  // A table that is too large scrolls, also by keyboard.
   return hidden ? h('div', { class: 'vh' }, made) : h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption }, made);
 }
 
-/** Says something to who listens rather than looks. */
+/** Announces a text to screen readers. */
 export function say(text) {
   $('said').textContent = text;
 }

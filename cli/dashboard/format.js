@@ -1,4 +1,4 @@
-// Figures and times as people read them.
+// Formats numbers and times for display.
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
@@ -18,7 +18,7 @@ export const hour = (text) => hours.format(new Date(text));
 export const moment = (text) => `${days.format(new Date(text))}, ${hours.format(new Date(text))}`;
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
-/** Seconds as a span. */
+/** Formats seconds as a span. */
 export function span(seconds) {
   if (seconds === null) return NONE;
   if (seconds < 90) return `${Math.round(seconds * 10) / 10} s`;
@@ -27,7 +27,7 @@ export function span(seconds) {
   return `${Math.round(seconds / 8640) / 10} d`;
 }
 
-/** How long ago. */
+/** Formats the time since a moment. */
 export function ago(text, now = Date.now()) {
   const seconds = Math.max(0, (now - new Date(text)) / 1000);
   if (seconds < 60) return 'just now';
@@ -36,5 +36,5 @@ export function ago(text, now = Date.now()) {
   return `${Math.floor(seconds / 86400)} d ago`;
 }
 
-/** A long word, such as a client's subject, cut for a chart; tables have all of it. */
+/** Shortens a long word, such as a subject, for a chart; tables show all of it. */
 export const cut = (text, most = 28) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -1,11 +1,11 @@
-// Which steps a funnel has, and a form to choose others.
+// The steps of a funnel, and a form to choose others.
 
 import { h } from './dom.js';
 
 const USUAL = ['conversation_started', 'message_sent', 'escalation_triggered'];
 const MOST = 8;
 
-/** The steps that were asked for; else usual ones that occur; else the names with most events. */
+/** Returns the chosen steps, else common ones that occur, else the names with the most events. */
 export function stepsOf(state, counted) {
   if (state.steps.length > 0) return state.steps;
   const found = counted.map(({ name }) => name);
@@ -13,7 +13,7 @@ export function stepsOf(state, counted) {
   return usual.length > 1 ? usual : found.slice(0, 3);
 }
 
-/** A form for the steps; calls `choose` with the new ones. */
+/** Makes a form for the steps; calls `choose` with the new ones. */
 export function form(steps, names, choose) {
   const option = (name, chosen) => h('option', { value: name, selected: name === chosen }, name);
   const listed = (chosen) => [...new Set([...names, chosen])].sort();

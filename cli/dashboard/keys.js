@@ -1,9 +1,9 @@
-// The keys of this tab. They are kept until it is closed, and never put into an address.
+// The keys of this tab, kept until it is closed and never put into an address.
 
 const PLACE = 'eventlog.keys';
 const SHAPE = /^el_r_[0-9a-f]{16}_[0-9a-f]{64}$/;
 
-/** The part of a key that is no secret. */
+/** Returns the part of a key that is not secret. */
 export const idOf = (key) => key.slice(0, 21);
 
 export function all() {
@@ -28,10 +28,10 @@ export function forget(id) {
   sessionStorage.setItem(PLACE, JSON.stringify(all().filter(({ key }) => idOf(key) !== id)));
 }
 
-/** What is wrong with a text as a key to read; null for nothing. */
+/** Returns what is wrong with a text as a read key, or null. */
 export function fault(text) {
   if (SHAPE.test(text)) return null;
-  if (/^el_w_/.test(text)) return 'This key is for writing. A key to read begins with el_r_.';
-  if (/^el_r_/.test(text)) return 'The key is not whole: copy all of it, el_r_… with 64 digits at the end.';
-  return 'This is no key: a key to read begins with el_r_.';
+  if (/^el_w_/.test(text)) return 'This is a write key. A read key begins with el_r_.';
+  if (/^el_r_/.test(text)) return 'The key is incomplete: copy all of it, from el_r_ to the last of 64 digits.';
+  return 'This is not a key: a read key begins with el_r_.';
 }

@@ -1,12 +1,12 @@
-// News: a stream of server-sent events, read with fetch because the key goes into a header. Without
-// it, every minute.
+// Notifications of new events: a stream of server-sent events, read with fetch since the key goes into a
+// header. Without a stream, the page polls once a minute.
 
 import { bearer } from './api.js';
 
 const EVERY = 60e3;
 const AGAIN = 1e3;
 
-/** Calls `news` when there is something new, and `state` with 'live' or 'poll'. Gives what ends it. */
+/** Calls `news` when there are new events, and `state` with 'live' or 'poll'. Returns a function that stops it. */
 export function watch(key, news, state) {
   const stop = new AbortController();
   run(key, news, state, stop.signal);
@@ -19,7 +19,7 @@ async function run(key, news, state, signal) {
     const wasLive = await listen(key, news, state, signal);
     if (signal.aborted) return;
     if (wasLive && Date.now() - began > 2 * AGAIN) {
-      // Streams end after a while: at once a new one.
+      // Streams end after a while; the next one starts at once.
       await pause(AGAIN, signal);
     } else {
       state('poll');
@@ -29,7 +29,7 @@ async function run(key, news, state, signal) {
   }
 }
 
-/** Whether there was a stream. */
+/** Returns true if there was a stream. */
 async function listen(key, news, state, signal) {
   let wasLive = false;
   try {

@@ -1,5 +1,5 @@
-// The panels: which reports each needs, and how it shows them. Figures are summed over names or days
-// at most; whatever else there is to know is the log's own functions'.
+// The panels: which reports each needs, and how it shows them. The page only sums over names or days; all
+// else is computed by the log's report functions.
 
 import * as charts from './charts.js';
 import { h, table } from './dom.js';
@@ -10,7 +10,7 @@ const MOST_BARS = 8;
 const MOST_SHARES = 6;
 const sum = (rows, column) => rows.reduce((total, row) => total + row[column], 0);
 
-/** Rows summed by what `key` says, most events first. */
+/** Sums rows by `key`, most events first. */
 function grouped(rows, key) {
   const groups = new Map();
   for (const row of rows) {
@@ -28,13 +28,13 @@ export const byName = (rows) => grouped(rows, (row) => row.name);
 const events = { title: 'Events', number: true, text: (row) => number(row.events), value: (row) => row.events };
 const none = (text = 'No events in this range.') => h('p', { class: 'none' }, text);
 
-/** What a change is worth: more errors are no good news. */
+/** Shows a change, coloured by whether it is good: more errors are bad. */
 function delta(now, before, { isRate = false, isBad = false } = {}) {
-  if (now === null || before === null || (!isRate && before === 0)) return h('span', { class: 'delta' }, 'nothing to compare');
+  if (now === null || before === null || (!isRate && before === 0)) return h('span', { class: 'delta' }, 'no data before');
   const change = isRate ? now - before : now / before - 1;
   const size = isRate ? `${Math.abs(change * 100).toFixed(1)} points` : percent(Math.abs(change));
   const sense = Math.abs(change) < 0.0005 ? '' : (change > 0) === isBad ? ' bad' : ' good';
-  const [sign, word] = sense === '' ? ['', 'as before'] : change > 0 ? ['▲ ', 'more'] : ['▼ ', 'less'];
+  const [sign, word] = sense === '' ? ['', 'no change'] : change > 0 ? ['▲ ', 'more'] : ['▼ ', 'less'];
   return h('span', { class: `delta${sense}`, 'data-value': String(change) }, h('span', { 'aria-hidden': 'true' }, sign), sense === '' ? word : size, sense === '' ? '' : h('span', { class: 'vh' }, ` ${word}`));
 }
 
@@ -49,7 +49,7 @@ const cards = {
       card('actors', 'Actors', number(now.actors), now.actors, delta(now.actors, before.actors)),
       card('success', 'Success rate', percent(now.success_rate), now.success_rate, delta(now.success_rate, before.success_rate, { isRate: true })),
       card('errors', 'Errors', number(now.failures), now.failures, delta(now.failures, before.failures, { isBad: true }))));
-    body.append(h('p', { class: 'than' }, `Compared with the ${span.days === 1 ? 'day' : `${span.days} days`} before.`));
+    body.append(h('p', { class: 'than' }, `Compared with the previous ${span.days === 1 ? 'day' : `${span.days} days`}.`));
   },
 };
 
@@ -145,7 +145,7 @@ const names = {
     const all = byName(rows).filter((row) => row.events > 0);
     if (all.length === 0) return body.append(none());
     if (all.length > MOST_BARS) note(`${MOST_BARS} of ${all.length}`);
-    return ranking('Names with most events', all.slice(0, MOST_BARS), 'name');
+    return ranking('Names with the most events', all.slice(0, MOST_BARS), 'name');
   },
 };
 
@@ -156,8 +156,8 @@ const subjects = {
   isChart: true,
   show(body, { subjects: rows }, { span, note }) {
     if (!span.isWholeDays) note('whole days');
-    if (rows.length === 0) return body.append(none('No event in this range has a subject: a skill, a tool, whatever it is about.'));
-    return ranking('Subjects with most events', rows, 'subject');
+    if (rows.length === 0) return body.append(none('No event in this range has a subject, such as a skill or a tool.'));
+    return ranking('Subjects with the most events', rows, 'subject');
   },
 };
 
@@ -167,13 +167,13 @@ const actors = {
   needs: ['actors'],
   isChart: true,
   show(body, { actors: rows }, { note, state }) {
-    if (state.names.length > 1) note('of all names');
+    if (state.names.length > 1) note('all event types');
     if (sum(rows, 'monthly') === 0) return body.append(none('No event in this range has an actor.'));
     body.append(h('p', { class: 'legend', 'aria-hidden': 'true' }, h('span', { class: 'key accent' }, 'day'), h('span', { class: 'key series-2' }, '7 days'), h('span', { class: 'key series-3' }, '30 days')));
     const line = (label, column, colour) => ({ label, values: rows.map((row) => row[column]), colour });
     const column = (title, name) => ({ title, number: true, text: (row) => number(row[name]), value: (row) => row[name] });
     return {
-      draw: (box) => charts.lines(box, 'Actors of each day, of the 7 and of the 30 days that end with it', rows.map((row) => day(row.day)), [
+      draw: (box) => charts.lines(box, 'Active actors per day, per 7 days and per 30 days', rows.map((row) => day(row.day)), [
         line('of the day', 'daily', 'accent'), line('of 7 days', 'weekly', 'series-2'), line('of 30 days', 'monthly', 'series-3'),
       ], 234),
       table: {
@@ -191,7 +191,7 @@ const retention = {
   needs: ['retention'],
   show(body, { retention: rows }, { span, note, state }) {
     const { period } = span.retention;
-    note(`by ${period}${state.names.length > 1 ? ', of all names' : ''}`);
+    note(`by ${period}${state.names.length > 1 ? ', all event types' : ''}`);
     const cohorts = new Map();
     for (const row of rows) {
       const cohort = cohorts.get(row.cohort) ?? { cohort: row.cohort, actors: row.actors, periods: [] };
@@ -199,7 +199,7 @@ const retention = {
       cohorts.set(row.cohort, cohort);
     }
     const list = [...cohorts.values()].filter((cohort) => cohort.actors > 0);
-    if (list.length === 0) return body.append(none('Nobody came for the first time in this range.'));
+    if (list.length === 0) return body.append(none('No new actors in this range.'));
     const width = Math.max(...list.map((cohort) => cohort.periods.length));
     const made = table({
       id: 'table-retention',
@@ -221,7 +221,7 @@ const retention = {
         const found = list[position].periods[n];
         if (!found) continue;
         cell.style.setProperty('--share', String(found.share ?? 0));
-        cell.title = `${number(found.returned)} of ${number(found.actors)} actors${found.is_complete ? '' : `, and the ${period} is not over`}`;
+        cell.title = `${number(found.returned)} of ${number(found.actors)} actors${found.is_complete ? '' : `, ${period} not over yet`}`;
       if (!found.is_complete) cell.classList.add('unfinished');
         cell.classList.add('full');
       }
@@ -259,7 +259,7 @@ const funnel = {
       body.append(made);
     }
     const known = [...new Set([...declared.filter(({ status }) => status !== 'retired').map(({ name }) => name), ...counted.map(({ name }) => name)])].sort();
-    body.append(h('details', { class: 'more' }, h('summary', {}, 'Choose the steps'), form(steps, known, choose)));
+    body.append(h('details', { class: 'more' }, h('summary', {}, 'Choose steps'), form(steps, known, choose)));
     return undefined;
   },
 };
@@ -273,7 +273,7 @@ const errors = {
     const code = (text) => (text === null || text === '' ? NONE : h('code', {}, cut(text, 80)));
     return body.append(table({
       id: 'table-errors',
-      caption: 'Failed events by name and type, most recent first',
+      caption: 'Failed events by name and error type, most recent first',
       rows,
       columns: [
         { title: 'Name', text: (row) => row.name },
@@ -292,11 +292,11 @@ const rejected = {
   title: 'Quarantine',
   needs: ['rejected'],
   show(body, { rejected: rows }, { note }) {
-    if (rows.length === 0) return body.append(none('Empty: no event was refused.'));
-    note(`${plural(sum(rows, 'events'), 'event')} refused, of whatever range`);
+    if (rows.length === 0) return body.append(none('No event was rejected.'));
+    note(`${plural(sum(rows, 'events'), 'event')} rejected, all time`);
     return body.append(table({
       id: 'table-rejected',
-      caption: 'Events that were refused, by reason',
+      caption: 'Rejected events by reason',
       rows: rows.slice(0, 20),
       columns: [
         { title: 'Name', class: 'long', text: (row) => (row.name === null ? NONE : cut(row.name, 40)), value: (row) => row.name },
@@ -304,7 +304,7 @@ const rejected = {
         events,
         { title: 'Last', class: 'when', text: (row) => h('time', { datetime: row.last_at, title: `${moment(row.last_at)} UTC` }, ago(row.last_at)), value: (row) => row.last_at },
       ],
-    }), h('p', { class: 'hint' }, 'Mend the rule or the sender; then the log’s owner puts them in: ', h('code', {}, 'SELECT eventlog.replay_rejected();')));
+    }), h('p', { class: 'hint' }, 'Fix the rule or the sender. Then the log’s owner can log these events again: ', h('code', {}, 'SELECT eventlog.replay_rejected();')));
   },
 };
 
@@ -320,26 +320,26 @@ const taxonomy = {
   id: 'taxonomy',
   title: 'Taxonomy',
   needs: ['taxonomy'],
-  slow: () => ['This reads every event of the tenant, and took too long here. In psql: ', h('code', {}, 'SELECT * FROM eventlog.stat_taxonomy;')],
+  slow: () => ['This report reads every event of the tenant and took too long. In psql: ', h('code', {}, 'SELECT * FROM eventlog.stat_taxonomy;')],
   show(body, { taxonomy: rows }, { note }) {
-    note('all that is kept, of whatever range');
+    note('all time');
     const states = Object.keys(STATES).map((state) => ({ state, count: rows.filter((row) => row.state === state).length }));
     body.append(h('ul', { class: 'states' }, states.filter(({ count }) => count > 0).map(({ state, count }) =>
       h('li', { 'data-state': state, 'data-value': String(count) }, h('strong', {}, number(count)), ` ${STATES[state]}`))));
     const keys = (list) => (list.length === 0 ? NONE : h('span', { class: 'keys' }, list.slice(0, 6).map((key) => h('code', {}, cut(key))), list.length > 6 ? ` and ${list.length - 6} more` : null));
     const drifting = rows.filter((row) => row.state === 'undeclared' || row.missing_keys.length > 0 || (row.rows > 0 && row.undeclared_keys.length > 0));
-    if (drifting.length === 0) return body.append(none('Every event has the keys that its name declares, and no other.'));
+    if (drifting.length === 0) return body.append(none('All events have exactly the keys that their types declare.'));
     return body.append(table({
       id: 'table-taxonomy',
-      caption: 'Names whose events are not as declared',
+      caption: 'Event types whose events differ from their declaration',
       rows: drifting,
       columns: [
         { title: 'Name', text: (row) => row.name },
         { title: 'Events', number: true, text: (row) => number(row.rows), value: (row) => row.rows },
-        { title: 'Keys not declared', class: 'long', text: (row) => keys(row.undeclared_keys), value: (row) => row.undeclared_keys.join(' ') },
-        { title: 'Required keys that some lack', class: 'long', text: (row) => keys(row.missing_keys), value: (row) => row.missing_keys.join(' ') },
+        { title: 'Undeclared keys', class: 'long', text: (row) => keys(row.undeclared_keys), value: (row) => row.undeclared_keys.join(' ') },
+        { title: 'Missing required keys', class: 'long', text: (row) => keys(row.missing_keys), value: (row) => row.missing_keys.join(' ') },
       ],
-    }), h('p', { class: 'hint' }, 'Declare what belongs there: ', h('code', {}, 'SELECT eventlog.define_event(\'name\', optional_keys => \'{…}\');')));
+    }), h('p', { class: 'hint' }, 'Declare keys that belong there: ', h('code', {}, 'SELECT eventlog.define_event(\'name\', optional_keys => \'{…}\');')));
   },
 };
 

@@ -1,4 +1,4 @@
-// What is asked for, which is kept in the address, and the span that it means.
+// The state of the page, which is kept in the address, and the span of time that it means.
 
 const HOUR = 3600e3;
 const DAY = 24 * HOUR;
@@ -7,7 +7,7 @@ const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text ?? '') && !Number.isNaN(Da
 const floor = (time, unit) => Math.floor(time / unit) * unit;
 const dayOf = (time) => new Date(time).toISOString().slice(0, 10);
 
-/** The state that an address asks for; what makes no sense in it is left out. */
+/** Reads the state from an address; ignores invalid parts. */
 export function read(search) {
   const asked = new URLSearchParams(search);
   const key = asked.get('key') ?? '';
@@ -40,8 +40,8 @@ export function write(state) {
 }
 
 /**
- * The span: from the beginning of an hour or day until now, so that every figure of the page is of
- * the same events; and the span before it, as far into it as this one is.
+ * Returns the span, from the beginning of an hour or day until now, so that all panels cover the same
+ * events; and the previous span, up to the same point.
  */
 export function spanOf(state, now = Date.now()) {
   let since;
@@ -67,7 +67,7 @@ export function spanOf(state, now = Date.now()) {
     before: { since: iso(since - length), until: iso(until - length) },
     isWholeDays: since % DAY === 0,
     days: Math.round(length / DAY),
-    // Actors come back over days: a span that is shorter has nothing to tell.
+    // Retention needs days: a shorter span shows nothing.
     retention: length <= 14 * DAY
       ? { since: dayOf(until - 13 * DAY), until: iso(until), period: 'day' }
       : { since: iso(since), until: iso(until), period: 'week' },

@@ -1,4 +1,4 @@
-// Light, dark, or what the system says.
+// The theme: light, dark, or that of the system.
 
 const PLACE = 'eventlog.theme';
 const THEMES = ['auto', 'light', 'dark'];
@@ -20,7 +20,7 @@ export function start(button, changed) {
   apply();
 }
 
-/** A colour of the style sheet as the theme has it now. */
+/** Returns a colour of the style sheet in the current theme. */
 export function colour(name) {
   const probe = document.createElement('span');
   probe.style.color = `var(--${name})`;

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 
 /// Selects the list, for [`Report::from_row`].
 pub(crate) const LIST: &str =
@@ -85,6 +86,12 @@ impl Column {
     pub(crate) fn is_id(&self) -> bool {
         self.type_name == "bigint" && (self.name == "id" || self.name.ends_with("_id"))
     }
+}
+
+/// Returns true if [`LIST`] failed because the database has no extension eventlog, or an older one.
+pub(crate) fn is_outdated(error: &(dyn std::error::Error + 'static)) -> bool {
+    let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+    matches!(code, Some(&SqlState::INVALID_SCHEMA_NAME | &SqlState::UNDEFINED_FUNCTION))
 }
 
 /// Quotes an identifier for SQL.

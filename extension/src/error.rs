@@ -86,8 +86,7 @@ impl Fault {
 
     /// Returns the five characters of the SQLSTATE.
     pub(crate) fn sqlstate(&self) -> String {
-        let code = self.own_sqlstate.map_or(self.code as isize, |own| own as isize);
-        (0..5).map(|i| char::from(b'0' + ((code >> (6 * i)) & 0x3f) as u8)).collect()
+        unpacked(self.own_sqlstate.unwrap_or(self.code as i32))
     }
 
     /// Returns true for faults of the event itself, which `try_log_event` turns into a WARNING:
@@ -145,6 +144,11 @@ impl Fault {
     pub(crate) fn warn(self) {
         self.report().report(PgLogLevel::WARNING);
     }
+}
+
+/// Returns the five characters of a SQLSTATE that PostgreSQL packed into a number.
+pub(crate) fn unpacked(sqlstate: i32) -> String {
+    (0..5).map(|at| char::from(b'0' + ((sqlstate >> (6 * at)) & 0x3f) as u8)).collect()
 }
 
 /// Converts an error that was raised below us into a fault; gives the error back if it is not of

@@ -29,7 +29,7 @@ export async function ranges() {
       await judge(page, { range: value, unit, names: [] });
       await chartsAreTables(page);
     }
-    // A range of one's own.
+    // A custom range.
     await range(page, 'own');
     const day = (ago) => new Date(Date.now() - ago * 864e5).toISOString().slice(0, 10);
     for (const [id, value] of [['own-from', day(40)], ['own-to', day(20)]]) {
@@ -72,13 +72,13 @@ export async function filters() {
     // A name that has no events says so, and how to go on.
     await page.goto(`${origin}/?range=7d&name=checkout_completed`);
     await settled(page);
-    assert.match(await text(page, '#notices'), /No event of these names/);
+    assert.match(await text(page, '#notices'), /No events of these types/);
     await accessible(page, 'empty');
     await shot(page, 'empty');
     await after(page, () => page.evaluate(() => [...document.querySelectorAll('#notices button')].at(-1).click()));
     await judge(page, { range: '7d', unit: 'day', names: [] });
 
-    // Steps of a funnel of one's own.
+    // Custom steps of a funnel.
     await page.click('#panel-funnel summary');
     await page.select('#panel-funnel select[data-step="0"]', 'tool_used');
     await after(page, () => page.click('#panel-funnel button[type=submit]'));
@@ -94,7 +94,7 @@ export async function tenants() {
     await settled(page, 'door');
     await accessible(page, 'door');
     await shot(page, 'door');
-    for (const [key, says] of [['x', /no key/], [keys.write, /for writing/], [keys.a.slice(0, 40), /not whole/], [`${keys.a.slice(0, -4)}0000`, /does not know/]]) {
+    for (const [key, says] of [['x', /not a key/], [keys.write, /write key/], [keys.a.slice(0, 40), /incomplete/], [`${keys.a.slice(0, -4)}0000`, /unknown, revoked or expired/]]) {
       await page.$eval('#door-key', (input) => { input.value = ''; });
       await page.type('#door-key', key);
       await page.keyboard.press('Enter');
@@ -134,18 +134,18 @@ export async function outage() {
     await have({ do: 'stop' });
     await page.click('#refresh');
     await settled(page, 'away');
-    assert.match(await text(page, '#notices'), /the database is away.*Start PostgreSQL.*tries again by itself/s);
+    assert.match(await text(page, '#notices'), /the database is not available.*Start PostgreSQL.*tries again by itself/s);
     // What was there stays, and is said to be of before.
-    assert.match(await text(page, '#notices'), /figures below are of \d\d:\d\d UTC/);
+    assert.match(await text(page, '#notices'), /reports below are from \d\d:\d\d UTC/);
     assert.deepEqual((await figures(page)).tables, before.tables);
-    assert.equal(await text(page, '#live-text'), 'Away');
+    assert.equal(await text(page, '#live-text'), 'Offline');
     await accessible(page, 'away');
     await shot(page, 'away');
 
     // Another range has no figures then, and none are made up.
     await page.click('input[value="7d"] + span');
     await settled(page, 'away');
-    assert.match(await text(page, '#panel-time'), /No figures/);
+    assert.match(await text(page, '#panel-time'), /No data/);
     await shot(page, 'away-without-figures');
     await have({ do: 'start' });
     // By itself.
@@ -210,13 +210,13 @@ export async function keyboard() {
     const order = [];
     while (order.length < 40) {
       const at = await focus();
-      if (at === 'The API behind this page') break;
+      if (at === 'API of this page') break;
       const seen = await page.evaluate(() => { const box = document.activeElement.getBoundingClientRect(); const style = getComputedStyle(document.activeElement); return box.width > 0 && (style.outlineStyle !== 'none' || document.activeElement.type === 'radio' || document.activeElement.id === 'figures'); });
       assert.ok(seen, `${at} shows no focus`);
       order.push(at);
       await page.keyboard.press('Tab');
     }
-    assert.deepEqual(order.slice(0, 7), ['Skip to the figures', 'tenant-choice', 'keys-open', 'theme', 'range 30d', 'names-summary', 'refresh']);
+    assert.deepEqual(order.slice(0, 7), ['Skip to the reports', 'tenant-choice', 'keys-open', 'theme', 'range 30d', 'names-summary', 'refresh']);
     const panels = [...new Set(order.slice(7).map((at) => at.split(' ')[0]))];
     assert.deepEqual(panels, ['panel-time', 'panel-share', 'panel-names', 'panel-subjects', 'panel-actors', 'panel-retention', 'panel-funnel', 'panel-errors', 'panel-rejected', 'panel-taxonomy']);
 
@@ -224,7 +224,7 @@ export async function keyboard() {
     await page.focus('input[value="30d"]');
     await after(page, () => page.keyboard.press('ArrowLeft'));
     await judge(page, { range: '7d', unit: 'day', names: [] });
-    assert.match(await text(page, '#said'), /^Figures of .* are shown\.$/);
+    assert.match(await text(page, '#said'), /^Showing .*\.$/);
     // Space opens the names, checks one, and Escape gives the focus back.
     await page.focus('#names-summary');
     await page.keyboard.press('Space');
@@ -244,7 +244,7 @@ export async function keyboard() {
     assert.equal(await page.$('#panel-time canvas'), null);
     await accessible(page, 'table');
     const tree = await page.accessibility.snapshot();
-    assert.match(JSON.stringify(tree), /Names with most events/);
+    assert.match(JSON.stringify(tree), /Names with the most events/);
   });
 }
 

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// A crate without a face has an engine that nothing runs.
-#![cfg_attr(not(any(feature = "sync", feature = "asynchronous")), allow(dead_code, unused_imports))]
+// Without a writer to drive it, parts of the engine are unused.
+#![cfg_attr(
+    not(any(feature = "sync", feature = "asynchronous")),
+    allow(dead_code, unused_imports, unused_macros)
+)]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "asynchronous")]

@@ -1,4 +1,4 @@
-//! The socket of a client, which reads its answers within a time, or loses it.
+//! A client's socket, closed if the client does not read its answers in time.
 
 use std::io;
 use std::pin::Pin;
@@ -14,16 +14,16 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connections::Connection;
 
-/// Bytes in a second that a client reads at least, once the time for its answer is over: a long one
-/// may take longer.
+/// Least bytes per second that a client must read once the time for its answer is over, so that a large
+/// answer may take longer.
 const LEAST_RATE: u64 = 16 << 10;
 
-/// See the module.
+/// A socket with a time limit on writing.
 pub(crate) struct ClientSocket {
     stream: TcpStream,
     connection: Arc<Connection>,
     patience: Duration,
-    /// Since when it waits for the client, and what it has sent meanwhile.
+    /// Set while a write waits for the client.
     waits: Option<Waits>,
 }
 
@@ -113,7 +113,7 @@ impl AsyncWrite for ClientSocket {
     }
 }
 
-/// The body of an answer, which tells its connection when it is over.
+/// The body of an answer, which tells its connection when all of it is produced.
 pub(crate) struct AnswerBody {
     body: axum::body::Body,
     connection: Arc<Connection>,

@@ -1,10 +1,9 @@
-//! The connections of clients: who may stay when there are too many.
+//! The client connections, and which ones are closed when there are too many.
 //!
-//! A connection is somebody's while it has a request with a valid key under way, until the answer
-//! is with the client; what one tenant may hold of these is a share. All others can be closed, the
-//! one first that has done nothing for longest. Of those that showed no key there is a quarter of
-//! all places, so that whoever comes with one gets in, and so do `/healthz` and `/metrics`, which
-//! are answered at once.
+//! A connection is busy while it has a request with a valid key, until the client has the answer; each
+//! tenant may hold a share of these. All others can be closed, the longest idle first. Connections that
+//! have shown no key get a quarter of all places, so that clients with a key always get in, and so do
+//! `/healthz` and `/metrics`, which are answered at once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -17,18 +16,18 @@ use super::key::Key;
 use super::problem::Problem;
 use super::shared_limit::{Refusal, Share, SharedLimit};
 
-/// What is known of a connection.
+/// It has shown no valid key.
 const UNKNOWN: u8 = 0;
 /// Its last request had a valid key.
 const KNOWN: u8 = 1;
-/// A request with a valid key is under way.
+/// A request with a valid key is in progress.
 const BUSY: u8 = 2;
 
 #[derive(Debug)]
 pub(crate) struct Connections {
     most: usize,
     began: Instant,
-    /// Requests with a key that are under way.
+    /// Requests with a key in progress.
     requests: Arc<SharedLimit>,
     open: Mutex<HashMap<u64, Arc<Connection>>>,
     next: AtomicU64,
@@ -41,7 +40,7 @@ pub(crate) struct Connection {
     standing: AtomicU8,
     /// Milliseconds from `began` to the last answer that reached the client.
     moved_at: AtomicU64,
-    /// Whether the answer is with the connection, as a whole.
+    /// True once all of the answer is produced.
     has_ended: AtomicBool,
     share: Mutex<Option<Share>>,
     closing: Notify,
@@ -62,12 +61,12 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Places of those that showed no key.
+    /// Returns the number of places for connections that have shown no key.
     fn strangers(&self) -> usize {
         (self.most / 4).max(1)
     }
 
-    /// A place for a new connection; where there is none, another one is closed for it.
+    /// Gives a place to a new connection; if none is free, an idle connection is closed for it.
     pub(crate) fn admit(&self) -> Arc<Connection> {
         let connection = Arc::new(Connection {
             id: self.next.fetch_add(1, Ordering::Relaxed),
@@ -103,13 +102,13 @@ impl Connections {
         self.open().remove(&connection.id);
     }
 
-    /// Lets a request with this key begin, if the tenant has not too many.
+    /// Begins a request with this key, unless its tenant has too many in progress.
     pub(crate) fn begin(&self, connection: &Connection, key: &Key) -> Result<(), Problem> {
         let share = self.requests.take(key, 1).map_err(|refusal| match refusal {
             Refusal::OverShare => {
-                Problem::too_many("the tenant has too many requests at a time", 1)
+                Problem::too_many("the tenant has too many requests in progress", 1)
             }
-            Refusal::Exhausted => Problem::unavailable("too many requests at a time", 1),
+            Refusal::Exhausted => Problem::unavailable("too many requests in progress", 1),
         })?;
         *connection.share() = Some(share);
         connection.standing.store(BUSY, Ordering::Relaxed);
@@ -127,22 +126,22 @@ impl Connection {
         self.moved_at.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Resolves when the place is wanted for another.
+    /// Resolves when the connection must close to make room for another.
     pub(crate) async fn closing(&self) {
         self.closing.notified().await;
     }
 
-    /// A request has come.
+    /// Notes that a request has arrived.
     pub(crate) fn request(&self) {
         self.has_ended.store(false, Ordering::Relaxed);
     }
 
-    /// All of the answer is with the connection; the client may not have it yet.
+    /// Notes that all of the answer is produced; the client may not have it yet.
     pub(crate) fn ended(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
     }
 
-    /// What was to be sent is sent.
+    /// Notes that everything so far is sent.
     pub(crate) fn flushed(&self) {
         if !self.has_ended.swap(false, Ordering::Relaxed) {
             return;

@@ -1,5 +1,5 @@
-//! The dashboard: one page, its style, its scripts and the library of its charts, all in this program.
-//! The files hold no data and are open to everybody; what they show is asked for with a key.
+//! Serves the dashboard: the page, its style, its scripts and the chart library, all built into this
+//! program. The files contain no data and need no key; the page reads its data with one.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::hex;
 
-/// Nothing but this gateway's own files and answers; no script or style within the page; no frame.
+/// Allows only this gateway's files and answers: no inline script or style, no frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -36,7 +36,7 @@ struct File {
     content: &'static [u8],
 }
 
-/// The first is the page.
+/// The files; the first is the page.
 static FILES: &[File] = &[
     file!("index.html", HTML),
     file!("style.css", CSS),
@@ -52,7 +52,7 @@ static FILES: &[File] = &[
     file!("panels.js", SCRIPT),
     file!("ranges.js", SCRIPT),
     file!("theme.js", SCRIPT),
-    // Of the package chart.js; empty where this was built without it, which the page says.
+    // From the package chart.js; empty if the program was built without it, which the page then says.
     File {
         name: "chart.js",
         kind: SCRIPT,
@@ -60,12 +60,12 @@ static FILES: &[File] = &[
     },
 ];
 
-/// A tag for each of them.
+/// The ETag of each file.
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     let tag = |file: &File| {
         let hash = Sha256::digest(file.content);
         let digits = hex::encode(&hash[..8]);
-        // Weak, as the same file may be sent packed and unpacked.
+        // Weak, since the same file may be sent compressed or not.
         HeaderValue::try_from(format!("W/\"{digits}\"")).expect("it is plain")
     };
     FILES.iter().map(tag).collect()
@@ -89,7 +89,7 @@ fn send(position: usize, headers: &HeaderMap) -> Response {
     let (file, tag) = (&FILES[position], &TAGS[position]);
     let common: [(HeaderName, HeaderValue); 4] = [
         (header::ETAG, tag.clone()),
-        // Kept, but asked for each time: the next version may be another.
+        // Cached, but revalidated each time, since the next version may differ.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),

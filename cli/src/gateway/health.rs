@@ -1,4 +1,4 @@
-//! Whether events reach the log.
+//! The readiness check: whether events reach the log.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use super::tenant_policy::READS_ONE_TENANT;
 use crate::connection::Target;
 use crate::output::with_sources;
 
-/// How long an answer is given again: whoever asks often asks the database once. A good one longer,
-/// since each is asked on a new connection.
+/// How long a verdict is reused, so that frequent checks ask the database once. A good one is reused for
+/// longer, since each check opens a new connection.
 const KEPT: Duration = Duration::from_secs(1);
 const KEPT_READY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What this role may do here, first of all whether the database is one that takes events.
+/// Selects whether the database can be written at all, and the role.
 const STATE: &str = "SELECT pg_catalog.pg_is_in_recovery(),
         pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool,
         current_user::pg_catalog.text";
@@ -30,15 +30,15 @@ const RIGHTS: &str = "SELECT pg_catalog.has_any_column_privilege('eventlog.event
         pg_catalog.has_column_privilege('eventlog.api_keys', 'secret_hash', 'SELECT'),
         pg_catalog.has_column_privilege('eventlog.api_keys', 'no_actor', 'SELECT')";
 
-/// The way of the writer, with nothing to write.
+/// The writer's own statement, without events.
 const LOG_NOTHING: &str = "SELECT * FROM eventlog.log_events(ARRAY[]::pg_catalog.uuid[],
         ARRAY[]::pg_catalog.text[], ARRAY[]::pg_catalog.text[])";
 
-/// What works, or why nothing does.
+/// The result of a check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     Ready {
-        /// Why reports will be refused, if they will.
+        /// Why reports are refused, if they are.
         reports: Option<&'static str>,
     },
     NotReady(String),
@@ -51,7 +51,7 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// From now on it is not ready.
+    /// Reports "not ready" from now on.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
@@ -60,8 +60,8 @@ impl Health {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// Whether events reach the log there, and reports their readers. What the writer met since an
-    /// earlier answer is newer.
+    /// Checks that events reach the log and that reports can be read. A failure of the writer since the
+    /// last check outdates that check.
     pub(crate) async fn verdict(
         &self,
         target: &Target,
@@ -79,13 +79,13 @@ impl Health {
         let verdict = match timeout(PATIENCE, ask(target)).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(error)) => Verdict::NotReady(reason(error.as_ref())),
-            Err(_) => Verdict::NotReady("the database does not answer".to_owned()),
+            Err(_) => Verdict::NotReady("the database did not answer in time".to_owned()),
         };
         let is_news = last.as_ref().is_none_or(|(_, before)| *before != verdict);
         match &verdict {
             Verdict::NotReady(why) if is_news => tracing::error!("not ready: {why}"),
             Verdict::Ready { reports: Some(why) } if is_news => {
-                tracing::warn!("reports will be refused: {why}");
+                tracing::warn!("reports are refused: {why}");
             }
             Verdict::Ready { reports: None } if is_news && last.is_some() => {
                 tracing::info!("ready");
@@ -100,7 +100,7 @@ impl Health {
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the server said, or that there is none. An error of connecting names no password.
+/// Returns the server's message, or why there is no connection. Errors of connecting contain no password.
 fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut source = Some(error);
     while let Some(error) = source {
@@ -109,11 +109,11 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> String {
         }
         source = error.source();
     }
-    format!("the database is away: {}", with_sources(error))
+    format!("the database is not available: {}", with_sources(error))
 }
 
-/// Asks on a connection of its own, made as the writer makes its: those of a pool live on where the
-/// password is another now, or the database.
+/// Checks on a new connection, made in the same way as the writer's. Pooled connections would survive a
+/// changed password or a renamed database.
 async fn ask(target: &Target) -> Result<Verdict, Failed> {
     let not_ready = |why: &str| Ok(Verdict::NotReady(why.to_owned()));
     let client = target.clone().connect().await?;
@@ -121,15 +121,15 @@ async fn ask(target: &Target) -> Result<Verdict, Failed> {
     let row = rows.first().ok_or("no row")?;
     let is = |column| row.try_get::<_, bool>(column);
     if is(0)? {
-        return not_ready("the server is a standby: events go to the primary");
+        return not_ready("the server is a standby; connect to the primary");
     }
     if is(1)? {
-        return not_ready("the connection is read-only: default_transaction_read_only is on");
+        return not_ready("the connection is read-only; default_transaction_read_only is on");
     }
     let role: String = row.try_get(2)?;
     let lacks = |what: &str| {
         let grant = format!("SELECT eventlog.grant_gateway('{}');", role.replace('\'', "''"));
-        Ok(Verdict::NotReady(format!("the role {role} may not {what}: {grant}")))
+        Ok(Verdict::NotReady(format!("the role {role} may not {what}; run {grant}")))
     };
     let rows = match client.query_typed(TABLES, &[]).await {
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
@@ -139,10 +139,10 @@ async fn ask(target: &Target) -> Result<Verdict, Failed> {
     };
     let row = rows.first().ok_or("no row")?;
     if !row.try_get::<_, bool>(0)? {
-        return not_ready("the database has no log: SELECT eventlog.create_log();");
+        return not_ready("the database has no log; run SELECT eventlog.create_log();");
     }
     if !row.try_get::<_, bool>(1)? {
-        return not_ready("the log is of an older version: SELECT eventlog.migrate_log();");
+        return not_ready("the log is of an older version; run SELECT eventlog.migrate_log();");
     }
     let rows = client.query_typed(RIGHTS, &[]).await?;
     let row = rows.first().ok_or("no row")?;
@@ -156,8 +156,8 @@ async fn ask(target: &Target) -> Result<Verdict, Failed> {
     let rows = client.query_typed(&format!("SELECT {READS_ONE_TENANT}"), &[]).await?;
     let is_bound: bool = rows.first().ok_or("no row")?.try_get(0)?;
     let reports = (!is_bound).then_some(
-        "the role is not held to the tenant of a key: use one of its own, neither a superuser nor \
-         the log's owner, and SELECT eventlog.grant_gateway",
+        "the gateway's role is not restricted to the tenant of a key: use a role of its own, neither a \
+         superuser nor the log's owner, and run SELECT eventlog.grant_gateway('ROLE');",
     );
     Ok(Verdict::Ready { reports })
 }

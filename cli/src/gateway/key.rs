@@ -1,4 +1,4 @@
-//! What a key may do.
+//! A key, and what it permits.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -16,20 +16,20 @@ use super::problem::Problem;
 use crate::api_key::{ApiKey, Kind};
 use crate::hex;
 
-/// Bytes that the log takes of an idempotency key.
+/// Longest idempotency key in bytes, as the log limits it.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
 
-/// Whom the events of a key may name as the one who did it.
+/// The actors that the events of a key may name.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Actors {
     Any,
-    /// All are of this one.
+    /// Only this one, which is also the default.
     One(String),
-    /// None; by name the key of the payload that would become the actor.
+    /// None. Maps each event name to the payload key that would become the actor.
     Nobody(HashMap<String, String>),
 }
 
-/// What a key may do, as it was when it was looked up.
+/// A key as it was when it was looked up.
 pub(crate) struct Key {
     pub(super) id: Arc<str>,
     pub(crate) kind: Kind,
@@ -44,16 +44,16 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Whether it is one for browsers and apps, where anybody can read it: what others of its tenant
-    /// rely on is not to be had with it.
+    /// Returns true for keys meant for browsers and apps, where anybody can read them: they must not
+    /// disturb the other keys of their tenant.
     pub(crate) fn is_restricted(&self) -> bool {
         self.event_names.is_some() || self.actors != Actors::Any
     }
 
-    /// The idempotency key under which the log knows the event. Those of a restricted key are a name
-    /// space of its own: whoever has it cannot take one that the tenant's services are about to use.
+    /// Returns the idempotency key for the log. A restricted key has a namespace of its own, so that its
+    /// holder cannot take an idempotency key that one of the tenant's services is about to use.
     pub(crate) fn idempotency_key(&self, given: String) -> String {
-        // Too long for the log, which says so.
+        // One that is too long stays as it is; the log refuses it.
         if !self.is_restricted() || given.len() > LONGEST_IDEMPOTENCY_KEY {
             return given;
         }
@@ -64,7 +64,7 @@ impl Key {
         }
     }
 
-    /// The actor of an event of this name, with what it says itself; why the key may not log it.
+    /// Returns the actor of an event that names `given`, or why the key may not log the event.
     pub(crate) fn actor(
         &self,
         name: &str,
@@ -76,18 +76,18 @@ impl Key {
             Actors::Any => Ok(given),
             Actors::One(actor) => match given.is_none_or(|given| given == *actor) {
                 true => Ok(Some(actor.clone())),
-                false => Err("the key is of one actor: its events may name no other".to_owned()),
+                false => Err("the key has one actor: its events may name no other".to_owned()),
             },
             Actors::Nobody(keys) => {
                 if given.is_some() {
-                    return Err("the events of the key may name no actor".to_owned());
+                    return Err("events of this key may name no actor".to_owned());
                 }
                 let Some(key) = keys.get(name) else { return Ok(None) };
                 let payload: HashMap<String, IgnoredAny> =
                     serde_json::from_str(payload).unwrap_or_default();
                 match payload.contains_key(key) {
                     true => Err(format!(
-                        "the events of the key may name no actor, and {key} in data names one"
+                        "events of this key may name no actor, but {key} in data names one"
                     )),
                     false => Ok(None),
                 }
@@ -95,22 +95,22 @@ impl Key {
         }
     }
 
-    /// Whether it may log events of this name.
+    /// Returns true if the key may log events of this name.
     pub(crate) fn may_log(&self, name: &str) -> bool {
         self.event_names.as_ref().is_none_or(|names| names.iter().any(|own| own == name))
     }
 
-    /// Refuses more events at once than the limit ever lets through.
+    /// Refuses a request with more events than the limit allows in a minute.
     pub(crate) fn fits(&self, number: usize) -> Result<(), Problem> {
         match self.rate_limit {
             Some(limit) if number > limit.get() as usize => Err(Problem::too_large(format!(
-                "{number} events at once are more than the key's limit of {limit} a minute"
+                "{number} events exceed the key's limit of {limit} per minute"
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Counts so many events or requests against the limit.
+    /// Counts events or requests against the limit.
     pub(crate) fn count(&self, number: usize) -> Result<(), Problem> {
         let (Some(limiter), Some(limit)) = (&self.limiter, self.rate_limit) else { return Ok(()) };
         let Some(number) = u32::try_from(number).ok().and_then(NonZeroU32::new) else {
@@ -119,10 +119,10 @@ impl Key {
         let wait = match limiter.check_n(number) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(until)) => until.wait_time_from(DefaultClock::default().now()).as_secs() + 1,
-            // More than a minute's, which `fits` refuses.
+            // More than a minute's worth, which `fits` refuses.
             Err(_) => 60,
         };
-        Err(Problem::too_many(format!("the key has a limit of {limit} a minute"), wait))
+        Err(Problem::too_many(format!("the key's limit is {limit} per minute"), wait))
     }
 
     pub(super) fn opens_with(&self, key: &ApiKey) -> bool {
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idempotency_keys_of_a_restricted_key_are_its_own_and_fit() {
+    fn idempotency_keys_of_a_restricted_key_have_a_namespace_and_fit() {
         let own = Key::for_test(Uuid::nil(), None);
         let public = Key::for_test(Uuid::nil(), Some("0123456789abcdef"));
         let other = Key::for_test(Uuid::nil(), Some("fedcba9876543210"));

@@ -1,5 +1,5 @@
-//! Keys are looked up together: whatever many ids are asked for at a time, the database is asked
-//! once. So whoever makes ids up keeps neither the database busy nor others from being looked up.
+//! Looks up keys in batches: however many ids are requested at a time, the database is asked once. A client
+//! that invents ids can therefore neither keep the database busy nor delay the look-ups of others.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -16,7 +16,7 @@ use crate::api_key::Kind;
 use crate::connection::Pool;
 use crate::output::with_sources;
 
-/// The names whose payload may tell the actor matter to a key that may name none.
+/// A key that may name no actor also needs the event types whose payload names one.
 const FIND: &str = "SELECT k.id, k.tenant_id, k.kind, k.event_names, k.secret_hash, k.rate_limit, k.expires_at,
         k.revoked_at IS NOT NULL, k.actor, k.no_actor,
         CASE WHEN k.no_actor THEN
@@ -25,14 +25,14 @@ const FIND: &str = "SELECT k.id, k.tenant_id, k.kind, k.event_names, k.secret_ha
             (SELECT pg_catalog.array_agg(t.actor_key ORDER BY t.name) FROM eventlog.event_types t WHERE t.actor_key IS NOT NULL) END
    FROM eventlog.api_keys k WHERE k.id OPERATOR(pg_catalog.=) ANY ($1)";
 
-/// How long one question may take.
+/// Time limit of a look-up.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Ids of one question.
+/// Most ids of one query.
 const MOST_IDS: usize = 1_000;
-/// How often the database is asked at most.
+/// Least time between two queries.
 const EVERY: Duration = Duration::from_millis(5);
 
-/// Nothing where there is no such key; an error where the database did not say.
+/// `None` if there is no such key; an error if the database did not answer.
 pub(crate) type Found = Result<Option<Key>, ()>;
 
 type Question = (String, oneshot::Sender<Found>);
@@ -40,9 +40,9 @@ type Question = (String, oneshot::Sender<Found>);
 pub(crate) struct KeyLookup(mpsc::UnboundedSender<Question>);
 
 impl KeyLookup {
-    /// To be called inside a runtime.
+    /// Starts the task that asks the database. Must be called inside a runtime.
     pub(crate) fn new(pool: Pool, default_limit: Option<NonZeroU32>) -> Self {
-        // Each request asks for one: there are never more questions than connections of clients.
+        // Bounded by the number of client connections: each request looks up one key.
         let (sender, questions) = mpsc::unbounded_channel();
         tokio::spawn(answer_all(pool, default_limit, questions));
         KeyLookup(sender)
@@ -76,7 +76,7 @@ async fn answer_all(
         {
             asked.push(question);
         }
-        // Whose client is gone needs no answer.
+        // A request whose client has left needs no answer.
         asked.retain(|(_, sender)| !sender.is_closed());
         let ids: Vec<&str> = asked.iter().map(|(id, _)| id.as_str()).collect();
         let rows = match timeout(PATIENCE, ask(&pool, &ids)).await {

@@ -1,5 +1,5 @@
-//! The keys, looked up by id and trusted for some seconds: so a revocation works soon, and a
-//! database that is away does not stop clients whose keys are known.
+//! A cache of keys. Each is trusted for some seconds, so that a revocation takes effect soon; while the
+//! database is down, known keys stay valid.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -17,12 +17,12 @@ use crate::connection::Pool;
 
 /// How long a key is trusted while it cannot be looked up.
 const OUTAGE: Duration = Duration::from_secs(3600);
-/// How often it is tried again meanwhile.
+/// How often the look-up is repeated meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 
 struct Entry {
     known: Mutex<Known>,
-    /// Held by whoever looks it up.
+    /// Held during a look-up.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -30,9 +30,9 @@ struct Entry {
 struct Known {
     key: Arc<Key>,
     confirmed: Instant,
-    /// Until then it is not looked up.
+    /// When it is looked up again.
     fresh_until: Instant,
-    /// Whether the last look-up failed.
+    /// True if the last look-up failed.
     is_failing: bool,
 }
 
@@ -45,7 +45,7 @@ impl Entry {
 pub(crate) struct KeyStore {
     look_ups: KeyLookup,
     trust: Duration,
-    /// Keys that are there; ids that are not take no room.
+    /// Existing keys only: invented ids take no memory.
     entries: Mutex<HashMap<String, Arc<Entry>>>,
 }
 
@@ -55,7 +55,7 @@ impl KeyStore {
         KeyStore { look_ups, trust, entries: Mutex::default() }
     }
 
-    /// The key of a request, which must be valid and of this kind.
+    /// Returns the key of a request, which must be valid and of this kind.
     pub(crate) async fn authorize(
         &self,
         headers: &HeaderMap,
@@ -86,7 +86,7 @@ impl KeyStore {
         }
         let turn = match entry.turn.try_lock() {
             Ok(turn) => turn,
-            // Somebody tries; while the database is away nobody else waits for that.
+            // Another request looks it up. While the database is down, this one does not wait.
             Err(_) if known.is_failing => return Ok(Some(known.key)),
             Err(_) => entry.turn.lock().await,
         };
@@ -113,7 +113,7 @@ impl KeyStore {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the database, and remembers what it says.
+    /// Looks the key up and stores the result.
     async fn look_up(&self, id: &str, known: Option<&Arc<Key>>) -> Result<Option<Arc<Key>>, ()> {
         let asked = Instant::now();
         let found = self.look_ups.find(id).await?;
@@ -121,7 +121,7 @@ impl KeyStore {
             self.lock().remove(id);
             return Ok(None);
         };
-        // The same limit goes on counting where it was.
+        // A key that has not changed keeps its limiter and thereby its count.
         key.limiter = key.rate_limit.map(|limit| RateLimiter::direct(Quota::per_minute(limit)));
         let key = match known {
             Some(known) if known.is_like(&key) => Arc::clone(known),
@@ -135,7 +135,7 @@ impl KeyStore {
         };
         let mut entries = self.lock();
         match entries.get(id) {
-            // Two that asked for a new key at once share a limit.
+            // Two requests that look up a new key at the same time share its limiter.
             Some(entry) => {
                 let mut own = entry.known.lock().unwrap_or_else(PoisonError::into_inner);
                 let key = if own.key.is_like(&key) { Arc::clone(&own.key) } else { key };
@@ -152,10 +152,10 @@ impl KeyStore {
 }
 
 fn away() -> Problem {
-    Problem::unavailable("the key cannot be looked up now", 1)
+    Problem::unavailable("the key cannot be checked: the database is not available", 1)
 }
 
-/// `Authorization: Bearer el_…` or `X-Api-Key: el_…`.
+/// Reads `Authorization: Bearer el_…` or `X-Api-Key: el_…`.
 fn given_key(headers: &HeaderMap) -> Option<ApiKey> {
     let text = match headers.get(header::AUTHORIZATION) {
         Some(value) => {

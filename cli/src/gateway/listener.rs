@@ -1,4 +1,4 @@
-//! Connections of clients: so many at a time, each with limits, and their end.
+//! Accepts client connections, with limits for each, and ends them on shutdown.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use super::connections::Connection;
 use super::state::Gateway;
 use crate::output::Failure;
 
-/// Bytes of a request's head, and of what is read ahead of its body.
+/// Largest head of a request in bytes, and the buffer for its body.
 const MAX_HEAD: usize = 16 << 10;
-/// Lines of a request's head.
+/// Most lines of a request's head.
 const MAX_HEADERS: usize = 64;
 
-/// Serves until SIGTERM or SIGINT, and then until the requests that have begun are answered.
+/// Serves until SIGTERM or SIGINT, then finishes the requests in progress.
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
@@ -49,8 +49,8 @@ pub(crate) async fn serve(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, most likely: it passes when clients leave.
-                tracing::warn!("a connection was not accepted: {error}");
+                // Probably out of file descriptors, which clients free when they leave.
+                tracing::warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
         tokio::spawn(async move {
             gateway.metrics.connections.inc();
             tokio::select! {
-                // A client that breaks off, or was too slow or too large, is no fault of ours.
+                // Errors are the client's: it disconnected, was too slow or sent too much.
                 _ = connection => {}
                 () = client.closing() => gateway.metrics.crowded_out.inc(),
             }
@@ -76,12 +76,12 @@ pub(crate) async fn serve(
     gateway.health.stop();
     gateway.live.stop();
     if tokio::time::timeout(arguments.shutdown_timeout, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests were cut off: they took longer than --shutdown-timeout");
+        tracing::warn!("requests were cut off after --shutdown-timeout");
     }
     Ok(())
 }
 
-/// The routes, as one connection has them.
+/// Returns the routes for one connection.
 fn service(
     routes: &Router,
     client: &Arc<Connection>,

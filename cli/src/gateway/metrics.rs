@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus. No label is a tenant's, a key's or a client's to choose.
+//! Metrics for Prometheus. No label value is chosen by a tenant, a key or a client.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-/// Upper bounds of the times, in seconds.
+/// Upper bounds of the histogram, in seconds.
 const BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0];
 
@@ -24,7 +24,7 @@ pub(crate) struct Metrics {
     stalled: IntGauge,
     failing: Gauge,
     events: IntCounterVec,
-    /// What of the writer's counts is in `events`.
+    /// Writer counters already added to the metric `events`.
     counted: Mutex<Stats>,
 }
 
@@ -32,39 +32,36 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
         let requests = IntCounterVec::new(
-            Opts::new("eventlog_http_requests_total", "Requests that were answered."),
+            Opts::new("eventlog_http_requests_total", "Requests answered."),
             &["route", "status"],
         );
         let seconds = HistogramVec::new(
-            HistogramOpts::new("eventlog_http_request_seconds", "Time to the answer.")
+            HistogramOpts::new("eventlog_http_request_seconds", "Time from request to answer.")
                 .buckets(BUCKETS.to_vec()),
             &["route"],
         );
-        let connections = IntGauge::new("eventlog_http_connections", "Connections of clients.");
+        let connections = IntGauge::new("eventlog_http_connections", "Open client connections.");
         let crowded_out = IntCounter::new(
             "eventlog_http_connections_crowded_out_total",
-            "Connections that were closed for others, having done nothing for longest.",
+            "Idle connections closed to make room for others.",
         );
-        let is_ready = IntGauge::new(
-            "eventlog_ready",
-            "Whether events reach the log: 1, or 0 as /readyz says why.",
-        );
-        let pending =
-            IntGauge::new("eventlog_events_pending", "Events that wait for the database.");
+        let is_ready =
+            IntGauge::new("eventlog_ready", "1 if events reach the log, else 0; /readyz says why.");
+        let pending = IntGauge::new("eventlog_events_pending", "Events waiting for the database.");
         let in_flight = IntGauge::new(
             "eventlog_batches_in_flight",
-            "Batches that are sent, or wait to be sent again.",
+            "Batches being sent or waiting to be retried.",
         );
         let stalled = IntGauge::new(
             "eventlog_stalled_tenants",
-            "Tenants whose events wait by themselves, held up by a lock or a slow statement of theirs.",
+            "Tenants whose events wait separately, behind a lock or slow statement of their own.",
         );
         let failing = Gauge::new(
             "eventlog_failing_seconds",
-            "How long sending to the log has failed without an answer in between.",
+            "Seconds since sending to the log began to fail; 0 if it works.",
         );
         let events = IntCounterVec::new(
-            Opts::new("eventlog_events_total", "Events that were accepted, and their ends."),
+            Opts::new("eventlog_events_total", "Events accepted, and their outcomes."),
             &["outcome"],
         );
         const VALID: &str = "names and labels are valid";
@@ -110,7 +107,7 @@ impl Metrics {
             ] {
                 self.events.with_label_values(&[outcome]).inc_by(now.saturating_sub(before));
             }
-            // Two at once: what the later one saw was counted.
+            // Of two requests at once, the counts of the later one are kept.
             if stats.submitted >= counted.submitted {
                 *counted = *stats;
             }

@@ -1,5 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`: whether the gateway lives, whether it may get requests, and
-//! what it counted.
+//! `/healthz`, `/readyz` and `/metrics`: liveness, readiness and metrics.
 
 use std::sync::Arc;
 
@@ -12,12 +11,12 @@ use super::health::Verdict;
 use super::problem::Problem;
 use super::state::Gateway;
 
-/// `/healthz`: it lives.
+/// Answers `/healthz`: the gateway is alive.
 pub(crate) async fn live() -> Response {
     axum::Json(json!({ "status": "ok" })).into_response()
 }
 
-/// `/readyz`: it may get requests.
+/// Answers `/readyz`: whether the gateway can take requests.
 pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     if gateway.health.is_stopping() {
         return Problem::unavailable("the gateway is stopping", 1).into_response();
@@ -31,7 +30,7 @@ pub(crate) async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     }
 }
 
-/// `/metrics`: counts for Prometheus, of no tenant.
+/// Answers `/metrics`: metrics for Prometheus.
 pub(crate) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     match gateway.metrics.text(&gateway.writer.stats(), &gateway.writer.health()) {
         Ok(text) => {

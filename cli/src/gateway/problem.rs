@@ -1,10 +1,10 @@
-//! Answers that are not what was asked for.
+//! Error answers.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// A name that a client gave, such as that of a key, as it may stand in a message.
+/// Quotes and shortens a name that a client chose, for a message.
 pub(crate) fn shown(name: &str) -> String {
     const LONGEST: usize = 64;
     let short: String = name.chars().take(LONGEST).collect();
@@ -12,19 +12,20 @@ pub(crate) fn shown(name: &str) -> String {
     format!("\"{}{more}\"", short.replace(char::is_control, " "))
 }
 
-/// JSON in which no text is markup, whoever shows it: names and data are what clients chose.
+/// Escapes `<`, `>` and `&` in JSON: clients choose names and data, which must not become markup where they
+/// are shown.
 pub(crate) fn without_markup(json: &str) -> String {
-    // Outside of strings JSON has none of these.
+    // Outside of strings, JSON has none of these characters.
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-/// Why a request is refused. Its text names limits and keys, never a value of the request.
+/// The reason for refusing a request. It names limits and keys, never a value of the request.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// Which event of the request, from 0.
+    /// Position of the event in the request, from 0.
     position: Option<usize>,
     retry_after: Option<u64>,
 }
@@ -50,7 +51,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    /// All of these are 401 alike: who has no key learns nothing of the keys there are.
+    /// The same answer for every invalid key, so that it reveals nothing about existing keys.
     pub(crate) fn unauthorized() -> Self {
         let message = "a valid key is required: Authorization: Bearer el_…";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
@@ -92,7 +93,7 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
-            // What is left of the body is not read.
+            // The rest of the body is not read.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -36,7 +36,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
     Ok(routes.with_state(gateway))
 }
 
-/// Without origins, pages of other sites may not call.
+/// Returns the CORS layer, or `None` without origins: pages of other sites may not call then.
 fn cors(origins: &[String]) -> Result<Option<CorsLayer>, Failure> {
     let origins = match origins {
         [] => return Ok(None),
@@ -44,7 +44,7 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, Failure> {
         some => {
             let origin = |origin: &String| match origin.parse::<HeaderValue>() {
                 Ok(value) if origin.contains("://") && !origin.ends_with('/') => Ok(value),
-                _ => Err(Failure::new("--cors-origin is no origin")
+                _ => Err(Failure::new("--cors-origin must be an origin")
                     .hint("such as https://app.example.com, without a path; or * alone")),
             };
             AllowOrigin::list(some.iter().map(origin).collect::<Result<Vec<_>, _>>()?)

@@ -1,9 +1,9 @@
-//! What tenants share of something bounded: places, bytes, streams. Whoever has much of it gets no
-//! more while little is left, so that one tenant never holds what the next one needs.
+//! Limits that tenants share: connections, bytes, streams. The less is left, the less one tenant may hold,
+//! so that it never takes what the next one needs.
 //!
-//! A tenant may hold as much as would still be free with it: alone one half of all, two of them a
-//! third each, and somebody new always finds room. A restricted key, which may be in anybody's
-//! browser, leaves as much again to the rest of its own tenant.
+//! A tenant may hold as much as remains free afterwards: one tenant half of all, two tenants a third each,
+//! and a newcomer always finds room. A restricted key, which anybody may find in a browser, leaves the same
+//! amount again to the other keys of its tenant.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,20 +14,20 @@ use uuid::Uuid;
 
 use super::key::Key;
 
-/// Why nothing more is given.
+/// Why a request for more is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
-    /// The tenant, or the key, has its share.
+    /// The tenant, or the key, holds its share already.
     OverShare,
-    /// All together have all that there is.
+    /// Nothing is left.
     Exhausted,
 }
 
-/// Something bounded.
+/// A limit that tenants share.
 #[derive(Debug)]
 pub(crate) struct SharedLimit {
     most: usize,
-    /// What a tenant may hold in any case, as long as it is there.
+    /// What every tenant may hold, as long as that much is free.
     least: usize,
     held: Mutex<Held>,
 }
@@ -36,11 +36,11 @@ pub(crate) struct SharedLimit {
 struct Held {
     all: usize,
     tenants: HashMap<Uuid, usize>,
-    /// Of restricted keys.
+    /// By restricted key.
     keys: HashMap<Arc<str>, usize>,
 }
 
-/// Whose share it is.
+/// The holder of a share.
 #[derive(Clone, Debug)]
 pub(crate) struct Holder {
     tenant: Uuid,
@@ -53,7 +53,7 @@ impl Holder {
     }
 }
 
-/// What somebody holds, until it is dropped.
+/// What a tenant holds, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     shares: Arc<SharedLimit>,
@@ -72,7 +72,7 @@ impl SharedLimit {
         Ok(share)
     }
 
-    /// A share of nothing, to grow.
+    /// Returns an empty share, to grow later.
     pub(crate) fn none(self: &Arc<Self>, key: &Key) -> Share {
         Share { shares: Arc::clone(self), holder: Holder::of(key), number: 0 }
     }
@@ -97,7 +97,7 @@ impl SharedLimit {
 }
 
 impl Share {
-    /// Takes more of it.
+    /// Takes more.
     pub(crate) fn grow(&mut self, number: usize) -> Result<(), Refusal> {
         let mut held = self.shares.held();
         self.shares.may_take(&held, &self.holder, number)?;
@@ -122,7 +122,7 @@ impl Drop for Share {
     }
 }
 
-/// Who holds nothing takes no memory.
+/// Gives back, and removes the entry of a holder that has nothing left.
 fn give_back<K: Eq + Hash>(entry: Entry<'_, K, usize>, number: usize) {
     if let Entry::Occupied(mut held) = entry {
         *held.get_mut() -= number;
@@ -140,13 +140,13 @@ mod tests {
         Key::for_test(Uuid::from_u128(tenant), restricted)
     }
 
-    /// Takes one after the other until no more is given; how many.
+    /// Takes one after the other until refused.
     fn greedy(shares: &Arc<SharedLimit>, key: &Key) -> Vec<Share> {
         std::iter::from_fn(|| shares.take(key, 1).ok()).collect()
     }
 
     #[test]
-    fn whoever_comes_next_finds_room_however_greedy_the_others_are() {
+    fn a_newcomer_finds_room_however_greedy_the_others_are() {
         let shares = SharedLimit::new(120, 1);
         let mut all = Vec::new();
         for (tenant, expected) in [(1, 60), (2, 30), (3, 15)] {
@@ -156,7 +156,7 @@ mod tests {
         }
         let error = shares.take(&key(1, None), 1).unwrap_err();
         assert_eq!(error, Refusal::OverShare);
-        // What is given back is there for the one that has less.
+        // What one gives back, another that has less may take.
         all.remove(0).truncate(0);
         assert!(!greedy(&shares, &key(2, None)).is_empty());
         drop(all);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_gets_the_least_until_nothing_is_left() {
+    fn every_tenant_gets_the_least_until_nothing_is_left() {
         let shares = SharedLimit::new(4, 2);
         let first = shares.take(&key(1, Some("public")), 2).unwrap();
         let _second = shares.take(&key(2, None), 2).unwrap();

@@ -1,6 +1,6 @@
-//! Whether the gateway reads one tenant at a time.
+//! The check that the gateway's role reads only one tenant at a time.
 
-/// Whether the policies that `grant_gateway` made hold this role to one tenant.
+/// SQL condition: the policies of `grant_gateway` restrict this role to one tenant.
 pub(crate) const READS_ONE_TENANT: &str = "pg_catalog.row_security_active('eventlog.events')
         AND EXISTS (SELECT FROM pg_catalog.pg_policy p, pg_catalog.unnest(p.polroles) AS g (role)
                      WHERE p.polrelid OPERATOR(pg_catalog.=) 'eventlog.events'::pg_catalog.regclass

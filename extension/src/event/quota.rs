@@ -78,7 +78,7 @@ fn slot<'s>(
     minute: i64,
 ) -> Option<&'s mut Slot> {
     const PLACES: usize = 64;
-    let hash = eventlog_hash(tenant_id);
+    let hash = hash_of(tenant_id);
     let mut free = None;
     for step in 0..PLACES.min(slots.len()) {
         let place = (hash as usize).wrapping_add(step) % slots.len();
@@ -95,7 +95,7 @@ fn slot<'s>(
 }
 
 /// Hashes all bytes: uuids of versions 1 and 7 share their beginnings.
-fn eventlog_hash(tenant_id: &[u8; 16]) -> u64 {
+fn hash_of(tenant_id: &[u8; 16]) -> u64 {
     let [a, b] =
         [0, 8].map(|at| u64::from_ne_bytes(tenant_id[at..at + 8].try_into().expect("eight bytes")));
     (a ^ b.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32

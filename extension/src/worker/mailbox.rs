@@ -7,6 +7,7 @@ use pgrx::pg_shmem_init;
 use pgrx::prelude::*;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::error::unpacked;
 use crate::pg::shared_memory::{Plain, Shared, shared};
 
 /// Databases that are maintained at the same time. One that hangs does not stop the others, and
@@ -73,7 +74,7 @@ impl Failure {
 
     /// Returns the five characters of the SQLSTATE.
     pub(crate) fn sqlstate(&self) -> String {
-        (0..5).map(|i| char::from(b'0' + ((self.code >> (6 * i)) & 0x3f) as u8)).collect()
+        unpacked(self.code)
     }
 }
 

@@ -330,7 +330,7 @@ fn while_the_database_is_away_a_report_is_503_and_then_comes_again() {
     for path in ["summary", "taxonomy", "live"] {
         let answer = read(&mut http, &key, path);
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{path}");
-        assert_eq!(answer.message(), "the database is away");
+        assert_eq!(answer.message(), "the database is not available");
     }
     cluster.start_again();
     until_it_goes_well(&mut http, &key, "summary");

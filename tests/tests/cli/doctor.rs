@@ -32,7 +32,7 @@ fn findings(db: &Db, role: &str) -> (Vec<Value>, Option<i32>) {
 
 pub(crate) fn wrong(findings: &[Value]) -> Vec<String> {
     let wrong = findings.iter().filter(|finding| finding["state"] == "wrong");
-    wrong.map(|finding| finding["mend"].as_str().expect("a command").to_owned()).collect()
+    wrong.map(|finding| finding["fix"].as_str().expect("a command").to_owned()).collect()
 }
 
 /// What a check found amiss.
@@ -45,7 +45,7 @@ pub(crate) fn amiss<'a>(findings: &'a [Value], check: &str) -> Vec<&'a Value> {
 
 /// Types a command as the role that the doctor says.
 pub(crate) fn type_in(cluster: &Cluster, database: &str, finding: &Value) {
-    let command = finding["mend"].as_str().expect("a command");
+    let command = finding["fix"].as_str().expect("a command");
     let role = match finding["role"].as_str().expect("a role") {
         "superuser" => "postgres",
         owner => owner,

@@ -98,8 +98,8 @@ fn on_a_standby_doctor_and_lint_say_so() {
     let policies = "SELECT count(*) FROM pg_policy WHERE polname = 'events_guard'";
     wait_for(&mut standby.connect("app", "postgres"), policies, "0");
     let (found, code) = findings_in(&standby, "app", "postgres");
-    let mend = "on the primary: SELECT eventlog.create_log();";
-    assert_eq!((wrong(&found), code), (vec![mend.to_owned()], Some(1)), "{found:#?}");
+    let fix = "on the primary: SELECT eventlog.create_log();";
+    assert_eq!((wrong(&found), code), (vec![fix.to_owned()], Some(1)), "{found:#?}");
 
     let folder = Folder::new("standby");
     let plan = folder.write("plan.json", br#"{"eventlog_plan": 1, "events": {"order": {}}}"#);

@@ -280,7 +280,7 @@ fn rows_that_break_a_rule_are_told_by_line_and_take_no_others_with_them() {
         stdout.starts_with("3 rows: 1 imported, 0 already there, 2 rejected"),
         "{stdout}{stderr}"
     );
-    assert!(stderr.contains("line 4: ") && stderr.contains("line 5: 1 fields"), "{stderr}");
+    assert!(stderr.contains("line 4: ") && stderr.contains("line 5: found 1 fields"), "{stderr}");
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn a_file_that_breaks_off_is_completed_by_typing_the_same_again() {
     let path = folder.write("events.json", &whole.as_bytes()[..whole.len() - 1000]);
     let said = failed(&mut run(&db, "log_owner", &["import", of(&path)]), 1);
     assert!(
-        said.contains("10000 events before that are in the log; type the same again"),
+        said.contains("10000 earlier events are in the log; run the same command again"),
         "{said}"
     );
     folder.write("events.json", whole.as_bytes());
@@ -307,7 +307,7 @@ fn a_file_that_breaks_off_is_completed_by_typing_the_same_again() {
     for (name, text, why) in [
         ("a.csv", "", "the file has no header"),
         ("a.csv", "id,name\n", "tenant_id is missing"),
-        ("a.csv", "id,name,secret\n", "no column is called \"secret\""),
+        ("a.csv", "id,name,secret\n", "unknown column \"secret\""),
         ("a.json", "{}", "instead of an array"),
     ] {
         let path = folder.write(name, text.as_bytes());

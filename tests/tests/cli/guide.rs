@@ -73,6 +73,6 @@ fn the_guides_javascript_logs_events_and_tells_why_they_are_refused() {
 
     let limited = world.key(&["--event", "tool_used"]);
     let error = said(&javascript(&world, &limited, block("js")), false);
-    assert!(error.contains("Error: the key may not log events of this name"), "{error}");
+    assert!(error.contains("Error: this key may not log events of this name"), "{error}");
     assert_eq!(world.events(COLUMNS).len(), 2);
 }

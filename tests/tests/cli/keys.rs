@@ -112,7 +112,7 @@ fn a_wrong_use_of_the_command_says_what_is_right() {
     assert!(run(&["create", "--tenant", "x"], 2).contains("--tenant"));
     assert!(run(&["create", "--tenant", TENANT_A, "--rate-limit", "0"], 2).contains("rate-limit"));
     let read = ["create", "--tenant", TENANT_A, "--kind", "read", "--event", "x"];
-    assert!(run(&read, 1).contains("keys that write"));
+    assert!(run(&read, 1).contains("needs --kind write"));
     assert!(run(&["create", "--tenant", TENANT_A, "--expires-in", "soon"], 1).contains("22007"));
     assert!(run(&["revoke", "0123456789abcdef"], 1).contains("eventlog key list"));
 

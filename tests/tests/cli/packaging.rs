@@ -171,6 +171,6 @@ fn manual_pages_are_written_for_every_subcommand() {
     assert!(pages > 9 && folder.join("eventlog-key-create.1").is_file(), "{pages}");
     let file = folder.join("eventlog.1");
     let said = failed(&mut man(&file), 1);
-    assert!(said.contains("cannot write pages into"), "{said}");
+    assert!(said.contains("cannot write pages to"), "{said}");
     fs::remove_dir_all(&folder).expect("ours");
 }

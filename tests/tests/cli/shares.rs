@@ -75,7 +75,7 @@ fn bodies_that_one_public_key_sends_slowly_refuse_it_alone() {
     assert!(!refused.is_empty());
     for answer in &refused {
         assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
-        assert!(answer.message().contains("too much at a time"), "{}", answer.message());
+        assert!(answer.message().contains("too many bytes in progress"), "{}", answer.message());
     }
     let large = format!("{ONE}{}", " ".repeat(60_000));
     for key in [&world.key_a, &world.key_b] {

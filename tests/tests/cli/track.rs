@@ -79,7 +79,7 @@ fn another_tenant_in_the_body_is_403_and_nothing_of_the_request_goes_in() {
     assert_eq!(answer.status, 403);
     assert_eq!(
         answer.json(),
-        json!({ "error": { "code": "forbidden", "message": "tenantId is not the key's tenant", "position": 1 } })
+        json!({ "error": { "code": "forbidden", "message": "tenantId must be the key's tenant", "position": 1 } })
     );
     assert_eq!(http.track(&world.key_b, &body.replace("[{\"toolName\":\"t\"},", "[")).status, 202);
     // A tenant in the payload is payload.

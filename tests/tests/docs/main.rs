@@ -10,6 +10,7 @@ mod facts;
 mod links;
 mod messages;
 mod page;
+mod paths;
 mod reference;
 mod sql;
 

@@ -201,7 +201,7 @@ fn an_answer_that_makes_no_sense_is_not_asked_for_again() {
             "SELECT 1::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::jsonb WHERE false",
         ),
         (
-            "counts of 5 events for 1",
+            "it counts 5 events of 1",
             "SELECT 2::bigint, 3::bigint, 0::bigint, 0::bigint, false, NULL::jsonb",
         ),
         (

@@ -145,3 +145,32 @@ fn an_application_with_the_newest_uuid_tokio_and_serde_builds_and_logs() {
     let stored = text(&mut db.superuser(), "SELECT data ->> 'toolName' FROM eventlog.events");
     assert_eq!(stored, "t");
 }
+
+/// The blocks of a page in a language.
+fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
+    let opens = format!("```{language}\n");
+    let after = page.split(&opens).skip(1);
+    after.map(|rest| rest.split_once("```").expect("the block ends").0).collect()
+}
+
+/// With the newest versions that the page's requirements allow: in `make proof`, like the other.
+#[test]
+fn the_rust_of_the_manual_compiles_as_printed() {
+    if scaled(0, 1) == 0 {
+        return;
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/rust.md");
+    let page = fs::read_to_string(page).unwrap();
+    let folder = package("manual");
+    let wanted = blocks(&page, "toml").concat();
+    let manifest = format!("{MANIFEST}deadpool-postgres = \"0.14\"\nserde_json = \"1\"\n{wanted}");
+    fs::write(folder.join("outside/Cargo.toml"), manifest).unwrap();
+    fs::remove_file(folder.join("outside/src/main.rs")).unwrap();
+    let examples = blocks(&page, "rust");
+    assert!(examples.len() >= 5, "the page has {} examples", examples.len());
+    let modules =
+        examples.iter().enumerate().map(|(n, code)| format!("mod example_{n} {{\n{code}}}\n"));
+    let code = format!("#![allow(dead_code)]\n{}", modules.collect::<String>());
+    fs::write(folder.join("outside/src/lib.rs"), code).unwrap();
+    run(cargo(&folder.join("outside")).args(["check", "--target-dir"]).arg(folder.join("target")));
+}

@@ -152,9 +152,11 @@ fn whoever_waits_gets_the_id_or_the_fault() {
         Event::new("tool_used").data(&serde_json::json!({"toolName": "x".repeat(2_000_000)}));
     let error = writer.log_and_wait(large).unwrap_err();
     assert!(error.to_string().contains("too large: 2000015 bytes, limit 1048576"), "{error}");
-    let stats = writer.close(LONG).stats;
+    let report = writer.close(LONG);
+    assert!(report.to_string().contains("1 tool_usd: unknown event name"), "{report}");
+    assert_eq!(report.rejections.len(), 3, "{report}");
     assert_eq!(
-        stats,
+        report.stats,
         Stats {
             submitted: 7,
             written: 2,

@@ -16,13 +16,13 @@ use crate::connection::Server;
 use crate::output::{Failure, print};
 
 const HELP: &str = "\
-Prints a Rust struct for each name of the taxonomy, to log with the crate \
-eventlog-writer: its required keys are fields, its optional ones are Options, its \
-allowed values are enums. The code needs the crates eventlog-writer, serde and \
-serde_json, and is the same for the same taxonomy.\n\n\
-A taxonomy names keys, not their types: what no rule tells is a serde_json::Value. With \
---learn, events that are there tell. Names that are retired, and wildcards, are left \
-out.";
+Generates a Rust struct for each event type, to log with the crate eventlog-writer: \
+required keys are fields, optional ones are Options, allowed values are enums. The code \
+needs the crates eventlog-writer, serde and serde_json; the same event types give the \
+same code.\n\n\
+Event types name keys, not their types: a key whose type no rule determines is a \
+serde_json::Value. With --learn, the newest events determine it. Retired event types and \
+wildcards are left out.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]

@@ -40,13 +40,13 @@ impl Check {
             None => State::Good,
         };
         let finding = Finding::new(self.name, state, row.get::<_, String>(1));
-        let Some(mend) = row.get::<_, Option<String>>(2) else { return finding };
+        let Some(fix) = row.get::<_, Option<String>>(2) else { return finding };
         match row.get::<_, Option<&str>>(3) {
             Some("owner") => {
-                finding.mend(mend).typed_by(place.owner.as_deref().unwrap_or("superuser"), place)
+                finding.fix(fix).typed_by(place.owner.as_deref().unwrap_or("superuser"), place)
             }
-            Some(role) => finding.mend(mend).typed_by(role, place),
-            None => finding.mend(mend),
+            Some(role) => finding.fix(fix).typed_by(role, place),
+            None => finding.fix(fix),
         }
     }
 
@@ -54,7 +54,7 @@ impl Check {
         let message = error.as_db_error().map_or("no answer", |server| server.message()).to_owned();
         let finding = Finding::new(self.name, State::Unknown, message);
         match error.code().is_some_and(|code| code.code() == "42501") {
-            true => finding.mend("as the log's owner or a superuser: eventlog doctor"),
+            true => finding.fix("as the log's owner or a superuser: eventlog doctor"),
             false => finding,
         }
     }
@@ -74,9 +74,9 @@ pub(super) async fn extension(
     let row = rows.first().ok_or_else(|| Failure::new("the server did not answer"))?;
     let (installed, available): (Option<String>, Option<String>) = (row.get(0), row.get(1));
     let (database, server): (String, String) = (row.get(3), row.get(4));
-    let wrong = |found: String, mend: &str| {
-        let finding = Finding::new(NAME, State::Wrong, found).mend(mend);
-        let is_sql = mend.ends_with(';');
+    let wrong = |found: String, fix: &str| {
+        let finding = Finding::new(NAME, State::Wrong, found).fix(fix);
+        let is_sql = fix.ends_with(';');
         Ok(vec![if is_sql { finding.typed_by("superuser", place) } else { finding }])
     };
     let (Some(installed), Some(available)) = (&installed, &available) else {
@@ -100,13 +100,12 @@ pub(super) async fn extension(
     let mut findings = vec![Finding::new(NAME, State::Good, found)];
     if installed != env!("CARGO_PKG_VERSION") {
         let found = format!("this program has version {}", env!("CARGO_PKG_VERSION"));
-        findings.push(
-            Finding::new(NAME, State::Advice, found).mend("install the same version of both"),
-        );
+        findings
+            .push(Finding::new(NAME, State::Advice, found).fix("install the same version of both"));
     }
     if !row.get::<_, bool>(2) {
-        let mend = "SELECT eventlog.create_log(owner => 'ROLE');";
-        let finding = Finding::new("log", State::Wrong, "there is no log yet").mend(mend);
+        let fix = "SELECT eventlog.create_log(owner => 'ROLE');";
+        let finding = Finding::new("log", State::Wrong, "there is no log yet").fix(fix);
         findings.push(finding.typed_by("superuser", place));
     }
     Ok(findings)
@@ -142,16 +141,12 @@ pub(super) async fn clock(transaction: &Transaction<'_>) -> Result<Finding, Fail
     }
     let which = if differ > 0.0 { "ahead of" } else { "behind" };
     let found = format!("the server's clock is {:.0} s {which} this machine's", differ.abs());
-    Ok(Finding::new(NAME, State::Advice, found).mend("set the clocks by NTP: chronyc tracking"))
+    Ok(Finding::new(NAME, State::Advice, found).fix("set the clocks by NTP: chronyc tracking"))
 }
 
 pub(super) const ALL: [Check; 16] = [
     Check::new("layout", "the tables are those of this version", include_str!("sql/layout.sql")),
-    Check::new(
-        "owner",
-        "a role of its own, which nobody logs in as",
-        include_str!("sql/owner.sql"),
-    ),
+    Check::new("owner", "a role of its own that cannot log in", include_str!("sql/owner.sql")),
     Check::new(
         "objects",
         "the schemas hold nothing but the extension and the log",

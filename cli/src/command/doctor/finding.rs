@@ -30,26 +30,26 @@ pub(super) struct Finding {
     pub(super) state: State,
     pub(super) found: String,
     /// The command that fixes it.
-    pub(super) mend: Option<String>,
+    pub(super) fix: Option<String>,
     /// The role that runs the command: the log's owner, or `superuser`. `None` if it is not SQL.
     pub(super) role: Option<String>,
 }
 
 impl Finding {
     pub(super) fn new(check: &'static str, state: State, found: impl Into<String>) -> Self {
-        Finding { check, state, found: found.into(), mend: None, role: None }
+        Finding { check, state, found: found.into(), fix: None, role: None }
     }
 
-    pub(super) fn mend(self, command: impl Into<String>) -> Self {
-        Finding { mend: Some(command.into()), ..self }
+    pub(super) fn fix(self, command: impl Into<String>) -> Self {
+        Finding { fix: Some(command.into()), ..self }
     }
 
     /// Sets the role that runs the command; for a standby, the command says to run it on the primary.
     pub(super) fn typed_by(self, role: &str, place: &Place) -> Self {
-        let mend = match place.is_standby {
-            true => self.mend.map(|mend| format!("on the primary: {mend}")),
-            false => self.mend,
+        let fix = match place.is_standby {
+            true => self.fix.map(|fix| format!("on the primary: {fix}")),
+            false => self.fix,
         };
-        Finding { mend, role: Some(role.to_owned()), ..self }
+        Finding { fix, role: Some(role.to_owned()), ..self }
     }
 }

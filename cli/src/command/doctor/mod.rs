@@ -11,10 +11,10 @@ use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, print_json, printable};
 
 const HELP: &str = "\
-Checks version, layout, owner, objects, policies, triggers, indexes, grants, partitions, settings, \
-worker, maintenance, quarantine and clock, and changes nothing. The log's owner sees most; what \
-a role may not see is left out, and named. Exit code 1 where something is wrong; advice \
-alone is 0.";
+Checks version, layout, owner, objects, policies, triggers, indexes, grants, partitions, \
+settings, worker, maintenance, quarantine and clock, and changes nothing. Run it as the \
+log's owner or as a superuser: checks that the role may not run are listed as unseen. \
+Exit code 1 if anything is wrong; 0 if there is only advice.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -97,16 +97,16 @@ fn show(finding: &Finding, colours: Colours) -> Result<(), Failure> {
     };
     let found = printable(&finding.found).replace('\n', " ");
     print(&format!("{} {:<12} {found}", colours.paint(style, mark), finding.check))?;
-    match &finding.mend {
-        Some(mend) => {
+    match &finding.fix {
+        Some(fix) => {
             // As a SQL comment, so that the whole line can be pasted.
             let role = match finding.role.as_deref() {
                 Some("superuser") => "  -- as a superuser".to_owned(),
                 Some(role) => format!("  -- as {role}, or a superuser"),
                 None => String::new(),
             };
-            let mend = colours.paint(Style::Name, &printable(mend));
-            print(&format!("{:20}  {mend}{}", "", colours.paint(Style::Dim, &printable(&role))))
+            let fix = colours.paint(Style::Name, &printable(fix));
+            print(&format!("{:20}  {fix}{}", "", colours.paint(Style::Dim, &printable(&role))))
         }
         None => Ok(()),
     }

@@ -77,8 +77,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         return Err(match counts.imported + counts.already_there {
             0 => failure.at(place),
             there => failure.at(place).also_hint(format!(
-                "{there} events before that are in the log; type the same again for the rest, \
-                 what is there stays as it is"
+                "{there} earlier events are in the log; run the same command again for the rest"
             )),
         });
     }

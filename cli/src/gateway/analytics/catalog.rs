@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use tokio::time::timeout;
 
-use super::aliases;
 use super::openapi;
-use super::parameter::Parameter;
-use super::views::{VIEWS, View};
+use super::route::{Route, Source};
+use super::views::VIEWS;
 use crate::connection::Pool;
 use crate::gateway::problem::Problem;
 use crate::output::with_sources;
@@ -31,26 +30,6 @@ const RELATIONS: &str = "
      WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('eventlog')
        AND c.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1) AND a.attnum OPERATOR(pg_catalog.>) 0
        AND NOT a.attisdropped";
-
-/// A route below `/api/analytics/`.
-#[derive(Debug)]
-pub(crate) struct Route {
-    /// The last part of its path.
-    pub(crate) path: String,
-    /// Another path that means the same.
-    pub(crate) short_path: Option<&'static str>,
-    pub(crate) description: String,
-    pub(crate) source: Source,
-    pub(crate) parameters: Vec<Parameter>,
-    pub(crate) columns: Vec<Column>,
-}
-
-/// Where the rows come from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Function(Report),
-    View(&'static View),
-}
 
 /// The routes, as they were when the catalog was last read.
 #[derive(Debug)]
@@ -74,27 +53,7 @@ impl Routes {
     }
 }
 
-impl Route {
-    /// Returns the route of a report. There is none for one that needs an argument that no query
-    /// string can give.
-    fn of_report(report: Report) -> Option<Self> {
-        let parameters: Vec<Parameter> =
-            report.arguments.iter().filter_map(Parameter::of).collect();
-        let mut required = report.arguments.iter().filter(|argument| argument.is_required);
-        let can_be_given = required
-            .all(|argument| parameters.iter().any(|parameter| parameter.name() == argument.name));
-        can_be_given.then(|| Route {
-            path: report.name.clone(),
-            short_path: aliases::short_path(&report.name),
-            description: report.description.clone(),
-            parameters,
-            columns: report.columns.clone(),
-            source: Source::Function(report),
-        })
-    }
-}
-
-/// The catalog, read at most once in a few seconds, whoever asks.
+/// The catalog, read at most once in a few seconds.
 pub(crate) struct Catalog {
     pool: Pool,
     known: Mutex<Known>,
@@ -105,6 +64,8 @@ pub(crate) struct Catalog {
 #[derive(Clone, Default)]
 struct Known {
     routes: Option<Arc<Routes>>,
+    /// True if the database has no `eventlog.reports()`.
+    is_outdated: bool,
     /// When it is to be read again.
     stale_at: Option<Instant>,
 }
@@ -137,13 +98,19 @@ impl Catalog {
                 self.refresh().await;
             }
         }
-        self.known().routes.ok_or_else(|| Problem::unavailable("the database is away", 5))
+        let known = self.known();
+        known.routes.ok_or_else(|| match known.is_outdated {
+            true => Problem::unavailable("the database has no log of this version", 60),
+            false => Problem::unavailable("the database is not available", 5),
+        })
     }
 
     async fn refresh(&self) {
+        let mut is_outdated = false;
         let read = match timeout(PATIENCE, read(&self.pool)).await {
             Ok(Ok(routes)) => Some(Arc::new(Routes::new(routes))),
             Ok(Err(error)) => {
+                is_outdated = reports::is_outdated(error.as_ref());
                 tracing::warn!("the reports cannot be listed: {}", with_sources(error.as_ref()));
                 None
             }
@@ -154,6 +121,7 @@ impl Catalog {
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let trusted = if read.is_some() { FRESH } else { RETRY };
+        known.is_outdated = is_outdated;
         known.stale_at = Some(Instant::now() + trusted);
         if read.is_some() {
             known.routes = read;
@@ -165,13 +133,12 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
     let client = pool.get().await?;
-    let mut routes = Vec::new();
-    for row in client.query_typed(reports::LIST, &[]).await? {
-        routes.extend(Report::from_row(&row)?.and_then(Route::of_report));
-    }
+    let reports = client.query_typed(reports::LIST, &[]).await?;
     let relations: Vec<&str> = VIEWS.iter().map(|view| view.relation).collect();
     let types = [(&relations as _, tokio_postgres::types::Type::TEXT_ARRAY)];
     let rows = client.query_typed(RELATIONS, &types).await?;
+    // Views before reports: a new report must not take the path of a view.
+    let mut routes = Vec::new();
     for view in &VIEWS {
         let mut description = String::new();
         let mut columns = Vec::new();
@@ -191,6 +158,9 @@ async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
             parameters: Vec::new(),
             columns: view.columns.iter().filter_map(column).collect(),
         });
+    }
+    for row in &reports {
+        routes.extend(Report::from_row(row)?.and_then(Route::of_report));
     }
     Ok(routes)
 }

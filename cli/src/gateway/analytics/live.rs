@@ -1,5 +1,5 @@
-//! `GET /api/analytics/live`: server-sent events, one whenever the tenant has new events, and one a
-//! minute anyway.
+//! `GET /api/analytics/live`: server-sent events, one whenever the tenant has new events, and at least one
+//! per minute.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ pub(crate) async fn live(
     let key = gateway.authorize(&connection, &headers, Kind::Read).await?;
     let place = gateway.live.places.take(&key, 1).map_err(|refusal| match refusal {
         Refusal::OverShare => {
-            Problem::too_many("the tenant has too many streams: ask every minute instead", 60)
+            Problem::too_many("the tenant has too many streams: poll once a minute instead", 60)
         }
         Refusal::Exhausted => {
-            Problem::unavailable("too many streams at a time: ask every minute instead", 60)
+            Problem::unavailable("too many streams: poll once a minute instead", 60)
         }
     })?;
     let watched = gateway.live.watch(key.tenant).await?;
     let stream = Stream::new(&gateway.live, watched, place);
     let events = stream::unfold((stream, true), |(mut stream, is_first)| async move {
-        // The first says that the stream is there.
+        // The first event confirms that the stream is open.
         let is_on = is_first || stream.next().await;
         let event = Event::default().event(if is_first { "open" } else { "tick" }).data("{}");
         is_on.then_some((Ok::<_, Infallible>(event), (stream, false)))

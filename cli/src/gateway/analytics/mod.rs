@@ -7,6 +7,7 @@ pub(crate) mod live;
 mod openapi;
 mod parameter;
 pub(crate) mod query;
+mod route;
 pub(crate) mod tenant_watch;
 mod views;
 
@@ -16,7 +17,7 @@ use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
-use self::catalog::Route;
+use self::route::Route;
 use super::connections::Connection;
 use super::key::Key;
 use super::problem::{Problem, shown, without_markup};

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::aliases;
-use super::catalog::Route;
 use super::parameter::Parameter;
+use super::route::Route;
 use crate::reports::{Column, first_sentence};
 
 /// Describes everything but the reports.
@@ -16,7 +16,10 @@ pub(crate) fn describe(routes: &[Route]) -> String {
     let mut all: Value = serde_json::from_str(FIXED).expect("openapi.json is JSON");
     let paths = all["paths"].as_object_mut().expect("openapi.json has paths");
     for route in routes {
-        paths.insert(format!("/api/analytics/{}", route.path), json!({ "get": operation(route) }));
+        // The first route of a path is the one that is served.
+        paths
+            .entry(format!("/api/analytics/{}", route.path))
+            .or_insert_with(|| json!({ "get": operation(route) }));
     }
     all.to_string()
 }

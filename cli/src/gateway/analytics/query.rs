@@ -1,5 +1,5 @@
-//! Asks the log, as the tenant of the key: in a read-only transaction whose tenant is the key's,
-//! under the policies that `grant_gateway` made for the gateway's role.
+//! Runs the queries of reports: each in a read-only transaction whose tenant is the key's, under the policies
+//! that `grant_gateway` made for the gateway's role.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, Row};
 use uuid::Uuid;
 
-use super::catalog::{Route, Source};
 use super::parameter::{Given, Value};
+use super::route::{Route, Source};
 use crate::connection::Pool;
 use crate::gateway::problem::Problem;
 use crate::gateway::report_turns::Turns;
@@ -20,23 +20,23 @@ use crate::gateway::tenant_policy::READS_ONE_TENANT;
 use crate::output::with_sources;
 use crate::reports::quoted;
 
-/// The routine of PostgreSQL that a function's `RAISE` comes from.
+/// The PostgreSQL routine that reports a function's own `RAISE`.
 const RAISE: &str = "exec_stmt_raise";
 
-/// Most rows of an answer.
+/// Most rows in an answer.
 const MAX_ROWS: usize = 100_000;
 
-/// The tenant, and what no caller before may have left otherwise.
+/// Sets the tenant, and resets what an earlier use of the connection may have changed.
 const BEGIN: &str = "SELECT pg_catalog.set_config('eventlog.tenant_id', $1, true),
             pg_catalog.set_config('statement_timeout', $2, true),
             pg_catalog.set_config('timezone', 'UTC', true),
             pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
-/// Connections for reports, which may be slow, and who gets one when.
+/// The connections for reports, and the order in which tenants get them.
 pub(crate) struct Reports {
     pool: Pool,
     turns: Arc<Turns>,
-    /// How long a report may take.
+    /// Time limit of a report.
     patience: Duration,
 }
 
@@ -103,13 +103,13 @@ impl Reports {
         }
         if count > MAX_ROWS as i64 {
             return Err(Problem::bad_request(format!(
-                "the report has more than {MAX_ROWS} rows: ask for a shorter span, or fewer names"
+                "the report has more than {MAX_ROWS} rows: choose a shorter span or fewer names"
             )));
         }
         Ok(rows.unwrap_or_else(|| "[]".to_owned()))
     }
 
-    /// The one row of a statement, in a transaction of its own.
+    /// Returns the single row of a statement, which runs in a transaction of its own.
     pub(crate) async fn read(
         &self,
         tenant: Uuid,
@@ -119,7 +119,7 @@ impl Reports {
         self.read_given(tenant, sql, values, &[]).await
     }
 
-    /// The same, where the request gave arguments of these names.
+    /// The same, for a request that gave arguments of these names.
     async fn read_given(
         &self,
         tenant: Uuid,
@@ -129,15 +129,17 @@ impl Reports {
     ) -> Result<Row, Problem> {
         let patience = self.patience;
         let _turn = self.turns.take(tenant, patience).await.map_err(|reason| match reason {
-            Refusal::OverShare => Problem::too_many("the tenant has too many reports at a time", 5),
-            Refusal::Exhausted => Problem::unavailable("too many reports at a time", 5),
+            Refusal::OverShare => {
+                Problem::too_many("the tenant has too many reports in progress", 5)
+            }
+            Refusal::Exhausted => Problem::unavailable("too many reports in progress", 5),
         })?;
         let waits = Timeouts { wait: Some(patience), ..self.pool.timeouts() };
         let mut client = self.pool.timeout_get(&waits).await.map_err(|error| {
             tracing::warn!("no connection for a report: {}", with_sources(&error));
             match error {
                 PoolError::Timeout(TimeoutType::Wait) => {
-                    Problem::unavailable("too many reports at a time", 5)
+                    Problem::unavailable("too many reports in progress", 5)
                 }
                 _ => away(),
             }
@@ -158,13 +160,13 @@ impl Reports {
             transaction.commit().await?;
             Ok::<_, tokio_postgres::Error>(rows)
         };
-        // The server ends it; this is for a server that does not answer.
+        // The server's own timeout ends a report; this one is for a server that does not answer.
         match tokio::time::timeout(patience + Duration::from_secs(2), asked).await {
             Ok(Ok(rows)) => rows.into_iter().next().ok_or_else(internal),
             Ok(Err(error)) => Err(refused(&error, patience, given)),
             Err(_) => {
                 tracing::warn!("a report was not answered");
-                // Whoever is asked next must not wait for the same answer.
+                // The connection is discarded, since the next query would wait for the same answer.
                 drop(Object::take(client));
                 Err(away())
             }
@@ -172,7 +174,7 @@ impl Reports {
     }
 }
 
-/// What the server's error is to the client.
+/// Translates the server's error for the client.
 fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) -> Problem {
     let Some(server) = error.as_db_error() else {
         tracing::warn!("a report was not read: {}", with_sources(error));
@@ -181,10 +183,10 @@ fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) ->
     let code = server.code().code();
     match (code, &code[..2]) {
         ("57014", _) => Problem::too_slow(
-            format!("the report took longer than {patience:?}: ask for a shorter span"),
+            format!("the report took longer than {patience:?}: choose a shorter span"),
             60,
         ),
-        // PostgreSQL's own error, which shows the text that was given. The functions raise theirs.
+        // PostgreSQL's own error would show the given text, unlike the functions' own ones.
         ("22023", _) if given.contains(&"time_zone") && server.routine() != Some(RAISE) => {
             Problem::bad_request("time_zone must be a time zone by name, such as Europe/Berlin")
         }
@@ -215,13 +217,13 @@ fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) ->
 }
 
 fn away() -> Problem {
-    Problem::unavailable("the database is away", 5)
+    Problem::unavailable("the database is not available", 5)
 }
 
-/// The gateway's role could read more than the key's tenant, or less.
+/// The gateway's role is not restricted to the key's tenant, or lacks a right.
 fn unbound() -> Problem {
     Problem::unavailable(
-        "the gateway's role is not that of a gateway: SELECT eventlog.grant_gateway",
+        "the gateway's role lacks its grants; run SELECT eventlog.grant_gateway",
         60,
     )
 }
@@ -230,6 +232,6 @@ fn internal() -> Problem {
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal",
-        "the gateway failed; its log says why",
+        "internal error; the gateway's log has the reason",
     )
 }

@@ -1,5 +1,4 @@
-//! Tenants whose new events are waited for. Clients that watch the same tenant share one look at the
-//! database.
+//! Watches tenants for new events. Clients that watch the same tenant share one query.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,18 +13,18 @@ use super::query::Reports;
 use crate::gateway::problem::Problem;
 use crate::gateway::shared_limit::SharedLimit;
 
-/// How often the database is asked, for each tenant that is watched.
+/// How often the database is asked about each watched tenant.
 const LOOK: Duration = Duration::from_secs(3);
-/// After how long without news a client hears of it all the same: reports move with the clock.
+/// After how long without new events a client is notified anyway, since reports also change with time.
 const AT_LEAST: Duration = Duration::from_secs(60);
-/// How long one stream lasts. Its client comes again, with a key that is then checked again.
+/// How long a stream lasts. The client reconnects, which checks its key again.
 const LASTS: Duration = Duration::from_secs(300);
 
 const NEWEST: &str = "SELECT (SELECT e.id FROM eventlog.get_events(
                          since => pg_catalog.now() - pg_catalog.make_interval(days => 1), row_limit => 1,
                          tenant_id => $1) e)";
 
-/// Who watches what.
+/// The watched tenants.
 pub(crate) struct Live {
     reports: Arc<Reports>,
     tenants: Mutex<HashMap<Uuid, Weak<Watched>>>,
@@ -34,7 +33,7 @@ pub(crate) struct Live {
 }
 
 pub(super) struct Watched {
-    /// The newest event, or `None` once the database is away.
+    /// Id of the newest event, or `None` once the database does not answer.
     newest: watch::Receiver<Option<i64>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -46,7 +45,7 @@ impl Drop for Watched {
 }
 
 impl Live {
-    /// At most so many streams, of all tenants: what they hold is missing to those who log.
+    /// Limits open streams; each takes a connection that a logging client could use.
     pub(crate) fn new(reports: Arc<Reports>, places: usize) -> Self {
         Live {
             reports,
@@ -56,12 +55,12 @@ impl Live {
         }
     }
 
-    /// Ends all streams: a gateway that stops waits for answers that have begun.
+    /// Ends all streams; a gateway that stops would wait for them.
     pub(crate) fn stop(&self) {
         self.is_stopping.send_replace(true);
     }
 
-    /// Watches a tenant, with whoever does already.
+    /// Watches a tenant; joins an existing watch.
     pub(super) async fn watch(&self, tenant: Uuid) -> Result<Arc<Watched>, Problem> {
         let newest = newest(&self.reports, tenant).await?;
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,7 +78,7 @@ impl Live {
     }
 }
 
-/// Looks until the database is away, or nobody watches any more.
+/// Polls until the database does not answer. The task is aborted when the last client leaves.
 async fn look(reports: Arc<Reports>, tenant: Uuid, sender: watch::Sender<Option<i64>>) {
     loop {
         tokio::time::sleep(LOOK).await;
@@ -100,7 +99,7 @@ async fn newest(reports: &Reports, tenant: Uuid) -> Result<i64, Problem> {
     Ok(row.get::<_, Option<i64>>(0).unwrap_or(0))
 }
 
-/// The news of a tenant for one client.
+/// One client's stream of notifications.
 pub(super) struct Stream<T> {
     news: watch::Receiver<Option<i64>>,
     stopping: watch::Receiver<bool>,
@@ -109,7 +108,7 @@ pub(super) struct Stream<T> {
 }
 
 impl<T> Stream<T> {
-    /// What is held goes with the stream.
+    /// Makes a stream that keeps `held` until its end.
     pub(super) fn new(live: &Live, watched: Arc<Watched>, held: T) -> Self {
         Stream {
             news: watched.newest.clone(),
@@ -119,13 +118,13 @@ impl<T> Stream<T> {
         }
     }
 
-    /// Waits for news; false where the stream is over.
+    /// Waits for the next notification. Returns false at the end of the stream.
     pub(super) async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.stopping.wait_for(|is_stopping| *is_stopping) => false,
             () = tokio::time::sleep_until(self.until) => false,
             news = timeout(AT_LEAST, self.news.changed()) => match news {
-                // A minute went by.
+                // A minute has passed.
                 Err(_) => true,
                 Ok(Ok(())) => self.news.borrow_and_update().is_some(),
                 Ok(Err(_)) => false,

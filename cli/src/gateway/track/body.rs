@@ -1,4 +1,4 @@
-//! The body of a request: read within bounds of size and time, unpacked within the same bounds.
+//! Reads and unpacks the body of a request, within limits of size and time.
 
 use std::io::Read;
 
@@ -13,11 +13,11 @@ use crate::gateway::shared_limit::{Refusal, Share};
 use crate::gateway::state::Gateway;
 use crate::json_depth;
 
-/// How deep JSON may nest. The log itself would take more; what reads it here recurses.
+/// Deepest nesting of JSON. The log would accept more, but the parser here is recursive.
 const MAX_DEPTH: usize = 100;
 
-/// The text of a body. While it lives, its bytes count against those of all bodies, and against its
-/// tenant's share of them.
+/// The text of a body. Until it is dropped, its bytes count against the limit of all bodies and the share of
+/// its tenant.
 pub(crate) struct Text {
     text: String,
     _share: Share,
@@ -63,7 +63,7 @@ pub(crate) async fn read(
     Ok(Text { text, _share: share })
 }
 
-/// Only bytes that have come take a share, so that slow clients hold nothing from others.
+/// Takes a share for each part as it arrives, so that slow clients reserve nothing.
 async fn receive(gateway: &Gateway, mut body: Body, share: &mut Share) -> Result<Vec<u8>, Problem> {
     let max = gateway.arguments.max_body;
     let mut bytes = Vec::new();
@@ -81,8 +81,8 @@ async fn receive(gateway: &Gateway, mut body: Body, share: &mut Share) -> Result
 
 fn take_share(share: &mut Share, bytes: usize) -> Result<(), Problem> {
     share.grow(bytes).map_err(|refusal| match refusal {
-        Refusal::OverShare => Problem::too_many("the tenant sends too much at a time", 1),
-        Refusal::Exhausted => Problem::unavailable("too many requests at a time", 1),
+        Refusal::OverShare => Problem::too_many("the tenant has too many bytes in progress", 1),
+        Refusal::Exhausted => Problem::unavailable("too many bytes in progress", 1),
     })
 }
 
@@ -110,11 +110,11 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     match (encoding.as_deref(), encodings.next()) {
         (None | Some(b"identity" | b""), None) => Ok(false),
         (Some(b"gzip" | b"x-gzip"), None) => Ok(true),
-        _ => Err(unsupported("the body may be packed with gzip, nothing else")),
+        _ => Err(unsupported("the only content encoding accepted is gzip")),
     }
 }
 
-/// A body without a type is taken for JSON.
+/// Checks the content type. A body without one counts as JSON.
 fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default();

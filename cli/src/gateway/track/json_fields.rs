@@ -1,5 +1,5 @@
-//! The fields of a JSON object, each as the text it came as: numbers keep their last digit, and what
-//! is said of a fault names the key, never the value.
+//! The fields of a JSON object as raw text: numbers keep all their digits, and errors name the key, never
+//! the value.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::gateway::problem::shown;
 
-/// An object whose values are not read yet.
+/// An object whose values are not parsed yet.
 pub(crate) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
@@ -26,7 +26,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields: Vec<(String, &RawValue)> = Vec::new();
                 while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-                    // Before a body of a million keys is compared with itself.
+                    // Bounded, since each key is compared with all before.
                     if fields.len() >= 32 || fields.iter().any(|(name, _)| *name == key) {
                         return Err(A::Error::custom("keys"));
                     }
@@ -40,20 +40,21 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// What a field says is wrong.
+/// A value, or what is wrong with it.
 type Checked<T> = Result<T, String>;
 
 impl<'a> Fields<'a> {
-    /// The fields of an event, if it is an object and no key comes twice.
+    /// Reads the fields of an event, which must be an object without duplicate keys.
     pub(crate) fn of(event: &'a RawValue) -> Checked<Self> {
         if !event.get().starts_with('{') {
             return Err("an event must be an object".to_owned());
         }
-        serde_json::from_str(event.get())
-            .map_err(|_| "a key comes twice, is no valid text, or there are too many".to_owned())
+        serde_json::from_str(event.get()).map_err(|_| {
+            "an event has duplicate keys, an invalid key, or more than 32 keys".to_owned()
+        })
     }
 
-    /// Takes a field out; null is the same as none.
+    /// Takes a field out; null counts as absent.
     pub(crate) fn take(&mut self, key: &str) -> Option<&'a RawValue> {
         let place = self.0.iter().position(|(name, _)| name == key)?;
         let (_, value) = self.0.swap_remove(place);
@@ -64,7 +65,7 @@ impl<'a> Fields<'a> {
         self.0.iter().any(|(name, value)| name == key && value.get() != "null")
     }
 
-    /// That nothing is left which nobody knows.
+    /// Checks that no unknown field is left.
     pub(crate) fn end(self, known: &[&str]) -> Checked<()> {
         match self.0.first() {
             None => Ok(()),
@@ -82,7 +83,7 @@ impl<'a> Fields<'a> {
         self.take(key).ok_or_else(|| format!("{key} is missing"))
     }
 
-    /// A field that may be any object.
+    /// Takes a field that must be an object.
     pub(crate) fn object(&mut self, key: &str) -> Checked<Option<&'a RawValue>> {
         match self.take(key) {
             Some(value) if !value.get().starts_with('{') => Err(format!("{key} must be an object")),
@@ -95,7 +96,7 @@ impl<'a> Fields<'a> {
         value.parse().map(Some).map_err(|_| format!("{key} must be a uuid"))
     }
 
-    /// A time as RFC 3339 writes it, or in seconds or milliseconds since 1970.
+    /// Takes a time: RFC 3339, or seconds or milliseconds since 1970.
     pub(crate) fn time(&mut self, key: &str) -> Checked<Option<SystemTime>> {
         let Some(value) = self.take(key) else { return Ok(None) };
         let wrong = || {
@@ -109,9 +110,9 @@ impl<'a> Fields<'a> {
             false => value.get().parse().ok().and_then(number),
         }
         .ok_or_else(wrong)?;
-        // Within what PostgreSQL knows too, else it would refuse the whole batch of this event.
+        // PostgreSQL's own range; beyond it, it would refuse the whole batch.
         const MOST: i64 = 253_370_764_800;
-        // Seconds are cut towards 1970, so that they do not tell what lies just before it.
+        // Seconds are truncated towards 1970, so they cannot detect a time just before it.
         match time >= jiff::Timestamp::UNIX_EPOCH && time.as_second() < MOST {
             true => Ok(Some(time.into())),
             false => Err(wrong()),
@@ -119,8 +120,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Seconds or milliseconds since 1970, whichever is a time from 1973 to 5138: as the log reads the
-/// clocks of clients. A smaller number is hardly a time.
+/// Reads seconds or milliseconds since 1970, whichever gives a time from 1973 to 5138, as the log reads the
+/// clocks of clients. A smaller number is unlikely to be a time.
 fn number(number: f64) -> Option<jiff::Timestamp> {
     const LEAST_SECONDS: f64 = 1e8;
     const LEAST_MILLISECONDS: f64 = 1e11;
@@ -133,7 +134,7 @@ fn number(number: f64) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_microsecond(microseconds.round() as i64).ok()
 }
 
-/// A string without U+0000, which PostgreSQL has no place for.
+/// Reads a string without U+0000, which PostgreSQL cannot store.
 pub(crate) fn text(key: &str, value: &RawValue) -> Checked<String> {
     let text: String =
         serde_json::from_str(value.get()).map_err(|_| format!("{key} must be a valid string"))?;

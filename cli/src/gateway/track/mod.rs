@@ -1,4 +1,4 @@
-//! `POST /api/track`: events come in.
+//! `POST /api/track`: takes events.
 
 mod body;
 mod json_fields;
@@ -22,10 +22,10 @@ use super::problem::{Problem, shown, without_markup};
 use super::state::Gateway;
 use crate::api_key::Kind;
 
-/// Who did it, where the event does not say.
+/// The actor of events that do not name one.
 pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
-/// All events of a request are taken, or none: so whoever is refused may send the same again.
+/// Takes all events of a request or none, so that a client can repeat a request that was refused.
 pub(crate) async fn track(
     State(gateway): State<Arc<Gateway>>,
     Extension(connection): Extension<Arc<Connection>>,
@@ -56,20 +56,20 @@ pub(crate) async fn track(
             let answer = without_markup(&verdicts(&ends).to_string());
             Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
         }
-        // They are in the queue, and will be written.
+        // The events are in the queue and will be written.
         Err(_) => Ok(accepted()),
     }
 }
 
-/// Why the queue takes none of these.
+/// Returns why the queue did not take these events.
 fn full(gateway: &Gateway, events: &[Event]) -> Problem {
     match gateway.writer.has_room(events) {
-        true => Problem::too_many("too many events of the tenant wait for the database", 5),
+        true => Problem::too_many("too many of the tenant's events wait for the database", 5),
         false => Problem::unavailable("too many events wait for the database", 5),
     }
 }
 
-/// Whether `?wait=true` was asked for.
+/// Reads `?wait=`.
 fn waits(uri: &Uri) -> Result<bool, Problem> {
     let mut waits = false;
     for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -92,7 +92,7 @@ fn waits(uri: &Uri) -> Result<bool, Problem> {
 fn user(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(USER_ID) else { return Ok(None) };
     let user = std::str::from_utf8(value.as_bytes());
-    let user = user.map_err(|_| Problem::bad_request("X-User-Id is not UTF-8"))?;
+    let user = user.map_err(|_| Problem::bad_request("X-User-Id must be UTF-8"))?;
     Ok((!user.is_empty()).then(|| user.to_owned()))
 }
 
@@ -124,10 +124,10 @@ fn events(
         let at = |problem: Problem| if is_array { problem.at(position) } else { problem };
         let incoming = shapes::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
         if incoming.tenant.is_some_and(|tenant| tenant != key.tenant) {
-            return Err(at(Problem::forbidden("tenantId is not the key's tenant")));
+            return Err(at(Problem::forbidden("tenantId must be the key's tenant")));
         }
         if !key.may_log(incoming.event.name().as_str()) {
-            return Err(at(Problem::forbidden("the key may not log events of this name")));
+            return Err(at(Problem::forbidden("this key may not log events of this name")));
         }
         let event = incoming.event;
         let user = incoming.user.or_else(|| user.map(str::to_owned));
@@ -145,9 +145,9 @@ fn events(
     Ok(events)
 }
 
-/// What became of each event.
+/// Writes the outcome of each event.
 fn verdicts(ends: &[Result<Outcome, Error>]) -> Value {
-    // An id as text: a number of JavaScript has 53 bits.
+    // Ids are text, since a number of JavaScript has 53 bits.
     let with_id = |status: &str, id: Option<i64>| match id {
         Some(id) => json!({ "status": status, "id": id.to_string() }),
         None => json!({ "status": status }),

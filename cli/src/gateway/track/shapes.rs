@@ -1,4 +1,4 @@
-//! The shapes that an event may come in, and the event that each means.
+//! The JSON shapes of an event, and how each becomes an event of the log.
 
 use eventlog_writer::{Event, EventName};
 use serde::Serialize;
@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::json_fields::{Fields, text};
 
-/// As the log itself has it.
+/// Keys of an event in the log's own terms.
 const NATIVE: &[&str] =
     &["name", "data", "actor", "userId", "subject", "occurredAt", "idempotencyKey", "tenantId"];
 
-/// A callback of a tool's hooks.
+/// Keys of a tool hook's callback.
 const HOOK: &[&str] = &[
     "toolName",
     "skillId",
@@ -25,7 +25,7 @@ const HOOK: &[&str] = &[
     "tenantId",
 ];
 
-/// A skill that ran to its end.
+/// Keys of a finished skill execution.
 const SKILL: &[&str] = &[
     "skill",
     "durationMs",
@@ -38,7 +38,7 @@ const SKILL: &[&str] = &[
     "tenantId",
 ];
 
-/// What tells a callback of hooks from other uses of a tool, where it does not say itself.
+/// `source` of a hook callback that has none: it marks the event as coming from a hook.
 const HOOK_SOURCE: &str = "\"hook\"";
 
 #[derive(Serialize)]
@@ -64,16 +64,16 @@ struct Skill<'a> {
     metadata: Option<&'a RawValue>,
 }
 
-/// An event, and the tenant that it says it is of.
+/// An event with the tenant, the actor and the idempotency key that it names.
 pub(crate) struct Incoming {
     pub(crate) event: Event,
     pub(crate) tenant: Option<Uuid>,
-    /// Who did it, where it says.
+    /// The actor, if it names one.
     pub(crate) user: Option<String>,
     pub(crate) idempotency_key: Option<String>,
 }
 
-/// The event that an object means; what is wrong with it otherwise.
+/// Reads an event, or returns what is wrong with it.
 pub(crate) fn read(event: &RawValue) -> Result<Incoming, String> {
     let mut fields = Fields::of(event)?;
     let shapes = ["name", "toolName", "skill"].map(|key| fields.has(key));
@@ -81,14 +81,14 @@ pub(crate) fn read(event: &RawValue) -> Result<Incoming, String> {
         [true, false, false] => (native(&mut fields)?, NATIVE, ["actor", "userId"].as_slice()),
         [false, true, false] => (hook(&mut fields)?, HOOK, ["userId"].as_slice()),
         [false, false, true] => (skill(&mut fields)?, SKILL, ["userId"].as_slice()),
-        _ => return Err("one of name, toolName and skill says what kind of event it is".to_owned()),
+        _ => return Err("an event must have exactly one of name, toolName and skill".to_owned()),
     };
     let tenant = fields.uuid("tenantId")?;
     let mut user = None;
     for key in users {
         let value = fields.text(key)?;
         if user.is_some() && value.is_some() {
-            return Err("actor and userId are the same: give one of them".to_owned());
+            return Err("actor and userId mean the same: give one of them".to_owned());
         }
         user = user.or(value);
     }
@@ -126,7 +126,7 @@ fn hook(fields: &mut Fields<'_>) -> Result<Event, String> {
     text("toolName", data.tool_name)?;
     let has_clock = data.client_timestamp.is_some();
     let event = Event::new(EventName::ToolUsed).data(&data);
-    // The log reads the client's clock, and keeps it as it is where it does not parse.
+    // The log reads occurred_at from the client's clock; a value that it cannot parse stays in the payload.
     Ok(if has_clock { event.clock_in_payload() } else { event })
 }
 
@@ -144,7 +144,7 @@ fn skill(fields: &mut Fields<'_>) -> Result<Event, String> {
         return Err("success must be true or false".to_owned());
     }
     if !data.duration_ms.get().starts_with(|c: char| c.is_ascii_digit()) {
-        return Err("durationMs must be a number, not negative".to_owned());
+        return Err("durationMs must be a number that is not negative".to_owned());
     }
     Ok(Event::new(EventName::SkillExecuted).data(&data))
 }
@@ -193,7 +193,7 @@ mod tests {
             ("1", "an event must be an object"),
             ("{}", "one of name, toolName and skill"),
             (r#"{"name":"a","skill":"b"}"#, "one of name, toolName and skill"),
-            (r#"{"name":"a","name":"b"}"#, "a key comes twice"),
+            (r#"{"name":"a","name":"b"}"#, "duplicate keys"),
             (r#"{"name":7}"#, "name must be a valid string"),
             (r#"{"name":"SECRET\u0000"}"#, "name must not contain U+0000"),
             (r#"{"name":"\ud800"}"#, "name must be a valid string"),

@@ -50,7 +50,7 @@ fn a_database_can_be_dropped_renamed_and_copied_between_runs_and_during_one() {
     }
     let log = cluster.log();
     for database in ["busy", "copied", "renamed"] {
-        let line = format!("\"{database}\" was stopped for a command that wants the database");
+        let line = format!("\"{database}\" was stopped for a command that needs the database");
         assert!(log.contains(&line), "{line}\n{log}");
     }
     wait_for_log(&cluster, "failed: database \"busy\" does not exist");
