@@ -7,7 +7,7 @@
 #   cluster_psql   FOLDER …  psql as its superuser, postgres
 #
 # PostgreSQL refuses to run as root: there the server runs as user postgres (or nobody). FOLDER is
-# closed to others, because whoever reaches the socket is believed. It must have a short path, such
+# closed to others, because every client that reaches the socket is trusted. It must have a short path, such
 # as one in /tmp: a socket's may have 107 bytes.
 
 PG_CONFIG=${PG_CONFIG:-pg_config}

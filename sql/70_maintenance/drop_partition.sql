@@ -68,7 +68,7 @@ END
 $$;
 
 -- Drops a partition if it is still expired. Waits for events first and for the partition second, as every
--- query locks them: the other way round would deadlock. Whoever wants events meanwhile waits for all of it,
+-- query locks them: the other way round would deadlock. A session that wants events meanwhile waits for all of it,
 -- so the waits after the first are shorter.
 CREATE FUNCTION eventlog_private.drop_partition(partition_name name) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

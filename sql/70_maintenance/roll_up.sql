@@ -1,6 +1,6 @@
 -- Phase "roll up": counts events in the rollups, exactly once and at no cost to the insert.
 --
--- 1. maintain() announces a watermark and commits. Whoever locks events for an INSERT afterwards sees it,
+-- 1. maintain() announces a watermark and commits. A transaction that locks events for an INSERT afterwards sees it,
 --    and an event created below it is recorded in late_events (extension/src/write/late_events.rs; in closed
 --    partitions by a trigger, so that it holds for the owner's own COPY too).
 -- 2. The transactions that are writing then are remembered: they may not have seen the watermark.
