@@ -77,6 +77,7 @@ lint: setup ## check format, clippy, rustdoc, links, and the plan of the house
 	@scripts/check-house
 	$(build_env) cargo clippy $(extension) -- -D warnings
 	cargo clippy $(rest) --all-targets -- -D warnings
+	cargo test $(rest) --test docs -- links paths
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps -p eventlog-common -p eventlog-writer --all-features
 
 check: setup ## compile the extension without a library, as PG=14 make check does for PostgreSQL 14
