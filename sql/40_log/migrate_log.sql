@@ -19,10 +19,9 @@ BEGIN
     LOOP
         BEGIN
             PERFORM eventlog._lock_partitions();
-            LOCK TABLE ONLY eventlog.events IN SHARE UPDATE EXCLUSIVE MODE;
-            FOREACH relation IN ARRAY ARRAY['tenant_settings', 'event_types', 'tenant_roles', 'producers']::name[] LOOP
+            FOREACH relation IN ARRAY ARRAY['events', 'tenant_settings', 'event_types', 'tenant_roles', 'producers']::name[] LOOP
                 IF to_regclass(format('eventlog.%I', relation)) IS NOT NULL THEN
-                    EXECUTE format('LOCK TABLE eventlog.%I IN ACCESS EXCLUSIVE MODE', relation);
+                    EXECUTE format('LOCK TABLE ONLY eventlog.%I IN ACCESS EXCLUSIVE MODE', relation);
                 END IF;
             END LOOP;
             EXIT;

@@ -155,6 +155,34 @@ fn a_transaction_that_holds_the_tables_makes_it_give_up_and_writers_go_on_meanwh
     assert_eq!(rows(&mut owner, "SHOW lock_timeout"), [["1min"]]);
 }
 
+/// Tables on which the session holds a lock that stops writers or readers.
+fn strongly_locked(client: &mut Client) -> Vec<Vec<String>> {
+    let sql = "SELECT DISTINCT l.relation::regclass
+                 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+                WHERE l.pid = pg_backend_pid() AND c.relkind IN ('r', 'p')
+                  AND c.relnamespace = 'eventlog'::regnamespace
+                  AND l.mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock')
+                  AND c.oid IN (SELECT oid FROM was)
+                ORDER BY 1";
+    rows(client, sql)
+}
+
+#[test]
+fn a_migration_takes_all_its_strong_locks_before_it_changes_anything() {
+    let db = old_log();
+    let mut owner = db.connect("log_owner");
+    owner
+        .batch_execute(
+            "CREATE TEMP TABLE was AS
+             SELECT oid FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace;
+             BEGIN; SELECT eventlog_private.lock_for_migration()",
+        )
+        .unwrap();
+    let first = strongly_locked(&mut owner);
+    assert_eq!(text(&mut owner, "SELECT eventlog.migrate_log()"), "2");
+    assert_eq!(strongly_locked(&mut owner), first, "a later lock could end in a deadlock");
+}
+
 #[test]
 fn of_two_who_migrate_at_once_both_succeed_and_a_rollback_leaves_the_older_layout() {
     let db = old_log();
