@@ -57,11 +57,15 @@ pub(crate) fn run(
     require_read_write(c"log_events()");
     let log = registry::current()?;
     log.require_writer()?;
-    if let Some(number) = &number
-        && let Submission::Repeat(counts) = producer::begin(&log, number)?
-    {
-        return Ok(Outcome { counts, is_repeat: true, verdicts: None });
-    }
+    let producer = match &number {
+        None => None,
+        Some(number) => match producer::begin(&log, number)? {
+            Submission::New(known_by) => Some((number, known_by)),
+            Submission::Repeat(counts) => {
+                return Ok(Outcome { counts, is_repeat: true, verdicts: None });
+            }
+        },
+    };
     let mut batch = Batch {
         log: Rc::clone(&log),
         unsettled: Unsettled::default(),
@@ -76,8 +80,8 @@ pub(crate) fn run(
         from = in_own_memory(|| batch.chunk(source, from, until))?;
     }
     batch.unsettled.settle(&log);
-    if let Some(number) = &number {
-        producer::end(&log, number, &batch.counts);
+    if let Some((number, known_by)) = producer {
+        producer::end(&log, number, known_by, &batch.counts);
     }
     Ok(Outcome { counts: batch.counts, is_repeat: false, verdicts: batch.verdicts })
 }

@@ -55,8 +55,17 @@ pub(crate) struct Counts {
 
 /// Whether a batch is new.
 pub(crate) enum Submission {
-    New,
+    /// Its producer's row is locked; [`end`] stores the counts there.
+    New(KnownBy),
     Repeat(Counts),
+}
+
+/// How the log knows its producers, to the end of the transaction.
+#[derive(Clone, Copy)]
+pub(crate) enum KnownBy {
+    ByRole,
+    /// A log of layout 1.
+    ByName,
 }
 
 thread_local! {
@@ -197,10 +206,13 @@ impl Key {
     }
 }
 
-/// Returns true if the log knows the roles of producers, false for layout 1. Takes the lock of the
-/// statements first, so that the answer holds to the end of the transaction.
-fn knows_roles() -> bool {
-    lock_and_find_column(c"eventlog", c"producers", c"role_oid")
+/// Returns how the log knows producers. Takes the lock of the statements first, so that the answer
+/// holds to the end of the transaction.
+fn known_by() -> KnownBy {
+    match lock_and_find_column(c"eventlog", c"producers", c"role_oid") {
+        true => KnownBy::ByRole,
+        false => KnownBy::ByName,
+    }
 }
 
 /// Takes the producer's row for this transaction. 22023 for a number below the last one.
@@ -209,11 +221,15 @@ pub(crate) fn begin(log: &Log, number: &BatchNumber) -> Result<Submission, Fault
     let key = Key::of(number);
     let _owner = ActAs::role(log.owner);
     let _by_index = WithoutSeqScan::begin();
-    let take = || match knows_roles() {
-        true => key.lock(&session),
-        false => key.lock_by_name(&session),
+    let take = || {
+        let known_by = known_by();
+        match known_by {
+            KnownBy::ByRole => key.lock(&session),
+            KnownBy::ByName => key.lock_by_name(&session),
+        }
+        known_by
     };
-    subtransaction::with_bounded_waits(settings::lock_timeout_ms(), take, || {
+    let known_by = subtransaction::with_bounded_waits(settings::lock_timeout_ms(), take, || {
         Fault::new(
             PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
             "another transaction is writing a batch of this producer",
@@ -229,8 +245,8 @@ pub(crate) fn begin(log: &Log, number: &BatchNumber) -> Result<Submission, Fault
     }
     let count = |column| rows.get::<i64>(0, column).unwrap_or(0);
     match rows.get::<i64>(0, 1) {
-        None => Ok(Submission::New),
-        Some(last) if last < number.batch => Ok(Submission::New),
+        None => Ok(Submission::New(known_by)),
+        Some(last) if last < number.batch => Ok(Submission::New(known_by)),
         Some(last) if last == number.batch => Ok(Submission::Repeat(Counts {
             written: count(2),
             duplicate: count(3),
@@ -246,7 +262,7 @@ pub(crate) fn begin(log: &Log, number: &BatchNumber) -> Result<Submission, Fault
 }
 
 /// Stores the batch number and its counts.
-pub(crate) fn end(log: &Log, number: &BatchNumber, counts: &Counts) {
+pub(crate) fn end(log: &Log, number: &BatchNumber, known_by: KnownBy, counts: &Counts) {
     let session = Session::begin();
     let Key { producer, role, cluster, name } = Key::of(number);
     let int = |value: i64| Some(pg_sys::Datum::from(value));
@@ -254,13 +270,17 @@ pub(crate) fn end(log: &Log, number: &BatchNumber, counts: &Counts) {
         [number.batch, counts.written, counts.duplicate, counts.sampled, counts.rejected].map(int);
     let _owner = ActAs::role(log.owner);
     let _by_index = WithoutSeqScan::begin();
-    if knows_roles() {
-        let params = Params::new([
-            producer, role, cluster, name, batch, written, duplicate, sampled, rejected,
-        ]);
-        REMEMBER.with(|plan| plan.execute(&session, Mode::Write, params));
-    } else {
-        let params = Params::new([name, producer, batch, written, duplicate, sampled, rejected]);
-        REMEMBER_BY_NAME.with(|plan| plan.execute(&session, Mode::Write, params));
+    match known_by {
+        KnownBy::ByRole => {
+            let params = Params::new([
+                producer, role, cluster, name, batch, written, duplicate, sampled, rejected,
+            ]);
+            REMEMBER.with(|plan| plan.execute(&session, Mode::Write, params));
+        }
+        KnownBy::ByName => {
+            let params =
+                Params::new([name, producer, batch, written, duplicate, sampled, rejected]);
+            REMEMBER_BY_NAME.with(|plan| plan.execute(&session, Mode::Write, params));
+        }
     }
 }
