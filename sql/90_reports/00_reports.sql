@@ -6,6 +6,10 @@
 CREATE FUNCTION eventlog.reports() RETURNS TABLE (name text, description text, arguments jsonb, columns jsonb)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 20
 SET search_path = pg_catalog, pg_temp
+-- Clients compare the names of types, and show the defaults.
+SET quote_all_identifiers = off
+SET datestyle = 'ISO, YMD'
+SET intervalstyle = 'postgres'
 AS $$
     SELECT p.proname::text, obj_description(p.oid, 'pg_proc'),
            (SELECT jsonb_agg(jsonb_build_object('name', p.proargnames[a.place], 'type', format_type(a.type, NULL),

@@ -441,6 +441,22 @@ fn every_report_of_the_catalog_is_served_and_no_other_function() {
 }
 
 #[test]
+fn reports_are_the_same_where_the_server_quotes_all_identifiers() {
+    let Past { world, read_a, .. } = past(&[]);
+    let asked = "events_per_day?since=2020-01-01&until=2020-01-03&name=tool_used";
+    let mut http = world.http();
+    let (described, plain) = (http.get("/api/openapi.json"), read(&mut http, &read_a, asked));
+    assert_eq!(plain.status, 200, "{}", plain.text());
+    let sql = format!("ALTER DATABASE {} SET quote_all_identifiers = on", world.db.name);
+    world.db.superuser().batch_execute(&sql).unwrap();
+    let quoting = Gateway::start(db::shared(), &world.db.name, &[]);
+    let mut http = Http::to(quoting.address);
+    assert_eq!(http.get("/api/openapi.json").json(), described.json());
+    let answer = read(&mut http, &read_a, asked);
+    assert_eq!((answer.status, answer.text()), (200, plain.text()));
+}
+
+#[test]
 fn a_report_that_is_new_in_the_catalog_is_served_and_described() {
     let Past { world, read_a, read_b } = past(&[]);
     let mut http = world.http();

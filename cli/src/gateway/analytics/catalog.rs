@@ -132,11 +132,15 @@ impl Catalog {
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
-    let client = pool.get().await?;
-    let reports = client.query_typed(reports::LIST, &[]).await?;
+    let mut client = pool.get().await?;
+    let transaction = client.build_transaction().read_only(true).start().await?;
+    // Types are compared by name.
+    transaction.batch_execute("SET LOCAL quote_all_identifiers = off").await?;
+    let reports = transaction.query_typed(reports::LIST, &[]).await?;
     let relations: Vec<&str> = VIEWS.iter().map(|view| view.relation).collect();
     let types = [(&relations as _, tokio_postgres::types::Type::TEXT_ARRAY)];
-    let rows = client.query_typed(RELATIONS, &types).await?;
+    let rows = transaction.query_typed(RELATIONS, &types).await?;
+    transaction.commit().await?;
     // Views before reports: a new report must not take the path of a view.
     let mut routes = Vec::new();
     for view in &VIEWS {

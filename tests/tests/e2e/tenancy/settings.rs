@@ -59,6 +59,21 @@ fn read(client: &mut Client) -> Vec<Vec<String>> {
 }
 
 #[test]
+fn any_session_is_told_the_same_reports() {
+    let db = Db::new();
+    let list = |setting: &str| {
+        let mut client = db.superuser();
+        client.batch_execute(setting).unwrap();
+        rows(&mut client, "SELECT * FROM eventlog.reports()")
+    };
+    let plain = list("");
+    assert!(plain.len() >= 19);
+    for setting in HOSTILE {
+        assert_eq!(list(setting), plain, "{setting}");
+    }
+}
+
+#[test]
 fn a_log_made_and_kept_in_any_session_holds_the_same() {
     let plain = stored("SET timezone = 'UTC'");
     assert!(plain.iter().flatten().any(|value| value.contains(&TENANT_A[..8])));
