@@ -2,3 +2,4 @@
 
 pub(crate) mod activity;
 pub(crate) mod histogram;
+pub(crate) mod quarters;
