@@ -4,3 +4,4 @@ pub(crate) mod activity;
 pub(crate) mod funnel;
 pub(crate) mod histogram;
 pub(crate) mod presence;
+pub(crate) mod quarters;
