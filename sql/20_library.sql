@@ -247,6 +247,49 @@ CREATE FUNCTION eventlog._retained(activity bytea, starts integer[]) RETURNS int
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'retained_wrapper';
 
+-- The days of a time zone on which actors were active, in the format of extension/src/report/presence.rs. A
+-- row is a month of a rollup, or one instant.
+CREATE FUNCTION eventlog_private.presence_step(state internal, actor text, month date, days integer, quarters bytea, at timestamptz,
+                                        is_first boolean, is_returning boolean, first_day date, day_starts timestamptz[])
+RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'presence_step_wrapper';
+
+CREATE FUNCTION eventlog_private.presence_final(state internal) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'presence_final_wrapper';
+
+CREATE AGGREGATE eventlog._presence(actor text, month date, days integer, quarters bytea, at timestamptz, is_first boolean,
+                                    is_returning boolean, first_day date, day_starts timestamptz[]) (
+    SFUNC = eventlog_private.presence_step,
+    STYPE = internal,
+    FINALFUNC = eventlog_private.presence_final
+);
+
+CREATE FUNCTION eventlog._present_within(presence bytea, days_back integer, days integer) RETURNS integer[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'present_within_wrapper';
+
+CREATE FUNCTION eventlog._retention_of(presence bytea, starts integer[]) RETURNS integer[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'retention_of_wrapper';
+
+-- Goes through the events of a funnel; returns JSON (extension/src/report/funnel.rs).
+CREATE FUNCTION eventlog_private.funnel_step(state internal, who text, steps_of_event integer, at timestamptz, id bigint,
+                                      deadline timestamptz, value text, is_sampled boolean, steps integer, any_attempt boolean,
+                                      top integer, step integer) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'funnel_step_wrapper';
+
+CREATE FUNCTION eventlog_private.funnel_final(state internal) RETURNS text
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'funnel_final_wrapper';
+
+CREATE AGGREGATE eventlog._funnel(who text, steps_of_event integer, at timestamptz, id bigint, deadline timestamptz, value text,
+                                  is_sampled boolean, steps integer, any_attempt boolean, top integer, step integer) (
+    SFUNC = eventlog_private.funnel_step,
+    STYPE = internal,
+    FINALFUNC = eventlog_private.funnel_final
 -- The quarter-hours of a month in UTC: bytea of two bytes each, big-endian, ascending and unique
 -- (extension/src/report/quarters.rs). Days of every time zone begin and end with a quarter-hour of UTC.
 CREATE FUNCTION eventlog._quarters_union(a bytea, b bytea) RETURNS bytea
