@@ -85,6 +85,22 @@ AS $$
      WHERE o.kind = erasure_targets.kind AND to_regclass(format('eventlog.%I', o.table_name)) IS NOT NULL
 $$;
 
+-- Takes a tenant from the keys of several tenants, which stay for the others. A key of this tenant alone is
+-- erased.
+CREATE FUNCTION eventlog_private.take_from_keys(tenant_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF to_regclass('eventlog.api_keys') IS NOT NULL THEN
+        UPDATE eventlog.api_keys k SET tenant_id = o.others[1], tenant_ids = CASE WHEN cardinality(o.others) > 1 THEN o.others END
+          FROM (SELECT a.id, array_remove(a.tenant_ids, take_from_keys.tenant_id) AS others FROM eventlog.api_keys a) o
+         WHERE o.id = k.id AND take_from_keys.tenant_id = ANY (k.tenant_ids) AND cardinality(o.others) > 0;
+    END IF;
+END
+$$;
+
 -- Counts the rows to erase, for a dry run.
 CREATE FUNCTION eventlog_private.count_erasable(kind text, tenant_id uuid, actors text[]) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -261,6 +277,7 @@ DECLARE
     erased bigint;
     former text := eventlog_private.bound_lock_timeout();
 BEGIN
+    PERFORM eventlog_private.take_from_keys(tenant_id);
     FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE NOT t.goes_with_events ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
         GET DIAGNOSTICS erased = ROW_COUNT;
