@@ -6,7 +6,6 @@ import { DropOuts } from './funnel_dropouts.js';
 import { Results } from './funnel_results.js';
 import { Steps } from './funnel_steps.js';
 import * as funnel from './funnel_definition.js';
-import { keysOf } from './key_choice.js';
 import { seesPeople } from './people.js';
 
 const MOST_NAMES = 100;
@@ -20,13 +19,12 @@ export function Page({ state, choose, ask, session, types }) {
   const steps = chosen.steps.length > 0 ? chosen.steps : funnel.suggest(byName(counted.rows));
   const definition = { ...chosen, steps };
   const isAsked = steps.length > 0;
-  const sample = useReport(ask, isAsked && seesPeople(session) ? 'get_events' : null, { names: [...new Set(steps)].sort(), row_limit: 100 }, { every: RARE });
   const answer = useReport(ask, isAsked ? 'funnel' : null, funnel.argumentsOf(definition));
   const set = (change) => choose({ view: funnel.write({ ...definition, ...change }) });
   const names = listed(types, counted.rows, steps);
 
   return html`<${Card} id="funnel" title="Funnel" actions=${html`<${Saved} definition=${definition} set=${set} />`}>
-      <${Definition} definition=${definition} keys=${keysOf(sample.rows)} set=${set} />
+      <${Definition} definition=${definition} keys=${keysOf(types, steps)} set=${set} />
       ${!isAsked && counted.rows?.length === 0
         ? html`<p class="none">No events in this range.</p>`
         : html`<${Steps} definition=${definition} names=${names} rows=${answer.rows} isOld=${answer.isOld} set=${set} open=${seesPeople(session) ? setStep : null} />`}
@@ -45,4 +43,10 @@ function byName(rows) {
 function listed(types, counted, steps) {
   const live = types.filter(({ status }) => status !== 'retired').map(({ name }) => name);
   return [...new Set([...live, ...byName(counted).map(({ name }) => name), ...steps])].sort();
+}
+
+/** The keys that the payloads of these names may have, as declared. */
+function keysOf(types, names) {
+  const own = types.filter(({ name }) => names.includes(name));
+  return [...new Set(own.flatMap((type) => [...type.required_keys ?? [], ...type.optional_keys ?? []]))];
 }

@@ -35,12 +35,3 @@ export function KeyChoice({ label, id, value, fixed, keys, change }) {
         </select>`}
   </span>`;
 }
-
-/** The keys that payloads of these rows of `get_events` have, most frequent first. */
-export function keysOf(rows) {
-  const counts = new Map();
-  for (const { data } of rows ?? []) {
-    for (const key of Object.keys(data ?? {})) counts.set(key, (counts.get(key) ?? 0) + 1);
-  }
-  return [...counts].sort(([, a], [, b]) => b - a).map(([key]) => key);
-}

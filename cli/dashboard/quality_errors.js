@@ -25,7 +25,7 @@ export function Errors({ ask, session, choose, state }) {
     { title: 'Event', text: (row) => row.name, value: (row) => row.name },
     figure('Events', 'events'),
     figure('People', 'actors'),
-    { title: 'Last message', class: 'long', text: (row) => code(row.last_message, 160), value: (row) => row.last_message ?? null },
+    { title: 'Last message', class: 'wide', text: (row) => code(row.last_message, 160), value: (row) => row.last_message ?? null },
     { title: 'Last subject', class: 'long', text: (row) => code(row.last_subject, 80), value: (row) => row.last_subject },
     { title: 'Last', class: 'when', text: (row) => html`<time datetime=${row.last_at} title=${moment(row.last_at)}>${ago(row.last_at)}</time>`, value: (row) => row.last_at },
   ];

@@ -18,7 +18,7 @@ export function Quarantine({ ask, session, again }) {
   const total = (counts.rows ?? []).reduce((all, row) => all + row.events, 0);
   const time = (at) => html`<time datetime=${at} title=${moment(at)}>${ago(at)}</time>`;
   const reasons = [
-    { title: 'Reason', class: 'long', text: (row) => cut(row.reason, 160), value: (row) => row.reason },
+    { title: 'Reason', class: 'wide', text: (row) => cut(row.reason, 160), value: (row) => row.reason },
     { title: 'Event', class: 'long', text: (row) => (row.name === null ? NONE : cut(row.name, 60)), value: (row) => row.name },
     { title: 'SQLSTATE', text: (row) => html`<code>${row.sqlstate}</code>`, value: (row) => row.sqlstate },
     { title: 'Events', number: true, text: (row) => number(row.events), value: (row) => row.events },
@@ -33,7 +33,7 @@ export function Quarantine({ ask, session, again }) {
       value: (row) => row.name,
     },
     { title: 'SQLSTATE', text: (row) => html`<code>${row.sqlstate}</code>`, value: (row) => row.sqlstate },
-    { title: 'Reason', class: 'long', text: (row) => cut(row.reason, 160), value: (row) => row.reason },
+    { title: 'Reason', class: 'wide', text: (row) => cut(row.reason, 160), value: (row) => row.reason },
     { title: 'Payload', class: 'payload', text: (row) => (row.data === null ? NONE : html`<code>${cut(row.data, 80)}</code>`), value: (row) => row.data },
   ];
   const names = [...new Set((answer.rows ?? []).filter((row) => row.can_replay && row.name !== null).map(({ name }) => name))].sort();

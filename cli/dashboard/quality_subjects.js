@@ -30,7 +30,7 @@ export function Subjects({ ask }) {
     figure('p95', 'p95_duration', duration),
     {
       title: 'Last error',
-      class: 'long',
+      class: 'wide',
       text: (row) => {
         const found = errorOf(row);
         if (!found) return row.failures > 0 && !errors.rows && !errors.fault ? '…' : NONE;

@@ -5,22 +5,27 @@ import { keyCommand, programs } from './first_event.js';
 import { Copyable, html, say, useEffect, useRef, useState } from './ui.js';
 
 /**
- * Tells whether the tenant has no event at all: null until that is known. Asks again only as long as there is none.
- * A share link cannot know.
+ * Tells whether the tenant has no event at all, and goes to Events once the first one has come. As long as it is not
+ * known, and for a share link, which cannot know, it is null.
  */
-export function useIsEmpty({ ask, session, state }) {
+export function useIsEmpty({ ask, session, state, choose }) {
   const [found, setFound] = useState({ tenant: undefined, isEmpty: null });
-  const isKnown = found.tenant === state.tenant && found.isEmpty === false;
+  const isEmpty = found.tenant === state.tenant ? found.isEmpty : null;
   useEffect(() => {
-    if (isKnown || session?.kind === 'share') return undefined;
+    if (isEmpty === false || session.kind === 'share') return undefined;
     let isWanted = true;
     const any = addressOf('get_events', { tenant: state.tenant, since: '1970-01-01', row_limit: 1 });
     json(any).then(({ rows }) => {
-      if (isWanted) setFound({ tenant: state.tenant, isEmpty: rows.length === 0 });
+      if (!isWanted) return;
+      setFound({ tenant: state.tenant, isEmpty: rows.length === 0 });
+      if (isEmpty && rows.length > 0) {
+        say('The first event has arrived.');
+        choose({ page: 'events', view: {}, filters: [], range: '24h' });
+      }
     }, () => {});
     return () => { isWanted = false; };
-  }, [ask, isKnown]);
-  return found.tenant === state.tenant ? found.isEmpty : null;
+  }, [ask]);
+  return isEmpty;
 }
 
 export function Welcome({ session, state, live }) {
@@ -52,16 +57,4 @@ export function Welcome({ session, state, live }) {
       <${Copyable} key=${chosen} text=${code} />
     </div>
   </section>`;
-}
-
-/** Shows the events once the first one has come. */
-export function useArrival({ isEmpty, choose }) {
-  const was = useRef(null);
-  useEffect(() => {
-    if (was.current === true && isEmpty === false) {
-      say('The first event has arrived.');
-      choose({ page: 'events', view: {}, filters: [], range: '24h' });
-    }
-    if (isEmpty !== null) was.current = isEmpty;
-  }, [isEmpty]);
 }
