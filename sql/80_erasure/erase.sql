@@ -49,6 +49,7 @@ AS $$
         ('tenant', 12, 'tenant_settings',  't.tenant_id = $1 AND NOT t.is_opted_out'),
         ('tenant', 13, 'retention_progress', 't.tenant_id = $1'),
         ('tenant', 14, 'api_keys',         't.tenant_id = $1'),
+        ('tenant', 15, 'tenant_names',     't.tenant_id = $1'),
         ('tenant', 31, 'rejected_events',  '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)'),
         ('tenant', 32, 'idempotency_keys', 't.tenant_id = $1'),
         ('tenant', 33, 'hygiene_counts',   't.tenant_id = $1'),
