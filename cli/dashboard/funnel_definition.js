@@ -57,16 +57,13 @@ export function suggest(counted) {
   return usual.length > 1 ? usual.slice(0, 3) : names.slice(0, 3);
 }
 
-/** The report's word for what it counts by: a key of the payload without `data.`, unless it is called as a column is. */
-const keyOf = (by) => (isKey(by) && !['data.actor', 'data.subject'].includes(by) ? by.slice(5) : by);
-
 /** The arguments of the reports `funnel` and `funnel_dropouts`. */
 export function argumentsOf({ steps, within, by, split, isFirstOnly }) {
   const [interval] = WINDOWS[within];
   return {
     steps,
     within: interval,
-    by: keyOf(by),
+    by,
     any_attempt: !isFirstOnly,
     ...(split ? { breakdown: split, top: MOST_VALUES } : {}),
   };

@@ -95,15 +95,17 @@ function Bars({ definition, position, rows, open }) {
   if (own.length === 0) return html`<div class="bars"><span class="track" aria-hidden="true"></span></div>`;
   const next = (rows ?? []).filter((row) => row.step === position + 2);
   const sum = (list) => list.reduce((all, row) => all + row.reached, 0);
-  const lost = next.length > 0 ? sum(own) - sum(next) : null;
+  const isLast = position === definition.steps.length - 1;
+  const count = isLast ? sum(own) : sum(own) - sum(next);
+  const what = isLast ? 'went all the way' : 'dropped out after this step';
   const first = sum(rows.filter((row) => row.step === 1));
   return html`<div class="bars">
     ${own.map((row, n) => html`<${Bar} definition=${definition} row=${row} n=${n} share=${definition.split ? (first > 0 ? row.reached / largest(rows) : 0) : row.conversion ?? 0} />`)}
-    ${lost !== null && html`<p class="lost">
-      ${open && lost > 0
-        ? html`<button type="button" class="link" onClick=${() => open(position + 1)}>${`${number(lost)} dropped out after this step`}</button>`
-        : `${lost === 0 ? 'Nobody' : number(lost)} dropped out after this step`}
-      ${lost > 0 && ` (${percent(lost / sum(own))})`}</p>`}
+    <p class="lost">
+      ${open && count > 0
+        ? html`<button type="button" class="link" onClick=${() => open(position + 1)}>${`${number(count)} ${what}`}</button>`
+        : `${count === 0 ? 'Nobody' : number(count)} ${what}`}
+      ${count > 0 && !isLast && ` (${percent(count / sum(own))})`}</p>
   </div>`;
 }
 

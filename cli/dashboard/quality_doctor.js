@@ -32,7 +32,7 @@ export function Doctor() {
 
 const Findings = ({ list }) => html`<ul class="findings">
   ${list.map(({ check, state, found, fix, role }) => html`<li data-state=${state} data-check=${check}>
-    <p><strong>${STATES[state] ?? state}</strong> <span class="muted">${check}</span> ${sentence(found)}</p>
+    <p><strong>${STATES[state] ?? state}</strong> <span class="muted">${check}</span> ${found}</p>
     ${fix && html`<pre tabindex="0" aria-label=${`Fix of ${check}`}><code>${fix}</code></pre>`}
     ${fix && role && html`<p class="muted">${role === 'superuser' ? 'As a superuser.' : `As ${role}, or a superuser.`}</p>`}
   </li>`)}
