@@ -3,3 +3,4 @@
 pub(crate) mod activity;
 pub(crate) mod histogram;
 pub(crate) mod quarters;
+pub(crate) mod rollup;
