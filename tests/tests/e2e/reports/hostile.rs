@@ -95,7 +95,11 @@ fn answers(client: &mut Client, reports: &[Report]) -> Vec<(String, Vec<Vec<Stri
                 "* FROM eventlog.unused",
                 "subject, last_used_at, events FROM eventlog.unused",
             );
-            let found = rows(client, &call);
+            let mut found = rows(client, &call);
+            // Nor the start of a span until now.
+            if report.is_covered {
+                found.iter_mut().for_each(|row| row.truncate(row.len() - 1));
+            }
             if report.name != "get_events" {
                 answers.push((call, found));
             }
