@@ -9,9 +9,13 @@ CREATE FUNCTION eventlog.funnel(
     by        text        DEFAULT 'actor',
     since     timestamptz DEFAULT now() - interval '30 days',
     until     timestamptz DEFAULT now(),
-    tenant_id uuid        DEFAULT NULL
+    tenant_id uuid        DEFAULT NULL,
+    filters   jsonb       DEFAULT NULL,
+    breakdown text        DEFAULT NULL,
+    top       integer     DEFAULT 10,
+    any_attempt boolean   DEFAULT true
 ) RETURNS TABLE (step integer, name text, reached bigint, conversion numeric, conversion_from_previous numeric,
-                 median_seconds numeric, is_sampled boolean)
+                 median_seconds numeric, is_sampled boolean, breakdown_value text, is_others boolean, covered_since timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -61,7 +65,7 @@ BEGIN
         SELECT c.step, ($1)[c.step], c.reached,
                round(c.reached / nullif(first_value(c.reached) OVER (ORDER BY c.step), 0)::numeric, 4),
                round(c.reached / nullif(lag(c.reached) OVER (ORDER BY c.step), 0)::numeric, 4),
-               round(c.seconds::numeric, 3), coalesce(c.is_sampled, false)
+               round(c.seconds::numeric, 3), coalesce(c.is_sampled, false), NULL::text, false, $4
           FROM counted c ORDER BY c.step$sql$,
         who, coalesce(reached_steps, ''),
         (SELECT string_agg(format('SELECT %1$s AS step, count(*) AS reached,
@@ -73,5 +77,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.funnel(text[], interval, text, timestamptz, timestamptz, uuid) IS
+COMMENT ON FUNCTION eventlog.funnel(text[], interval, text, timestamptz, timestamptz, uuid, jsonb, text, integer, boolean) IS
 'Of the actors (or subjects, or values of a payload key, see by) with the first event in a span (default the last 30 days): how many reached each next step in order, within (default 7 days) of the first, and the median time since the previous step. Order and time by occurred_at, if given. Reads raw rows. is_sampled: some of these events were sampled; only the kept ones count.';

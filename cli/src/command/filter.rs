@@ -53,17 +53,26 @@ impl Tenant {
                  SET LOCAL quote_all_identifiers = off",
             )
             .await?;
-        if let Some(tenant) = self.id() {
-            // This grants nothing: if the tenant comes from the role or from a token, the setting has
-            // no effect.
+        self.set(&transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Makes this the tenant of a transaction, and returns it as text. This grants nothing: if the tenant
+    /// comes from the role or from a token, the setting has no effect.
+    pub(crate) async fn set(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let tenant = self.id().map(|tenant| tenant.to_string());
+        if tenant.is_some() {
             transaction
                 .query_typed(
-                    "SELECT set_config('eventlog.tenant_id', $1, true)",
-                    &[(&tenant.to_string(), Type::TEXT)],
+                    "SELECT pg_catalog.set_config('eventlog.tenant_id', $1, true)",
+                    &[(&tenant, Type::TEXT)],
                 )
                 .await?;
         }
-        Ok(transaction)
+        Ok(tenant)
     }
 
     /// Turns an error into a failure; if no tenant was given, the hint says how to give one.
