@@ -62,6 +62,10 @@ AS $$
         ('tenant', 43, 'daily_counts',     't.tenant_id = $1'),
         ('tenant', 44, 'daily_subjects',   't.tenant_id = $1'),
         ('tenant', 45, 'monthly_actors',   't.tenant_id = $1'),
+        ('tenant', 46, 'first_events',     't.tenant_id = $1'),
+        ('tenant', 47, 'hourly_keys',      't.tenant_id = $1'),
+        ('tenant', 48, 'daily_keys',       't.tenant_id = $1'),
+        ('tenant', 49, 'monthly_key_actors', 't.tenant_id = $1'),
         ('actor',  10, 'idempotency_keys',
             't.tenant_id = $1 AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.event_id
                 AND e.created_at = t.created_at AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
@@ -74,7 +78,9 @@ AS $$
             '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)
              AND (t.actor = ANY (ARRAY(SELECT left(a, 200) FROM unnest($2) a))
                   OR (t.actor IS NULL AND eventlog_private.quarantined_actor(t.name, t.data) = ANY ($2)))'),
-        ('actor',  45, 'monthly_actors',   't.tenant_id = $1 AND t.actor = ANY ($2)')
+        ('actor',  45, 'monthly_actors',   't.tenant_id = $1 AND t.actor = ANY ($2)'),
+        ('actor',  46, 'first_events',     't.tenant_id = $1 AND t.actor = ANY ($2)'),
+        ('actor',  49, 'monthly_key_actors', 't.tenant_id = $1 AND t.actor = ANY ($2)')
       ) AS o (kind, stage, table_name, condition)
      WHERE o.kind = erasure_targets.kind AND to_regclass(format('eventlog.%I', o.table_name)) IS NOT NULL
 $$;

@@ -50,20 +50,34 @@ BEGIN
     IF kind = 'tenant' THEN
         PERFORM eventlog_private.note_survivors_as_late(tenant_id);
     ELSIF to_regclass('eventlog.monthly_actors') IS NOT NULL THEN
-        WITH active AS (
-            SELECT e.name, e.actor, date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC' AS month,
-                   bit_or(1 << (date_part('day', e.created_at AT TIME ZONE 'UTC')::integer - 1)) AS days
-              FROM eventlog.events e
+        WITH counted AS MATERIALIZED (
+            SELECT e.name, e.actor, e.data, e.count_keys, e.created_at, (date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC')::date AS month,
+                   1 << (date_part('day', e.created_at AT TIME ZONE 'UTC')::integer - 1) AS day
+              FROM eventlog._measured_events() e
              WHERE e.tenant_id = tenant_id AND e.actor = ANY (actors)
                AND e.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s)
                AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
-             GROUP BY 1, 2, 3
+        ), active AS (
+            INSERT INTO eventlog.monthly_actors AS r (tenant_id, month, name, actor, days, quarters)
+            SELECT tenant_id, e.month, n.name, e.actor, bit_or(e.day), eventlog._quarters(e.created_at)
+              FROM counted e CROSS JOIN LATERAL (VALUES (e.name), ('')) AS n (name)
+             GROUP BY e.month, n.name, e.actor
+            ON CONFLICT ON CONSTRAINT monthly_actors_pkey
+            DO UPDATE SET days = r.days | EXCLUDED.days, quarters = eventlog._quarters_union(r.quarters, EXCLUDED.quarters)
+        ), first AS (
+            INSERT INTO eventlog.first_events AS r (tenant_id, name, actor, first_at)
+            SELECT tenant_id, n.name, e.actor, min(e.created_at)
+              FROM counted e CROSS JOIN LATERAL (VALUES (e.name), ('')) AS n (name)
+             WHERE e.actor <> '' GROUP BY n.name, e.actor
+            ON CONFLICT ON CONSTRAINT first_events_pkey DO UPDATE SET first_at = least(r.first_at, EXCLUDED.first_at)
         )
-        INSERT INTO eventlog.monthly_actors AS r (tenant_id, month, name, actor, days)
-        SELECT tenant_id, a.month::date, n.name, a.actor, bit_or(a.days)
-          FROM active a CROSS JOIN LATERAL (VALUES (a.name), ('')) AS n (name)
-         GROUP BY a.month, n.name, a.actor
-        ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days;
+        INSERT INTO eventlog.monthly_key_actors AS r (tenant_id, key, value, name, month, actor, days, quarters)
+        SELECT tenant_id, k.key, left(e.data ->> k.key, 200), e.name, e.month, e.actor, bit_or(e.day), eventlog._quarters(e.created_at)
+          FROM counted e CROSS JOIN LATERAL unnest(e.count_keys) AS k (key)
+         WHERE e.actor <> '' AND e.data ->> k.key IS NOT NULL
+         GROUP BY 2, 3, 4, 5, 6
+        ON CONFLICT ON CONSTRAINT monthly_key_actors_pkey
+        DO UPDATE SET days = r.days | EXCLUDED.days, quarters = eventlog._quarters_union(r.quarters, EXCLUDED.quarters);
     END IF;
 END
 $$;
