@@ -78,7 +78,7 @@ impl Arguments {
         let Some(tool) = self.from else { return Ok(None) };
         if self.tenant.is_none() && self.tenant_key.is_none() {
             return Err(Failure::usage("--from needs a tenant")
-                .hint("--tenant UUID, or --tenant-key KEY for a key of the payload"));
+                .hint("--tenant acme, or --tenant-key KEY for a key of the payload"));
         }
         Ok(Some(Mapping {
             tool,
