@@ -16,6 +16,7 @@ mod guide;
 mod hostile;
 mod http;
 mod keys;
+mod keys_of_tenants;
 mod outage;
 mod packaging;
 mod poison;
