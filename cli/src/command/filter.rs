@@ -7,14 +7,22 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
 
-use crate::output::{Failure, printable};
+use super::time_zone::{self, TimeZone};
+use crate::output::{Failure, warn};
 
 /// The option that names the tenant.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Tenant {
     /// Tenant. Default: the tenant of the connection
-    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID")]
+    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID", value_parser = tenant)]
     pub(crate) tenant: Option<Uuid>,
+}
+
+/// Reads the id of a tenant.
+pub(crate) fn tenant(text: &str) -> Result<Uuid, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| "is not a UUID, such as 11111111-1111-4111-8111-111111111111".to_owned())
 }
 
 impl Tenant {
@@ -74,6 +82,8 @@ pub(crate) struct Filter {
     #[arg(long, visible_alias = "name", value_name = "NAMES", value_delimiter = ',')]
     #[arg(value_parser = trimmed)]
     names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) time_zone: TimeZone,
 }
 
 /// Removes the blanks around a value of a list.
@@ -105,12 +115,21 @@ pub(crate) async fn warn_of_unknown(transaction: &Transaction<'_>, names: &[Stri
             .filter(|(distance, _)| *distance <= 3)
             .map(|(_, other)| format!("; did you mean {other}?"))
             .unwrap_or_default();
-        let name = printable(name);
-        eprintln!("eventlog: warning: there is no event type \"{name}\"{hint}");
+        warn(&format!("there is no event type \"{name}\"{hint}"), None);
     }
 }
 
 impl Filter {
+    /// Reads the times in the zone of the transaction.
+    pub(crate) async fn resolve_times(
+        &mut self,
+        transaction: &Transaction<'_>,
+    ) -> Result<(), Failure> {
+        let times = [&mut self.since, &mut self.until].into_iter().flatten();
+        let times = times.map(|time| (time, "timestamp with time zone")).collect();
+        time_zone::resolve(transaction, times).await
+    }
+
     /// Returns the names, or `None` for all.
     pub(crate) fn names(&self) -> Option<&[String]> {
         (!self.names.is_empty()).then_some(&self.names)
@@ -151,4 +170,12 @@ impl Format {
 /// Returns true for `-`, which stands for standard input or output.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Reads the seconds between two looks.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be a number from 0.05 to 3600".to_owned()),
+    }
 }

@@ -12,3 +12,4 @@ pub(crate) mod man;
 mod progress;
 pub(crate) mod report;
 pub(crate) mod tail;
+mod time_zone;
