@@ -2,7 +2,7 @@
 
 use super::rows::{Column, Kind, Rows};
 use super::style::{Colours, Style, printable};
-use super::terminal::width_of;
+use super::terminal::{broken, width_of};
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -70,22 +70,6 @@ fn lines(column: &Column, value: &Option<String>, width: usize) -> Vec<String> {
         Kind::Prose => text.lines().flat_map(|line| broken(line, width)).collect(),
         _ => text.lines().map(str::to_owned).collect(),
     }
-}
-
-/// Breaks a line between words. A longer word gets a line of its own.
-fn broken(line: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in line.split(' ') {
-        let last = lines
-            .last_mut()
-            .filter(|last| last.is_empty() || width_of(last) + 1 + width_of(word) <= width);
-        match last {
-            Some(last) if last.is_empty() => last.push_str(word),
-            Some(last) => *last += &format!(" {word}"),
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn push_row(

@@ -72,6 +72,22 @@ pub(crate) fn cut_middle(text: &str, width: usize) -> String {
     head + &tail.into_iter().collect::<String>()
 }
 
+/// Breaks a line between words. A longer word gets a line of its own.
+pub(crate) fn broken(line: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let last = lines
+            .last_mut()
+            .filter(|last| last.is_empty() || width_of(last) + 1 + width_of(word) <= width);
+        match last {
+            Some(last) if last.is_empty() => last.push_str(word),
+            Some(last) => *last += &format!(" {word}"),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
