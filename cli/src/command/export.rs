@@ -80,7 +80,7 @@ pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(),
                 (&filter.since, Type::TEXT),
                 (&filter.until, Type::TEXT),
                 (&filter.names(), Type::TEXT_ARRAY),
-                (&filter.tenant.tenant.map(|tenant| tenant.to_string()), Type::TEXT),
+                (&filter.tenant.one().map(|tenant| tenant.to_string()), Type::TEXT),
                 (&(format == Format::Csv), Type::BOOL),
             ],
         )

@@ -82,7 +82,10 @@ fn compare(db: &Db, file: &str, text: &str) {
     let wanted = fs::read_to_string(&path).unwrap_or_default();
     let differs = text.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
     let line = differs.map_or(0, |line| line + 1);
-    assert!(text == wanted, "{file} differs from line {line} on; EVENTLOG_BLESS=1 records:\n{text}");
+    assert!(
+        text == wanted,
+        "{file} differs from line {line} on; EVENTLOG_BLESS=1 records:\n{text}"
+    );
 }
 
 /// Records commands: on each terminal without colour, one in colour, and in a pipe.

@@ -54,6 +54,10 @@ fn every_report_says_what_its_function_does() {
                 &["steps=checkout_completed,plan_updated", "within=2 days"],
                 "steps => '{checkout_completed,plan_updated}', within => '2 days', ",
             ),
+            "funnel_dropouts" => (
+                &["steps=checkout_completed,plan_updated", "step=1"],
+                "steps => '{checkout_completed,plan_updated}', step => 1, ",
+            ),
             "verify_rollups" => continue,
             _ => (&[], ""),
         };
@@ -172,8 +176,11 @@ fn tail_shows_the_newest_and_follows_those_that_come_late_too() {
     late.batch_execute("BEGIN").unwrap();
     text(&mut late, &log(0));
     text(&mut service, &log(1));
-    let mut command =
-        run(&db, "reader", &["tail", "-n", "1", "-f", "--every", "0.05", "--no-header", "--tenant", TENANT_A]);
+    let mut command = run(
+        &db,
+        "reader",
+        &["tail", "-n", "1", "-f", "--every", "0.05", "--no-header", "--tenant", TENANT_A],
+    );
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = || lines.next().expect("tail goes on").unwrap();

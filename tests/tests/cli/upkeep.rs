@@ -135,7 +135,8 @@ fn codegen_writes_what_compiles_and_what_the_log_takes() {
     skill.other.insert("extra".to_owned(), json!([1]));
     let message = generated::MessageSent::new("c1", generated::MessageSentRole::Assistant);
     let page = generated::AppPageViewed::new(json!(1), json!(2), json!(3), "/home/ada/x");
-    let level = generated::AppPageViewed2::new(generated::AppPageViewed2Level::Low2, true, 2, json!(0.5));
+    let level =
+        generated::AppPageViewed2::new(generated::AppPageViewed2Level::Low2, true, 2, json!(0.5));
     #[allow(deprecated)]
     let old = generated::OldName::new();
     for event in [

@@ -2,19 +2,23 @@
 
 mod list;
 
+use std::collections::HashSet;
+
 use clap::{Args, Subcommand};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::filter::tenant;
 use super::time_zone::TimeZone;
 use crate::api_key::{ApiKey, Kind};
 use crate::connection::{Server, as_owner};
 use crate::output::{Failure, FormOptions, print, print_json, warn};
+use crate::tenant;
 
 /// Longest actor in bytes, as the log limits it.
 const LONGEST_ACTOR: usize = 512;
+/// Most tenants of a key, as the log limits them.
+const MOST_TENANTS: usize = 1_000;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -28,8 +32,8 @@ enum Action {
     Create(Create),
     /// List the keys, without their secrets
     List {
-        /// Only the keys of this tenant
-        #[arg(long, value_name = "UUID", value_parser = tenant)]
+        /// Only the keys of this tenant (UUID or name), keys of several and of all tenants included
+        #[arg(long, value_name = "UUID|NAME", value_parser = tenant::parse)]
         tenant: Option<Uuid>,
         #[command(flatten)]
         form: FormOptions,
@@ -48,9 +52,17 @@ enum Action {
 
 #[derive(Args)]
 struct Create {
-    /// Tenant whose events the key writes or reads
-    #[arg(long, value_name = "UUID", value_parser = tenant)]
-    tenant: Uuid,
+    /// Tenant whose events the key writes or reads: a uuid, or a name, which means
+    /// eventlog.tenant('NAME'). Repeat for a read key of several tenants
+    #[arg(long = "tenant", value_name = "UUID|NAME", value_parser = tenant::parse)]
+    #[arg(required_unless_present = "all_tenants")]
+    tenants: Vec<Uuid>,
+    /// Let a read key read all tenants, those to come too
+    #[arg(long, conflicts_with = "tenants")]
+    all_tenants: bool,
+    /// Let a read key replay rejected events
+    #[arg(long)]
+    can_replay: bool,
     /// What the key can do
     #[arg(long, value_enum, default_value = "write")]
     kind: Kind,
@@ -98,6 +110,23 @@ async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failur
     if new.kind == Kind::Read && (new.actor.is_some() || new.no_actor) {
         return Err(Failure::new("--actor and --no-actor need --kind write"));
     }
+    if new.kind == Kind::Write && (new.tenants.len() > 1 || new.all_tenants || new.can_replay) {
+        return Err(Failure::new(
+            "several --tenant, --all-tenants and --can-replay need --kind read",
+        ));
+    }
+    let mut tenants = new.tenants;
+    let mut seen = HashSet::new();
+    tenants.retain(|tenant| seen.insert(*tenant));
+    if tenants.contains(&tenant::ALL) {
+        return Err(Failure::new("this uuid stands for all tenants").hint("--all-tenants"));
+    }
+    if tenants.len() > MOST_TENANTS {
+        let message = format!("a key has at most {MOST_TENANTS} tenants, got {}", tenants.len());
+        return Err(Failure::new(message).hint("--all-tenants"));
+    }
+    let first = tenants.first().copied().unwrap_or(tenant::ALL);
+    let tenants = (tenants.len() > 1).then_some(tenants);
     if new.actor.as_ref().is_some_and(|actor| actor.is_empty() || actor.len() > LONGEST_ACTOR) {
         return Err(Failure::new(format!("--actor must have 1 to {LONGEST_ACTOR} bytes")));
     }
@@ -108,11 +137,12 @@ async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failur
     transaction
         .query_typed(
             "INSERT INTO eventlog.api_keys
-                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at, actor, no_actor)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10)",
+                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at, actor, no_actor,
+                     tenant_ids, can_replay)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10, $11, $12)",
             &[
                 (&key.id, Type::TEXT),
-                (&new.tenant, Type::UUID),
+                (&first, Type::UUID),
                 (&new.kind.name(), Type::TEXT),
                 (&events, Type::TEXT_ARRAY),
                 (&hash.as_slice(), Type::BYTEA),
@@ -121,6 +151,8 @@ async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failur
                 (&new.expires_in, Type::TEXT),
                 (&new.actor, Type::TEXT),
                 (&new.no_actor, Type::BOOL),
+                (&tenants, Type::UUID_ARRAY),
+                (&new.can_replay, Type::BOOL),
             ],
         )
         .await?;
@@ -150,16 +182,20 @@ async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Resul
     let rows = transaction
         .query_typed(
             "UPDATE eventlog.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1
-             RETURNING tenant_id::text",
+             RETURNING nullif(tenant_id, eventlog.all_tenants())::text, cardinality(tenant_ids)",
             &[(&id, Type::TEXT)],
         )
         .await?;
     let Some(row) = rows.first() else {
         return Err(Failure::new("there is no key with this id").hint("eventlog key list"));
     };
-    let tenant: String = row.get(0);
+    let (tenant, others): (Option<String>, Option<i32>) = (row.get(0), row.get(1));
     if is_json {
         return print_json(&serde_json::json!({ "id": id, "tenant_id": tenant }));
     }
-    print(&format!("revoked {id} of tenant {tenant}"))
+    print(&match (tenant, others) {
+        (None, _) => format!("revoked {id} of all tenants"),
+        (Some(_), Some(number)) => format!("revoked {id} of {number} tenants"),
+        (Some(tenant), None) => format!("revoked {id} of tenant {tenant}"),
+    })
 }

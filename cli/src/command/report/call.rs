@@ -155,7 +155,7 @@ fn of_options<'a>(
         ("--since", "since", filter.since.clone()),
         ("--until", "until", filter.until.clone()),
         ("--limit", "row_limit", asked.limit.map(|limit| limit.to_string())),
-        ("--tenant", "tenant_id", filter.tenant.tenant.map(|tenant| tenant.to_string())),
+        ("--tenant", "tenant_id", filter.tenant.id().map(|tenant| tenant.to_string())),
         ("--filter", "filters", filters(&asked.conditions)),
         ("--breakdown", "breakdown", asked.breakdown.clone()),
         ("--top", "top", asked.top.map(|top| top.to_string())),

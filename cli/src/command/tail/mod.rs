@@ -195,7 +195,7 @@ impl Arguments {
                 EVENTS,
                 &[
                     (&times, Type::TEXT),
-                    (&filter.tenant.tenant, Type::UUID),
+                    (&filter.tenant.id(), Type::UUID),
                     (&filter.names(), Type::TEXT_ARRAY),
                     (&list(&self.actors), Type::TEXT_ARRAY),
                     (&list(&self.subjects), Type::TEXT_ARRAY),
