@@ -1,9 +1,10 @@
 //! Failures and warnings: as text, or with --json as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -99,8 +100,13 @@ fn messages_are_json() -> bool {
     })
 }
 
-/// Prints a warning on standard error.
+/// Prints a warning on standard error, once: commands that look again do not repeat it.
 pub(crate) fn warn(message: &str, hint: Option<&str>) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.insert(message.to_owned()) {
+        return;
+    }
     let _ = if messages_are_json() {
         let entries = [("warning", Some(message)), ("hint", hint)];
         writeln!(io::stderr(), "{}", object(entries))

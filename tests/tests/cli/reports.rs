@@ -43,8 +43,10 @@ fn every_report_says_what_its_function_does() {
     let list = list.as_array().unwrap();
     assert!(list.len() >= 19, "{}", list.len());
     let table = printed(&mut run(&db, "reader", &["report"]));
+    let completions = printed(&mut run(&db, "reader", &["completions", "bash"]));
     for report in list {
         let name = report["name"].as_str().unwrap();
+        assert!(completions.contains(name), "cli/src/command/completions.rs lacks {name}");
         assert!(
             table.contains(name) && !report["description"].as_str().unwrap().is_empty(),
             "{name}"
@@ -61,7 +63,8 @@ fn every_report_says_what_its_function_does() {
             "verify_rollups" => continue,
             _ => (&[], ""),
         };
-        let arguments = [&["report", name][..], own, &["--tenant", TENANT_A]].concat();
+        let zone = ["--tenant", TENANT_A, "--time-zone", "UTC"];
+        let arguments = [&["report", name][..], own, &zone].concat();
         let json: Value =
             serde_json::from_str(&printed(run(&db, "reader", &arguments).arg("--json"))).unwrap();
         let columns: Vec<String> = report["columns"]

@@ -9,8 +9,8 @@ const SHORTEST_BAR: usize = 5;
 /// The first columns of counts over time.
 const TIMES: [&str; 2] = ["day", "hour"];
 /// Columns of counts over time that give way where a table does not fit, the first ones first.
-const GIVE_WAY: [&str; 6] =
-    ["successes", "p95_duration", "median_duration", "actors", "failures", "is_complete"];
+const GIVE_WAY: [&str; 5] =
+    ["successes", "p95_duration", "median_duration", "actors", "failures"];
 
 /// Shapes rows for a table.
 pub(super) fn for_people(mut rows: Rows) -> Rows {
@@ -86,6 +86,20 @@ fn percent(share: &str) -> Option<String> {
     Some(format!("{:.0}", share.parse::<f64>().ok()? * 100.0))
 }
 
+/// Marks periods that are not whole, in the column of the times.
+fn mark_unfinished(rows: &mut Rows) {
+    let Some(complete) = rows.place("is_complete") else { return };
+    for row in &mut rows.rows {
+        if row[complete].as_deref() == Some("false")
+            && let Some(time) = &mut row[0]
+        {
+            time.push('*');
+        }
+    }
+    rows.keep_columns(|place, _| place != complete);
+    rows.notes.push("* only a part of it is in the span, or it is not over".to_owned());
+}
+
 /// Leaves out rows without events, and adds bars. Where the table does not fit, columns give way.
 fn over_time(rows: &mut Rows) {
     let Some(events) = rows.place("events") else { return };
@@ -95,6 +109,7 @@ fn over_time(rows: &mut Rows) {
     if rows.rows.len() < before && !rows.rows.is_empty() {
         rows.notes.push(format!("{} rows without events are left out", before - rows.rows.len()));
     }
+    mark_unfinished(rows);
     let width = width();
     let room = width.saturating_sub(SHORTEST_BAR + 2);
     let mut left_out = Vec::new();

@@ -25,7 +25,8 @@ pub(super) async fn watch(
 ) -> Result<(), Failure> {
     let form = asked.form.form();
     let is_in_place = form.is_for_people() && is_terminal() && !is_dumb();
-    let mut screen = is_in_place.then(Screen::open).transpose()?;
+    // Opened after the first look, so that its warnings stay to be read.
+    let mut screen: Option<Screen> = None;
     let mut history = History::default();
     let mut is_first = true;
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
@@ -35,15 +36,17 @@ pub(super) async fn watch(
             rows = look => rows?,
             _ = &mut interrupted => return Ok(()),
         };
-        match (&mut screen, form.is_for_people()) {
-            (Some(screen), _) => {
-                let title = format!("{} at {at}, every {seconds} s, Ctrl-C ends", report.name);
-                screen.show(&title, picture(rows, form, &mut history))?;
-            }
-            (None, true) => {
-                print(&format!("{at}\n{}", picture(rows, form, &mut history).trim_end()))?;
-            }
-            (None, false) => append(rows, &at, form, is_first && asked.form.has_header())?,
+        if is_in_place {
+            let title = format!("{} at {at}, every {seconds} s, Ctrl-C ends", report.name);
+            let screen = match &mut screen {
+                Some(screen) => screen,
+                none => none.insert(Screen::open()?),
+            };
+            screen.show(&title, picture(rows, form, &mut history))?;
+        } else if form.is_for_people() {
+            print(&format!("{at}\n{}", picture(rows, form, &mut history).trim_end()))?;
+        } else {
+            append(rows, &at, form, is_first && asked.form.has_header())?;
         }
         is_first = false;
         tokio::select! {
