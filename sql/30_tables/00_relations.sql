@@ -38,6 +38,7 @@ AS $$
         ('monthly_actors',       2, 'own', 'PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)'),
         ('erasures',             2, NULL,  'PRIMARY KEY (id)'),
         ('api_keys',             2, NULL,  'PRIMARY KEY (id)'),
+        ('api_tokens',           2, NULL,  'PRIMARY KEY (id)'),
         ('tenants_reference',    2, NULL,  'PRIMARY KEY (only_row)')
       ) AS v (table_name, layout, readers_see, key)
 $$;

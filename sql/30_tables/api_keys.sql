@@ -23,6 +23,7 @@ BEGIN
             revoked_at  timestamptz,
             actor       text,
             no_actor    boolean     NOT NULL DEFAULT false,
+            can_replay  boolean     NOT NULL DEFAULT false,
             CONSTRAINT api_keys_id_check CHECK (id ~ '^[0-9a-f]{16}$'),
             CONSTRAINT api_keys_kind_check CHECK (kind IN ('write', 'read')),
             CONSTRAINT api_keys_event_names_check CHECK (event_names IS NULL OR kind = 'write'),
@@ -30,7 +31,8 @@ BEGIN
             CONSTRAINT api_keys_rate_limit_check CHECK (rate_limit > 0),
             CONSTRAINT api_keys_actor_check CHECK (
                 (actor IS NULL OR kind = 'write' AND NOT no_actor AND octet_length(actor) BETWEEN 1 AND 512)
-                AND (NOT no_actor OR kind = 'write'))
+                AND (NOT no_actor OR kind = 'write')),
+            CONSTRAINT api_keys_can_replay_check CHECK (NOT can_replay OR kind = 'read')
         );
         PERFORM eventlog_private.secure('eventlog.api_keys');
     END IF;
@@ -50,5 +52,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.api_keys.actor IS
         'The actor of every event of the key, which must name no other; null to take the actor from each event.';
     COMMENT ON COLUMN eventlog.api_keys.no_actor IS 'True if the events of the key must not name an actor.';
+    COMMENT ON COLUMN eventlog.api_keys.can_replay IS
+        'True if the key may log the rejected events of its tenant again.';
 END
 $$;

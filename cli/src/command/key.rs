@@ -56,6 +56,9 @@ struct Create {
     /// Refuse events that name an actor: for keys in browsers and apps
     #[arg(long)]
     no_actor: bool,
+    /// Let the key log the rejected events of its tenant again; needs --kind read
+    #[arg(long)]
+    can_replay: bool,
     /// Events (to write) or requests (to read) per minute. Default: the gateway's --rate-limit
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(1..))]
     rate_limit: Option<i32>,
@@ -85,6 +88,9 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
     if new.kind == Kind::Read && (new.actor.is_some() || new.no_actor) {
         return Err(Failure::new("--actor and --no-actor need --kind write"));
     }
+    if new.kind == Kind::Write && new.can_replay {
+        return Err(Failure::new("--can-replay needs --kind read"));
+    }
     if new.actor.as_ref().is_some_and(|actor| actor.is_empty() || actor.len() > LONGEST_ACTOR) {
         return Err(Failure::new(format!("--actor must have 1 to {LONGEST_ACTOR} bytes")));
     }
@@ -95,10 +101,10 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
     transaction
         .query_typed(
             "INSERT INTO eventlog.api_keys
-                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at, actor, no_actor)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10)",
+                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at, actor, no_actor, can_replay)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10, $11)",
             &[
-                (&key.id, Type::TEXT),
+                (&key.id(), Type::TEXT),
                 (&new.tenant, Type::UUID),
                 (&new.kind.name(), Type::TEXT),
                 (&events, Type::TEXT_ARRAY),
@@ -108,6 +114,7 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
                 (&new.expires_in, Type::TEXT),
                 (&new.actor, Type::TEXT),
                 (&new.no_actor, Type::BOOL),
+                (&new.can_replay, Type::BOOL),
             ],
         )
         .await?;
@@ -125,20 +132,21 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
         eprintln!("eventlog: the log has no event of the name {}", unknown.join(", "));
     }
     if is_json {
-        return print_json(&serde_json::json!({ "id": key.id, "key": key.text() }));
+        return print_json(&serde_json::json!({ "id": key.id(), "key": key.text() }));
     }
     eprintln!("eventlog: the key is shown once, keep it now");
     print(&key.text())
 }
 
 /// Columns of the list, as text and as JSON.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "id",
     "tenant_id",
     "kind",
     "event_names",
     "actor",
     "no_actor",
+    "can_replay",
     "rate_limit",
     "created_at",
     "expires_at",
@@ -153,7 +161,7 @@ async fn list(
 ) -> Result<(), Failure> {
     let rows = transaction
         .query_typed(
-            "SELECT id, tenant_id::text, kind, array_to_string(event_names, ', '), actor, no_actor::text, rate_limit::text,
+            "SELECT id, tenant_id::text, kind, array_to_string(event_names, ', '), actor, no_actor::text, can_replay::text, rate_limit::text,
                     date_trunc('second', created_at)::text, date_trunc('second', expires_at)::text,
                     CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'
                          ELSE 'valid' END,
@@ -169,7 +177,7 @@ async fn list(
             let entry = |(column, name): (usize, &&str)| {
                 let json = match *name {
                     "event_names" => value(row, COLUMNS.len()),
-                    "rate_limit" | "no_actor" => value(row, column),
+                    "rate_limit" | "no_actor" | "can_replay" => value(row, column),
                     _ => value(row, column).map(|text| Value::String(text).to_string()),
                 };
                 let json = json.and_then(|json| serde_json::from_str(&json).ok());
@@ -179,11 +187,13 @@ async fn list(
         };
         return print_json(&rows.iter().map(object).collect::<Vec<_>>());
     }
-    // The table has one column for both.
-    let columns: Vec<&str> = COLUMNS.into_iter().filter(|name| *name != "no_actor").collect();
+    // The table has one column for both actors, and says in kind that a key can replay.
+    let is_shown = |name: &&str| !matches!(*name, "no_actor" | "can_replay");
+    let columns: Vec<&str> = COLUMNS.into_iter().filter(is_shown).collect();
     let line = |row: &Row| {
         let cell = |(column, name): (usize, &str)| match name {
-            "no_actor" => None,
+            "no_actor" | "can_replay" => None,
+            "kind" if value(row, 6).as_deref() == Some("true") => Some("read, replay".into()),
             "actor" if value(row, column + 1).as_deref() == Some("true") => Some("(none)".into()),
             _ => Some(value(row, column).unwrap_or_default()),
         };
@@ -194,7 +204,7 @@ async fn list(
 
 async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Result<(), Failure> {
     // The whole key may be given too; its secret is not repeated.
-    let id = ApiKey::parse(id).map_or_else(|| id.to_owned(), |key| key.id);
+    let id = ApiKey::parse(id).map_or_else(|| id.to_owned(), |key| key.id().to_owned());
     let rows = transaction
         .query_typed(
             "UPDATE eventlog.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1

@@ -41,6 +41,9 @@ pub(crate) struct Key {
     pub(super) rate_limit: Option<NonZeroU32>,
     pub(super) limiter: Option<DefaultDirectRateLimiter>,
     pub(super) actors: Actors,
+    pub(super) description: Option<String>,
+    /// True if it may log rejected events of its tenant again.
+    pub(crate) can_replay: bool,
 }
 
 impl Key {
@@ -127,8 +130,12 @@ impl Key {
 
     pub(super) fn opens_with(&self, key: &ApiKey) -> bool {
         let is_same = bool::from(self.secret_hash.as_slice().ct_eq(&key.hash()));
-        let is_over = self.expires_at.is_some_and(|at| SystemTime::now() >= at);
-        is_same && self.kind == key.kind && !self.is_revoked && !is_over
+        is_same && self.kind == key.kind && self.is_valid()
+    }
+
+    /// Returns true unless it is revoked or has expired.
+    pub(super) fn is_valid(&self) -> bool {
+        !self.is_revoked && self.expires_at.is_none_or(|at| SystemTime::now() < at)
     }
 
     #[cfg(test)]
@@ -144,10 +151,13 @@ impl Key {
             rate_limit: None,
             limiter: None,
             actors: Actors::Any,
+            description: None,
+            can_replay: false,
         }
     }
 
-    pub(super) fn is_like(&self, other: &Key) -> bool {
+    /// Returns true if it is as the other was.
+    pub(super) fn allows_as(&self, other: &Key) -> bool {
         self.kind == other.kind
             && self.tenant == other.tenant
             && self.event_names == other.event_names
@@ -156,6 +166,8 @@ impl Key {
             && self.is_revoked == other.is_revoked
             && self.rate_limit == other.rate_limit
             && self.actors == other.actors
+            && self.description == other.description
+            && self.can_replay == other.can_replay
     }
 }
 

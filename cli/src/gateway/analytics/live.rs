@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use super::tenant_watch::Stream;
-use crate::api_key::Kind;
 use crate::gateway::connections::Connection;
 use crate::gateway::problem::Problem;
 use crate::gateway::shared_limit::Refusal;
@@ -22,7 +21,11 @@ pub(crate) async fn live(
     Extension(connection): Extension<Arc<Connection>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let key = gateway.authorize(&connection, &headers, Kind::Read).await?;
+    let caller = gateway.reader(&connection, &headers).await?;
+    if caller.share().is_some() {
+        return Err(Problem::forbidden("a share link has no stream: poll once a minute instead"));
+    }
+    let key = caller.key;
     let place = gateway.live.places.take(&key, 1).map_err(|refusal| match refusal {
         Refusal::OverShare => {
             Problem::too_many("the tenant has too many streams: poll once a minute instead", 60)

@@ -58,7 +58,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
             let column = match relation {
                 "log_config" => "premake",
                 "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures"
-                | "api_keys" => "tenant_id",
+                | "api_keys" | "api_tokens" => "tenant_id",
                 "producers" => "gaps",
                 "tenants_reference" => "database_name",
                 "maintenance_runs" => "outcome",
