@@ -182,7 +182,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys') ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys', 'api_tokens') ORDER BY 1",
     );
     let expected = "daily_counts daily_subjects events hourly_counts hygiene_counts late_events monthly_actors rejected_events";
     assert_eq!(of_tenants.concat().join(" "), expected);
