@@ -8,7 +8,7 @@ CREATE FUNCTION eventlog_private.gateway_columns() RETURNS TABLE (table_name nam
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
-    VALUES ('api_keys'::name, '{id,tenant_id,kind,event_names,secret_hash,rate_limit,description,expires_at,revoked_at,actor,no_actor,can_replay}'::name[]),
+    VALUES ('api_keys'::name, '{id,tenant_id,kind,event_names,secret_hash,rate_limit,description,expires_at,revoked_at,actor,no_actor,tenant_ids,can_replay}'::name[]),
            ('api_tokens', '{id,key_id,kind,secret_hash,tenant_id,scope,description,created_at,expires_at,revoked_at}')
 $$;
 

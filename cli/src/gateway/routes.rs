@@ -18,6 +18,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
     let routes = Router::new()
         .route("/", get(dashboard::page))
         .route("/dashboard/{file}", get(dashboard::file))
+        .route("/dashboard/{version}/{file}", get(dashboard::file_of_version))
         .route("/api/track", post(track::track))
         .route("/api/session", get(sessions::show))
         .route("/api/session", post(sessions::sign_in))

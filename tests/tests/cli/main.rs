@@ -25,6 +25,7 @@ mod reports;
 mod seed;
 mod server;
 mod sessions;
+mod setup;
 mod shares;
 mod statement_timeout;
 mod track;
