@@ -11,6 +11,7 @@ mod files;
 mod gateway;
 #[rustfmt::skip]
 #[allow(clippy::all, dead_code, missing_docs, unreachable_pub)]
+mod generated;
 mod golden;
 mod guide;
 mod hostile;
