@@ -26,6 +26,7 @@ mod public_keys;
 mod reports;
 mod seed;
 mod server;
+mod sessions;
 mod setup;
 mod shares;
 mod statement_timeout;
