@@ -10,7 +10,7 @@ import { fromScope, tokenOfAddress } from './share.js';
 import { Door, signOut, whoAmI } from './sign_in.js';
 import * as address from './state.js';
 import { Toolbar } from './toolbar.js';
-import { html, render, useEffect, useMemo, useRef, useReport, useState } from './ui.js';
+import { Safe, html, render, useEffect, useMemo, useRef, useReport, useState } from './ui.js';
 import * as events from './events.js';
 import * as funnels from './funnels.js';
 import * as overview from './overview.js';
@@ -159,7 +159,7 @@ function Shown({ state, session, span, ask, choose, again, live, outage, notices
     <main id="page" tabindex="-1" class="page-${state.page} ${outage ? 'is-away' : ''}" aria-busy=${isBusy} data-since=${span.since} data-until=${span.until}>
       ${outage ? html`<${Outage} fault=${outage} again=${again} goodUntil=${goodUntil} />` : null}
       <${Notices} notices=${notices} />
-      <${Page} ...${props} key=${state.page} />
+      <${Safe} key=${state.page}><${Page} ...${props} /><//>
     </main>
     <footer><p>Times are in ${state.time_zone.replaceAll('_', ' ')}. Sampled events count with their weight. <a href="/api/openapi.json">API of this page</a></p></footer>`;
 }
