@@ -1,7 +1,8 @@
 // The panels that cut the events: by name or domain, subject, property, and person.
 
 import { Details } from './details.js';
-import { keysOf, payloadKeysOf, seesPeople, titleOfKey } from './keys.js';
+import { keysOf, payloadKeysOf, titleOfKey } from './keys.js';
+import { seesPeople } from './people.js';
 import { withFilter } from './filters.js';
 import { NONE, cut, number, percent } from './format.js';
 import { labelOf } from './series.js';

@@ -1,5 +1,7 @@
 // The keys that events can be cut by: name, subject, actor, and those of their payloads.
 
+import { seesPeople } from './people.js';
+
 /** The keys of payloads that the event types declare, most common first. */
 export function payloadKeysOf(types) {
   const counts = new Map();
@@ -12,9 +14,6 @@ export function payloadKeysOf(types) {
   }
   return [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([key]) => `data.${key}`);
 }
-
-/** True if the session may see single people. */
-export const seesPeople = (session) => session.kind !== 'share' || Boolean(session.scope?.people);
 
 /** All keys that the events may be cut by. */
 export function keysOf(types, session) {

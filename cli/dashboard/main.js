@@ -17,6 +17,7 @@ import * as overview from './overview.js';
 import * as quality from './quality.js';
 import * as retention from './retention.js';
 import * as tenants from './tenants.js';
+import { Welcome, useIsEmpty } from './welcome.js';
 
 const PAGES = { overview, events, funnels, retention, quality, tenants };
 
@@ -152,6 +153,7 @@ function App() {
 function Shown({ state, session, span, ask, choose, again, live, outage, notices, isBusy, goodUntil, leave }) {
   const { rows: types = NONE } = useReport(ask, 'names', {}, { every: 300e3 });
   const { Page } = PAGES[state.page];
+  const isEmpty = useIsEmpty({ ask, session, state, choose });
   const props = { state, span, choose, ask, session, types, again };
   return html`<a class="skip" href="#page" onClick=${(event) => { event.preventDefault(); document.getElementById('page').focus(); }}>Skip to the reports</a>
     <${Header} ...${props} live=${outage ? 'away' : live} leave=${leave} />
@@ -159,7 +161,7 @@ function Shown({ state, session, span, ask, choose, again, live, outage, notices
     <main id="page" tabindex="-1" class="page-${state.page} ${outage ? 'is-away' : ''}" aria-busy=${isBusy} data-since=${span.since} data-until=${span.until}>
       ${outage ? html`<${Outage} fault=${outage} again=${again} goodUntil=${goodUntil} />` : null}
       <${Notices} notices=${notices} />
-      <${Safe} key=${state.page}><${Page} ...${props} /><//>
+      <${Safe} key=${state.page}>${isEmpty && !outage ? html`<${Welcome} ...${props} live=${live} />` : html`<${Page} ...${props} />`}<//>
     </main>
     <footer><p>Times are in ${state.time_zone.replaceAll('_', ' ')}. Sampled events count with their weight. <a href="/api/openapi.json">API of this page</a></p></footer>`;
 }

@@ -4,7 +4,6 @@ import { BreakdownPanels } from './breakdown.js';
 import { TimePanel } from './time_panel.js';
 import { rate, METRICS } from './series.js';
 import { Body, Change, html, useReport } from './ui.js';
-import { Welcome } from './welcome.js';
 
 function valuesOf(row) {
   if (!row) return null;
@@ -36,10 +35,10 @@ export function Page(props) {
     <${BreakdownPanels} ...${props} />`;
   if (!isEmpty) return main;
   const isFiltered = state.filters.length > 0;
-  return html`<${Welcome} ...${props}><div class="notice" id="empty">
+  return html`<div class="notice" id="empty">
       <p><strong>${isFiltered ? 'No events match these filters in this range.' : 'No events in this range.'}</strong></p>
       <div class="actions">${isFiltered ? html`<button type="button" onClick=${() => props.choose({ filters: [] })}>Remove the filters</button>` : null}
         ${state.range !== '90d' && state.range !== 'year' ? html`<button type="button" onClick=${() => props.choose({ range: '90d', since: null, until: null, unit: null })}>Show 90 days</button>` : null}</div>
-    </div>${main}<//>`;
+    </div>${main}`;
 }
 

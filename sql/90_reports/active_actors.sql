@@ -4,8 +4,11 @@ CREATE FUNCTION eventlog.active_actors(
     since     date DEFAULT (now() AT TIME ZONE 'UTC')::date - 29,
     until     date DEFAULT (now() AT TIME ZONE 'UTC')::date + 1,
     name      text DEFAULT NULL,
-    tenant_id uuid DEFAULT NULL
-) RETURNS TABLE (day date, daily integer, weekly integer, monthly integer, is_sampled boolean)
+    tenant_id uuid DEFAULT NULL,
+    filters   jsonb DEFAULT NULL,
+    time_zone text DEFAULT 'UTC'
+) RETURNS TABLE (day date, daily integer, weekly integer, monthly integer, is_sampled boolean,
+                 is_complete boolean, covered_since timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -38,7 +41,8 @@ BEGIN
           FROM eventlog._counts_by_name(tenant, first::timestamptz, until::timestamptz, names, '1 day') s
          WHERE s.weighted_events <> s.events
     )
-    SELECT first + d.n - 1, d.daily, d.weekly, d.monthly, coalesce(d.sampled_at > first + d.n - 31, false)
+    SELECT first + d.n - 1, d.daily, d.weekly, d.monthly, coalesce(d.sampled_at > first + d.n - 31, false),
+           eventlog._day_start(first + d.n, active_actors.time_zone) <= now(), eventlog._day_start(since, active_actors.time_zone)
       FROM (SELECT c.daily, c.weekly, c.monthly, c.n::integer AS n, max(s.day) OVER (ORDER BY c.n) AS sampled_at
               FROM ROWS FROM (unnest(eventlog._active_within(activity, 1, span_days)), unnest(eventlog._active_within(activity, 7, span_days)),
                               unnest(eventlog._active_within(activity, 30, span_days))) WITH ORDINALITY AS c (daily, weekly, monthly, n)
@@ -48,5 +52,5 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.active_actors(date, date, text, uuid) IS
+COMMENT ON FUNCTION eventlog.active_actors(date, date, text, uuid, jsonb, text) IS
 'For each day in UTC from since (default 29 days ago) to before until (default tomorrow): the distinct actors of that day, and of the 7 and the 30 days that end with it, of events of one name or of any. is_sampled: some events of those 30 days were sampled, so that actors are missing. By created_at.';

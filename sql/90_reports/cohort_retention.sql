@@ -6,9 +6,12 @@ CREATE FUNCTION eventlog.cohort_retention(
     period         text DEFAULT 'week',
     since          date DEFAULT NULL,
     until          date DEFAULT (now() AT TIME ZONE 'UTC')::date + 1,
-    tenant_id      uuid DEFAULT NULL
+    tenant_id      uuid DEFAULT NULL,
+    filters        jsonb DEFAULT NULL,
+    first_ever     boolean DEFAULT true,
+    time_zone      text DEFAULT 'UTC'
 ) RETURNS TABLE (cohort date, actors integer, period_number integer, returned integer, share numeric,
-                 is_complete boolean, is_sampled boolean)
+                 is_complete boolean, is_sampled boolean, covered_since timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
@@ -79,11 +82,12 @@ BEGIN
     RETURN QUERY
     SELECT starts[c], matrix[(c - 1) * (periods + 1) + 1], p, matrix[(c - 1) * (periods + 1) + 2 + p],
            round(matrix[(c - 1) * (periods + 1) + 2 + p] / nullif(matrix[(c - 1) * (periods + 1) + 1], 0)::numeric, 4),
-           ends[c + p] <= least(until, now()::date), c = ANY (sampled) OR c + p = ANY (sampled)
+           ends[c + p] <= least(until, now()::date), c = ANY (sampled) OR c + p = ANY (sampled),
+           eventlog._day_start(begins, cohort_retention.time_zone)
       FROM generate_series(1, periods) AS c CROSS JOIN LATERAL generate_series(0, periods - c) AS p
      ORDER BY c, p;
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.cohort_retention(text, text, text, date, date, uuid) IS
+COMMENT ON FUNCTION eventlog.cohort_retention(text, text, text, date, date, uuid, jsonb, boolean, text) IS
 'Of the actors whose first event in the span (of first_name, or any) is in a day, week or month: how many had an event (of returning_name, or any) in that period (period_number 0) and in each later one. The span defaults to 15 days, 12 weeks or 12 months. In UTC, by created_at. is_complete: false for a period that is not over or not wholly in the span, so that its share can grow. is_sampled: some events of that period, or of the cohort''s first, were sampled.';

@@ -406,7 +406,11 @@ fn every_report_of_the_catalog_is_served_and_no_other_function() {
     let reports = listed(&world.db);
     assert!(reports.len() >= 19, "{reports:?}");
     for (report, _) in &reports {
-        let query = if report == "funnel" { "?steps=tool_used" } else { "" };
+        let query = match report {
+            "funnel" => "?steps=tool_used",
+            "funnel_dropouts" => "?steps=tool_used&step=1",
+            _ => "",
+        };
         let answer = read(&mut http, &read_a, &format!("{report}{query}"));
         assert_eq!(answer.status, 200, "{report}: {}", answer.text());
         assert_eq!(answer.json()["tenant_id"], TENANT_A, "{report}");
@@ -544,7 +548,11 @@ fn the_description_has_every_parameter_and_every_column() {
         assert_eq!(parameters.join(", "), known, "{report}");
         assert!(!methods["get"]["description"].as_str().unwrap().is_empty(), "{report}");
 
-        let query = if report == "funnel" { "?step=tool_used" } else { "" };
+        let query = match report {
+            "funnel" => "?step=tool_used",
+            "funnel_dropouts" => "?steps=tool_used&step=1",
+            _ => "",
+        };
         let found = read(&mut http, &read_a, &format!("{report}{query}")).json();
         let content = &methods["get"]["responses"]["200"]["content"]["application/json"];
         let schema = &content["schema"];

@@ -54,6 +54,10 @@ fn every_report_says_what_its_function_does() {
                 &["steps=checkout_completed,plan_updated", "within=2 days"],
                 "steps => '{checkout_completed,plan_updated}', within => '2 days', ",
             ),
+            "funnel_dropouts" => (
+                &["steps=checkout_completed,plan_updated", "step=1"],
+                "steps => '{checkout_completed,plan_updated}', step => 1, ",
+            ),
             "verify_rollups" => continue,
             _ => (&[], ""),
         };

@@ -35,6 +35,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
             "active_actors",
             "cohort_retention",
             "funnel",
+            "funnel_dropouts",
             "success_rate",
             "escalation_rate",
             "deflection_rate",

@@ -26,6 +26,9 @@ impl Report {
         if self.has("steps") && !arguments.iter().any(|(name, _)| *name == "steps") {
             given.push("steps => '{conversation_started,skill_executed}'".to_owned());
         }
+        if self.has("step") && !arguments.iter().any(|(name, _)| *name == "step") {
+            given.push("step => 2".to_owned());
+        }
         format!("SELECT * FROM eventlog.{}({})", self.name, given.join(", "))
     }
 

@@ -61,7 +61,8 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "usage_summary",
-        "SELECT * FROM eventlog.usage_summary('LGA/', since => '2013-01-01', until => '2013-02-02')",
+        "SELECT subject, first_used_at, last_used_at, events, operations
+          FROM eventlog.usage_summary('LGA/', since => '2013-01-01', until => '2013-02-02')",
     ),
     (
         "unused_subjects",
@@ -74,35 +75,43 @@ const CHECKS: &[(&str, &str)] = &[
         "SELECT subject, last_used_at, events, suggestion FROM eventlog.unused_subjects(
             now() - '2013-01-31 12:00', 'EWR/', removed_by => '{flight_cancelled}')",
     ),
-    ("active_actors", "SELECT * FROM eventlog.active_actors('2013-01-01', '2013-02-02')"),
+    ("active_actors", "SELECT day, daily, weekly, monthly, is_sampled
+          FROM eventlog.active_actors('2013-01-01', '2013-02-02')"),
     (
         "active_actors name",
-        "SELECT * FROM eventlog.active_actors('2013-01-20', '2013-02-05', 'departed_jfk')",
+        "SELECT day, daily, weekly, monthly, is_sampled
+          FROM eventlog.active_actors('2013-01-20', '2013-02-05', 'departed_jfk')",
     ),
     (
         "cohort_retention day",
-        "SELECT * FROM eventlog.cohort_retention(period => 'day', since => '2013-01-10', until => '2013-01-20')",
+        "SELECT cohort, actors, period_number, returned, share, is_complete, is_sampled
+          FROM eventlog.cohort_retention(period => 'day', since => '2013-01-10', until => '2013-01-20')",
     ),
     (
         "cohort_retention week",
-        "SELECT * FROM eventlog.cohort_retention('departed_jfk', 'flight_cancelled', 'week', '2013-01-09', '2013-02-02')",
+        "SELECT cohort, actors, period_number, returned, share, is_complete, is_sampled
+          FROM eventlog.cohort_retention('departed_jfk', 'flight_cancelled', 'week', '2013-01-09', '2013-02-02')",
     ),
     (
         "cohort_retention month",
-        "SELECT * FROM eventlog.cohort_retention('departed_ewr', NULL, 'month', '2013-01-01', '2013-02-02')",
+        "SELECT cohort, actors, period_number, returned, share, is_complete, is_sampled
+          FROM eventlog.cohort_retention('departed_ewr', NULL, 'month', '2013-01-01', '2013-02-02')",
     ),
     (
         "funnel actor",
-        "SELECT * FROM eventlog.funnel('{departed_ewr,departed_lga,departed_jfk}', '2 days', 'actor', '2013-01-03', '2013-01-20')",
+        "SELECT step, name, reached, conversion, conversion_from_previous, median_seconds, is_sampled
+          FROM eventlog.funnel('{departed_ewr,departed_lga,departed_jfk}', '2 days', 'actor', '2013-01-03', '2013-01-20')",
     ),
     (
         "funnel subject",
-        "SELECT * FROM eventlog.funnel('{departed_ewr,flight_cancelled,departed_ewr,flight_cancelled}', '9 days', 'subject',
+        "SELECT step, name, reached, conversion, conversion_from_previous, median_seconds, is_sampled
+          FROM eventlog.funnel('{departed_ewr,flight_cancelled,departed_ewr,flight_cancelled}', '9 days', 'subject',
             '2013-01-01', '2013-02-02')",
     ),
     (
         "funnel flight",
-        "SELECT * FROM eventlog.funnel('{flight_cancelled,departed_jfk}', '30 hours', 'flight',
+        "SELECT step, name, reached, conversion, conversion_from_previous, median_seconds, is_sampled
+          FROM eventlog.funnel('{flight_cancelled,departed_jfk}', '30 hours', 'flight',
             '2013-01-05 07:20', '2013-01-25 19:40:30')",
     ),
     (
