@@ -26,19 +26,17 @@ function Cards({ state, choose, now, before }) {
 
 /** @param {{state: import('./state.js').State, choose: Function, ask: Function, session: object, types: object[]}} props */
 export function Page(props) {
-  const { ask, span, state } = props;
+  const { ask, span, state, choose } = props;
   const now = useReport(ask, 'summary');
   const before = useReport(ask, span.before ? 'summary' : null, span.before ?? {});
   const isEmpty = now.rows && !now.isOld && now.rows[0]?.events === 0;
-  const main = html`<section class="panel figures" aria-label="Figures over time">
-      <${Cards} ...${props} now=${now} before=${before} /><${TimePanel} ...${props} /></section>
-    <${BreakdownPanels} ...${props} />`;
-  if (!isEmpty) return main;
   const isFiltered = state.filters.length > 0;
-  return html`<div class="notice" id="empty">
+  const isLong = state.range === '90d' || state.range === 'year';
+  return html`${isEmpty ? html`<div class="notice" id="empty">
       <p><strong>${isFiltered ? 'No events match these filters in this range.' : 'No events in this range.'}</strong></p>
-      <div class="actions">${isFiltered ? html`<button type="button" onClick=${() => props.choose({ filters: [] })}>Remove the filters</button>` : null}
-        ${state.range !== '90d' && state.range !== 'year' ? html`<button type="button" onClick=${() => props.choose({ range: '90d', since: null, until: null, unit: null })}>Show 90 days</button>` : null}</div>
-    </div>${main}`;
+      <div class="actions">${isFiltered ? html`<button type="button" onClick=${() => choose({ filters: [] })}>Remove the filters</button>` : null}
+        ${isLong ? null : html`<button type="button" onClick=${() => choose({ range: '90d', since: null, until: null, unit: null })}>Show 90 days</button>`}</div>
+    </div>` : null}
+    <section class="panel figures" aria-label="Figures over time"><${Cards} ...${props} now=${now} before=${before} /><${TimePanel} ...${props} /></section>
+    <${BreakdownPanels} ...${props} />`;
 }
-
