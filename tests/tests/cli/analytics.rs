@@ -406,7 +406,7 @@ fn every_report_of_the_catalog_is_served_and_no_other_function() {
     let reports = listed(&world.db);
     assert!(reports.len() >= 19, "{reports:?}");
     for (report, _) in &reports {
-        let query = match report {
+        let query = match report.as_str() {
             "funnel" => "?steps=tool_used",
             "funnel_dropouts" => "?steps=tool_used&step=1",
             _ => "",

@@ -29,7 +29,8 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         }
         (
             "rollup_state" | "late_events" | "hourly_counts" | "daily_counts" | "daily_subjects"
-            | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys" | "monthly_key_actors",
+            | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys"
+            | "monthly_key_actors",
             "SELECT" | "COPY TO",
         ) => reads,
         ("event_types", "SELECT" | "COPY TO") => reads || writes,
