@@ -37,7 +37,7 @@ export function EventDrawer(props) {
       <dt>Subject</dt><dd>${linked('subject', event.subject)}</dd>
       <dt>Happened</dt><dd>${time(event.occurred_at ?? event.created_at)}</dd>
       <dt>Logged</dt><dd>${time(event.created_at)}</dd>
-      ${event.weight !== 1 ? html`<dt>Weight</dt><dd>${event.weight} (sampled)</dd>` : null}
+      ${(event.weight ?? 1) !== 1 ? html`<dt>Weight</dt><dd>${event.weight} (sampled)</dd>` : null}
       ${Object.entries(event.data ?? {}).map(([key, value]) => html`<dt key=${key}><code>${key}</code></dt><dd key=${`${key} value`}>${value !== null && typeof value === 'object'
         ? html`<code>${JSON.stringify(value)}</code>` : html`<button type="button" class="link" title="Filter by this" onClick=${() => filter(`data.${key}`, value === null ? null : String(value))}>${String(value)}</button>`}</dd>`)}
     </dl>

@@ -13,17 +13,26 @@ export const EXPIRIES = { '1 day': '1 day', '7 days': '7 days', '30 days': '30 d
 
 /**
  * Returns the state that a share link opens with: the range and the page of its scope. Its filters are applied by
- * the gateway, so they are not among those that can be removed.
+ * the gateway, so they are not among those that can be removed; what came before the range is not in it.
  */
 export function fromScope(scope, state) {
-  if (location.search.length > 1) return state;
+  if (location.search.length > 1) return { ...state, tenant: null, compare: 'none' };
   const own = read(scope.view ?? '');
-  const known = { ...own, tenant: null, filters: [], time_zone: scope.time_zone ?? state.time_zone };
+  const known = { ...own, tenant: null, filters: [], compare: 'none', time_zone: scope.time_zone ?? state.time_zone };
   if (scope.page) known.page = scope.page;
   if (scope.range) known.range = scope.range;
   if (known.range === 'custom') Object.assign(known, { since: scope.since?.slice(0, 10) ?? null, until: scope.until?.slice(0, 10) ?? null });
   if (known.range === 'custom' && !(known.since && known.until)) known.range = '30d';
   return known;
+}
+
+const DAYS = { '24h': 1, week: 7, '7d': 7, '30d': 30, month: 31, '90d': 90, year: 366 };
+
+/** The ranges that a session may choose: those within the span of a share link. */
+export function rangesOf(session, ranges) {
+  if (session.kind !== 'share' || !session.scope?.range) return ranges;
+  const { range } = session.scope;
+  return ranges.filter((one) => one === range || DAYS[one] <= (DAYS[range] ?? 0));
 }
 
 /** Makes a link to what is shown. Needs the key itself. @returns {Promise<{link: string, expires_at: string, id: string}>} */
