@@ -176,7 +176,8 @@ function Shown({ state, session, span, ask, choose, again, live, outage, notices
   return html`<a class="skip" href="#page" onClick=${(event) => { event.preventDefault(); document.getElementById('page').focus(); }}>Skip to the reports</a>
     <${Header} ...${props} live=${outage ? 'away' : live} leave=${leave} />
     <${Toolbar} ...${props} />
-    <main id="page" tabindex="-1" class="page-${state.page} ${outage ? 'is-away' : ''}" aria-busy=${isBusy} data-since=${span.since} data-until=${span.until}>
+    <main id="page" tabindex="-1" class="page-${state.page} ${outage ? 'is-away' : ''}" aria-busy=${isBusy} 
+        data-since=${span.since} data-until=${span.until} data-before-since=${span.before?.since} data-before-until=${span.before?.until} data-unit=${span.unit} data-zone=${state.time_zone}>
       ${outage ? html`<${Outage} fault=${outage} again=${again} goodUntil=${goodUntil} />` : null}
       <${Notices} notices=${notices} />
       <${Safe} key=${state.page}>${isEmpty && !outage ? html`<${Welcome} ...${props} live=${live} />` : html`<${Page} ...${props} />`}<//>
