@@ -44,7 +44,7 @@ function CompareMenu({ state, choose }) {
 /** The row of range, comparison, filters and sharing. */
 export function Toolbar(props) {
   const { session, again } = props;
-  return html`<div class="toolbar" role="group" aria-label="Range and filters">
+  return html`<div class="toolbar" role="region" aria-label="Range and filters">
     <${RangeMenu} ...${props} /><${CompareMenu} ...${props} /><${Filters} ...${props} />
     <div class="tools">${session.kind === 'share' ? null : html`<${ShareButton} ...${props} />`}
       <button type="button" id="refresh" class="quiet" title="Refresh" onClick=${again}><span aria-hidden="true">⟳</span><span class="vh">Refresh</span></button></div>
