@@ -8,6 +8,7 @@ mod hex;
 mod json_depth;
 mod output;
 mod reports;
+mod tenant;
 
 use std::process::ExitCode;
 

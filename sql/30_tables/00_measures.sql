@@ -1,5 +1,5 @@
--- The list of measures: columns that the rollups hourly_counts, daily_counts and daily_subjects have
--- besides their keys.
+-- The list of measures: columns that the rollups of counts (hourly_counts, daily_counts,
+-- daily_subjects, hourly_keys and daily_keys) have besides their keys.
 
 --   of_events   the measure of a group of rows e of eventlog._measured_events()
 --   is_outcome  false for counts of events; true for outcomes and durations, which recount() measures

@@ -11,7 +11,7 @@
 --   key           the constraint <table>_pkey (or _key, where it is not the primary key)
 CREATE FUNCTION eventlog_private.relations()
 RETURNS TABLE (table_name name, layout integer, readers_see text, is_cached boolean, key text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 25
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 30
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT v.table_name, v.layout, v.readers_see, v.table_name = ANY (eventlog_private.cached_tables()), v.key
@@ -36,6 +36,10 @@ AS $$
         ('daily_counts',         2, 'own', 'PRIMARY KEY (tenant_id, day, name)'),
         ('daily_subjects',       2, 'own', 'PRIMARY KEY (tenant_id, day, name, subject)'),
         ('monthly_actors',       2, 'own', 'PRIMARY KEY (tenant_id, name, month, actor) INCLUDE (days)'),
+        ('first_events',         2, 'own', 'PRIMARY KEY (tenant_id, name, actor) INCLUDE (first_at)'),
+        ('hourly_keys',          2, 'own', 'PRIMARY KEY (tenant_id, key, hour, name, value)'),
+        ('daily_keys',           2, 'own', 'PRIMARY KEY (tenant_id, key, day, name, value)'),
+        ('monthly_key_actors',   2, 'own', 'PRIMARY KEY (tenant_id, key, value, name, month, actor)'),
         ('erasures',             2, NULL,  'PRIMARY KEY (id)'),
         ('api_keys',             2, NULL,  'PRIMARY KEY (id)'),
         ('tenants_reference',    2, NULL,  'PRIMARY KEY (only_row)'),

@@ -66,6 +66,13 @@ BEGIN
             ADD COLUMN success_values text[] NOT NULL DEFAULT '{}'
                 CONSTRAINT event_types_success_values_check CHECK (array_position(success_values, NULL) IS NULL);
     END IF;
+    IF eventlog_private.lacks_column('event_types', 'count_keys', 'text[]') THEN
+        ALTER TABLE eventlog.event_types
+            ADD COLUMN count_keys text[] NOT NULL DEFAULT '{}'
+                CONSTRAINT event_types_count_keys_check CHECK (
+                    array_position(count_keys, NULL) IS NULL AND array_position(count_keys, '') IS NULL
+                    AND cardinality(count_keys) <= 10 AND octet_length(array_to_string(count_keys, '')) <= 1000);
+    END IF;
 
     COMMENT ON TABLE eventlog.event_types IS
         'Event types: the names that may be logged, and the rules of their payloads. Change them with eventlog.define_event().';
@@ -97,6 +104,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.retention IS 'How long to keep its events, if shorter than the retention of the log and the tenant; null for those.';
     COMMENT ON COLUMN eventlog.event_types.count_subjects IS 'True if reports count its events by subject too; false if almost every event has a subject of its own.';
     COMMENT ON COLUMN eventlog.event_types.success_values IS 'Values of success_key, as text, that mean success; every other value means failure. If the key is missing, a boolean "success" counts. Empty if success_key is a boolean.';
+    COMMENT ON COLUMN eventlog.event_types.count_keys IS 'Keys of the payload by whose values the rollups count too, at most 10, so that reports by these keys are quick. For keys with few values, such as a plan or a country, not for ids.';
 END
 $$;
 
@@ -113,7 +121,7 @@ AS $$
         "occurred_at_key": null, "default_values": {}, "default_when_key": null, "sample_rate": 1, "sample_key": null,
         "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
         "status": "active", "successor": null, "retention": null, "count_subjects": true,
-        "success_values": []}'
+        "success_values": [], "count_keys": []}'
 $$;
 
 -- Returns the rules of a row of event_types that differ from the defaults.

@@ -15,6 +15,8 @@ DECLARE
     with_null      text             := (SELECT r.key FROM jsonb_each(rules) r
                                          WHERE jsonb_typeof(r.value) = 'array' AND r.value @> '[null]' LIMIT 1);
     most_subject_keys constant integer := 8;
+    most_count_keys   constant integer := 10;
+    count_keys_bytes  constant integer := 1000;
 BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION 'name must not be null' USING ERRCODE = 'null_value_not_allowed';
@@ -39,6 +41,16 @@ BEGIN
         RAISE EXCEPTION '% must not contain null', with_null USING ERRCODE = 'null_value_not_allowed';
     ELSIF jsonb_array_length(rules -> 'subject_keys') > most_subject_keys THEN
         RAISE EXCEPTION 'subject_keys has % keys, limit %', jsonb_array_length(rules -> 'subject_keys'), most_subject_keys
+            USING ERRCODE = 'program_limit_exceeded';
+    ELSIF jsonb_array_length(rules -> 'count_keys') > most_count_keys THEN
+        RAISE EXCEPTION 'count_keys has % keys, limit %', jsonb_array_length(rules -> 'count_keys'), most_count_keys
+            USING ERRCODE = 'program_limit_exceeded',
+                  HINT = 'reports can filter by every key; count those that are asked for often';
+    ELSIF rules -> 'count_keys' @> '[""]' THEN
+        RAISE EXCEPTION 'count_keys must not contain an empty key' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF (SELECT sum(octet_length(k)) FROM jsonb_array_elements_text(rules -> 'count_keys') AS k) > count_keys_bytes THEN
+        RAISE EXCEPTION 'count_keys has % bytes, limit %',
+                (SELECT sum(octet_length(k)) FROM jsonb_array_elements_text(rules -> 'count_keys') AS k), count_keys_bytes
             USING ERRCODE = 'program_limit_exceeded';
     ELSIF jsonb_typeof(rules -> 'default_values') <> 'object' THEN
         RAISE EXCEPTION 'default_values must be a JSON object'
@@ -145,7 +157,8 @@ CREATE FUNCTION eventlog.define_event(
     successor        text    DEFAULT NULL,
     retention        interval DEFAULT NULL,
     count_subjects   boolean DEFAULT NULL,
-    success_values   text[]  DEFAULT NULL
+    success_values   text[]  DEFAULT NULL,
+    count_keys       text[]  DEFAULT NULL
 ) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -166,7 +179,7 @@ AS $$
         'hash_keys', define_event.hash_keys, 'hash_actor', define_event.hash_actor,
         'path_keys', define_event.path_keys, 'status', define_event.status, 'successor', define_event.successor,
         'retention', define_event.retention, 'count_subjects', define_event.count_subjects,
-        'success_values', define_event.success_values)) r))
+        'success_values', define_event.success_values, 'count_keys', define_event.count_keys)) r))
 $$;
 
 COMMENT ON FUNCTION eventlog.define_event IS

@@ -44,7 +44,7 @@ $$;
 -- NOT NULL of a CASE as true for almost every row.
 CREATE FUNCTION eventlog._measured_events()
 RETURNS TABLE (id bigint, tenant_id uuid, name text, data jsonb, actor text, subject text, created_at timestamptz,
-               weight double precision, duration double precision, has_failed boolean, count_subjects boolean)
+               weight double precision, duration double precision, has_failed boolean, count_subjects boolean, count_keys text[])
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.created_at,
@@ -52,7 +52,7 @@ AS $$
            CASE WHEN t.duration_key IS NOT NULL THEN eventlog._number(e.data, t.duration_key) END,
            CASE WHEN t.success_key IS NOT NULL OR t.error_key IS NOT NULL
                 THEN eventlog._has_failed(e.data, t.success_key, t.error_key, t.success_values) END,
-           coalesce(t.count_subjects, true)
+           coalesce(t.count_subjects, true), t.count_keys
       FROM eventlog.events e
       LEFT JOIN eventlog.event_types t ON t.name = e.name
      WHERE CASE WHEN eventlog._uncountable_column(e.name, e.data, e.actor, e.subject, e.created_at, e.weight) IS NULL

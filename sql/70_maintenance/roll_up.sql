@@ -47,8 +47,11 @@ DECLARE
     add_subjects text := CASE WHEN since = date_trunc('day', since) THEN '' ELSE format(add, 'daily_subjects_pkey')
                              || ', first_at = least(r.first_at, EXCLUDED.first_at), last_at = greatest(r.last_at, EXCLUDED.last_at)' END;
     add_actors text := CASE WHEN since = date_trunc('month', since) THEN '' ELSE
-                           'ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days
-                                WHERE r.days | EXCLUDED.days <> r.days' END;
+                           'ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days,
+                                quarters = eventlog._quarters_union(r.quarters, EXCLUDED.quarters)' END;
+    add_hourly_keys text := CASE WHEN since = date_trunc('hour', since) THEN '' ELSE format(add, 'hourly_keys_pkey') END;
+    add_daily_keys  text := CASE WHEN since = date_trunc('day', since) THEN '' ELSE format(add, 'daily_keys_pkey') END;
+    add_key_actors  text := replace(add_actors, 'monthly_actors_pkey', 'monthly_key_actors_pkey');
 BEGIN
     PERFORM set_config('work_mem', current_setting('maintenance_work_mem'), true);
     -- OFFSET 0 makes each payload be measured once.
@@ -78,19 +81,51 @@ BEGIN
             %7$s
         ), active AS MATERIALIZED (
             SELECT e.tenant_id, date_trunc('month', e.created_at)::date AS month, e.name, e.actor,
-                   bit_or(1 << (date_part('day', e.created_at)::integer - 1)) AS days
+                   bit_or(1 << (date_part('day', e.created_at)::integer - 1)) AS days,
+                   eventlog._quarters(e.created_at) AS quarters, min(e.created_at) AS first_at
               FROM source e WHERE e.actor IS NOT NULL
              GROUP BY 1, 2, 3, 4
         ), actors_counted AS (
             INSERT INTO eventlog.monthly_actors AS r
-            SELECT u.* FROM (SELECT a.* FROM active a
+            SELECT u.* FROM (SELECT a.tenant_id, a.month, a.name, a.actor, a.days, a.quarters FROM active a
                               UNION ALL
-                             SELECT a.tenant_id, a.month, '', a.actor, bit_or(a.days) FROM active a GROUP BY 1, 2, 4) u
+                             SELECT a.tenant_id, a.month, '', a.actor, bit_or(a.days), eventlog._merge_quarters(a.quarters)
+                               FROM active a GROUP BY 1, 2, 4) u
              ORDER BY u.tenant_id, u.name, u.month, u.actor
             %8$s
+        ), firsts_counted AS (
+            INSERT INTO eventlog.first_events AS r
+            SELECT u.* FROM (SELECT a.tenant_id, a.name, a.actor, min(a.first_at) AS first_at FROM active a WHERE a.actor <> '' GROUP BY 1, 2, 3
+                              UNION ALL
+                             SELECT a.tenant_id, '', a.actor, min(a.first_at) FROM active a WHERE a.actor <> '' GROUP BY 1, 3) u
+             ORDER BY u.tenant_id, u.name, u.actor
+            ON CONFLICT ON CONSTRAINT first_events_pkey DO UPDATE SET first_at = EXCLUDED.first_at WHERE EXCLUDED.first_at < r.first_at
+        ), keyed AS MATERIALIZED (
+            SELECT e.*, k.key, left(e.data ->> k.key, 200) AS value
+              FROM source e CROSS JOIN LATERAL (SELECT DISTINCT u.key FROM unnest(e.count_keys) AS u (key)) k
+             WHERE e.data ->> k.key IS NOT NULL
+        ), hourly_keys AS MATERIALIZED (
+            SELECT e.tenant_id, date_bin('1 hour', e.created_at, '2000-01-01 00:00:00+00') AS hour, e.name, e.key, e.value, %3$s
+              FROM keyed e GROUP BY 1, 2, 3, 4, 5
+        ), hourly_keys_counted AS (
+            INSERT INTO eventlog.hourly_keys AS r SELECT h.* FROM hourly_keys h ORDER BY h.tenant_id, h.key, h.hour, h.name, h.value
+            %9$s
+        ), daily_keys_counted AS (
+            INSERT INTO eventlog.daily_keys AS r
+            SELECT s.tenant_id, s.hour::date, s.name, s.key, s.value, %5$s FROM hourly_keys s
+             GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 4, 2, 3, 5
+            %10$s
+        ), key_actors_counted AS (
+            INSERT INTO eventlog.monthly_key_actors AS r
+            SELECT e.tenant_id, e.key, e.value, e.name, date_trunc('month', e.created_at)::date, e.actor,
+                   bit_or(1 << (date_part('day', e.created_at)::integer - 1)), eventlog._quarters(e.created_at)
+              FROM keyed e WHERE e.actor <> ''
+             GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+            %11$s
         )
         SELECT coalesce(sum(h.events), 0) FROM hourly h$sql$,
-        taken, source, measures, add_hours, sums, add_days, add_subjects, add_actors)
+        taken, source, measures, add_hours, sums, add_days, add_subjects, add_actors, add_hourly_keys, add_daily_keys,
+        add_key_actors)
        INTO counted USING since, until, tenants, notes;
     RETURN counted;
 END
@@ -131,6 +166,10 @@ BEGIN
         DELETE FROM eventlog.daily_counts c WHERE c.tenant_id = ANY (erased) AND c.day >= since::date;
         DELETE FROM eventlog.daily_subjects c WHERE c.tenant_id = ANY (erased) AND c.day >= since::date;
         DELETE FROM eventlog.monthly_actors c WHERE c.tenant_id = ANY (erased) AND c.month >= date_trunc('month', since)::date;
+        DELETE FROM eventlog.first_events c WHERE c.tenant_id = ANY (erased) AND c.first_at >= since;
+        DELETE FROM eventlog.hourly_keys c WHERE c.tenant_id = ANY (erased) AND c.hour >= date_trunc('hour', since);
+        DELETE FROM eventlog.daily_keys c WHERE c.tenant_id = ANY (erased) AND c.day >= since::date;
+        DELETE FROM eventlog.monthly_key_actors c WHERE c.tenant_id = ANY (erased) AND c.month >= date_trunc('month', since)::date;
     END IF;
 END
 $$;

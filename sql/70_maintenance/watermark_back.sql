@@ -21,9 +21,11 @@ SET datestyle = 'ISO'
 AS $$
 DECLARE
     back          timestamptz := eventlog_private.furthest_watermark();
+    of_month      date        := date_trunc('month', back)::date;
     earlier_days  integer     := (1 << (date_part('day', back)::integer - 1)) - 1;
     is_subscriber boolean     := eventlog_private.is_subscriber();
     partition     regclass;
+    actors        name;
 BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.rollup_state s WHERE s.announced_until > back) THEN
         RETURN NULL;
@@ -45,11 +47,16 @@ BEGIN
     DELETE FROM eventlog.hourly_counts c WHERE c.hour >= back;
     DELETE FROM eventlog.daily_counts c WHERE c.day >= back::date;
     DELETE FROM eventlog.daily_subjects c WHERE c.day >= back::date;
-    DELETE FROM eventlog.monthly_actors a
-     WHERE a.month > date_trunc('month', back)::date
-        OR a.month = date_trunc('month', back)::date AND a.days & earlier_days = 0;
-    UPDATE eventlog.monthly_actors a SET days = a.days & earlier_days
-     WHERE a.month = date_trunc('month', back)::date AND a.days & earlier_days <> a.days;
+    DELETE FROM eventlog.hourly_keys c WHERE c.hour >= back;
+    DELETE FROM eventlog.daily_keys c WHERE c.day >= back::date;
+    DELETE FROM eventlog.first_events c WHERE c.first_at >= back;
+    FOREACH actors IN ARRAY '{monthly_actors,monthly_key_actors}'::name[] LOOP
+        EXECUTE format('DELETE FROM eventlog.%I a WHERE a.month > $1 OR a.month = $1 AND a.days & $2 = 0', actors)
+          USING of_month, earlier_days;
+        EXECUTE format('UPDATE eventlog.%I a SET days = a.days & $2, quarters = eventlog_private.quarters_before(a.quarters, $3)
+                         WHERE a.month = $1 AND a.days & $2 <> a.days', actors)
+          USING of_month, earlier_days, 96 * (back::date - of_month);
+    END LOOP;
     RETURN format('took the watermark of the rollups back to %s', back);
 END
 $$;

@@ -19,6 +19,10 @@ BEGIN
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION '% must not be null', missing USING ERRCODE = 'null_value_not_allowed';
     END IF;
+    IF tenant_id = eventlog.all_tenants() THEN
+        RAISE EXCEPTION 'all_tenants() is for reports: it has nothing to erase'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'give the tenant''s uuid';
+    END IF;
     IF to_regclass('eventlog.erasures') IS NULL THEN
         RAISE EXCEPTION 'the log has no table for receipts of erasures yet'
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.create_log();';
@@ -46,20 +50,34 @@ BEGIN
     IF kind = 'tenant' THEN
         PERFORM eventlog_private.note_survivors_as_late(tenant_id);
     ELSIF to_regclass('eventlog.monthly_actors') IS NOT NULL THEN
-        WITH active AS (
-            SELECT e.name, e.actor, date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC' AS month,
-                   bit_or(1 << (date_part('day', e.created_at AT TIME ZONE 'UTC')::integer - 1)) AS days
-              FROM eventlog.events e
+        WITH counted AS MATERIALIZED (
+            SELECT e.name, e.actor, e.data, e.count_keys, e.created_at, (date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC')::date AS month,
+                   1 << (date_part('day', e.created_at AT TIME ZONE 'UTC')::integer - 1) AS day
+              FROM eventlog._measured_events() e
              WHERE e.tenant_id = tenant_id AND e.actor = ANY (actors)
                AND e.created_at < (SELECT s.rolled_until FROM eventlog.rollup_state s)
                AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
-             GROUP BY 1, 2, 3
+        ), active AS (
+            INSERT INTO eventlog.monthly_actors AS r (tenant_id, month, name, actor, days, quarters)
+            SELECT tenant_id, e.month, n.name, e.actor, bit_or(e.day), eventlog._quarters(e.created_at)
+              FROM counted e CROSS JOIN LATERAL (VALUES (e.name), ('')) AS n (name)
+             GROUP BY e.month, n.name, e.actor
+            ON CONFLICT ON CONSTRAINT monthly_actors_pkey
+            DO UPDATE SET days = r.days | EXCLUDED.days, quarters = eventlog._quarters_union(r.quarters, EXCLUDED.quarters)
+        ), first AS (
+            INSERT INTO eventlog.first_events AS r (tenant_id, name, actor, first_at)
+            SELECT tenant_id, n.name, e.actor, min(e.created_at)
+              FROM counted e CROSS JOIN LATERAL (VALUES (e.name), ('')) AS n (name)
+             WHERE e.actor <> '' GROUP BY n.name, e.actor
+            ON CONFLICT ON CONSTRAINT first_events_pkey DO UPDATE SET first_at = least(r.first_at, EXCLUDED.first_at)
         )
-        INSERT INTO eventlog.monthly_actors AS r (tenant_id, month, name, actor, days)
-        SELECT tenant_id, a.month::date, n.name, a.actor, bit_or(a.days)
-          FROM active a CROSS JOIN LATERAL (VALUES (a.name), ('')) AS n (name)
-         GROUP BY a.month, n.name, a.actor
-        ON CONFLICT ON CONSTRAINT monthly_actors_pkey DO UPDATE SET days = r.days | EXCLUDED.days;
+        INSERT INTO eventlog.monthly_key_actors AS r (tenant_id, key, value, name, month, actor, days, quarters)
+        SELECT tenant_id, k.key, left(e.data ->> k.key, 200), e.name, e.month, e.actor, bit_or(e.day), eventlog._quarters(e.created_at)
+          FROM counted e CROSS JOIN LATERAL unnest(e.count_keys) AS k (key)
+         WHERE e.actor <> '' AND e.data ->> k.key IS NOT NULL
+         GROUP BY 2, 3, 4, 5, 6
+        ON CONFLICT ON CONSTRAINT monthly_key_actors_pkey
+        DO UPDATE SET days = r.days | EXCLUDED.days, quarters = eventlog._quarters_union(r.quarters, EXCLUDED.quarters);
     END IF;
 END
 $$;
@@ -133,6 +151,9 @@ BEGIN
     PERFORM eventlog_private.begin_step();
     PERFORM eventlog_private.wait_for_maintenance();
     receipt := eventlog_private.open_receipt(kind, tenant_id, actor, caller);
+    IF kind = 'tenant' THEN
+        PERFORM eventlog_private.take_from_keys(tenant_id);
+    END IF;
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
@@ -187,4 +208,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE eventlog.forget_tenant(uuid, boolean, uuid, jsonb) IS
-'Erases a tenant: its rows in tenant_roles, its settings (except that it opted out), events, quarantined events, idempotency keys, counts and rollups. Commits in batches, as the log''s owner; the same call continues an interrupted erasure. Returns the id of the receipt in erasures and the number of erased rows; with dry_run, the number of rows that it would erase, and no receipt. Leave out receipt and erased.';
+'Erases a tenant: its rows in tenant_roles, its settings (except that it opted out) and names, its keys, events, quarantined events, idempotency keys, counts and rollups. Commits in batches, as the log''s owner; the same call continues an interrupted erasure. Returns the id of the receipt in erasures and the number of erased rows; with dry_run, the number of rows that it would erase, and no receipt. Leave out receipt and erased.';

@@ -8,16 +8,34 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
 
 use crate::output::{Failure, printable};
+use crate::tenant;
 
 /// The option that names the tenant.
 #[derive(Args, Debug)]
 pub(crate) struct Tenant {
-    /// Tenant. Default: the tenant of the connection
-    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID")]
-    pub(crate) tenant: Option<Uuid>,
+    /// Tenant: a uuid, or a name, which means eventlog.tenant('NAME'). Default: the tenant of the
+    /// connection
+    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID|NAME", value_parser = tenant::parse)]
+    tenant: Option<Uuid>,
+    /// All tenants, for the log's owner and services
+    #[arg(long)]
+    all_tenants: bool,
 }
 
 impl Tenant {
+    /// Returns the tenant that was asked for; that of all ones for all tenants.
+    pub(crate) fn id(&self) -> Option<Uuid> {
+        match self.all_tenants {
+            true => Some(tenant::ALL),
+            false => self.tenant,
+        }
+    }
+
+    /// Returns the tenant that was asked for; none for all tenants.
+    pub(crate) fn one(&self) -> Option<Uuid> {
+        self.id().filter(|tenant| *tenant != tenant::ALL)
+    }
+
     /// Begins a read-only transaction on one snapshot, with a safe search_path. Its tenant is this one,
     /// unless the role has a tenant of its own.
     pub(crate) async fn begin<'a>(
@@ -45,7 +63,7 @@ impl Tenant {
         &self,
         transaction: &Transaction<'_>,
     ) -> Result<Option<String>, Failure> {
-        let tenant = self.tenant.map(|tenant| tenant.to_string());
+        let tenant = self.id().map(|tenant| tenant.to_string());
         if tenant.is_some() {
             transaction
                 .query_typed(
@@ -61,8 +79,8 @@ impl Tenant {
     pub(crate) fn explain(&self, error: tokio_postgres::Error) -> Failure {
         let is_refused = error.code().is_some_and(|code| code.code() == "42501");
         let failure = Failure::from(error);
-        if self.tenant.is_none() && is_refused && !failure.has_text("permission denied") {
-            return failure.hint("--tenant UUID, or the variable EVENTLOG_TENANT");
+        if self.id().is_none() && is_refused && !failure.has_text("permission denied") {
+            return failure.hint("--tenant UUID or NAME, or the variable EVENTLOG_TENANT");
         }
         failure
     }

@@ -1,6 +1,9 @@
 //! The state of an aggregate in Rust.
 
+use pgrx::fcinfo::pg_getarg;
 use pgrx::{Internal, PgMemoryContexts, pg_sys};
+
+use crate::pg::array::Array;
 
 /// Changes the state of an aggregate. The first step makes it, and it lives until the aggregate
 /// ends.
@@ -26,4 +29,11 @@ pub(crate) fn with_state<T: Default>(
 pub(crate) fn state<T>(state: &Internal) -> Option<&T> {
     // SAFETY: as above: an aggregate's last function gets what its own steps made.
     unsafe { state.get::<T>() }
+}
+
+/// Returns an argument that is the same array in every step. It is fetched by the step that needs it,
+/// since a variable of PL/pgSQL is flattened whenever an array is taken.
+pub(crate) fn array_argument(fcinfo: pg_sys::FunctionCallInfo, position: usize) -> Option<Array> {
+    // SAFETY: PostgreSQL passes a valid fcinfo, and the declaration in SQL has an array there.
+    unsafe { pg_getarg(fcinfo, position) }
 }

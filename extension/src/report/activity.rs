@@ -4,14 +4,20 @@
 //! An activity is a `bytea`: the number of words of a set, then for each actor two sets of days,
 //! one of the first event of the report and one of the event that shows a return. Bit 0 is the
 //! first day.
+//!
+//! In UTC the days come from the days of a month in the rollup (`_activity`); in other time zones
+//! they come from its quarter-hours (`_activity_of_quarters`).
 
 use std::collections::HashMap;
 
 use pgrx::Internal;
+use pgrx::datum::{Date, TimestampWithTimeZone};
 use pgrx::prelude::*;
 
-use crate::pg::aggregate::{self, with_state};
+use crate::pg::aggregate::{self, array_argument, with_state};
+use crate::pg::array::Array;
 use crate::pg::datum::Text;
+use crate::report::quarters;
 
 /// Longest span that fits, in days, somewhat above the 3,700 that `eventlog._check_span` allows.
 const LONGEST: usize = 3_800;
@@ -22,6 +28,8 @@ const MOST_PERIODS: usize = 600;
 struct Activity {
     words: usize,
     actors: HashMap<Box<str>, Vec<u64>>,
+    /// Starts of the days and the end of the last, where days come from quarters.
+    starts: Vec<i64>,
 }
 
 impl Activity {
@@ -36,6 +44,28 @@ impl Activity {
             let mut new = vec![0; 2 * self.words];
             set_days(&mut new, offset, sets, days);
             self.actors.insert(actor.into(), new);
+        }
+    }
+
+    /// Adds the quarters of a month.
+    fn add_quarters(&mut self, actor: &str, month: i32, sets: [Option<&[u8]>; 2]) {
+        let Activity { words, actors, starts } = self;
+        let days = starts.len().saturating_sub(1).min(LONGEST);
+        *words = days.div_ceil(64).max(1);
+        for (set, quarters) in sets.into_iter().enumerate() {
+            let active = days_of_quarters(starts, month, quarters.unwrap_or_default());
+            let mut active = active.take_while(|day| *day < days).peekable();
+            // An actor without a day in the span is none of the report's.
+            if active.peek().is_none() {
+                continue;
+            }
+            if !actors.contains_key(actor) {
+                actors.insert(actor.into(), vec![0; 2 * *words]);
+            }
+            let known = actors.get_mut(actor).expect("inserted above");
+            for day in active {
+                known[set * *words + day / 64] |= 1 << (day % 64);
+            }
         }
     }
 
@@ -66,6 +96,44 @@ fn set_days(actor: &mut [u64], offset: i32, sets: [i32; 2], days: usize) {
             *next |= over;
         }
     }
+}
+
+/// Returns the days, by their positions in `starts`, that have one of the quarters of a month: in
+/// order, each once.
+fn days_of_quarters(
+    starts: &[i64],
+    month: i32,
+    quarters: &[u8],
+) -> impl Iterator<Item = usize> + use<> {
+    let mut days: Vec<usize> = Vec::new();
+    let mut day = None;
+    for at in quarters::starts(month, quarters) {
+        // Quarters come in order, so the day is the last one or a later one.
+        let from = day.unwrap_or(0);
+        let passed = starts[from.min(starts.len())..].partition_point(|start| *start <= at);
+        if passed == 0 && day.is_none() {
+            continue;
+        }
+        let found = from + passed.saturating_sub(1);
+        if found + 1 >= starts.len() {
+            break;
+        }
+        if day != Some(found) {
+            days.push(found);
+            day = Some(found);
+        }
+    }
+    days.into_iter()
+}
+
+/// Returns the instants of an array, in order.
+fn instants(array: Option<Array>, what: &str) -> Vec<i64> {
+    let Some(array) = array else { return Vec::new() };
+    let elements = match array.elements::<TimestampWithTimeZone>(what) {
+        Ok(elements) => elements,
+        Err(fault) => fault.raise(),
+    };
+    (0..elements.len()).filter_map(|n| elements.get(n)).map(|at| at.into_inner()).collect()
 }
 
 /// Returns the words of a set, and all sets, two for each actor.
@@ -107,6 +175,35 @@ fn activity_step(
             activity.add(actor.as_str(), offset, sets, usize::try_from(days).unwrap_or(0));
         }
     })
+}
+
+/// Step of `_activity_of_quarters(actor, month, first_quarters, returning_quarters, day_starts)`.
+#[pg_extern(sql = false)]
+fn activity_of_quarters_step(
+    state: Internal,
+    actor: Option<Text<'_>>,
+    month: Option<Date>,
+    first_quarters: Option<&[u8]>,
+    returning_quarters: Option<&[u8]>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Internal {
+    with_state(state, fcinfo, |activity: &mut Activity| {
+        if activity.starts.is_empty() {
+            activity.starts = instants(array_argument(fcinfo, 5), "day_starts");
+        }
+        if let (Some(actor), Some(month)) = (actor, month) {
+            let sets = [first_quarters, returning_quarters];
+            activity.add_quarters(actor.as_str(), month.to_pg_epoch_days(), sets);
+        }
+    })
+}
+
+/// Returns the days, counted from 0 for the first of `day_starts`, that have a quarter of the month.
+/// The last start is the end of the last day.
+#[pg_extern(sql = false)]
+fn quarter_days(month: Date, quarters: &[u8], day_starts: Array) -> Vec<i32> {
+    let starts = instants(Some(day_starts), "day_starts");
+    days_of_quarters(&starts, month.to_pg_epoch_days(), quarters).map(|day| day as i32).collect()
 }
 
 #[pg_extern(sql = false)]

@@ -1,4 +1,7 @@
 //! Aggregates of rollups and reports.
 
 pub(crate) mod activity;
+pub(crate) mod funnel;
 pub(crate) mod histogram;
+pub(crate) mod presence;
+pub(crate) mod quarters;

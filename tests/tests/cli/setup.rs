@@ -13,7 +13,8 @@ fn a_new_database_is_set_up_in_one_go_and_again_without_a_change() {
         command.arg("init").args(arguments);
         command
     };
-    let said = printed(&mut init(&["--tenant", "acme", "--writer", "app", "--retention", "1 year"]));
+    let said =
+        printed(&mut init(&["--tenant", "acme", "--writer", "app", "--retention", "1 year"]));
     let key = |text: &str, kind: &str| {
         let start = text.find(kind).unwrap_or_else(|| panic!("no {kind}: {text}"));
         text[start..].split_whitespace().next().expect("a key").to_owned()
@@ -35,7 +36,10 @@ fn a_new_database_is_set_up_in_one_go_and_again_without_a_change() {
     let before = text(&mut superuser, "SELECT max(id) FROM eventlog.api_keys");
     let again = printed(&mut init(&["--tenant", "acme", "--writer", "app", "--json"]));
     let again: Value = serde_json::from_str(&again).expect("JSON");
-    assert!(again["steps"].as_array().unwrap().iter().all(|step| step["is_new"] == false), "{again}");
+    assert!(
+        again["steps"].as_array().unwrap().iter().all(|step| step["is_new"] == false),
+        "{again}"
+    );
     assert!(again["write_key"].is_null() && again["read_key"].is_null());
     assert_eq!(text(&mut superuser, "SELECT max(id) FROM eventlog.api_keys"), before);
 
@@ -49,7 +53,8 @@ fn a_new_database_is_set_up_in_one_go_and_again_without_a_change() {
     let id = printed(&mut log("app", &event));
     let stored = rows(&mut superuser, "SELECT id, actor, data FROM eventlog.events");
     assert_eq!(stored, [[id.trim(), "ann", r#"{"toolName": "a=\"b\"", "durationMs": 1.50}"#]]);
-    let keyed = ["tool_used", "--data", "{\"toolName\": \"x\"}", "--idempotency-key", "k", "--json"];
+    let keyed =
+        ["tool_used", "--data", "{\"toolName\": \"x\"}", "--idempotency-key", "k", "--json"];
     let first = printed(&mut log("app", &keyed));
     assert_eq!(first, printed(&mut log("app", &keyed)));
 
@@ -76,7 +81,10 @@ fn who_is_no_superuser_is_told_to_become_one() {
     let said = failed(eventlog(&cluster, "postgres", "app").arg("init"), 1);
     assert!(said.contains("needs a superuser") && said.contains("-U postgres"), "{said}");
     let superuser = &mut cluster.connect("postgres", "postgres");
-    assert_eq!(text(superuser, "SELECT count(*) FROM pg_extension WHERE extname = 'eventlog'"), "0");
+    assert_eq!(
+        text(superuser, "SELECT count(*) FROM pg_extension WHERE extname = 'eventlog'"),
+        "0"
+    );
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::ValueEnum;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use self::fields::{id, json_text, plain, time};
 pub(super) use self::names::Names;
@@ -91,7 +90,7 @@ impl Mapping {
         let own =
             self.tenant_key.as_ref().and_then(|key| data.get(key)).and_then(|value| id(value));
         match (own, &self.tenant, &self.tenant_key) {
-            (Some(own), _, _) => Ok(Uuid::parse_str(&own).map_or(own, |id| id.to_string())),
+            (Some(own), _, _) => crate::tenant::parse(&own).map(|tenant| tenant.to_string()),
             (None, Some(tenant), _) => Ok(tenant.clone()),
             (None, None, Some(key)) => {
                 Err(format!("key {key}, which names the tenant, is missing"))

@@ -24,6 +24,7 @@ use super::filter::{Format, is_standard};
 use super::progress::{BYTES, Progress};
 use crate::connection::Server;
 use crate::output::{Failure, print, print_json};
+use crate::tenant;
 
 /// Rows and bytes of one transaction, roughly. This much is held in memory.
 const BATCH_ROWS: usize = 10_000;
@@ -39,7 +40,7 @@ command again after an error.\n\n\
 A file must have the columns or keys id, tenant_id, name, data and created_at, and may \
 have actor, subject, occurred_at and weight. Exit code 1 if rows were rejected.\n\n\
 --from reads what Segment, PostHog, Mixpanel and ahoy export, one JSON object a line:\n\n\
-eventlog import export.jsonl --from mixpanel --tenant 1111… --define";
+eventlog import export.jsonl --from mixpanel --tenant acme --define";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -53,8 +54,8 @@ pub(crate) struct Arguments {
     /// Read events of another tool. They get negative ids, made from the tool's own
     #[arg(long, value_enum, value_name = "TOOL")]
     from: Option<Tool>,
-    /// With --from: tenant of the events
-    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID")]
+    /// With --from: tenant of the events, a uuid or a name
+    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID|NAME", value_parser = tenant::parse)]
     tenant: Option<Uuid>,
     /// With --from: key of the payload that names the tenant of an event
     #[arg(long, value_name = "KEY", requires = "from")]
@@ -77,7 +78,7 @@ impl Arguments {
         let Some(tool) = self.from else { return Ok(None) };
         if self.tenant.is_none() && self.tenant_key.is_none() {
             return Err(Failure::usage("--from needs a tenant")
-                .hint("--tenant UUID, or --tenant-key KEY for a key of the payload"));
+                .hint("--tenant acme, or --tenant-key KEY for a key of the payload"));
         }
         Ok(Some(Mapping {
             tool,

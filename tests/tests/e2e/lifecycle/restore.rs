@@ -30,6 +30,10 @@ const TABLES: &[&str] = &[
     "daily_counts",
     "daily_subjects",
     "monthly_actors",
+    "first_events",
+    "hourly_keys",
+    "daily_keys",
+    "monthly_key_actors",
     "api_keys",
 ];
 

@@ -72,7 +72,7 @@ fn contents(db: &Db) -> Vec<String> {
         .flat_map(|table| {
             let later = match table.as_str() {
                 "event_types" => {
-                    "{retention,count_subjects,success_values,success_key,optional_keys}"
+                    "{retention,count_subjects,count_keys,success_values,success_key,optional_keys}"
                 }
                 "tenant_settings" => "{retention}",
                 "log_config" => "{layout_version,service_roles}",

@@ -51,9 +51,14 @@ pub(crate) fn make_rollups(superuser: &mut Client) {
         .batch_execute(&format!(
             "INSERT INTO eventlog.monthly_actors
              SELECT tenant_id, date_trunc('month', created_at)::date, name, actor, 1 FROM eventlog.events WHERE actor IS NOT NULL GROUP BY 1, 2, 3, 4;
+             INSERT INTO eventlog.first_events
+             SELECT tenant_id, name, actor, min(created_at) FROM eventlog.events WHERE actor IS NOT NULL GROUP BY 1, 2, 3;
+             INSERT INTO eventlog.monthly_key_actors SELECT tenant_id, 'k', 'v', name, month, actor, days FROM eventlog.monthly_actors;
              INSERT INTO eventlog.daily_counts
              SELECT tenant_id, created_at::date, name, count(*), count(*), 0, 0, 0, 0, NULL FROM eventlog.events GROUP BY 1, 2, 3;
              INSERT INTO eventlog.hourly_counts SELECT tenant_id, day, name, events, weighted_events, 0, 0, 0, 0, NULL FROM eventlog.daily_counts;
+             INSERT INTO eventlog.daily_keys SELECT tenant_id, day, name, 'k', 'v', events, weighted_events, 0, 0, 0, 0, NULL FROM eventlog.daily_counts;
+             INSERT INTO eventlog.hourly_keys SELECT tenant_id, day, name, 'k', 'v', events, weighted_events, 0, 0, 0, 0, NULL FROM eventlog.daily_counts;
              INSERT INTO eventlog.daily_subjects VALUES ('{TENANT_A}', now(), 'ping', 's', 1, 1, 0, 0, 0, 0, NULL, now(), now()),
                                                         ('{TENANT_B}', now(), 'ping', 's', 1, 1, 0, 0, 0, 0, NULL, now(), now());
              INSERT INTO eventlog.late_events SELECT tenant_id, id, created_at FROM eventlog.events WHERE id % 7 = 0 OR actor = '{ERIN}'"
@@ -117,6 +122,8 @@ fn an_actor_of_90_partitions_quarantine_and_rollups_is_found_nowhere_afterwards_
     let doomed = [
         ("events", of_erin.clone()),
         ("monthly_actors", of_erin.clone()),
+        ("first_events", of_erin.clone()),
+        ("monthly_key_actors", of_erin.clone()),
         ("rejected_events", format!("claimed_tenant_id = '{TENANT_A}' AND actor = '{ERIN}'")),
         ("late_events", format!("id IN ({ids})")),
         ("idempotency_keys", format!("event_id IN ({ids})")),
@@ -242,9 +249,11 @@ fn more_rows_than_a_batch_of_one_time_are_all_found() {
         found,
         [
             ("events", &*number),
+            ("first_events", "0"),
             ("idempotency_keys", &number),
             ("late_events", "0"),
             ("monthly_actors", "0"),
+            ("monthly_key_actors", "0"),
             ("rejected_events", "0")
         ]
         .map(|(table, rows)| (table.to_owned(), rows.to_owned()))

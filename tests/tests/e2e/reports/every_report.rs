@@ -27,7 +27,7 @@ impl Report {
             given.push("steps => '{conversation_started,skill_executed}'".to_owned());
         }
         if self.has("step") && !arguments.iter().any(|(name, _)| *name == "step") {
-            given.push("step => 1".to_owned());
+            given.push("step => 2".to_owned());
         }
         format!("SELECT * FROM eventlog.{}({})", self.name, given.join(", "))
     }

@@ -4,6 +4,7 @@ mod activity;
 mod counts;
 mod every_report;
 mod flights;
+mod funnels;
 mod hostile;
 mod marks;
 mod partitions;

@@ -90,6 +90,10 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     (
         "funnel('[2:3]={ingest_started,ingest_completed}', '1 hour', 'url', '2013-06-01', '2013-06-02')",
+        &["1|ingest_started|3|1.0000|∅|∅|f", "2|ingest_completed|3|1.0000|1.0000|120.000|f"],
+    ),
+    (
+        "funnel('{ingest_started,ingest_completed}', '1 hour', 'data.url', '2013-06-01', '2013-06-02', any_attempt => false)",
         &["1|ingest_started|3|1.0000|∅|∅|f", "2|ingest_completed|2|0.6667|0.6667|180.000|f"],
     ),
 ];

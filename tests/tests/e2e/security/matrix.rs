@@ -29,7 +29,8 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         }
         (
             "rollup_state" | "late_events" | "hourly_counts" | "daily_counts" | "daily_subjects"
-            | "monthly_actors",
+            | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys"
+            | "monthly_key_actors",
             "SELECT" | "COPY TO",
         ) => reads,
         ("event_types", "SELECT" | "COPY TO") => reads || writes,
@@ -113,7 +114,11 @@ fn filled() -> Db {
              INSERT INTO eventlog.daily_counts SELECT DISTINCT tenant_id, now()::date, name, 1, 1, 0, 0, 0, 0 FROM eventlog.events;
              INSERT INTO eventlog.daily_subjects
              SELECT DISTINCT tenant_id, now()::date, name, 's', 1, 1, 0, 0, 0, 0, NULL::float8[], now(), now() FROM eventlog.events;
-             INSERT INTO eventlog.monthly_actors SELECT DISTINCT tenant_id, now()::date, name, 'a', 1 FROM eventlog.events"
+             INSERT INTO eventlog.monthly_actors SELECT DISTINCT tenant_id, now()::date, name, 'a', 1 FROM eventlog.events;
+             INSERT INTO eventlog.first_events SELECT DISTINCT tenant_id, name, 'a', now() FROM eventlog.events;
+             INSERT INTO eventlog.hourly_keys SELECT DISTINCT tenant_id, now(), name, 'k', 'v', 1, 1, 0, 0, 0, 0 FROM eventlog.events;
+             INSERT INTO eventlog.daily_keys SELECT DISTINCT tenant_id, now()::date, name, 'k', 'v', 1, 1, 0, 0, 0, 0 FROM eventlog.events;
+             INSERT INTO eventlog.monthly_key_actors SELECT DISTINCT tenant_id, 'k', 'v', name, now()::date, 'a', 1 FROM eventlog.events"
         ))
         .expect("a superuser may");
     db
@@ -184,7 +189,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
             AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys') ORDER BY 1",
     );
-    let expected = "daily_counts daily_subjects events hourly_counts hygiene_counts late_events monthly_actors rejected_events";
+    let expected = "daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events";
     assert_eq!(of_tenants.concat().join(" "), expected);
     for source in ["setting", "jwt", "role"] {
         superuser

@@ -1,0 +1,245 @@
+//! The days of a time zone on which actors were active, as bits, to count active actors and those
+//! who came back without a sort.
+//!
+//! A presence is a `bytea`: the number of words of a set, then for each actor the day of the first
+//! event (-1 if it is not in the span) and the set of days. Bit 0 is the first day.
+
+use std::collections::HashMap;
+
+use pgrx::datum::{Date, TimestampWithTimeZone};
+use pgrx::prelude::*;
+use pgrx::{Internal, pg_sys};
+
+use crate::pg::aggregate::{self, with_state};
+use crate::pg::datum::Text;
+
+/// Longest span that fits, in days, somewhat above the 3,700 that `eventlog._check_span` allows.
+const LONGEST: usize = 3_800;
+/// Most periods of a retention, which is a square matrix.
+const MOST_PERIODS: usize = 600;
+/// A quarter of an hour and a day, in microseconds.
+const QUARTER: i64 = 900_000_000;
+const DAY: i64 = 96 * QUARTER;
+
+#[derive(Default)]
+struct Presence {
+    /// The instants at which the days of the span begin, and its end.
+    starts: Vec<i64>,
+    words: usize,
+    actors: HashMap<Box<str>, Actor>,
+}
+
+struct Actor {
+    first: i64,
+    days: Box<[u64]>,
+}
+
+/// What a row adds for its actor.
+#[derive(Clone, Copy)]
+struct Purpose {
+    is_first: bool,
+    is_returning: bool,
+}
+
+impl Presence {
+    fn begin(&mut self, starts: &Array<'_, TimestampWithTimeZone>) {
+        self.starts =
+            starts.iter().flatten().map(|start| start.into_inner()).take(LONGEST + 1).collect();
+        self.words = self.starts.len().div_ceil(64).max(1);
+    }
+
+    /// Returns the day of an instant; nothing outside of the span.
+    fn day_of(&self, at: i64) -> Option<usize> {
+        let day = self.starts.partition_point(|start| *start <= at).checked_sub(1)?;
+        (day + 1 < self.starts.len()).then_some(day)
+    }
+
+    fn add(&mut self, actor: &str, purpose: Purpose, at: i64, day: Option<usize>) {
+        let words = self.words;
+        if !self.actors.contains_key(actor) {
+            let new = Actor { first: i64::MAX, days: vec![0; words].into_boxed_slice() };
+            self.actors.insert(actor.into(), new);
+        }
+        let Some(known) = self.actors.get_mut(actor) else { return };
+        if purpose.is_first {
+            known.first = known.first.min(at);
+        }
+        if let (true, Some(day)) = (purpose.is_returning, day) {
+            known.days[day / 64] |= 1 << (day % 64);
+        }
+    }
+
+    /// Adds the days of a month whose first is `offset` days after the first of the span: the days
+    /// of UTC, for those of the same date.
+    fn add_days(&mut self, actor: &str, purpose: Purpose, offset: i64, days: i32) {
+        let mut left = days as u32;
+        while left != 0 {
+            let day = usize::try_from(offset + i64::from(left.trailing_zeros())).ok();
+            left &= left - 1;
+            if let Some(day) = day.filter(|day| day + 1 < self.starts.len()) {
+                self.add(actor, purpose, self.starts[day], Some(day));
+            }
+        }
+    }
+
+    /// Adds the quarter-hours of a month, in UTC.
+    fn add_quarters(&mut self, actor: &str, purpose: Purpose, month: i64, quarters: &[u8]) {
+        let mut last = None;
+        for pair in quarters.chunks_exact(2) {
+            let at = month + i64::from(u16::from_be_bytes([pair[0], pair[1]])) * QUARTER;
+            let day = self.day_of(at);
+            // They are in order, and mostly of the same day as the one before.
+            if day.is_some() && day != last {
+                self.add(actor, purpose, at, day);
+                last = day;
+            }
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = (self.words as u64).to_le_bytes().to_vec();
+        for actor in self.actors.values() {
+            let first = self.day_of(actor.first).and_then(|day| i64::try_from(day).ok());
+            bytes.extend(first.unwrap_or(-1).to_le_bytes());
+            bytes.extend(actor.days.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        bytes
+    }
+}
+
+/// Step of `_presence(actor, month, days, quarters, at, is_first, is_returning, first_day,
+/// day_starts)`. A row is a month of the rollup (with quarters, or with days of UTC alone), or one
+/// instant.
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the columns of a row")]
+fn presence_step(
+    state: Internal,
+    actor: Option<Text<'_>>,
+    month: Option<Date>,
+    days: Option<i32>,
+    quarters: Option<&[u8]>,
+    at: Option<TimestampWithTimeZone>,
+    is_first: bool,
+    is_returning: bool,
+    first_day: Date,
+    day_starts: Array<'_, TimestampWithTimeZone>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Internal {
+    with_state(state, fcinfo, |presence: &mut Presence| {
+        if presence.starts.is_empty() {
+            presence.begin(&day_starts);
+        }
+        let Some(actor) = actor.as_ref().map(Text::as_str) else { return };
+        let purpose = Purpose { is_first, is_returning };
+        if let Some(at) = at {
+            let at = at.into_inner();
+            presence.add(actor, purpose, at, presence.day_of(at));
+        } else if let Some(month) = month {
+            let month = i64::from(month.to_pg_epoch_days());
+            match (quarters, days) {
+                (Some(quarters), _) => {
+                    presence.add_quarters(actor, purpose, month * DAY, quarters);
+                }
+                (None, Some(days)) => {
+                    let offset = month - i64::from(first_day.to_pg_epoch_days());
+                    presence.add_days(actor, purpose, offset, days);
+                }
+                (None, None) => {}
+            }
+        }
+    })
+}
+
+#[pg_extern(sql = false)]
+fn presence_final(state: Internal) -> Option<Vec<u8>> {
+    let presence = aggregate::state::<Presence>(&state)?;
+    Some(presence.bytes())
+}
+
+/// Returns the actors of a presence: the first day, and the words of the set.
+fn read(presence: &[u8]) -> Vec<(Option<usize>, Vec<u64>)> {
+    let words: Vec<u64> = presence
+        .chunks_exact(8)
+        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")))
+        .collect();
+    let Some((size, actors)) = words.split_first() else { return Vec::new() };
+    let Some(size) = usize::try_from(*size).ok().and_then(|size| size.checked_add(1)) else {
+        return Vec::new();
+    };
+    actors
+        .chunks_exact(size)
+        // -1 is no day.
+        .map(|actor| (usize::try_from(actor[0] as i64).ok(), actor[1..].to_vec()))
+        .collect()
+}
+
+/// Returns the days of a set, in order.
+fn days_of(set: &[u64]) -> impl Iterator<Item = usize> {
+    set.iter().enumerate().flat_map(|(index, word)| {
+        let mut left = *word;
+        std::iter::from_fn(move || {
+            let bit = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (bit < 64).then_some(index * 64 + bit)
+        })
+    })
+}
+
+/// Returns for each day how many actors were active on it or on one of the `days_back - 1` days
+/// before.
+#[pg_extern(sql = false)]
+fn present_within(presence: &[u8], days_back: i32, days: i32) -> Vec<i32> {
+    let days = usize::try_from(days).unwrap_or(0).min(LONGEST);
+    let window = usize::try_from(days_back).unwrap_or(0);
+    // Where actors become active, and where they cease to be. An active day counts to the end of its
+    // window, which the next active day extends.
+    let mut changes = vec![0; days + 1];
+    for (_, set) in read(presence) {
+        let mut until = 0;
+        for day in days_of(&set).take_while(|day| *day < days) {
+            if day >= until {
+                changes[until] -= i32::from(until > 0);
+                changes[day] += 1;
+            }
+            until = (day + window).min(days);
+        }
+        changes[until] -= i32::from(until > 0);
+    }
+    let mut active = 0;
+    changes.truncate(days);
+    for change in &mut changes {
+        active += *change;
+        *change = active;
+    }
+    changes
+}
+
+/// Returns a matrix, row by row: of the actors whose first day lies in a period, how many were
+/// active in that period, in the one after it, and so on. `starts` are the first days of the
+/// periods, and the end of the last. Each row begins with the size of the cohort.
+#[pg_extern(sql = false)]
+fn retention_of(presence: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
+    let starts: Vec<usize> = starts
+        .into_iter()
+        .take(MOST_PERIODS + 1)
+        .map(|start| usize::try_from(start.unwrap_or(0)).unwrap_or(0).min(LONGEST))
+        .collect();
+    let periods = starts.len().saturating_sub(1);
+    let width = periods + 1;
+    let mut matrix = vec![0; periods * width];
+    let period_of = |day: usize| starts.partition_point(|start| *start <= day).checked_sub(1);
+    for (first, set) in read(presence) {
+        let Some(cohort) = first.and_then(period_of).filter(|period| *period < periods) else {
+            continue;
+        };
+        matrix[cohort * width] += 1;
+        let mut last = None;
+        for period in days_of(&set).filter_map(period_of) {
+            if (cohort..periods).contains(&period) && last != Some(period) {
+                matrix[cohort * width + 1 + period - cohort] += 1;
+                last = Some(period);
+            }
+        }
+    }
+    matrix
+}
