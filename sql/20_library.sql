@@ -290,6 +290,8 @@ CREATE AGGREGATE eventlog._funnel(who text, steps_of_event integer, at timestamp
     SFUNC = eventlog_private.funnel_step,
     STYPE = internal,
     FINALFUNC = eventlog_private.funnel_final
+);
+
 -- The quarter-hours of a month in UTC: bytea of two bytes each, big-endian, ascending and unique
 -- (extension/src/report/quarters.rs). Days of every time zone begin and end with a quarter-hour of UTC.
 CREATE FUNCTION eventlog._quarters_union(a bytea, b bytea) RETURNS bytea

@@ -124,3 +124,17 @@ export function asJson(filters) {
     return { [key]: { [operator]: value } };
   });
 }
+
+/** Returns the filters of a JSON that `asJson` wrote. @returns {Filter[]} */
+export function fromJson(conditions) {
+  const pairs = [conditions ?? []].flat().flatMap((one) => Object.entries(one));
+  return pairs.flatMap(([key, about]) => {
+    if (about === null || typeof about !== 'object' || Array.isArray(about)) {
+      return [about === null ? { key, operator: 'absent', value: null } : { key, operator: 'is', value: [about].flat() }];
+    }
+    return Object.entries(about).map(([operator, value]) => {
+      if (operator === 'present') return { key, operator: value ? 'present' : 'absent', value: null };
+      return { key, operator, value: OPERATORS[operator]?.value === 'list' ? [value].flat() : value };
+    });
+  });
+}

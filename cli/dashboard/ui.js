@@ -2,6 +2,7 @@
 // only ever a text node or an attribute's value, so it never becomes markup.
 
 import { html } from './html.js';
+import { Component } from './preact.js';
 import { useEffect, useId, useRef, useState } from './hooks.js';
 import { NONE } from './format.js';
 
@@ -41,6 +42,23 @@ export function Body({ report, none = 'No events in this range.', slow, isEmpty 
   // In an outage all panels show the same; the notice at the top says what to do.
   return html`<div class="broken"><p>${text}</p>
     ${fault.isOutage ? null : html`<button type="button" onClick=${reload}>Try again</button>`}</div>`;
+}
+
+/** Shows what went wrong in drawing `children`, instead of an empty page. */
+export class Safe extends Component {
+  static getDerivedStateFromError(fault) {
+    return { fault };
+  }
+
+  componentDidCatch(fault) {
+    console.error(fault);
+  }
+
+  render() {
+    if (!this.state?.fault) return this.props.children;
+    return html`<div class="notice bad" role="alert"><p><strong>This page could not be drawn.</strong> ${String(this.state.fault.message)}</p>
+      <button type="button" onClick=${() => this.setState({ fault: null })}>Try again</button></div>`;
+  }
 }
 
 /** A bar behind the text of a row; `share` is 0 to 1. */
