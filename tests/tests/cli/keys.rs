@@ -79,7 +79,7 @@ fn only_the_owner_makes_and_reads_keys_and_the_gateway_only_looks_them_up() {
     let mut gateway = world.db.connect(GATEWAY);
     assert_eq!(text(&mut gateway, "SELECT count(id) FROM eventlog.api_keys"), "3");
     for sql in [
-        "SELECT description FROM eventlog.api_keys",
+        "SELECT created_at FROM eventlog.api_keys",
         "INSERT INTO eventlog.api_keys (id) VALUES ('0')",
         "UPDATE eventlog.api_keys SET revoked_at = NULL",
         "DELETE FROM eventlog.api_keys",
