@@ -12,8 +12,6 @@ pub(crate) struct Report {
     arguments: Vec<String>,
     /// Those of its arguments that are arrays.
     pub(crate) arrays: Vec<String>,
-    /// True if its last column says since when the answer is complete.
-    pub(crate) is_covered: bool,
 }
 
 impl Report {
@@ -64,7 +62,6 @@ pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
         name: row[0].clone(),
         arguments: row[1].split(' ').map(str::to_owned).collect(),
         arrays: row[2].split_whitespace().map(str::to_owned).collect(),
-        is_covered: row[3] == "t",
     })
     .collect();
     assert!(found.len() >= 19, "{}", found.len());
