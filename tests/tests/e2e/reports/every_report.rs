@@ -51,8 +51,7 @@ pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
         client,
         "SELECT proname, array_to_string(proargnames[:pronargs], ' '),
                 array_to_string(ARRAY(SELECT proargnames[n] FROM generate_series(1, pronargs) AS n
-                                       WHERE proargtypes[n - 1] IN ('text[]'::regtype, 'bigint[]'::regtype)), ' '),
-                coalesce(proargnames[cardinality(proargnames)] = 'covered_since', false)
+                                       WHERE proargtypes[n - 1] IN ('text[]'::regtype, 'bigint[]'::regtype)), ' ')
            FROM pg_proc
           WHERE pronamespace = 'eventlog'::regnamespace AND provolatile = 's' AND proname !~ '^_'
             AND 'tenant_id' = ANY (proargnames[:pronargs]) ORDER BY proname",
