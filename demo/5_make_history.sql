@@ -10,7 +10,7 @@ SELECT a.id AS tenant_id, format('user-%s', n) AS actor,
        CASE WHEN random() < 0.3 THEN 0 ELSE floor(60 * random()) END::integer AS joined,
        3 + 90 * power(random(), 2) AS loyalty
   FROM accounts a
-  JOIN (VALUES ('Northwind', 110), ('Globex', 60), ('Initech', 25)) AS size (name, people) USING (name),
+  JOIN (VALUES ('Northwind', 330), ('Globex', 180), ('Initech', 75)) AS size (name, people) USING (name),
        generate_series(1, size.people) AS n
  ORDER BY a.name, n;
 

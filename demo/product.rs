@@ -112,7 +112,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut stop = signal(SignalKind::terminate())?;
 
     let database = connect(config_from_env()?).await?;
-    let people = HashMap::from([("Northwind", 110), ("Globex", 60), ("Initech", 25)]);
+    let people = HashMap::from([("Northwind", 330), ("Globex", 180), ("Initech", 75)]);
     let accounts = database.query("SELECT id, name FROM accounts ORDER BY name", &[]).await?;
     let accounts = accounts.iter().map(|row| (row.get(0), people[row.get::<_, &str>(1)])).collect();
     let writer = Writer::from_env(Options::new().enabled(true))?;

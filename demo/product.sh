@@ -54,8 +54,8 @@ done_with "$(commas "$imported") events, none refused"
 step 'counted: CALL eventlog.maintain()'
 demo_psql postgres '' -c 'CALL eventlog.maintain()'
 done_with "$(commas "$(value 'SELECT count(*) FROM eventlog.hourly_counts')") counts of an hour"
-step '100 sessions now, by eventlog-writer in Rust'
-read -r submitted written rejected in_transactions < <(demo_program product_app "$demo_folder/product" 100 0)
+step '40 sessions now, by eventlog-writer in Rust'
+read -r submitted written rejected in_transactions < <(demo_program product_app "$demo_folder/product" 40 0)
 [ "$submitted" = $((written + rejected)) ] || fail "$submitted were submitted, $written written, $rejected rejected"
 done_with "$written events, and $rejected in quarantine"
 echo
@@ -119,9 +119,10 @@ done
 for key in "${read_keys[@]}"; do
     [ "$(http /api/analytics/summary "$key")" = 200 ] || fail 'the gateway refuses a key'
 done
-# Somebody goes on using the application, for an hour.
+# Somebody goes on using the application, for an hour: about as many sessions as an hour of the
+# history has on a busy day, so that today looks like a day.
 demo_start product env PGHOST="$demo_folder" PGPORT="$cluster_port" PGDATABASE="$demo_database" PGUSER=product_app \
-    "$demo_folder/product" 1200 3000
+    "$demo_folder/product" 40 90000
 
 echo "    ${bold}http://$address$plain"
 echo
@@ -132,7 +133,7 @@ for n in 0 1 2; do
     printf '    %s\n      %s%s%s\n' "${names[n]}" "$bold" "${read_keys[n]}" "$plain"
 done
 echo
-echo '    The application goes on for an hour, a session every three seconds: the page follows.'
+echo '    The application goes on for an hour, a session every 90 seconds: the page follows.'
 echo '    An event of yours, into Northwind:'
 echo
 show_command "KEY=$write_key

@@ -128,6 +128,20 @@ AS 'MODULE_PATHNAME', 'current_tenant_wrapper';
 COMMENT ON FUNCTION eventlog.current_tenant() IS
 'Returns the tenant of this connection, from the source set by eventlog.tenant_source. Raises 42501 if there is none.';
 
+CREATE FUNCTION eventlog.tenant(name text) RETURNS uuid
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenant_wrapper';
+
+COMMENT ON FUNCTION eventlog.tenant(text) IS
+'Returns the uuid of a tenant that the application knows by a name: always the same one (version 5, in the namespace 4ff0c3e4-e05c-591f-8568-2b020f360136). Upper and lower case differ.';
+
+CREATE FUNCTION eventlog.tenant(number bigint) RETURNS uuid
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenant_of_number_wrapper';
+
+COMMENT ON FUNCTION eventlog.tenant(bigint) IS
+'Returns the uuid of a tenant that the application knows by a number: that of its digits, so tenant(42) = tenant(''42'').';
+
 CREATE FUNCTION eventlog.guard(
     id      bigint,
     name    text,
@@ -378,6 +392,13 @@ AS 'MODULE_PATHNAME', 'erase_tenant_wrapper';
 
 COMMENT ON FUNCTION eventlog.erase_tenant() IS
 'Trigger of a table of tenants: erases a deleted tenant as the log''s owner, like forget_tenant() but in one transaction and without a receipt. Its argument is the key column.';
+
+CREATE FUNCTION eventlog.name_tenant() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'name_tenant_wrapper';
+
+COMMENT ON FUNCTION eventlog.name_tenant() IS
+'Trigger of a table of tenants: records the name of a new or renamed tenant as the log''s owner. Its arguments are the key column and the name column.';
 
 CREATE FUNCTION eventlog_private.hash_key_id() RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE

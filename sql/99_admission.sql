@@ -84,7 +84,7 @@ BEGIN
                pg_catalog.current_setting(pg_catalog.format('eventlog_upgrade.acl_of_%s', p.proname), true) AS acl
           FROM pg_catalog.pg_proc p
          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'eventlog'::pg_catalog.regnamespace
-           AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['define_event', 'set_tenant']::pg_catalog.name[])
+           AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['define_event', 'set_tenant', 'reference_tenants']::pg_catalog.name[])
     LOOP
         IF object.acl OPERATOR(pg_catalog.<>) '' THEN
             EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', object.name);

@@ -1,30 +1,71 @@
-// Formats numbers and times for display.
+// Formats numbers and times for display. Times are in the zone that `setZone` was given last; days
+// (`2026-11-26`) are the same in every zone.
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const percents = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
-const days = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', day: 'numeric', month: 'short' });
-const dates = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', day: 'numeric', month: 'short', year: 'numeric' });
-const hours = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', hour: '2-digit', minute: '2-digit' });
+const wholePercents = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 0 });
 
+/** What stands for no value. */
 export const NONE = '–';
 
-export const number = (value) => (value === null ? NONE : whole.format(value));
+const SHAPES = {
+  day: { day: 'numeric', month: 'short' },
+  weekday: { weekday: 'short', day: 'numeric', month: 'short' },
+  date: { day: 'numeric', month: 'short', year: 'numeric' },
+  month: { month: 'short', year: 'numeric' },
+  hour: { hour: '2-digit', minute: '2-digit' },
+  second: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
+};
+let zone = 'UTC';
+let inZone = {};
+const ofDays = shapes('UTC');
+
+function shapes(timeZone) {
+  return Object.fromEntries(Object.entries(SHAPES).map(([name, shape]) => [name, new Intl.DateTimeFormat('en-GB', { timeZone, ...shape })]));
+}
+
+/** Sets the time zone of all that is formatted from here on. */
+export function setZone(wanted) {
+  if (wanted === zone && inZone.day) return;
+  zone = wanted;
+  inZone = shapes(wanted);
+}
+setZone('UTC');
+
+const isDay = (text) => typeof text === 'string' && text.length === 10;
+const format = (name) => (at) => (isDay(at) ? ofDays : inZone)[name].format(new Date(at));
+
+export const number = (value) => (value === null || value === undefined ? NONE : whole.format(value));
 export const compact = (value) => (Math.abs(value) < 10000 ? whole.format(value) : short.format(value));
-export const percent = (value) => (value === null ? NONE : percents.format(value));
-export const day = (text) => days.format(new Date(text));
-export const date = (text) => dates.format(new Date(text));
-export const hour = (text) => hours.format(new Date(text));
-export const moment = (text) => `${days.format(new Date(text))}, ${hours.format(new Date(text))}`;
+export const percent = (value) => (value === null || value === undefined ? NONE : percents.format(value));
+/** Formats a share without digits after the point, rounded. */
+export const wholePercent = (value) => (value === null || value === undefined ? NONE : wholePercents.format(value));
+
+/** `26 Nov`, `Thu 26 Nov`, `26 Nov 2026`, `Nov 2026`, `14:05` and `14:05:09` of a time or a day. */
+export const day = format('day');
+export const weekday = (at) => format('weekday')(at).replace(',', '');
+export const date = format('date');
+export const month = format('month');
+export const hour = format('hour');
+export const second = format('second');
+export const moment = (at) => `${day(at)}, ${hour(at)}`;
+
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 /** Formats seconds as a span. */
 export function span(seconds) {
-  if (seconds === null) return NONE;
+  if (seconds === null || seconds === undefined) return NONE;
   if (seconds < 90) return `${Math.round(seconds * 10) / 10} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
   if (seconds < 48 * 3600) return `${Math.round(seconds / 360) / 10} h`;
   return `${Math.round(seconds / 8640) / 10} d`;
+}
+
+/** Formats milliseconds, as durations of events are. */
+export function duration(milliseconds) {
+  if (milliseconds === null || milliseconds === undefined) return NONE;
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : span(milliseconds / 1000);
 }
 
 /** Formats the time since a moment. */

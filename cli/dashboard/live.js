@@ -1,22 +1,25 @@
-// Notifications of new events: a stream of server-sent events, read with fetch since the key goes into a
+// Notifications of new events: a stream of server-sent events, read with fetch since a key goes into a
 // header. Without a stream, the page polls once a minute.
 
-import { bearer } from './api.js';
+import { send } from './api.js';
 
 const EVERY = 60e3;
 const AGAIN = 1e3;
 
-/** Calls `news` when there are new events, and `state` with 'live' or 'poll'. Returns a function that stops it. */
-export function watch(key, news, state) {
+/**
+ * Calls `news` when there are new events of a tenant, and `state` with 'live' or 'poll'.
+ * @returns {() => void} a function that stops it
+ */
+export function watch(tenant, news, state) {
   const stop = new AbortController();
-  run(key, news, state, stop.signal);
+  run(tenant, news, state, stop.signal);
   return () => stop.abort();
 }
 
-async function run(key, news, state, signal) {
+async function run(tenant, news, state, signal) {
   while (!signal.aborted) {
     const began = Date.now();
-    const wasLive = await listen(key, news, state, signal);
+    const wasLive = await listen(tenant, news, state, signal);
     if (signal.aborted) return;
     if (wasLive && Date.now() - began > 2 * AGAIN) {
       // Streams end after a while; the next one starts at once.
@@ -30,11 +33,10 @@ async function run(key, news, state, signal) {
 }
 
 /** Returns true if there was a stream. */
-async function listen(key, news, state, signal) {
+async function listen(tenant, news, state, signal) {
   let wasLive = false;
   try {
-    const answer = await fetch('/api/analytics/live', { headers: bearer(key), signal, cache: 'no-store' });
-    if (!answer.ok) return false;
+    const answer = await send(`/api/analytics/live${tenant ? `?tenant=${tenant}` : ''}`, { signal });
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
     for (;;) {

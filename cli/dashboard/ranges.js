@@ -1,75 +1,82 @@
-// The state of the page, which is kept in the address, and the span of time that it means.
+// Ranges: the span of time that the state of the page means, and the span it is compared with.
 
-const HOUR = 3600e3;
-const DAY = 24 * HOUR;
-const LENGTHS = { '24h': 1, '7d': 7, '30d': 30, '90d': 90 };
-const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text ?? '') && !Number.isNaN(Date.parse(text));
-const floor = (time, unit) => Math.floor(time / unit) * unit;
-const dayOf = (time) => new Date(time).toISOString().slice(0, 10);
+import { add, dateOf, startOf, startOfDate } from './time_zone.js';
 
-/** Reads the state from an address; ignores invalid parts. */
-export function read(search) {
-  const asked = new URLSearchParams(search);
-  const key = asked.get('key') ?? '';
-  const state = {
-    key: /^el_r_[0-9a-f]{16}$/.test(key) ? key : null,
-    range: asked.get('range') in LENGTHS ? asked.get('range') : '30d',
-    from: null,
-    to: null,
-    names: [...new Set(asked.getAll('name'))].slice(0, 100),
-    steps: asked.getAll('step').slice(0, 20),
-  };
-  if (asked.get('range') === 'own' && isDay(asked.get('from')) && isDay(asked.get('to'))) {
-    const [from, to] = [asked.get('from'), asked.get('to')].sort();
-    Object.assign(state, { range: 'own', from, to });
+/** The ranges that have a name, in the order of the menu. */
+export const RANGES = {
+  '24h': 'Last 24 hours',
+  '7d': 'Last 7 days',
+  '30d': 'Last 30 days',
+  '90d': 'Last 90 days',
+  week: 'This week',
+  month: 'This month',
+  year: 'Year to date',
+  custom: 'Custom',
+};
+
+/** What a range can be compared with. */
+export const COMPARISONS = { previous: 'Previous period', year: 'Same period last year', none: 'No comparison' };
+
+const DAYS = { '7d': 7, '30d': 30, '90d': 90 };
+const DAY = 86400e3;
+
+/** Returns true for a day (`2026-11-26`) or a time (`2026-11-26T10:00:00.000Z`) of a custom range. */
+export const isPoint = (text) => /^\d{4}-\d\d-\d\d(T[\d:.]+Z)?$/.test(text ?? '') && !Number.isNaN(Date.parse(text));
+
+function bounds(state, now) {
+  const { range, time_zone: zone } = state;
+  if (range === 'custom') {
+    const isDays = !state.since.includes('T');
+    const since = isDays ? startOfDate(state.since, zone) : Date.parse(state.since);
+    // The last day of a custom range belongs to it; a time ends it.
+    const until = state.until.includes('T') ? Date.parse(state.until) : startOfDate(state.until, zone, 1);
+    const days = Math.max(1, Math.round((until - since) / DAY));
+    const back = (time) => (isDays ? add('day', -days, time, zone) : time - (until - since));
+    return { since, until, back };
   }
-  return state;
+  if (range === '24h') {
+    const since = startOf('hour', now, zone) - 23 * 3600e3;
+    return { since, until: now, back: (time) => time - DAY };
+  }
+  if (range in DAYS) {
+    const since = add('day', 1 - DAYS[range], startOf('day', now, zone), zone);
+    return { since, until: now, back: (time) => add('day', -DAYS[range], time, zone) };
+  }
+  return { since: startOf(range, now, zone), until: now, back: (time) => add(range, -1, time, zone) };
 }
 
-export function write(state) {
-  const asked = new URLSearchParams();
-  if (state.key) asked.set('key', state.key);
-  asked.set('range', state.range);
-  if (state.range === 'own') {
-    asked.set('from', state.from);
-    asked.set('to', state.to);
-  }
-  for (const name of state.names) asked.append('name', name);
-  for (const step of state.steps) asked.append('step', step);
-  return `?${asked}`;
+/** The units of time by which a span can be cut, the usual one first. */
+export function unitsOf(since, until) {
+  const days = (until - since) / DAY;
+  if (days <= 2.1) return ['hour', 'day'];
+  if (days <= 14.5) return ['day', 'hour'];
+  if (days <= 100) return ['day', 'week', 'month'];
+  if (days <= 800) return ['week', 'day', 'month'];
+  return ['month', 'week'];
 }
 
 /**
- * Returns the span, from the beginning of an hour or day until now, so that all panels cover the same
- * events; and the previous span, up to the same point.
+ * Returns the span that a state means.
+ * @returns {{since: string, until: string, before: null | {since: string, until: string}, unit: string,
+ *   units: string[], days: number, firstDay: string, lastDay: string, isOpen: boolean}}
+ *   times are ISO; `before` is null without a comparison; `isOpen` if it ends now
  */
 export function spanOf(state, now = Date.now()) {
-  let since;
-  let until = now;
-  let length = (LENGTHS[state.range] ?? 0) * DAY;
-  let unit = 'day';
-  if (state.range === 'own') {
-    since = Date.parse(state.from);
-    until = Date.parse(state.to) + DAY;
-    length = until - since;
-    if (length <= 2 * DAY) unit = 'hour';
-  } else if (state.range === '24h') {
-    since = floor(now, HOUR) - 23 * HOUR;
-    unit = 'hour';
-  } else {
-    since = floor(now, DAY) - length + DAY;
-  }
+  const { since, until, back } = bounds(state, now);
+  const zone = state.time_zone;
+  const before = state.compare === 'none' ? null
+    : state.compare === 'year' ? [add('year', -1, since, zone), add('year', -1, until, zone)] : [back(since), back(until)];
+  const units = unitsOf(since, until);
   const iso = (time) => new Date(time).toISOString();
   return {
     since: iso(since),
     until: iso(until),
-    unit,
-    before: { since: iso(since - length), until: iso(until - length) },
-    isWholeDays: since % DAY === 0,
-    days: Math.round(length / DAY),
-    // Retention needs days: a shorter span shows nothing.
-    retention: length <= 14 * DAY
-      ? { since: dayOf(until - 13 * DAY), until: iso(until), period: 'day' }
-      : { since: iso(since), until: iso(until), period: 'week' },
+    before: before && { since: iso(before[0]), until: iso(Math.min(before[1], since)) },
+    units,
+    unit: units.includes(state.unit) ? state.unit : units[0],
+    days: Math.max(1, Math.round((until - since) / DAY)),
+    firstDay: dateOf(since, zone),
+    lastDay: dateOf(until - 1, zone),
+    isOpen: state.range !== 'custom' || until > now,
   };
 }

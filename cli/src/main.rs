@@ -8,6 +8,7 @@ mod hex;
 mod json_depth;
 mod output;
 mod reports;
+mod tenant;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Set a database up: extension, roles, log, first keys
+    Init(command::init::Arguments),
+    /// Log one event
+    Log(command::log::Arguments),
+    /// Show rate, queue, last refusal and what is due, on one screen
+    Status(command::status::Arguments),
     /// Serve the HTTP API and the dashboard
     Serve(gateway::Arguments),
     /// Run a report: counts, actors, subjects, funnels, errors
@@ -58,6 +65,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let server = &arguments.server;
     let done = match arguments.command {
+        Command::Init(arguments) => in_runtime(command::init::run(server, arguments)),
+        Command::Log(arguments) => in_runtime(command::log::run(server, arguments)),
+        Command::Status(arguments) => in_runtime(command::status::run(server, arguments)),
         Command::Serve(arguments) => in_runtime(gateway::run(server, arguments)),
         Command::Report(arguments) => in_runtime(command::report::run(server, arguments)),
         Command::Tail(arguments) => in_runtime(command::tail::run(server, arguments)),

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 
+use eventlog_common::ALL_TENANTS;
 use pgrx::prelude::*;
 
 use crate::error::Fault;
@@ -25,6 +26,15 @@ pub(crate) fn current() -> Result<[u8; 16], Fault> {
         TenantSource::jwt => of_claims(),
         TenantSource::role => of_role(),
     }
+}
+
+/// Refuses the tenant that stands for all tenants in reports: no event can be logged for it.
+pub(crate) fn refuse_all(tenant: [u8; 16]) -> Result<[u8; 16], Fault> {
+    if tenant == ALL_TENANTS {
+        return Err(Fault::argument("no event can be logged for all tenants")
+            .hint("eventlog.all_tenants() is for reports; give the tenant of the event"));
+    }
+    Ok(tenant)
 }
 
 fn none(message: &str) -> Fault {

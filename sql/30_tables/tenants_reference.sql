@@ -10,6 +10,7 @@ BEGIN
             only_row      boolean CONSTRAINT tenants_reference_pkey PRIMARY KEY DEFAULT true,
             tenants       oid     NOT NULL,
             database_name text    NOT NULL,
+            name_column   text,
             CONSTRAINT tenants_reference_only_row_check CHECK (only_row)
         );
         PERFORM eventlog_private.secure('eventlog.tenants_reference');
@@ -20,5 +21,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.tenants_reference.tenants IS 'Oid of the table of tenants.';
     COMMENT ON COLUMN eventlog.tenants_reference.database_name IS
         'Server and database of the oid; elsewhere, after a restore, the name counts.';
+    COMMENT ON COLUMN eventlog.tenants_reference.name_column IS
+        'The column whose values become names of tenants; null if names are not taken from the table.';
 END
 $$;

@@ -58,7 +58,7 @@ BEGIN
 
     PERFORM eventlog._create_log(new_owner::regrole, create_log.partition_interval, create_log.retention,
                                  create_log.premake, create_log.taxonomies);
-    PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog._tenants_without_trigger() u;
+    PERFORM eventlog._make_tenant_triggers(u.tenants, u.tenant_key, u.name_column) FROM eventlog._tenants_without_trigger() u;
 
     IF (SELECT rolsuper FROM pg_roles WHERE oid = new_owner) THEN
         RAISE WARNING 'the log belongs to superuser %', new_owner::regrole

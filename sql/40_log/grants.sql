@@ -47,7 +47,7 @@ BEGIN
         -- The columns that checking a key needs. The time of its last use is not recorded: that would need
         -- a privilege to write here.
         EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at,
-                                      actor, no_actor)
+                                      actor, no_actor, tenant_ids, can_replay, description)
                             ON TABLE eventlog.api_keys TO %s', role);
     END IF;
     IF kind IN ('service', 'gateway') THEN

@@ -129,7 +129,7 @@ BEGIN
             PERFORM eventlog_private.migrate_to_2();
         END IF;
         PERFORM eventlog_private.apply_policies();
-        PERFORM eventlog._make_erase_trigger(u.tenants, u.tenant_key) FROM eventlog_private.tenants_without_trigger() u;
+        PERFORM eventlog._make_tenant_triggers(u.tenants, u.tenant_key, u.name_column) FROM eventlog_private.tenants_without_trigger() u;
         PERFORM eventlog_private.grant_to_readers(has);
         UPDATE eventlog.log_config SET layout_version = newest;
     END IF;

@@ -109,12 +109,16 @@ AS $$
         -- policies narrow the permissive ones that it has as a service. What it stored in the quarantine
         -- has no caller's tenant, only the one that it named, the key's. The tenant is eventlog.tenant_id
         -- whatever eventlog.tenant_source says: a gateway has no row in tenant_roles and no token, and a
-        -- role that may read every tenant gains nothing by naming one.
+        -- role that may read every tenant gains nothing by naming one. For a key of all tenants it is
+        -- all_tenants(), and the rows lie between the lowest uuid and that highest one. (With an OR instead,
+        -- no index would be used.)
         SELECT t.table_name, '_gateway_select', false, 'r',
-               format(CASE t.table_name
-                      WHEN 'late_events' THEN '((tenant_id IS NULL) OR (tenant_id = %s))'
-                      WHEN 'rejected_events' THEN '(COALESCE(tenant_id, claimed_tenant_id) = %s)'
-                      ELSE '(tenant_id = %s)' END,
+               format(CASE t.table_name WHEN 'late_events' THEN '((tenant_id IS NULL) OR ((%1$s >= %2$s) AND (%1$s <= %3$s)))'
+                                        ELSE '((%1$s >= %2$s) AND (%1$s <= %3$s))' END,
+                      -- A refused event that named no tenant is seen with all tenants only.
+                      CASE t.table_name WHEN 'rejected_events'
+                           THEN 'COALESCE(tenant_id, claimed_tenant_id, ''ffffffff-ffff-ffff-ffff-ffffffffffff''::uuid)' ELSE 'tenant_id' END,
+                      'COALESCE(NULLIF(COALESCE((NULLIF(current_setting(''eventlog.tenant_id''::text, true), ''''::text))::uuid, eventlog.current_tenant()), ''ffffffff-ffff-ffff-ffff-ffffffffffff''::uuid), ''00000000-0000-0000-0000-000000000000''::uuid)',
                       'COALESCE((NULLIF(current_setting(''eventlog.tenant_id''::text, true), ''''::text))::uuid, eventlog.current_tenant())'),
                NULL, eventlog_private.marked_roles('api_keys', 'secret_hash', 'SELECT')
           FROM eventlog_private.relations() t WHERE t.readers_see = 'own'

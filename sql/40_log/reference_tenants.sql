@@ -8,7 +8,7 @@ AS $$
     SELECT format('%s/%s', s.system_identifier, d.oid) FROM pg_control_system() s, pg_database d WHERE d.datname = current_database()
 $$;
 
-CREATE FUNCTION eventlog_private.note_tenants(tenants regclass, method text, tenant_key name) RETURNS void
+CREATE FUNCTION eventlog_private.note_tenants(tenants regclass, method text, tenant_key name, name_column name) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -22,13 +22,13 @@ BEGIN
     -- A log of layout 1 lacks this table.
     IF to_regclass('eventlog.tenants_reference') IS NOT NULL THEN
         DELETE FROM eventlog.tenants_reference;
-        INSERT INTO eventlog.tenants_reference (tenants, database_name)
-        SELECT note_tenants.tenants, eventlog_private.this_database() WHERE method <> 'none';
+        INSERT INTO eventlog.tenants_reference (tenants, database_name, name_column)
+        SELECT note_tenants.tenants, eventlog_private.this_database(), note_tenants.name_column WHERE method <> 'none';
     END IF;
 END
 $$;
 
-CREATE FUNCTION eventlog._note_tenants(tenants regclass, method text, tenant_key name) RETURNS void
+CREATE FUNCTION eventlog._note_tenants(tenants regclass, method text, tenant_key name, name_column name) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
@@ -63,16 +63,75 @@ AS $$
                     AND (SELECT l.tenants_key = tenant_key FROM eventlog.log_config l), false)
 $$;
 
+-- The same for the trigger that keeps names.
+CREATE FUNCTION eventlog_private.is_table_of_names(relation oid, tenant_key text, name_column text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.is_table_of_tenants(relation, tenant_key)
+           AND coalesce((SELECT r.name_column = is_table_of_names.name_column FROM eventlog.tenants_reference r), false)
+$$;
+
+-- Refuses a column that cannot be the name of a tenant: one whose values are not plain text, since casting
+-- another type may call a function of its owner. And a table that is none.
+CREATE FUNCTION eventlog._check_name_column(tenants regclass, name_column name) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    hint constant text := format('SELECT eventlog.reference_tenants(%L, name_column => ''<column>'');', tenants);
+    base oid;
+BEGIN
+    PERFORM eventlog._require_layout(2);
+    IF (SELECT c.relkind FROM pg_class c WHERE c.oid = tenants) NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION '% is not a table', tenants USING ERRCODE = 'wrong_object_type';
+    END IF;
+    base := (SELECT a.atttypid FROM pg_attribute a
+              WHERE a.attrelid = tenants AND a.attname = name_column AND a.attnum > 0 AND NOT a.attisdropped);
+    IF base IS NULL THEN
+        RAISE EXCEPTION 'table % has no column "%"', tenants, name_column USING ERRCODE = 'undefined_column', HINT = hint;
+    END IF;
+    WHILE (SELECT t.typtype FROM pg_type t WHERE t.oid = base) = 'd' LOOP
+        base := (SELECT t.typbasetype FROM pg_type t WHERE t.oid = base);
+    END LOOP;
+    IF base NOT IN ('text'::regtype, 'character varying'::regtype, 'character'::regtype) THEN
+        RAISE EXCEPTION 'column "%" of table % is %, not text', name_column, tenants, format_type(base, NULL)
+            USING ERRCODE = 'datatype_mismatch', HINT = hint;
+    END IF;
+END
+$$;
+
+-- Copies the names that the table has now. Runs as the caller, who owns the table or is a superuser: then
+-- its policies do not apply, and no code of anybody else runs. (Later names come by a trigger, from the rows
+-- that the application writes, so nobody reads the table again.)
+CREATE FUNCTION eventlog._copy_names(tenants regclass, tenant_key name, name_column name) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    batch record;
+BEGIN
+    FOR batch IN EXECUTE format(
+        'SELECT array_agg(t.id) AS ids, array_agg(t.name) AS names
+           FROM (SELECT %I AS id, left(%I::text, 1000) AS name, row_number() OVER () / 1000 AS part
+                   FROM %s WHERE %1$I IS NOT NULL) t GROUP BY t.part', tenant_key, name_column, tenants)
+    LOOP
+        PERFORM eventlog._note_names(batch.ids, batch.names);
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION eventlog.reference_tenants(
-    tenants    regclass,
-    method     text DEFAULT 'trigger',
-    tenant_key name DEFAULT 'id'
+    tenants     regclass,
+    method      text DEFAULT 'trigger',
+    tenant_key  name DEFAULT 'id',
+    name_column name DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    former regclass;
+    former record;
 BEGIN
     PERFORM eventlog._require_owner(current_user::regrole);
     IF tenants IS NULL THEN
@@ -91,6 +150,9 @@ BEGIN
             USING ERRCODE = 'undefined_column',
                   HINT = format('SELECT eventlog.reference_tenants(%L, tenant_key => ''<column>'');', tenants);
     END IF;
+    IF method <> 'none' AND name_column IS NOT NULL THEN
+        PERFORM eventlog._check_name_column(tenants, name_column);
+    END IF;
 
     -- There is one tie at a time, so the former one goes, whichever table it was on.
     IF EXISTS (SELECT FROM pg_constraint
@@ -98,10 +160,12 @@ BEGIN
         ALTER TABLE eventlog.events DROP CONSTRAINT events_tenant_id_fkey;
     END IF;
     FOR former IN
-        SELECT t.tgrelid FROM pg_trigger t
-         WHERE t.tgname = 'eventlog_erase_tenant' AND t.tgfoid = 'eventlog.erase_tenant()'::regprocedure
+        SELECT t.tgrelid, t.tgname FROM pg_trigger t
+         WHERE (t.tgname = 'eventlog_erase_tenant' AND t.tgfoid = 'eventlog.erase_tenant()'::regprocedure
+                OR t.tgname = 'eventlog_name_tenant' AND t.tgfoid = 'eventlog.name_tenant()'::regprocedure)
+           AND t.tgparentid = 0
     LOOP
-        EXECUTE format('DROP TRIGGER eventlog_erase_tenant ON %s', former);
+        EXECUTE format('DROP TRIGGER %I ON %s', former.tgname, former.tgrelid::regclass);
     END LOOP;
 
     IF method = 'foreign_key' THEN
@@ -111,18 +175,20 @@ BEGIN
     END IF;
     -- The foreign key gets the trigger too, since it deletes events only.
     IF method <> 'none' THEN
-        PERFORM eventlog._make_erase_trigger(tenants, tenant_key);
+        PERFORM eventlog._note_tenants(tenants, method, tenant_key, name_column);
+        PERFORM eventlog._make_tenant_triggers(tenants, tenant_key, name_column);
+    ELSE
+        PERFORM eventlog._note_tenants(tenants, method, tenant_key, NULL);
     END IF;
-    PERFORM eventlog._note_tenants(tenants, method, tenant_key);
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.reference_tenants(regclass, text, name) IS
-'Ties the log to a table of tenants, so that deleting a tenant erases its data: foreign_key (a tenant must exist, checked for each insert), trigger (inserts cost nothing), or none (unties).';
+COMMENT ON FUNCTION eventlog.reference_tenants(regclass, text, name, name) IS
+'Ties the log to a table of tenants, so that deleting a tenant erases its data: foreign_key (a tenant must exist, checked for each insert), trigger (inserts cost nothing), or none (unties). With name_column, the log keeps the names of tenants from that column: those of now, and each new or changed one.';
 
--- Returns the table of tenants if it lacks its trigger, which DROP EXTENSION … CASCADE drops. Stores the
+-- Returns the table of tenants if it lacks a trigger, which DROP EXTENSION … CASCADE drops. Stores the
 -- table's oid, which differs after a restore.
-CREATE FUNCTION eventlog_private.tenants_without_trigger() RETURNS TABLE (tenants regclass, tenant_key name)
+CREATE FUNCTION eventlog_private.tenants_without_trigger() RETURNS TABLE (tenants regclass, tenant_key name, name_column name)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -134,28 +200,43 @@ BEGIN
     IF config.tenants_method IS NULL OR tenants IS NULL THEN
         RETURN;
     END IF;
+    tenant_key := config.tenants_key;
+    -- The column goes if the table lost it.
+    name_column := (SELECT a.attname FROM eventlog.tenants_reference r
+                      JOIN pg_attribute a ON a.attrelid = tenants_without_trigger.tenants AND a.attname = r.name_column
+                     WHERE a.attnum > 0 AND NOT a.attisdropped);
     IF NOT EXISTS (SELECT FROM eventlog.tenants_reference r
                     WHERE r.tenants = tenants_without_trigger.tenants AND r.database_name = eventlog_private.this_database()) THEN
-        PERFORM eventlog_private.note_tenants(tenants, config.tenants_method, config.tenants_key);
+        PERFORM eventlog_private.note_tenants(tenants, config.tenants_method, tenant_key, name_column);
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant') THEN
-        tenant_key := config.tenants_key;
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant')
+       OR name_column IS NOT NULL
+          AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_name_tenant') THEN
         RETURN NEXT;
     END IF;
 END
 $$;
 
-CREATE FUNCTION eventlog._tenants_without_trigger() RETURNS TABLE (tenants regclass, tenant_key name)
+CREATE FUNCTION eventlog._tenants_without_trigger() RETURNS TABLE (tenants regclass, tenant_key name, name_column name)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
--- Runs as the caller, who may create a trigger on that table.
-CREATE FUNCTION eventlog._make_erase_trigger(tenants regclass, tenant_key name) RETURNS void
+-- Makes the triggers that the table of tenants lacks. Runs as the caller, who may create a trigger on that
+-- table.
+CREATE FUNCTION eventlog._make_tenant_triggers(tenants regclass, tenant_key name, name_column name) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    EXECUTE format('CREATE TRIGGER eventlog_erase_tenant AFTER DELETE ON %s
-                        FOR EACH ROW EXECUTE FUNCTION eventlog.erase_tenant(%L)', tenants, tenant_key);
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_erase_tenant') THEN
+        EXECUTE format('CREATE TRIGGER eventlog_erase_tenant AFTER DELETE ON %s
+                            FOR EACH ROW EXECUTE FUNCTION eventlog.erase_tenant(%L)', tenants, tenant_key);
+    END IF;
+    IF name_column IS NOT NULL
+       AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tenants AND tgname = 'eventlog_name_tenant') THEN
+        EXECUTE format('CREATE TRIGGER eventlog_name_tenant AFTER INSERT OR UPDATE ON %s
+                            FOR EACH ROW EXECUTE FUNCTION eventlog.name_tenant(%L, %L)', tenants, tenant_key, name_column);
+        PERFORM eventlog._copy_names(tenants, tenant_key, name_column);
+    END IF;
 END
 $$;

@@ -49,6 +49,7 @@ AS $$
         ('tenant', 12, 'tenant_settings',  't.tenant_id = $1 AND NOT t.is_opted_out'),
         ('tenant', 13, 'retention_progress', 't.tenant_id = $1'),
         ('tenant', 14, 'api_keys',         't.tenant_id = $1'),
+        ('tenant', 15, 'tenant_names',     't.tenant_id = $1'),
         ('tenant', 31, 'rejected_events',  '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)'),
         ('tenant', 32, 'idempotency_keys', 't.tenant_id = $1'),
         ('tenant', 33, 'hygiene_counts',   't.tenant_id = $1'),
@@ -82,6 +83,22 @@ AS $$
         ('actor',  49, 'monthly_key_actors', 't.tenant_id = $1 AND t.actor = ANY ($2)')
       ) AS o (kind, stage, table_name, condition)
      WHERE o.kind = erasure_targets.kind AND to_regclass(format('eventlog.%I', o.table_name)) IS NOT NULL
+$$;
+
+-- Takes a tenant from the keys of several tenants, which stay for the others. A key of this tenant alone is
+-- erased.
+CREATE FUNCTION eventlog_private.take_from_keys(tenant_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF to_regclass('eventlog.api_keys') IS NOT NULL THEN
+        UPDATE eventlog.api_keys k SET tenant_id = o.others[1], tenant_ids = CASE WHEN cardinality(o.others) > 1 THEN o.others END
+          FROM (SELECT a.id, array_remove(a.tenant_ids, take_from_keys.tenant_id) AS others FROM eventlog.api_keys a) o
+         WHERE o.id = k.id AND take_from_keys.tenant_id = ANY (k.tenant_ids) AND cardinality(o.others) > 0;
+    END IF;
+END
 $$;
 
 -- Counts the rows to erase, for a dry run.
@@ -260,6 +277,7 @@ DECLARE
     erased bigint;
     former text := eventlog_private.bound_lock_timeout();
 BEGIN
+    PERFORM eventlog_private.take_from_keys(tenant_id);
     FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE NOT t.goes_with_events ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
         GET DIAGNOSTICS erased = ROW_COUNT;

@@ -19,6 +19,10 @@ BEGIN
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION '% must not be null', missing USING ERRCODE = 'null_value_not_allowed';
     END IF;
+    IF tenant_id = eventlog.all_tenants() THEN
+        RAISE EXCEPTION 'all_tenants() is for reports: it has nothing to erase'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'give the tenant''s uuid';
+    END IF;
     IF to_regclass('eventlog.erasures') IS NULL THEN
         RAISE EXCEPTION 'the log has no table for receipts of erasures yet'
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.create_log();';
@@ -147,6 +151,9 @@ BEGIN
     PERFORM eventlog_private.begin_step();
     PERFORM eventlog_private.wait_for_maintenance();
     receipt := eventlog_private.open_receipt(kind, tenant_id, actor, caller);
+    IF kind = 'tenant' THEN
+        PERFORM eventlog_private.take_from_keys(tenant_id);
+    END IF;
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
@@ -201,4 +208,4 @@ END
 $$;
 
 COMMENT ON PROCEDURE eventlog.forget_tenant(uuid, boolean, uuid, jsonb) IS
-'Erases a tenant: its rows in tenant_roles, its settings (except that it opted out), events, quarantined events, idempotency keys, counts and rollups. Commits in batches, as the log''s owner; the same call continues an interrupted erasure. Returns the id of the receipt in erasures and the number of erased rows; with dry_run, the number of rows that it would erase, and no receipt. Leave out receipt and erased.';
+'Erases a tenant: its rows in tenant_roles, its settings (except that it opted out) and names, its keys, events, quarantined events, idempotency keys, counts and rollups. Commits in batches, as the log''s owner; the same call continues an interrupted erasure. Returns the id of the receipt in erasures and the number of erased rows; with dry_run, the number of rows that it would erase, and no receipt. Leave out receipt and erased.';

@@ -9,8 +9,23 @@
 -- Reports are PARALLEL RESTRICTED: a library that is loaded by a parallel worker does not take over the
 -- settings that the session made before, and would know no tenant.
 
+-- Returns whether the policies let the caller read every tenant: the log's owner and whoever else bypasses
+-- them, services, and a gateway while its tenant is all of them.
+CREATE FUNCTION eventlog._reads_all_tenants() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT NOT row_security_active('eventlog.events')
+        OR coalesce(bool_or(p.polname = 'events_service_select'), false)
+           AND (NOT bool_or(p.polname = 'events_gateway_select')
+                OR nullif(current_setting('eventlog.tenant_id', true), '') = eventlog.all_tenants()::text)
+      FROM pg_policy p
+     WHERE p.polrelid = 'eventlog.events'::regclass AND p.polname IN ('events_service_select', 'events_gateway_select')
+       AND EXISTS (SELECT FROM unnest(p.polroles) AS r (role) WHERE pg_has_role(r.role, 'USAGE'))
+$$;
+
 -- Returns the tenant of a report: the argument, or the connection's. A role that policies bind to its
--- tenant must not name another.
+-- tenant must not name another, and must not ask for all of them.
 CREATE FUNCTION eventlog._report_tenant(tenant_id uuid) RETURNS uuid
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
@@ -19,8 +34,10 @@ DECLARE
     current uuid;
 BEGIN
     PERFORM eventlog._require_layout(2);
-    IF tenant_id IS NULL THEN
-        RETURN eventlog.current_tenant();
+    tenant_id := coalesce(tenant_id, eventlog.current_tenant());
+    IF tenant_id = eventlog.all_tenants() AND NOT eventlog._reads_all_tenants() THEN
+        RAISE EXCEPTION 'a report over all tenants is for the log''s owner and services'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'leave out the argument tenant_id: then it is the tenant of this connection';
     END IF;
     IF row_security_active('eventlog.events')
        AND NOT EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) AS r (role)

@@ -12,12 +12,16 @@
 -- no partition meets; null would not exclude partitions.
 CREATE FUNCTION eventlog._late_span(tenant uuid, since timestamptz, until timestamptz,
                                     OUT late_since timestamptz, OUT late_until timestamptz)
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
 AS $$
+BEGIN
     SELECT coalesce(min(l.created_at), 'infinity'), coalesce(max(l.created_at) + interval '1 microsecond', '-infinity')
+      INTO late_since, late_until
       FROM eventlog.late_events l
-     WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND l.created_at >= since AND l.created_at < until
+     WHERE (eventlog._is_tenant(tenant, l.tenant_id) OR l.tenant_id IS NULL) AND l.created_at >= since AND l.created_at < until;
+END
 $$;
 
 -- Returns counts of a tenant by name and by stretches of time that together make up the span, each at most

@@ -29,15 +29,15 @@ BEGIN
       FROM (SELECT o.data ->> 'plan' AS plan, o.at, coalesce(o.weight, 1) AS weight,
                    (SELECT min(eventlog._happened_at(u.occurred_at, u.created_at))
                       FROM eventlog.events u
-                     WHERE u.tenant_id = tenant AND u.name = 'plan_updated' AND u.data ->> 'newPlan' = o.data ->> 'plan'
+                     WHERE u.tenant_id = o.tenant_id AND u.name = 'plan_updated' AND u.data ->> 'newPlan' = o.data ->> 'plan'
                        AND eventlog._uncountable_column(u.name, u.data, u.actor, u.subject, u.created_at, u.weight) IS NULL
                        AND u.created_at >= changed_since AND u.created_at < changed_until
                        AND u.created_at >= o.created_at - within AND u.created_at < o.created_at + 2 * within
                        AND eventlog._happened_at(u.occurred_at, u.created_at) >= o.at
                        AND eventlog._happened_at(u.occurred_at, u.created_at) < o.at + within) AS changed_at
-              FROM (SELECT e.data, e.created_at, e.weight, eventlog._happened_at(e.occurred_at, e.created_at) AS at
+              FROM (SELECT e.tenant_id, e.data, e.created_at, e.weight, eventlog._happened_at(e.occurred_at, e.created_at) AS at
                       FROM eventlog.events e
-                     WHERE e.tenant_id = tenant AND e.name = 'checkout_completed' AND e.created_at >= since AND e.created_at < until
+                     WHERE eventlog._is_tenant(tenant, e.tenant_id) AND e.name = 'checkout_completed' AND e.created_at >= since AND e.created_at < until
                        AND eventlog._uncountable_column(e.name, e.data, e.actor, e.subject, e.created_at, e.weight) IS NULL) o) c
      GROUP BY c.plan
      ORDER BY 2 DESC, 1;

@@ -22,11 +22,11 @@ BEGIN
       FROM (SELECT (SELECT coalesce(eventlog._as_count(sum(c.weighted_events)), 0)
                       FROM eventlog._counts_by_name(tenant, since, until, '{conversation_started}', '1 day') c) AS conversations,
                    (SELECT coalesce(eventlog._as_count(sum(d.weight)), 0)
-                      FROM (SELECT DISTINCT ON (coalesce(e.data ->> 'conversationId', e.id::text)) e.weight
+                      FROM (SELECT DISTINCT ON (e.tenant_id, coalesce(e.data ->> 'conversationId', e.id::text)) e.weight
                               FROM eventlog._measured_events() e
-                             WHERE e.tenant_id = tenant AND e.name = 'escalation_triggered'
+                             WHERE eventlog._is_tenant(tenant, e.tenant_id) AND e.name = 'escalation_triggered'
                                AND e.created_at >= since AND e.created_at < until
-                             ORDER BY coalesce(e.data ->> 'conversationId', e.id::text), e.weight DESC) d) AS escalated) n;
+                             ORDER BY e.tenant_id, coalesce(e.data ->> 'conversationId', e.id::text), e.weight DESC) d) AS escalated) n;
 END
 $$;
 

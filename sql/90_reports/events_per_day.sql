@@ -1,48 +1,48 @@
--- Report: events by day and name.
+-- Report: events by day, week or month, and by name or another breakdown.
 
 CREATE FUNCTION eventlog.events_per_day(
     names     text[]      DEFAULT NULL,
     since     timestamptz DEFAULT now() - interval '30 days',
     until     timestamptz DEFAULT now(),
     tenant_id uuid        DEFAULT NULL,
-    time_zone text        DEFAULT 'UTC'
-) RETURNS TABLE (day date, name text, events bigint, failures bigint)
+    time_zone text        DEFAULT 'UTC',
+    filters   jsonb       DEFAULT NULL,
+    breakdown text        DEFAULT NULL,
+    top       integer     DEFAULT 10,
+    period    text        DEFAULT 'day'
+) RETURNS TABLE (day date, name text, events bigint, failures bigint, successes bigint, median_duration numeric, p95_duration numeric,
+                 actors bigint, breakdown_value text, is_others boolean, is_complete boolean, covered_since timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    tenant    uuid := eventlog._report_tenant(events_per_day.tenant_id);
-    asked     text[] := eventlog._check_names(names);
-    first_day date;
-    last_day  date;
-    grain     interval;
+    tenant     uuid := eventlog._report_tenant(events_per_day.tenant_id);
+    asked      text[] := eventlog._check_names(names);
+    first_days date[];
+    starts     timestamptz[];
+    stretches  date[];
+    first_at   timestamptz;
+    length     interval;
 BEGIN
     PERFORM eventlog._check_span(since, until);
-    IF time_zone IS NULL THEN
-        RAISE EXCEPTION 'time_zone must not be null' USING ERRCODE = 'null_value_not_allowed';
-    END IF;
-    -- PostgreSQL raises 22023 for an unknown zone.
-    first_day := (since AT TIME ZONE time_zone)::date;
-    last_day := ((until - interval '1 microsecond') AT TIME ZONE time_zone)::date;
-    grain := eventlog._grain(time_zone, first_day, last_day);
+    SELECT array_agg(s.starts_at), array_agg(s.first_day), array_remove(ARRAY(SELECT DISTINCT unnest(array_agg(s.first_day)) ORDER BY 1), NULL)
+      INTO starts, stretches, first_days
+      FROM eventlog._stretches(period, since, until, time_zone) s;
+    length := ('1 ' || period)::interval;
+    -- The first day counts as a whole; a week or month that began before it does not.
+    first_at := eventlog._day_start((since AT TIME ZONE time_zone)::date, time_zone);
     RETURN QUERY
-    WITH counted AS MATERIALIZED (
-        SELECT (c.at AT TIME ZONE time_zone)::date AS day, c.name, sum(c.weighted_events) AS events, sum(c.failures) AS failures
-          FROM eventlog._counts_by_name(tenant, eventlog._day_start(first_day, time_zone), until, asked, grain) c
-         GROUP BY 1, 2
-    ), wanted AS (
-        SELECT n.name FROM unnest(asked) AS n (name)
-         UNION
-        SELECT c.name FROM counted c
-    )
-    SELECT d.day::date, w.name, coalesce(eventlog._as_count(c.events), 0), coalesce(eventlog._as_count(c.failures), 0)
-      FROM wanted w
-     CROSS JOIN generate_series(first_day::timestamp, last_day::timestamp, interval '1 day') AS d (day)
-      LEFT JOIN counted c ON c.name = w.name AND c.day = d.day::date
-     ORDER BY d.day, w.name;
+    SELECT d.day, c.name, c.events, c.failures, c.successes, c.median_duration, c.p95_duration, c.actors, c.breakdown_value, c.is_others,
+           d.starts_at >= first_at
+               AND eventlog._day_start((d.day + length)::date, time_zone) <= least(until, now()),
+           c.covered_since
+      FROM eventlog._counts_per_period(tenant, starts, ARRAY(SELECT array_position(first_days, s) FROM unnest(stretches) AS s),
+                                       first_at, until, asked, filters, breakdown, top) c
+     CROSS JOIN LATERAL (SELECT first_days[c.period] AS day, eventlog._day_start(first_days[c.period], time_zone) AS starts_at) d
+     ORDER BY d.day, c.place;
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.events_per_day(text[], timestamptz, timestamptz, uuid, text) IS
-'Events by day and name, with 0 for days without any, from the day of since (default 30 days ago) to the day of until (default now), in time_zone (default UTC). names defaults to all that occur. By created_at.';
+COMMENT ON FUNCTION eventlog.events_per_day(text[], timestamptz, timestamptz, uuid, text, jsonb, text, integer, text) IS
+'Events by day and name, with 0 for days without any, from the day of since (default 30 days ago) to the day of until (default now), in time_zone (default UTC). names defaults to all that occur. period is day, week (day is its Monday) or month (its first day). breakdown gives a row for each of the values with the most events (top, default 10) and one for all others; none gives one row. filters: a JSON object of conditions. actors are the distinct ones of the period. is_complete: false if the period began before since or has not ended by until or now. covered_since: the time from which on nothing is missing. By created_at.';

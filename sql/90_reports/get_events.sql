@@ -15,7 +15,8 @@ CREATE FUNCTION eventlog.get_events(
     before_created_at timestamptz DEFAULT NULL,
     before_id  bigint      DEFAULT NULL,
     row_limit  integer     DEFAULT 100,
-    tenant_id  uuid        DEFAULT NULL
+    tenant_id  uuid        DEFAULT NULL,
+    filters    jsonb       DEFAULT NULL
 ) RETURNS TABLE (id bigint, name text, data jsonb, actor text, subject text, occurred_at timestamptz,
                  created_at timestamptz, weight real)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
@@ -25,6 +26,7 @@ AS $$
 DECLARE
     tenant uuid := eventlog._report_tenant(get_events.tenant_id);
     asked  text[] := eventlog._check_names(names);
+    condition text := eventlog._filter_condition(filters, asked);
     meant  text[] := actors || eventlog._hashes_of(actors);
 BEGIN
     PERFORM eventlog._check_row_limit(row_limit);
@@ -40,7 +42,7 @@ BEGIN
     RETURN QUERY EXECUTE
         'SELECT e.id, e.name, e.data, e.actor, e.subject, e.occurred_at, e.created_at, e.weight
            FROM eventlog.events e
-          WHERE e.tenant_id = $1 AND e.created_at >= $2 AND e.created_at < $3'
+          WHERE eventlog._is_tenant($1, e.tenant_id) AND e.created_at >= $2 AND e.created_at < $3'
         || CASE WHEN asked IS NOT NULL THEN ' AND e.name = ANY ($4)' ELSE '' END
         || CASE WHEN actors IS NOT NULL THEN ' AND e.actor = ANY ($5)' ELSE '' END
         || CASE WHEN subjects IS NOT NULL THEN ' AND e.subject = ANY ($6)' ELSE '' END
@@ -50,11 +52,12 @@ BEGIN
         || CASE WHEN occurred_until IS NOT NULL THEN ' AND e.occurred_at < $10' ELSE '' END
         || CASE WHEN min_weight IS NOT NULL THEN ' AND coalesce(e.weight, 1) >= $11' ELSE '' END
         || CASE WHEN before_id IS NOT NULL THEN ' AND e.created_at <= $12 AND (e.created_at, e.id) < ($12, $13)' ELSE '' END
+        || ' AND (' || condition || ')'
         || ' ORDER BY e.created_at DESC, e.id DESC LIMIT $14'
       USING tenant, since, until, asked, meant, subjects, contains, ids,
             occurred_since, occurred_until, min_weight, before_created_at, before_id, row_limit;
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.get_events(text[], timestamptz, timestamptz, text[], text[], jsonb, bigint[], timestamptz, timestamptz, real, timestamptz, bigint, integer, uuid) IS
-'Events, newest first, at most row_limit (default 100), with filters for every column: names, created_at from since (default 30 days ago) to until (default tomorrow, for transactions that began after this one), actors (the log''s owner and services can also give the text that was hashed), subjects, a payload that contains a JSON object, ids, occurred_at, weight. For the next page pass created_at and id of the last row as before_created_at and before_id.';
+COMMENT ON FUNCTION eventlog.get_events(text[], timestamptz, timestamptz, text[], text[], jsonb, bigint[], timestamptz, timestamptz, real, timestamptz, bigint, integer, uuid, jsonb) IS
+'Events, newest first, at most row_limit (default 100), with filters for every column: names, created_at from since (default 30 days ago) to until (default tomorrow, for transactions that began after this one), actors (the log''s owner and services can also give the text that was hashed), subjects, a payload that contains a JSON object, ids, occurred_at, weight; and filters, a JSON object of conditions as in other reports. For the next page pass created_at and id of the last row as before_created_at and before_id.';

@@ -25,11 +25,11 @@ BEGIN
                lag(e.name) OVER same AS previous_name,
                lag(extract(epoch FROM eventlog._happened_at(e.occurred_at, e.created_at))) OVER same AS previous_at
           FROM eventlog.events e
-         WHERE e.tenant_id = tenant AND e.name IN ('ingest_started', 'ingest_completed', 'ingest_failed')
+         WHERE eventlog._is_tenant(tenant, e.tenant_id) AND e.name IN ('ingest_started', 'ingest_completed', 'ingest_failed')
            AND e.created_at >= since AND e.created_at < until
            AND eventlog._uncountable_column(e.name, e.data, e.actor, e.subject, e.created_at, e.weight) IS NULL
         -- One run of a source ends before the next begins.
-        WINDOW same AS (PARTITION BY e.data ->> 'sourceType', e.data ->> 'url'
+        WINDOW same AS (PARTITION BY e.tenant_id, e.data ->> 'sourceType', e.data ->> 'url'
                             ORDER BY eventlog._happened_at(e.occurred_at, e.created_at), e.id)
     ), run AS (
         SELECT s.*, CASE WHEN s.name <> 'ingest_started' AND s.previous_name = 'ingest_started'

@@ -19,7 +19,7 @@ BEGIN
     SELECT e.data ->> 'previousPlan', e.data ->> 'newPlan', e.data ->> 'status',
            eventlog._as_count(sum(e.weight)), min(e.created_at), max(e.created_at)
       FROM eventlog._measured_events() e
-     WHERE e.tenant_id = tenant AND e.name = 'plan_updated' AND e.created_at >= since AND e.created_at < until
+     WHERE eventlog._is_tenant(tenant, e.tenant_id) AND e.name = 'plan_updated' AND e.created_at >= since AND e.created_at < until
      GROUP BY 1, 2, 3
      ORDER BY 4 DESC, 1, 2, 3;
 END

@@ -27,11 +27,11 @@ BEGIN
            round((coalesce(sum(q.weight) FILTER (WHERE q.is_followed), 0) / sum(q.weight))::numeric, 4), bool_or(q.weight <> 1)
       FROM (SELECT e.data ->> 'quotaType' AS quota_type, e.created_at, e.weight,
                    EXISTS (SELECT FROM eventlog._measured_events() c
-                            WHERE c.tenant_id = tenant AND c.name = 'checkout_completed'
+                            WHERE c.tenant_id = e.tenant_id AND c.name = 'checkout_completed'
                               AND c.created_at >= since AND c.created_at < until_within
                               AND c.created_at >= e.created_at AND c.created_at < e.created_at + within) AS is_followed
               FROM eventlog._measured_events() e
-             WHERE e.tenant_id = tenant AND e.name = 'quota_exceeded' AND e.created_at >= since AND e.created_at < until) q
+             WHERE eventlog._is_tenant(tenant, e.tenant_id) AND e.name = 'quota_exceeded' AND e.created_at >= since AND e.created_at < until) q
      GROUP BY q.quota_type
      ORDER BY 2 DESC, 1;
 END

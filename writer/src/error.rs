@@ -85,11 +85,13 @@ impl Error {
         Error { about: Some(Arc::new((name, tenant_id))), ..self }
     }
 
-    /// Returns true if the other error has the same event name, SQLSTATE and message.
-    pub(crate) fn has_same_reason(&self, other: &Error) -> bool {
-        self.message == other.message
-            && self.sqlstate == other.sqlstate
+    /// Returns true if the other error has the same event name and SQLSTATE. The writer's own errors
+    /// have no SQLSTATE, but their messages have sizes only behind a colon.
+    pub(crate) fn is_of_kind(&self, other: &Error) -> bool {
+        let lead = |error: &Error| error.message.split(':').next().map(str::to_owned);
+        self.sqlstate == other.sqlstate
             && self.event_name() == other.event_name()
+            && (self.sqlstate.is_some() || lead(self) == lead(other))
     }
 
     /// Returns the error with the number of events that it is about.

@@ -240,9 +240,10 @@ impl Options {
     }
 
     /// Sets a callback for faults: batches that could not be sent and are tried again
-    /// ([`Error::is_transient`]), events that were refused, and events that were lost. The first of
-    /// each kind is passed on at once, then one every ten seconds at most, with the number of events
-    /// since ([`Error::events`]). The callback may run on the thread that logs, so it must not block.
+    /// ([`Error::is_transient`]), events that were refused, and events that were lost. The first is
+    /// passed on at once, then one every ten seconds at most, with the number of events since
+    /// ([`Error::events`]). Of refused events it is the first of each kind (event name and SQLSTATE),
+    /// then one a minute; at most ten new kinds a minute are passed on at once. The callback may run on the thread that logs, so it must not block.
     /// `tracing` gets the same in any case: WARN for the first two kinds, ERROR for losses.
     pub fn on_error(mut self, callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_error = Some(Arc::new(callback));

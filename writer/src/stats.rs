@@ -74,8 +74,8 @@ pub struct Health {
     pub failing_for: Option<Duration>,
     /// Why sending failed last; `None` while it works.
     pub last_failure: Option<Error>,
-    /// Why events were refused: the last ten distinct reasons, the newest first, each with the number
-    /// of events it is about ([`Error::events`]).
+    /// Why events were refused: the last error of each kind (event name and SQLSTATE), the newest of
+    /// at most ten kinds first, each with the number of events of its kind ([`Error::events`]).
     pub rejections: Vec<Error>,
 }
 

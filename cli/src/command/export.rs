@@ -72,7 +72,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
                 (&filter.since, Type::TEXT),
                 (&filter.until, Type::TEXT),
                 (&filter.names(), Type::TEXT_ARRAY),
-                (&filter.tenant.tenant.map(|tenant| tenant.to_string()), Type::TEXT),
+                (&filter.tenant.one().map(|tenant| tenant.to_string()), Type::TEXT),
                 (&(format == Format::Csv), Type::BOOL),
             ],
         )

@@ -8,16 +8,34 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
 
 use crate::output::{Failure, printable};
+use crate::tenant;
 
 /// The option that names the tenant.
 #[derive(Args, Debug)]
 pub(crate) struct Tenant {
-    /// Tenant. Default: the tenant of the connection
-    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID")]
-    pub(crate) tenant: Option<Uuid>,
+    /// Tenant: a uuid, or a name, which means eventlog.tenant('NAME'). Default: the tenant of the
+    /// connection
+    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID|NAME", value_parser = tenant::parse)]
+    tenant: Option<Uuid>,
+    /// All tenants, for the log's owner and services
+    #[arg(long)]
+    all_tenants: bool,
 }
 
 impl Tenant {
+    /// Returns the tenant that was asked for; that of all ones for all tenants.
+    pub(crate) fn id(&self) -> Option<Uuid> {
+        match self.all_tenants {
+            true => Some(tenant::ALL),
+            false => self.tenant,
+        }
+    }
+
+    /// Returns the tenant that was asked for; none for all tenants.
+    pub(crate) fn one(&self) -> Option<Uuid> {
+        self.id().filter(|tenant| *tenant != tenant::ALL)
+    }
+
     /// Begins a read-only transaction on one snapshot, with a safe search_path. Its tenant is this one,
     /// unless the role has a tenant of its own.
     pub(crate) async fn begin<'a>(
@@ -35,25 +53,34 @@ impl Tenant {
                  SET LOCAL quote_all_identifiers = off",
             )
             .await?;
-        if let Some(tenant) = self.tenant {
-            // This grants nothing: if the tenant comes from the role or from a token, the setting has
-            // no effect.
+        self.set(&transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Makes this the tenant of a transaction, and returns it as text. This grants nothing: if the tenant
+    /// comes from the role or from a token, the setting has no effect.
+    pub(crate) async fn set(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let tenant = self.id().map(|tenant| tenant.to_string());
+        if tenant.is_some() {
             transaction
                 .query_typed(
-                    "SELECT set_config('eventlog.tenant_id', $1, true)",
-                    &[(&tenant.to_string(), Type::TEXT)],
+                    "SELECT pg_catalog.set_config('eventlog.tenant_id', $1, true)",
+                    &[(&tenant, Type::TEXT)],
                 )
                 .await?;
         }
-        Ok(transaction)
+        Ok(tenant)
     }
 
     /// Turns an error into a failure; if no tenant was given, the hint says how to give one.
     pub(crate) fn explain(&self, error: tokio_postgres::Error) -> Failure {
         let is_refused = error.code().is_some_and(|code| code.code() == "42501");
         let failure = Failure::from(error);
-        if self.tenant.is_none() && is_refused && !failure.has_text("permission denied") {
-            return failure.hint("--tenant UUID, or the variable EVENTLOG_TENANT");
+        if self.id().is_none() && is_refused && !failure.has_text("permission denied") {
+            return failure.hint("--tenant UUID or NAME, or the variable EVENTLOG_TENANT");
         }
         failure
     }

@@ -1,5 +1,7 @@
 //! `eventlog key`: creates, lists and revokes the gateway's keys, as the log's owner.
 
+use std::collections::HashSet;
+
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use tokio_postgres::types::Type;
@@ -9,9 +11,12 @@ use uuid::Uuid;
 use crate::api_key::{ApiKey, Kind};
 use crate::connection::{Server, as_owner};
 use crate::output::{Failure, print, print_json, print_table};
+use crate::tenant;
 
 /// Longest actor in bytes, as the log limits it.
 const LONGEST_ACTOR: usize = 512;
+/// Most tenants of a key, as the log limits them.
+const MOST_TENANTS: usize = 1_000;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -28,8 +33,8 @@ enum Action {
     Create(Create),
     /// List the keys, without their secrets
     List {
-        /// Only the keys of this tenant
-        #[arg(long)]
+        /// Only the keys of this tenant (UUID or name), keys of several and of all tenants included
+        #[arg(long, value_name = "UUID|NAME", value_parser = tenant::parse)]
         tenant: Option<Uuid>,
     },
     /// Revoke a key for good. Gateways refuse it within seconds
@@ -41,9 +46,17 @@ enum Action {
 
 #[derive(Args)]
 struct Create {
-    /// Tenant whose events the key writes or reads
+    /// Tenant whose events the key writes or reads: a uuid, or a name, which means
+    /// eventlog.tenant('NAME'). Repeat for a read key of several tenants
+    #[arg(long = "tenant", value_name = "UUID|NAME", value_parser = tenant::parse)]
+    #[arg(required_unless_present = "all_tenants")]
+    tenants: Vec<Uuid>,
+    /// Let a read key read all tenants, those to come too
+    #[arg(long, conflicts_with = "tenants")]
+    all_tenants: bool,
+    /// Let a read key replay rejected events
     #[arg(long)]
-    tenant: Uuid,
+    can_replay: bool,
     /// What the key can do
     #[arg(long, value_enum, default_value = "write")]
     kind: Kind,
@@ -85,6 +98,23 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
     if new.kind == Kind::Read && (new.actor.is_some() || new.no_actor) {
         return Err(Failure::new("--actor and --no-actor need --kind write"));
     }
+    if new.kind == Kind::Write && (new.tenants.len() > 1 || new.all_tenants || new.can_replay) {
+        return Err(Failure::new(
+            "several --tenant, --all-tenants and --can-replay need --kind read",
+        ));
+    }
+    let mut tenants = new.tenants;
+    let mut seen = HashSet::new();
+    tenants.retain(|tenant| seen.insert(*tenant));
+    if tenants.contains(&tenant::ALL) {
+        return Err(Failure::new("this uuid stands for all tenants").hint("--all-tenants"));
+    }
+    if tenants.len() > MOST_TENANTS {
+        let message = format!("a key has at most {MOST_TENANTS} tenants, got {}", tenants.len());
+        return Err(Failure::new(message).hint("--all-tenants"));
+    }
+    let first = tenants.first().copied().unwrap_or(tenant::ALL);
+    let tenants = (tenants.len() > 1).then_some(tenants);
     if new.actor.as_ref().is_some_and(|actor| actor.is_empty() || actor.len() > LONGEST_ACTOR) {
         return Err(Failure::new(format!("--actor must have 1 to {LONGEST_ACTOR} bytes")));
     }
@@ -95,11 +125,12 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
     transaction
         .query_typed(
             "INSERT INTO eventlog.api_keys
-                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at, actor, no_actor)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10)",
+                    (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at, actor, no_actor,
+                     tenant_ids, can_replay)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10, $11, $12)",
             &[
                 (&key.id, Type::TEXT),
-                (&new.tenant, Type::UUID),
+                (&first, Type::UUID),
                 (&new.kind.name(), Type::TEXT),
                 (&events, Type::TEXT_ARRAY),
                 (&hash.as_slice(), Type::BYTEA),
@@ -108,6 +139,8 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
                 (&new.expires_in, Type::TEXT),
                 (&new.actor, Type::TEXT),
                 (&new.no_actor, Type::BOOL),
+                (&tenants, Type::UUID_ARRAY),
+                (&new.can_replay, Type::BOOL),
             ],
         )
         .await?;
@@ -132,13 +165,15 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
 }
 
 /// Columns of the list, as text and as JSON.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 13] = [
     "id",
     "tenant_id",
+    "tenants",
     "kind",
     "event_names",
     "actor",
     "no_actor",
+    "can_replay",
     "rate_limit",
     "created_at",
     "expires_at",
@@ -153,12 +188,18 @@ async fn list(
 ) -> Result<(), Failure> {
     let rows = transaction
         .query_typed(
-            "SELECT id, tenant_id::text, kind, array_to_string(event_names, ', '), actor, no_actor::text, rate_limit::text,
+            "SELECT id, nullif(tenant_id, eventlog.all_tenants())::text,
+                    CASE WHEN tenant_id = eventlog.all_tenants() THEN 'all'
+                         ELSE (SELECT string_agg(coalesce(n.display_name, n.tenant_name, t.id::text), ', ' ORDER BY t.place)
+                                 FROM unnest(coalesce(tenant_ids, ARRAY[tenant_id])) WITH ORDINALITY AS t (id, place)
+                                 LEFT JOIN eventlog.tenant_names n ON n.tenant_id = t.id) END,
+                    kind, array_to_string(event_names, ', '), actor, no_actor::text, can_replay::text, rate_limit::text,
                     date_trunc('second', created_at)::text, date_trunc('second', expires_at)::text,
                     CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'
                          ELSE 'valid' END,
-                    description, to_json(event_names)::text
-               FROM eventlog.api_keys WHERE $1 IS NULL OR tenant_id = $1
+                    description, to_json(event_names)::text, to_json(coalesce(tenant_ids, ARRAY[tenant_id]))::text
+               FROM eventlog.api_keys
+              WHERE $1 IS NULL OR tenant_id IN ($1, eventlog.all_tenants()) OR $1 = ANY (tenant_ids)
               ORDER BY api_keys.created_at, id",
             &[(&tenant, Type::UUID)],
         )
@@ -169,7 +210,12 @@ async fn list(
             let entry = |(column, name): (usize, &&str)| {
                 let json = match *name {
                     "event_names" => value(row, COLUMNS.len()),
-                    "rate_limit" | "no_actor" => value(row, column),
+                    // The ids; for all tenants the text.
+                    "tenants" => match value(row, column).as_deref() {
+                        Some("all") if value(row, 1).is_none() => Some("\"all\"".to_owned()),
+                        _ => value(row, COLUMNS.len() + 1),
+                    },
+                    "rate_limit" | "no_actor" | "can_replay" => value(row, column),
                     _ => value(row, column).map(|text| Value::String(text).to_string()),
                 };
                 let json = json.and_then(|json| serde_json::from_str(&json).ok());
@@ -179,11 +225,13 @@ async fn list(
         };
         return print_json(&rows.iter().map(object).collect::<Vec<_>>());
     }
-    // The table has one column for both.
-    let columns: Vec<&str> = COLUMNS.into_iter().filter(|name| *name != "no_actor").collect();
+    // The table has one column for the tenants, and one for the actors.
+    let columns: Vec<&str> =
+        COLUMNS.into_iter().filter(|name| !["no_actor", "tenant_id"].contains(name)).collect();
     let line = |row: &Row| {
         let cell = |(column, name): (usize, &str)| match name {
-            "no_actor" => None,
+            "no_actor" | "tenant_id" => None,
+            "can_replay" if value(row, column).as_deref() == Some("false") => Some(String::new()),
             "actor" if value(row, column + 1).as_deref() == Some("true") => Some("(none)".into()),
             _ => Some(value(row, column).unwrap_or_default()),
         };
@@ -198,16 +246,20 @@ async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Resul
     let rows = transaction
         .query_typed(
             "UPDATE eventlog.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1
-             RETURNING tenant_id::text",
+             RETURNING nullif(tenant_id, eventlog.all_tenants())::text, cardinality(tenant_ids)",
             &[(&id, Type::TEXT)],
         )
         .await?;
     let Some(row) = rows.first() else {
         return Err(Failure::new("there is no key with this id").hint("eventlog key list"));
     };
-    let tenant: String = row.get(0);
+    let (tenant, others): (Option<String>, Option<i32>) = (row.get(0), row.get(1));
     if is_json {
         return print_json(&serde_json::json!({ "id": id, "tenant_id": tenant }));
     }
-    print(&format!("revoked {id} of tenant {tenant}"))
+    print(&match (tenant, others) {
+        (None, _) => format!("revoked {id} of all tenants"),
+        (Some(_), Some(number)) => format!("revoked {id} of {number} tenants"),
+        (Some(tenant), None) => format!("revoked {id} of tenant {tenant}"),
+    })
 }

@@ -243,7 +243,7 @@ fn of_options<'a>(
         ("--since", "since", filter.since.clone()),
         ("--until", "until", filter.until.clone()),
         ("--limit", "row_limit", asked.limit.map(|limit| limit.to_string())),
-        ("--tenant", "tenant_id", filter.tenant.tenant.map(|tenant| tenant.to_string())),
+        ("--tenant", "tenant_id", filter.tenant.id().map(|tenant| tenant.to_string())),
     ] {
         if let Some(value) = value {
             let argument = report.argument(name).ok_or_else(|| takes_no(report, option))?;

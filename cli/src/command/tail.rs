@@ -176,7 +176,7 @@ impl Arguments {
                 EVENTS,
                 &[
                     (&self.json, Type::BOOL),
-                    (&filter.tenant.tenant, Type::UUID),
+                    (&filter.tenant.id(), Type::UUID),
                     (&filter.names(), Type::TEXT_ARRAY),
                     (&list(&self.actors), Type::TEXT_ARRAY),
                     (&list(&self.subjects), Type::TEXT_ARRAY),

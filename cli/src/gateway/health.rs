@@ -28,7 +28,7 @@ const TABLES: &str = "SELECT pg_catalog.to_regclass('eventlog.events') IS NOT NU
 
 const RIGHTS: &str = "SELECT pg_catalog.has_any_column_privilege('eventlog.events', 'INSERT'),
         pg_catalog.has_column_privilege('eventlog.api_keys', 'secret_hash', 'SELECT'),
-        pg_catalog.has_column_privilege('eventlog.api_keys', 'no_actor', 'SELECT')";
+        pg_catalog.has_column_privilege('eventlog.api_keys', 'description', 'SELECT')";
 
 /// The writer's own statement, without events.
 const LOG_NOTHING: &str = "SELECT * FROM eventlog.log_events(ARRAY[]::pg_catalog.uuid[],

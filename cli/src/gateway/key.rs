@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::problem::Problem;
 use crate::api_key::{ApiKey, Kind};
 use crate::hex;
+use crate::tenant;
 
 /// Longest idempotency key in bytes, as the log limits it.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
@@ -33,7 +34,12 @@ pub(crate) enum Actors {
 pub(crate) struct Key {
     pub(super) id: Arc<str>,
     pub(crate) kind: Kind,
+    /// The tenant; the first of several, or the one that stands for all.
     pub(crate) tenant: Uuid,
+    /// The tenants of a key of several; empty for a key of one or of all.
+    pub(crate) tenants: Vec<Uuid>,
+    pub(crate) description: Option<String>,
+    pub(crate) can_replay: bool,
     pub(super) event_names: Option<Vec<String>>,
     pub(super) secret_hash: Vec<u8>,
     pub(super) expires_at: Option<SystemTime>,
@@ -95,6 +101,45 @@ impl Key {
         }
     }
 
+    /// Returns true for a key of all tenants.
+    pub(crate) fn reads_all(&self) -> bool {
+        self.tenant == tenant::ALL
+    }
+
+    /// Returns the tenants that the key names: none for a key of all.
+    pub(crate) fn own_tenants(&self) -> &[Uuid] {
+        match (self.reads_all(), self.tenants.is_empty()) {
+            (true, _) => &[],
+            (false, true) => std::slice::from_ref(&self.tenant),
+            (false, false) => &self.tenants,
+        }
+    }
+
+    /// Returns the tenant of a request that asks for `asked`, a uuid or `all`: one that the key reads.
+    pub(crate) fn choose(&self, asked: Option<&str>) -> Result<Uuid, Problem> {
+        let Some(asked) = asked else {
+            return match self.tenants.len() {
+                0 => Ok(self.tenant),
+                number => Err(Problem::bad_request(format!(
+                    "the key reads {number} tenants: choose one with ?tenant=UUID"
+                ))),
+            };
+        };
+        let tenant = match asked {
+            "all" => tenant::ALL,
+            text => text.parse::<Uuid>().map_err(|_| {
+                Problem::bad_request("tenant must be the uuid of a tenant of the key, or all")
+            })?,
+        };
+        if self.reads_all() || self.own_tenants().contains(&tenant) {
+            return Ok(tenant);
+        }
+        Err(Problem::forbidden(match tenant == tenant::ALL {
+            true => "the key does not read all tenants",
+            false => "the key does not read this tenant",
+        }))
+    }
+
     /// Returns true if the key may log events of this name.
     pub(crate) fn may_log(&self, name: &str) -> bool {
         self.event_names.as_ref().is_none_or(|names| names.iter().any(|own| own == name))
@@ -137,6 +182,9 @@ impl Key {
             id: Arc::from(restricted.unwrap_or("own")),
             kind: Kind::Write,
             tenant,
+            tenants: Vec::new(),
+            description: None,
+            can_replay: false,
             event_names: restricted.map(|_| vec!["tool_used".to_owned()]),
             secret_hash: Vec::new(),
             expires_at: None,
@@ -150,6 +198,9 @@ impl Key {
     pub(super) fn is_like(&self, other: &Key) -> bool {
         self.kind == other.kind
             && self.tenant == other.tenant
+            && self.tenants == other.tenants
+            && self.description == other.description
+            && self.can_replay == other.can_replay
             && self.event_names == other.event_names
             && self.secret_hash == other.secret_hash
             && self.expires_at == other.expires_at

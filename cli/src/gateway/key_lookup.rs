@@ -22,7 +22,8 @@ const FIND: &str = "SELECT k.id, k.tenant_id, k.kind, k.event_names, k.secret_ha
         CASE WHEN k.no_actor THEN
             (SELECT pg_catalog.array_agg(t.name ORDER BY t.name) FROM eventlog.event_types t WHERE t.actor_key IS NOT NULL) END,
         CASE WHEN k.no_actor THEN
-            (SELECT pg_catalog.array_agg(t.actor_key ORDER BY t.name) FROM eventlog.event_types t WHERE t.actor_key IS NOT NULL) END
+            (SELECT pg_catalog.array_agg(t.actor_key ORDER BY t.name) FROM eventlog.event_types t WHERE t.actor_key IS NOT NULL) END,
+        k.tenant_ids, k.can_replay, k.description
    FROM eventlog.api_keys k WHERE k.id OPERATOR(pg_catalog.=) ANY ($1)";
 
 /// Time limit of a look-up.
@@ -120,6 +121,9 @@ fn key(row: &Row, default_limit: Option<NonZeroU32>) -> Result<Key, Failed> {
         id: Arc::from(row.try_get::<_, &str>(0)?),
         tenant: row.try_get(1)?,
         kind: Kind::named(&kind).ok_or("the key is of an unknown kind")?,
+        tenants: row.try_get::<_, Option<Vec<_>>>(12)?.unwrap_or_default(),
+        can_replay: row.try_get(13)?,
+        description: row.try_get(14)?,
         event_names: row.try_get(3)?,
         secret_hash: row.try_get(4)?,
         expires_at: row.try_get(6)?,

@@ -18,6 +18,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
     let routes = Router::new()
         .route("/", get(dashboard::page))
         .route("/dashboard/{file}", get(dashboard::file))
+        .route("/dashboard/{version}/{file}", get(dashboard::file_of_version))
         .route("/api/track", post(track::track))
         .route("/api/analytics/live", get(analytics::live::live))
         .route("/api/analytics/{report}", get(analytics::report))

@@ -12,6 +12,7 @@ use crate::payload::check::{self, CheckOptions};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::registry;
+use crate::tenant;
 
 type Stored = (Jsonb<'static>, Option<Text<'static>>, Option<Text<'static>>);
 
@@ -48,7 +49,9 @@ fn check_import(
     let times = [created_at, occurred_at].map(|at| at.map(|at| at.into_inner()));
     let checked = match missing.iter().find(|(_, is_null)| *is_null) {
         Some((column, _)) => Err(Fault::null(column)),
-        None => check(name, data, times, actor, subject),
+        None => tenant_id
+            .map_or(Ok([0; 16]), |tenant| tenant::refuse_all(*tenant.as_bytes()))
+            .and_then(|_| check(name, data, times, actor, subject)),
     };
     TableIterator::once(match checked {
         Ok((data, actor, subject)) => (Some(data), actor, subject, None, None, None),

@@ -133,6 +133,7 @@ fn admit(log: &Log, tenant_id: Option<[u8; 16]>) -> Result<Option<usize>, Fault>
         None if log.caller().is_service => return Ok(None),
         None => tenant::current()?,
     };
+    tenant::refuse_all(tenant_id)?;
     let Some(settings) = log.settings_of(&tenant_id) else { return Ok(None) };
     if settings.is_opted_out {
         return Err(Fault::new(

@@ -114,7 +114,9 @@ impl<'a> Event<'a> {
     fn tenant_id(&self, log: &Log) -> Result<[u8; 16], Fault> {
         log.require_writer()?;
         let caller = log.caller();
-        let Some(tenant) = self.tenant_id else { return tenant::current() };
+        let Some(tenant) = self.tenant_id else {
+            return tenant::current().and_then(tenant::refuse_all);
+        };
         let tenant = *tenant.as_bytes();
         if caller.is_bound && !caller.is_service && tenant::current()? != tenant {
             return Err(Fault::new(
@@ -126,7 +128,7 @@ impl<'a> Event<'a> {
                  the log's owner types: SELECT eventlog.grant_service('<role>');",
             ));
         }
-        Ok(tenant)
+        tenant::refuse_all(tenant)
     }
 
     /// Returns the tenant whose quota the event counts against: its own, or, if it claims to be

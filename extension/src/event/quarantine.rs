@@ -54,7 +54,7 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
     let log = registry::require();
     if log.is_writer() {
         let session = Session::begin();
-        let own = tenant::current().ok();
+        let own = tenant::current().and_then(tenant::refuse_all).ok();
         let claimed = event.tenant_id.map(|tenant| *tenant.as_bytes());
         // Nothing is kept of a tenant that opted out, whatever the fault.
         let has_opted_out = |tenant_id: &[u8; 16]| {

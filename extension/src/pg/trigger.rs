@@ -1,5 +1,7 @@
 //! The relation that a trigger is on.
 
+use std::ffi::{CStr, CString};
+
 use pgrx::pg_sys::{self, Oid};
 use pgrx::trigger_support::PgTrigger;
 
@@ -29,5 +31,33 @@ pub(crate) fn partitioned_table(trigger: &PgTrigger<'_>) -> Option<Oid> {
         (*relation.rd_rel).relispartition.then(|| {
             pg_sys::ffi::pg_guard_ffi_boundary(|| get_partition_parent(relation.rd_id, true))
         })
+    }
+}
+
+/// Returns the text of a column in the row as the statement leaves it; nothing for null, or if
+/// there is no such column.
+pub(crate) fn value(trigger: &PgTrigger<'_>, column: &str) -> Option<String> {
+    let data = trigger.trigger_data();
+    let is_update = trigger.event().fired_by_update();
+    text_of(trigger, if is_update { data.tg_newtuple } else { data.tg_trigtuple }, column)
+}
+
+/// Returns the text of a column in the row before an UPDATE.
+pub(crate) fn value_before(trigger: &PgTrigger<'_>, column: &str) -> Option<String> {
+    text_of(trigger, trigger.trigger_data().tg_trigtuple, column)
+}
+
+fn text_of(trigger: &PgTrigger<'_>, row: pg_sys::HeapTuple, column: &str) -> Option<String> {
+    let column = CString::new(column).ok()?;
+    // SAFETY: the row of a row trigger is of its relation, which PostgreSQL keeps open. The text is
+    // copied before the next call may free it.
+    unsafe {
+        let description = (*trigger.trigger_data().tg_relation).rd_att;
+        let number = pg_sys::SPI_fnumber(description, column.as_ptr());
+        if row.is_null() || number <= 0 {
+            return None;
+        }
+        let text = pg_sys::SPI_getvalue(row, description, number);
+        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
     }
 }

@@ -548,7 +548,7 @@ fn the_description_has_every_parameter_and_every_column() {
         assert_eq!(parameters.join(", "), known, "{report}");
         assert!(!methods["get"]["description"].as_str().unwrap().is_empty(), "{report}");
 
-        let query = match report.as_str() {
+        let query = match report {
             "funnel" => "?step=tool_used",
             "funnel_dropouts" => "?steps=tool_used&step=1",
             _ => "",

@@ -24,6 +24,7 @@ mod public_keys;
 mod reports;
 mod seed;
 mod server;
+mod setup;
 mod shares;
 mod statement_timeout;
 mod track;

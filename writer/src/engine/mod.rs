@@ -18,6 +18,7 @@ mod loss;
 pub(crate) mod notice;
 mod outcome;
 mod poll;
+mod rejections;
 #[cfg(test)]
 mod simulation;
 mod take_apart;

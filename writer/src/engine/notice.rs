@@ -1,17 +1,14 @@
-//! Limits the notices about faults: the first of a kind is published at once, then one every ten
-//! seconds at most, with the number of events since.
+//! Limits the notices about faults: the first of a topic is published at once, then one every ten
+//! seconds at most, with the number of events since. Refused events are told apart by their kind.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::Error;
 use crate::engine::clock::Instant;
+use crate::engine::rejections::Rejections;
 
 /// How long faults are added up before they are published again.
 const PUBLISH_EVERY: Duration = Duration::from_secs(10);
-
-/// Most distinct reasons of rejected events that are kept.
-const MOST_REASONS: usize = 10;
 
 /// The kind of a notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,12 +63,10 @@ impl Faults {
 #[derive(Default)]
 pub(crate) struct Notices {
     failed: Faults,
-    rejected: Faults,
+    rejected: Rejections,
     lost: Faults,
     failing_since: Option<Instant>,
     last_failure: Option<Error>,
-    /// The last distinct reasons of rejected events, the newest last.
-    rejections: VecDeque<Error>,
     ready: Vec<Notice>,
 }
 
@@ -89,19 +84,13 @@ impl Notices {
 
     /// Adds events that were refused.
     pub(crate) fn rejected(&mut self, error: &Error, events: u64, now: Instant) {
-        self.keep_reason(error, events);
-        self.rejected.add(error.clone(), events);
-        self.ready.extend(self.rejected.due(Topic::Rejected, Some(now)));
+        let due = self.rejected.add(error, events, now);
+        self.publish_rejections(due);
     }
 
-    fn keep_reason(&mut self, error: &Error, events: u64) {
-        let place = self.rejections.iter().position(|kept| kept.has_same_reason(error));
-        let before = place.and_then(|place| self.rejections.remove(place));
-        let before = before.map_or(0, |kept| kept.events());
-        if self.rejections.len() == MOST_REASONS {
-            self.rejections.pop_front();
-        }
-        self.rejections.push_back(error.clone().of_events(before.saturating_add(events)));
+    fn publish_rejections(&mut self, errors: Vec<Error>) {
+        let notice = |error| Notice { topic: Topic::Rejected, error };
+        self.ready.extend(errors.into_iter().map(notice));
     }
 
     /// Adds events that were dropped or are unconfirmed.
@@ -120,13 +109,15 @@ impl Notices {
             }
             self.failed = Faults::default();
         }
-        self.ready.extend(self.rejected.due(Topic::Rejected, Some(now)));
+        let due = self.rejected.due(Some(now));
+        self.publish_rejections(due);
         self.ready.extend(self.lost.due(Topic::Lost, Some(now)));
     }
 
     /// Makes all pending notices ready, since the writer ends.
     pub(crate) fn end(&mut self) {
-        self.ready.extend(self.rejected.due(Topic::Rejected, None));
+        let due = self.rejected.due(None);
+        self.publish_rejections(due);
         self.ready.extend(self.lost.due(Topic::Lost, None));
     }
 
@@ -140,9 +131,9 @@ impl Notices {
         self.last_failure.clone()
     }
 
-    /// Returns the last distinct reasons of rejected events, the newest first.
+    /// Returns the last reason of each kind of rejected events, the newest first.
     pub(crate) fn rejections(&self) -> Vec<Error> {
-        self.rejections.iter().rev().cloned().collect()
+        self.rejected.last()
     }
 
     /// Takes the notices that are ready.
@@ -185,20 +176,5 @@ mod tests {
         let topics: Vec<_> = notices.take().iter().map(|notice| notice.topic).collect();
         assert_eq!(topics, [Topic::Failed, Topic::Failed, Topic::Recovered]);
         assert!(notices.last_failure().is_none() && notices.failing_since().is_none());
-    }
-
-    #[test]
-    fn the_last_distinct_reasons_are_kept_with_the_number_of_their_events() {
-        let mut notices = Notices::default();
-        let reason = |n: u64| Error::rejected(Some("22023".into()), format!("reason {n}"));
-        for n in (1..=12).chain([3]) {
-            notices.rejected(&reason(n), n, Duration::ZERO);
-        }
-        let kept: Vec<_> = notices.rejections();
-        let kept: Vec<_> =
-            kept.iter().map(|error| (error.message().to_owned(), error.events())).collect();
-        assert_eq!(kept.len(), MOST_REASONS);
-        assert_eq!((kept[0].0.as_str(), kept[0].1), ("reason 3", 6));
-        assert_eq!((kept[1].0.as_str(), kept[9].0.as_str()), ("reason 12", "reason 4"));
     }
 }

@@ -4,15 +4,18 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::input::{Input, Numbered};
+use super::input::Input;
 use super::row::Row;
 use crate::json_depth::Depth;
 use crate::output::Failure;
 
+/// The text of an object, with the line that it begins in.
+pub(super) type Object = (u64, Vec<u8>);
+
 /// Unknown keys are refused: a misspelt one would go unnoticed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Object<'a> {
+struct Columns<'a> {
     id: Option<i64>,
     tenant_id: Option<String>,
     name: Option<String>,
@@ -26,8 +29,9 @@ struct Object<'a> {
     weight: Option<&'a RawValue>,
 }
 
-fn row(text: &[u8]) -> Result<Row, String> {
-    let object: Object<'_> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+/// Reads an event with the columns of `eventlog export`.
+pub(super) fn row(text: &[u8]) -> Result<Row, String> {
+    let object: Columns<'_> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let raw = |value: Option<&RawValue>| value.map(|value| value.get().to_owned());
     Ok(Row([
         object.id.map(|id| id.to_string()),
@@ -49,14 +53,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Numbered>, Failure> {
+    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Object>, Failure> {
         loop {
             self.text.clear();
             if !input.line(&mut self.text)? {
                 return Ok(None);
             }
             if !self.text.trim_ascii().is_empty() {
-                return Ok(Some((input.line, row(&self.text))));
+                return Ok(Some((input.line, std::mem::take(&mut self.text))));
             }
         }
     }
@@ -87,7 +91,7 @@ enum State {
 }
 
 impl Array {
-    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Numbered>, Failure> {
+    pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Object>, Failure> {
         loop {
             let Some(byte) = self.byte(input)? else {
                 return match self.state {
@@ -104,7 +108,7 @@ impl Array {
                     let line = self.lines + 1;
                     let object = self.object(input)?;
                     self.state = State::Behind;
-                    return Ok(Some((line, row(&object))));
+                    return Ok(Some((line, object)));
                 }
                 _ => return Err(self.unexpected(&format!("{:?}", char::from(byte)))),
             };
@@ -160,14 +164,16 @@ impl Array {
 
 #[cfg(test)]
 mod tests {
-    use super::{Array, Lines};
+    use super::{Array, Lines, row};
     use crate::command::import::input::Input;
 
     fn names(text: &'static str) -> Result<Vec<(u64, Option<String>)>, String> {
         let (mut input, mut array) = (Input::of(text.as_bytes()), Array::default());
         let mut names = Vec::new();
-        while let Some((line, row)) = array.next(&mut input).map_err(|error| error.to_string())? {
-            names.push((line, row.ok().and_then(|row| row.0[2].clone())));
+        while let Some((line, object)) =
+            array.next(&mut input).map_err(|error| error.to_string())?
+        {
+            names.push((line, row(&object).ok().and_then(|row| row.0[2].clone())));
         }
         Ok(names)
     }
@@ -206,15 +212,19 @@ mod tests {
             b"{\"id\": 1, \"weight\": 2.50, \"actor\": \"\"}\n\n[]\n{\"who\": 1}\n{\"id\": 2}",
         );
         let mut lines = Lines::default();
-        let (line, row) = lines.next(&mut input).unwrap().unwrap();
-        let row = row.unwrap().0;
-        assert_eq!((line, row[0].as_deref(), row[4].as_deref()), (1, Some("1"), Some("")));
-        assert_eq!((row[5].as_deref(), row[8].as_deref()), (None, Some("2.50")));
-        let (line, row) = lines.next(&mut input).unwrap().unwrap();
-        assert!(line == 3 && row.is_err());
-        let (line, row) = lines.next(&mut input).unwrap().unwrap();
-        assert!(line == 4 && row.unwrap_err().contains("who"));
-        assert_eq!(lines.next(&mut input).unwrap().unwrap().0, 5);
-        assert!(lines.next(&mut input).unwrap().is_none());
+        let mut next = || {
+            let object = lines.next(&mut input).unwrap();
+            object.map(|(line, text)| (line, row(&text)))
+        };
+        let (line, first) = next().unwrap();
+        let first = first.unwrap().0;
+        assert_eq!((line, first[0].as_deref(), first[4].as_deref()), (1, Some("1"), Some("")));
+        assert_eq!((first[5].as_deref(), first[8].as_deref()), (None, Some("2.50")));
+        let (line, second) = next().unwrap();
+        assert!(line == 3 && second.is_err());
+        let (line, third) = next().unwrap();
+        assert!(line == 4 && third.unwrap_err().contains("who"));
+        assert_eq!(next().unwrap().0, 5);
+        assert!(next().is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! `eventlog import`: loads files with the columns of `eventlog export` into a log.
 
 mod csv;
+mod foreign;
 mod input;
 mod json;
 mod row;
@@ -8,11 +9,14 @@ mod source;
 mod target;
 mod timed_import;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use uuid::Uuid;
 
+use self::foreign::{Mapping, Names, Tool};
 use self::row::Batch;
 use self::source::Source;
 use self::target::{Outcome, Target};
@@ -20,6 +24,7 @@ use super::filter::{Format, is_standard};
 use super::progress::{BYTES, Progress};
 use crate::connection::Server;
 use crate::output::{Failure, print, print_json};
+use crate::tenant;
 
 /// Rows and bytes of one transaction, roughly. This much is held in memory.
 const BATCH_ROWS: usize = 10_000;
@@ -33,7 +38,9 @@ longer than statement_timeout, it is split in halves until the slow row is found
 reported. Events that are in the log already are left alone, so you can run the same \
 command again after an error.\n\n\
 A file must have the columns or keys id, tenant_id, name, data and created_at, and may \
-have actor, subject, occurred_at and weight. Exit code 1 if rows were rejected.";
+have actor, subject, occurred_at and weight. Exit code 1 if rows were rejected.\n\n\
+--from reads what Segment, PostHog, Mixpanel and ahoy export, one JSON object a line:\n\n\
+eventlog import export.jsonl --from mixpanel --tenant acme --define";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -44,9 +51,44 @@ pub(crate) struct Arguments {
     /// Format of the file. Default: by its name, or NDJSON for standard input
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Read events of another tool. They get negative ids, made from the tool's own
+    #[arg(long, value_enum, value_name = "TOOL")]
+    from: Option<Tool>,
+    /// With --from: tenant of the events, a uuid or a name
+    #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID|NAME", value_parser = tenant::parse)]
+    tenant: Option<Uuid>,
+    /// With --from: key of the payload that names the tenant of an event
+    #[arg(long, value_name = "KEY", requires = "from")]
+    tenant_key: Option<String>,
+    /// With --from: file with a JSON object of names, such as {"Order Completed": "order_completed"}; null
+    /// leaves events out. Other names become lower case, with _ for blanks and signs
+    #[arg(long, value_name = "FILE", requires = "from")]
+    map: Option<PathBuf>,
+    /// With --from: define names that the log does not have, instead of quarantining their events
+    #[arg(long, requires = "from")]
+    define: bool,
     /// Print the counts as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    /// Returns how events of another tool are read, if they are.
+    fn mapping(&self) -> Result<Option<Mapping>, Failure> {
+        let Some(tool) = self.from else { return Ok(None) };
+        if self.tenant.is_none() && self.tenant_key.is_none() {
+            return Err(Failure::usage("--from needs a tenant")
+                .hint("--tenant acme, or --tenant-key KEY for a key of the payload"));
+        }
+        Ok(Some(Mapping {
+            tool,
+            tenant: self.tenant.map(|tenant| tenant.to_string()),
+            tenant_key: self.tenant_key.clone(),
+            names: self.map.as_deref().map(Names::read).transpose()?.unwrap_or_default(),
+            left_out: 0,
+            seen: BTreeSet::new(),
+        }))
+    }
 }
 
 /// The result of the import.
@@ -56,18 +98,21 @@ struct Counts {
     imported: u64,
     already_there: u64,
     rejected: u64,
+    /// Events of another tool that were left out.
+    left_out: u64,
 }
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
     let format = Format::of(arguments.format, &arguments.file)?;
-    let mut source = Source::open(&arguments.file, format)?;
+    let mut source = Source::open(&arguments.file, format, arguments.mapping()?)?;
     let mut target = Target::new(server.connect().await?, &arguments.file);
     let progress = Progress::new(BYTES);
     if let Some(bytes) = source.bytes {
         progress.expect(bytes);
     }
     let mut counts = Counts::default();
-    let done = import(&mut source, &mut target, &progress, &mut counts).await;
+    let done = import(&mut source, &mut target, &progress, &mut counts, arguments.define).await;
+    counts.left_out = source.left_out();
     progress.end();
     if let Err(failure) = done {
         let place = match is_standard(&arguments.file) {
@@ -84,9 +129,13 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     if arguments.json {
         print_json(&counts)?;
     } else {
-        let Counts { rows, imported, already_there, rejected } = counts;
+        let Counts { rows, imported, already_there, rejected, left_out } = counts;
+        let left_out = match left_out {
+            0 => String::new(),
+            events => format!("; {events} others left out"),
+        };
         print(&format!(
-            "{rows} rows: {imported} imported, {already_there} already there, {rejected} rejected"
+            "{rows} rows: {imported} imported, {already_there} already there, {rejected} rejected{left_out}"
         ))?;
     }
     match counts.rejected {
@@ -100,6 +149,7 @@ async fn import(
     target: &mut Target,
     progress: &Progress,
     counts: &mut Counts,
+    defines: bool,
 ) -> Result<(), Failure> {
     let reject = |line: u64, why: &str, counts: &mut Counts| {
         counts.rejected += 1;
@@ -116,6 +166,9 @@ async fn import(
             }
         }
         progress.advance(source.take_read());
+        if defines {
+            target.define(source.take_names()).await?;
+        }
         if batch.rows() > 0 {
             let mut told = |outcome: Outcome| {
                 counts.imported += outcome.imported;

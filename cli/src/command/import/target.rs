@@ -1,5 +1,6 @@
 //! Writes rows to the log: each batch in a transaction, or in several if a row of it is too slow.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -18,6 +19,8 @@ pub(super) struct Target {
     /// The staging table, named after the file; quarantined rows are marked with this name.
     table: String,
     is_made: bool,
+    /// Names that are known to be defined.
+    defined: HashSet<String>,
 }
 
 /// The result of importing rows.
@@ -64,7 +67,22 @@ impl Target {
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
             .take(40)
             .collect();
-        Target { client, table: format!("import_{stem}"), is_made: false }
+        Target { client, table: format!("import_{stem}"), is_made: false, defined: HashSet::new() }
+    }
+
+    /// Defines the names that the log does not have. A name that it cannot have is left to the import,
+    /// which quarantines its events.
+    pub(super) async fn define(&mut self, mut names: Vec<String>) -> Result<(), Failure> {
+        names.retain(|name| self.defined.insert(name.clone()));
+        if names.is_empty() {
+            return Ok(());
+        }
+        let transaction = as_owner(&mut self.client, "events").await?;
+        let sql = "SELECT eventlog.define_event(n, description => 'Imported.') FROM unnest($1) AS n
+                    WHERE n ~ '^[a-z][a-z0-9_.]{0,99}$'
+                      AND NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = n)";
+        transaction.query_typed(sql, &[(&names, Type::TEXT_ARRAY)]).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Imports a batch in one transaction. If that takes too long, or a deferred trigger refuses it, the

@@ -4,12 +4,13 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
+use super::tenant_choice;
 use super::tenant_watch::Stream;
 use crate::api_key::Kind;
 use crate::gateway::connections::Connection;
@@ -21,8 +22,11 @@ pub(crate) async fn live(
     State(gateway): State<Arc<Gateway>>,
     Extension(connection): Extension<Arc<Connection>>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let key = gateway.authorize(&connection, &headers, Kind::Read).await?;
+    let (asked, _) = tenant_choice::split(query.as_deref().unwrap_or_default())?;
+    let tenant = key.choose(asked.as_deref())?;
     let place = gateway.live.places.take(&key, 1).map_err(|refusal| match refusal {
         Refusal::OverShare => {
             Problem::too_many("the tenant has too many streams: poll once a minute instead", 60)
@@ -31,7 +35,7 @@ pub(crate) async fn live(
             Problem::unavailable("too many streams: poll once a minute instead", 60)
         }
     })?;
-    let watched = gateway.live.watch(key.tenant).await?;
+    let watched = gateway.live.watch(tenant).await?;
     let stream = Stream::new(&gateway.live, watched, place);
     let events = stream::unfold((stream, true), |(mut stream, is_first)| async move {
         // The first event confirms that the stream is open.

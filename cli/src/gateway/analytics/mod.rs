@@ -8,6 +8,7 @@ mod openapi;
 mod parameter;
 pub(crate) mod query;
 mod route;
+pub(crate) mod tenant_choice;
 pub(crate) mod tenant_watch;
 mod views;
 
@@ -24,6 +25,7 @@ use super::problem::{Problem, shown, without_markup};
 use super::request_log::RouteName;
 use super::state::Gateway;
 use crate::api_key::Kind;
+use crate::tenant;
 
 /// Answers with a report. The path is one of the catalog's, or a short one for it.
 pub(crate) async fn report(
@@ -51,10 +53,16 @@ async fn answer(
     route: &Route,
     query: &str,
 ) -> Result<Response, Problem> {
-    let arguments = parameter::read(&route.parameters, query)?;
-    let rows = gateway.reports.ask(key.tenant, route, &arguments).await?;
+    let (asked, query) = tenant_choice::split(query)?;
+    let mut arguments = parameter::read(&route.parameters, &query)?;
+    let tenant = tenant_choice::choose(key, asked.as_deref(), route, &mut arguments)?;
+    let rows = gateway.reports.ask(tenant, route, &arguments).await?;
     let rows = without_markup(&rows);
-    let body = format!("{{\"tenant_id\":\"{}\",\"rows\":{rows}}}", key.tenant);
+    let shown = match tenant {
+        tenant::ALL => "all".to_owned(),
+        tenant => tenant.to_string(),
+    };
+    let body = format!("{{\"tenant_id\":\"{shown}\",\"rows\":{rows}}}");
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 

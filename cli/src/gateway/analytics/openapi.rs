@@ -32,7 +32,7 @@ fn operation(route: &Route) -> Value {
         "type": "object",
         "required": ["tenant_id", "rows"],
         "additionalProperties": false,
-        "properties": { "tenant_id": { "type": "string", "format": "uuid" }, "rows": rows },
+        "properties": { "tenant_id": { "type": "string" }, "rows": rows },
     });
     let mut description = route.description.clone();
     if let Some(short) = route.short_path {
@@ -43,7 +43,7 @@ fn operation(route: &Route) -> Value {
         "summary": first_sentence(&route.description),
         "description": description,
         "security": [{ "bearer": [] }, { "header": [] }],
-        "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "parameters": route.parameters.iter().map(parameter).chain([tenant()]).collect::<Vec<_>>(),
         "responses": {
             "200": {
                 "description": "The report of the key's tenant.",
@@ -58,6 +58,18 @@ fn operation(route: &Route) -> Value {
             "500": refused,
             "503": later,
         },
+    })
+}
+
+/// The choice of the tenant, which every report has.
+fn tenant() -> Value {
+    json!({
+        "name": "tenant",
+        "in": "query",
+        "required": false,
+        "description": "The uuid of one of the key's tenants, or `all` for a key of all tenants. \
+                        Needed by keys of several tenants only.",
+        "schema": { "type": "string" },
     })
 }
 

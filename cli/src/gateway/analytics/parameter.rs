@@ -48,6 +48,7 @@ pub(crate) enum Kind {
     /// The values of an array, one for each time that the parameter is given.
     TextList,
     IntegerList,
+    UuidList,
 }
 
 /// An argument with its value.
@@ -84,6 +85,7 @@ impl Parameter {
             ("real" | "double precision" | "numeric", _) => Kind::Number,
             ("boolean", _) => Kind::Flag,
             ("uuid", _) => Kind::Uuid,
+            ("uuid[]", _) => Kind::UuidList,
             _ => return None,
         };
         Some(Parameter { argument: argument.clone(), kind })
@@ -159,7 +161,7 @@ fn unknown(name: &str, parameters: &[Parameter]) -> Problem {
 
 impl Kind {
     pub(crate) fn is_list(self) -> bool {
-        matches!(self, Kind::TextList | Kind::IntegerList)
+        matches!(self, Kind::TextList | Kind::IntegerList | Kind::UuidList)
     }
 
     /// Returns the text for PostgreSQL, or what the value must be.
@@ -218,7 +220,7 @@ impl Kind {
                 "true" | "false" => text.to_owned(),
                 _ => return Err("true or false".to_owned()),
             },
-            Kind::Uuid => match text.parse::<uuid::Uuid>() {
+            Kind::Uuid | Kind::UuidList => match text.parse::<uuid::Uuid>() {
                 Ok(uuid) => uuid.to_string(),
                 Err(_) => return Err("a uuid".to_owned()),
             },
@@ -250,6 +252,10 @@ impl Kind {
             Kind::IntegerList => json!({
                 "type": "array", "maxItems": MAX_VALUES, "items": { "type": "integer" },
             }),
+            Kind::UuidList => json!({
+                "type": "array", "maxItems": MAX_VALUES,
+                "items": { "type": "string", "format": "uuid" },
+            }),
         }
     }
 
@@ -263,7 +269,9 @@ impl Kind {
             }
             Kind::Span => "A span of time.",
             Kind::Object => "A JSON object.",
-            Kind::TextList | Kind::IntegerList => "Repeat the parameter for several values.",
+            Kind::TextList | Kind::IntegerList | Kind::UuidList => {
+                "Repeat the parameter for several values."
+            }
             _ => "",
         }
     }

@@ -29,7 +29,8 @@ WITH log AS (
                WHEN g.relname = 'events' AND g.privilege = 'INSERT' THEN
                    g.attname IN (SELECT c.name FROM eventlog_private.event_columns() c WHERE c.is_writable)
                WHEN g.relname = 'api_keys' AND g.privilege = 'SELECT' THEN
-                   g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at')
+                   g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at',
+                                 'actor', 'no_actor', 'tenant_ids', 'can_replay', 'description')
                -- The mark of a service.
                WHEN g.relname = 'log_config' AND g.privilege = 'REFERENCES' THEN g.attname = 'service_roles'
                -- Evidence that a role existed when a dump was made.

@@ -1,0 +1,19 @@
+// The page Quality: what fails, how long things take, what was refused, what drifts, and the state of the log.
+
+import { html } from './ui.js';
+import { Doctor } from './quality_doctor.js';
+import { Errors } from './quality_errors.js';
+import { Quarantine } from './quality_quarantine.js';
+import { Subjects } from './quality_subjects.js';
+import { Taxonomy } from './quality_taxonomy.js';
+
+/** @param {{state: import('./state.js').State, choose: Function, ask: Function, session: object, again: Function}} props */
+export function Page(props) {
+  const { session } = props;
+  // A share link is of reports that take filters.
+  const isShare = session?.kind === 'share';
+  return html`<${Errors} ...${props} />
+    <${Subjects} ...${props} />
+    ${!isShare && html`<${Quarantine} ...${props} /><${Taxonomy} ...${props} />`}
+    ${session?.all_tenants && html`<${Doctor} />`}`;
+}

@@ -1,0 +1,52 @@
+// The row below the top: the range, what it is compared with, the filters, and sharing.
+
+import { COMPARISONS, RANGES } from './ranges.js';
+import { date, day } from './format.js';
+import { Filters } from './filters.js';
+import { ShareButton } from './share_dialog.js';
+import { Menu, Options, html, useState } from './ui.js';
+
+/** Writes the days of a span. */
+export function spanText({ firstDay, lastDay }) {
+  if (firstDay === lastDay) return date(firstDay);
+  return firstDay.slice(0, 4) === lastDay.slice(0, 4) ? `${day(firstDay)} – ${date(lastDay)}` : `${date(firstDay)} – ${date(lastDay)}`;
+}
+
+function CustomRange({ state, span, onChoose }) {
+  const [from, setFrom] = useState(span.firstDay);
+  const [to, setTo] = useState(span.lastDay);
+  const submit = (event) => {
+    event.preventDefault();
+    const [since, until] = [from, to].sort();
+    if (since) onChoose({ range: 'custom', since, until });
+  };
+  return html`<form class="custom" onSubmit=${submit} aria-label="Custom range">
+    <label>From <input type="date" id="custom-from" value=${from} onInput=${(event) => setFrom(event.target.value)} /></label>
+    <label>to <input type="date" id="custom-to" value=${to} onInput=${(event) => setTo(event.target.value)} /></label>
+    <button type="submit">Show</button></form>`;
+}
+
+function RangeMenu({ state, span, choose }) {
+  const options = Object.entries(RANGES).filter(([range]) => range !== 'custom').map(([value, text]) => ({ value, text }));
+  return html`<${Menu} id="range" label=${html`${state.range === 'custom' ? '' : html`<strong>${RANGES[state.range]}</strong> `}<span class="span">${spanText(span)}</span>`} title="Range">${(close) => {
+    const chosen = (change) => { close(); choose(change); };
+    return html`<${Options} options=${options} value=${state.range} onChoose=${(range) => chosen({ range, since: null, until: null, unit: null })} />
+      <${CustomRange} ...${{ state, span }} onChoose=${chosen} />`;
+  }}<//>`;
+}
+
+function CompareMenu({ state, choose }) {
+  const options = Object.entries(COMPARISONS).map(([value, text]) => ({ value, text }));
+  return html`<${Menu} id="compare" label=${state.compare === 'none' ? 'No comparison' : `vs ${COMPARISONS[state.compare].toLowerCase()}`} title="Compare with">${(close) =>
+    html`<${Options} options=${options} value=${state.compare} onChoose=${(compare) => { close(); choose({ compare }); }} />`}<//>`;
+}
+
+/** The row of range, comparison, filters and sharing. */
+export function Toolbar(props) {
+  const { session, again } = props;
+  return html`<div class="toolbar" role="group" aria-label="Range and filters">
+    <${RangeMenu} ...${props} /><${CompareMenu} ...${props} /><${Filters} ...${props} />
+    <div class="tools">${session.kind === 'share' ? null : html`<${ShareButton} ...${props} />`}
+      <button type="button" id="refresh" class="quiet" title="Refresh" onClick=${again}><span aria-hidden="true">⟳</span><span class="vh">Refresh</span></button></div>
+  </div>`;
+}

@@ -1,0 +1,51 @@
+// A hook that asks for a report and asks again whenever the state changes or there are new events.
+
+import { useEffect, useRef, useState } from './hooks.js';
+import { Refusal, addressOf, parametersOf } from './api.js';
+
+/** What a question is, apart from the time it is asked at. */
+function signatureOf(ask, report, parameters) {
+  const { until, ...others } = parametersOf(report, parameters, ask.state, ask.span);
+  return addressOf(report, parameters.until || !ask.span.isOpen ? { ...others, until } : others);
+}
+
+/**
+ * Asks for a report.
+ * @param {Function} ask the page's `ask`
+ * @param {string | null} report null to ask nothing
+ * @param {object} parameters as those of `ask`
+ * @param {{every?: number}} options `every`: the least milliseconds between updates, for reports that cost much
+ * @returns {{rows?: object[], fault?: Refusal, isOld: boolean, at: number, reload: () => void}} while an answer is on
+ *   its way, and after a failure of the same question, `rows` are the last ones, and `isOld` says so
+ */
+export function useReport(ask, report, parameters = {}, { every = 0 } = {}) {
+  const [, redraw] = useState(0);
+  const [turn, setTurn] = useState(0);
+  const last = useRef({ signature: null, rows: undefined, fault: undefined, at: 0 });
+  const signature = report ? signatureOf(ask, report, parameters) : null;
+  useEffect(() => {
+    if (!report) {
+      last.current = { signature: null, rows: undefined, fault: undefined, at: 0 };
+      return undefined;
+    }
+    const known = last.current;
+    const isSame = known.signature === signature;
+    if (isSame && known.rows && !known.fault && every > 0 && Date.now() - known.at < every) return undefined;
+    let isWanted = true;
+    ask(report, parameters).then((rows) => {
+      if (!isWanted) return;
+      last.current = { signature, rows, fault: undefined, at: Date.now() };
+      redraw((count) => count + 1);
+    }, (fault) => {
+      if (!isWanted) return;
+      if (!(fault instanceof Refusal)) throw fault;
+      // What was there stays, unless it answers another question.
+      last.current = { signature, rows: isSame ? known.rows : undefined, fault, at: isSame ? known.at : 0 };
+      redraw((count) => count + 1);
+    });
+    return () => { isWanted = false; };
+  }, [ask, signature, turn]);
+  const { rows, fault, at } = last.current;
+  const isOld = Boolean(rows) && (Boolean(fault) || last.current.signature !== signature);
+  return { rows: report ? rows : undefined, fault, isOld, at, reload: () => setTurn((count) => count + 1) };
+}
