@@ -292,8 +292,6 @@ CREATE AGGREGATE eventlog._funnel(who text, steps_of_event integer, at timestamp
     FINALFUNC = eventlog_private.funnel_final
 );
 
-);
-
 -- Returns the tables of which the library keeps a copy.
 CREATE FUNCTION eventlog_private.cached_tables() RETURNS text[]
 LANGUAGE c IMMUTABLE PARALLEL SAFE
