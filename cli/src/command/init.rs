@@ -169,7 +169,7 @@ impl Setup<'_> {
                 "INSERT INTO eventlog.api_keys (id, tenant_id, kind, secret_hash, description)
                  VALUES ($1, $2, $3, $4, 'made by eventlog init')",
                 &[
-                    (&key.id, Type::TEXT),
+                    (&key.id(), Type::TEXT),
                     (&tenant, Type::UUID),
                     (&kind.name(), Type::TEXT),
                     (&key.hash().as_slice(), Type::BYTEA),

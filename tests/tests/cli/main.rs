@@ -11,6 +11,7 @@ mod files;
 mod gateway;
 #[rustfmt::skip]
 #[allow(clippy::all, dead_code, missing_docs, unreachable_pub)]
+mod generated;
 mod golden;
 mod guide;
 mod hostile;
@@ -25,6 +26,7 @@ mod public_keys;
 mod reports;
 mod seed;
 mod server;
+mod sessions;
 mod setup;
 mod shares;
 mod statement_timeout;

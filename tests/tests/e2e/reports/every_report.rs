@@ -12,6 +12,8 @@ pub(crate) struct Report {
     arguments: Vec<String>,
     /// Those of its arguments that are arrays.
     pub(crate) arrays: Vec<String>,
+    /// True if its last column says since when the answer is complete.
+    pub(crate) is_covered: bool,
 }
 
 impl Report {
@@ -51,7 +53,8 @@ pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
         client,
         "SELECT proname, array_to_string(proargnames[:pronargs], ' '),
                 array_to_string(ARRAY(SELECT proargnames[n] FROM generate_series(1, pronargs) AS n
-                                       WHERE proargtypes[n - 1] IN ('text[]'::regtype, 'bigint[]'::regtype)), ' ')
+                                       WHERE proargtypes[n - 1] IN ('text[]'::regtype, 'bigint[]'::regtype)), ' '),
+                coalesce(proargnames[cardinality(proargnames)] = 'covered_since', false)
            FROM pg_proc
           WHERE pronamespace = 'eventlog'::regnamespace AND provolatile = 's' AND proname !~ '^_'
             AND 'tenant_id' = ANY (proargnames[:pronargs]) ORDER BY proname",
@@ -61,6 +64,7 @@ pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
         name: row[0].clone(),
         arguments: row[1].split(' ').map(str::to_owned).collect(),
         arrays: row[2].split_whitespace().map(str::to_owned).collect(),
+        is_covered: row[3] == "t",
     })
     .collect();
     assert!(found.len() >= 19, "{}", found.len());
@@ -292,17 +296,22 @@ fn a_report_refuses_bad_arguments_with_a_standard_sqlstate() {
                 "since must be before until",
                 &[("since", "'2026-02-01'"), ("until", "'2026-01-01'")],
             );
-            check(
-                "22023",
-                "since must be before until",
-                &[("since", "'2026-02-01'"), ("until", "NULL")],
-            );
+            // Whose span depends on the time zone.
+            let has_own = ["active_actors", "cohort_retention", "usage_summary"]
+                .contains(&report.name.as_str());
+            if !has_own {
+                check(
+                    "22023",
+                    "since must be before until",
+                    &[("since", "'2026-02-01'"), ("until", "NULL")],
+                );
+            }
             check(
                 "22023",
                 "since must be before until",
                 &[("since", "'infinity'"), ("until", "'2026-01-01'")],
             );
-            if report.name != "cohort_retention" {
+            if !has_own {
                 check(
                     "22023",
                     "since must be before until",
