@@ -159,7 +159,7 @@ BEGIN
     )
     SELECT s.tenant_id, n.name, eventlog._as_count(s.events), eventlog._as_count(s.previous),
            round(((s.events - s.previous) / nullif(s.previous, 0))::numeric, 4),
-           (SELECT count(DISTINCT a.actor)
+           (SELECT count(*) FROM (SELECT a.actor
               FROM (SELECT m.actor FROM eventlog.monthly_actors m
                      WHERE m.tenant_id = s.tenant_id AND m.name = '' AND m.actor <> ''
                        AND m.month >= date_trunc('month', first_date)::date AND m.month < last_date
@@ -172,7 +172,8 @@ BEGIN
                     SELECT r.actor FROM eventlog.late_events l
                       JOIN eventlog.events r ON r.id = l.id AND r.created_at = l.created_at
                      WHERE r.tenant_id = s.tenant_id AND r.actor <> ''
-                       AND r.created_at >= greatest(first_at, late_since) AND r.created_at < late_until) a),
+                       AND r.created_at >= greatest(first_at, late_since) AND r.created_at < late_until) a
+             GROUP BY a.actor) g),
            eventlog._as_count(s.failures),
            round((s.failures / nullif(s.failures + s.successes, 0))::numeric, 4),
            (SELECT e.created_at FROM eventlog.events e WHERE e.tenant_id = s.tenant_id AND e.created_at < until

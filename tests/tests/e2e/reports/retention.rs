@@ -162,9 +162,7 @@ fn first_time_retention_is_by_the_first_event_ever_in_every_zone_also_where_it_w
     assert_active(&mut client, "rollups");
     // Retention drops the first events of most.
     let before = text(&mut client, "SELECT count(*) FROM eventlog.events");
-    client
-        .batch_execute("SELECT eventlog.create_log(retention => now() - '2025-03-20')")
-        .unwrap();
+    client.batch_execute("SELECT eventlog.create_log(retention => now() - '2025-03-20')").unwrap();
     maintain(&db);
     let after = text(&mut client, "SELECT count(*) FROM eventlog.events");
     assert!(after.parse::<i64>().unwrap() * 2 < before.parse().unwrap(), "{after} of {before}");
