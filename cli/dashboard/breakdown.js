@@ -24,10 +24,10 @@ const toggled = (filters, wanted) => (has(filters, wanted)
 
 /** Asks for the rows of a breakdown, and what the values shown had before. */
 export function useBreakdown({ ask, span, key, top, filters = [] }) {
-  const now = useReport(ask, key ? 'summary' : null, { breakdown: key, top, filters });
+  const now = useReport(ask, key ? 'summary' : null, { breakdown: key, top, filters }, { every: 20e3 });
   const values = now.rows && !now.isOld ? now.rows.filter((row) => !row.is_others && row.breakdown_value !== null).map((row) => row.breakdown_value) : [];
   const isAsked = Boolean(span.before) && values.length > 0 && values.length <= 100;
-  const before = useReport(ask, isAsked ? 'summary' : null, { breakdown: key, top, ...span.before, filters: [...filters, { key, operator: 'is', value: values }] });
+  const before = useReport(ask, isAsked ? 'summary' : null, { breakdown: key, top, ...span.before, filters: [...filters, { key, operator: 'is', value: values }] }, { every: 60e3 });
   const former = before.rows && !before.isOld ? new Map(before.rows.map((row) => [row.breakdown_value, row.events])) : null;
   return { now, formerOf: (value) => (former && values.includes(value) ? former.get(value) ?? 0 : undefined) };
 }

@@ -6,7 +6,7 @@ import { Filters, wordsOf } from './filters.js';
 import { rangesOf } from './share.js';
 import { ShareButton } from './share_dialog.js';
 import { fromJson } from './state.js';
-import { Menu, Options, html, useState } from './ui.js';
+import { Menu, Options, html, say, useEffect, useState } from './ui.js';
 
 /** Writes the days of a span. */
 export function spanText({ firstDay, lastDay }) {
@@ -52,7 +52,8 @@ function Scope({ session }) {
 
 /** The row of range, comparison, filters and sharing. */
 export function Toolbar(props) {
-  const { session, again } = props;
+  const { session, again, span } = props;
+  useEffect(() => say(`Showing ${spanText(span)}.`), [span.firstDay, span.lastDay]);
   return html`<div class="toolbar" role="region" aria-label="Range and filters">
     ${session.kind === 'share' ? html`<${Scope} session=${session} />` : null}
     <${RangeMenu} ...${props} />${session.kind === 'share' ? null : html`<${CompareMenu} ...${props} />`}<${Filters} ...${props} />
