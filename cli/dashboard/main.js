@@ -2,11 +2,12 @@
 
 import { auth, makeAsk } from './api.js';
 import { setZone } from './format.js';
-import { Header, nameOf } from './header.js';
+import { Header } from './header.js';
 import { watch } from './live.js';
 import { Outage, Notices } from './notices.js';
 import { spanOf } from './ranges.js';
 import { fromScope, tokenOfAddress } from './share.js';
+import { nameOf } from './session.js';
 import { Door, signOut, whoAmI } from './sign_in.js';
 import * as address from './state.js';
 import { Toolbar } from './toolbar.js';

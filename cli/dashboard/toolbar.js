@@ -1,18 +1,12 @@
 // The row below the top: the range, what it is compared with, the filters, and sharing.
 
 import { COMPARISONS, RANGES } from './ranges.js';
-import { date, day } from './format.js';
+import { date, spanText } from './format.js';
 import { Filters, wordsOf } from './filters.js';
 import { rangesOf } from './share.js';
 import { ShareButton } from './share_dialog.js';
 import { fromJson } from './state.js';
 import { Menu, Options, html, say, useEffect, useState } from './ui.js';
-
-/** Writes the days of a span. */
-export function spanText({ firstDay, lastDay }) {
-  if (firstDay === lastDay) return date(firstDay);
-  return firstDay.slice(0, 4) === lastDay.slice(0, 4) ? `${day(firstDay)} – ${date(lastDay)}` : `${date(firstDay)} – ${date(lastDay)}`;
-}
 
 function CustomRange({ state, span, onChoose }) {
   const [from, setFrom] = useState(span.firstDay);
