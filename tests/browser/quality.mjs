@@ -21,16 +21,16 @@ export async function qualityFigures() {
     await judge(page, { where: "e.name = 'skill_executed'" });
     // The last event of an error, and from it to its subject.
     await open(page, '#table-errors tbody button', '#event');
-    const [type] = (await tables(page)).errors[0];
-    assert.ok((await text(page, '#event-title')).includes(type));
-    assert.ok((await text(page, '#event pre')).includes('"errorType"'));
+    const [type, name] = (await tables(page)).errors[0];
+    assert.equal(await text(page, '#event-title'), name);
+    assert.ok((await text(page, '#event pre')).includes(`"errorType": ${JSON.stringify(type)}`));
     await accessible(page, 'event of an error');
     await shot(page, 'quality-event');
     await close(page, '#event');
     assert.match(await focused(page), /^Show the last event of/);
     await open(page, '#table-errors tbody button', '#event');
     await after(page, () => page.click('#event .facts button'));
-    assert.equal(address(page).get('page'), 'events');
+    assert.ok(address(page).has('is.actor'));
     // A rejected event.
     await after(page, () => page.goto(`${new URL(page.url()).origin}/?page=quality`));
     await open(page, '#table-rejected-events tbody button', '#rejected-event');

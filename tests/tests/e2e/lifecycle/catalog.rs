@@ -70,9 +70,11 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["machine_boot", "vs"],
         ["machine_uptime", "vs"],
         ["merge_histograms_step", "is"],
+        ["name_tenant", "vu"],
         ["registry_changed", "vu"],
         ["replay_event", "vu"],
         ["take_lock", "vu"],
+        ["tenant", "is"],
         ["try_log_event", "vu"],
         ["validate_event", "su"],
     ];
