@@ -48,14 +48,15 @@ function domainsOf(rows, types, formerOf) {
 }
 
 function Rows({ rows, all, keyName, filters, choose, formerOf, filterFor }) {
-  const most = Math.max(1, ...rows.filter((row) => !row.is_others).map((row) => row.events));
-  return html`<ul class="rows">${rows.map((row) => {
+  const isRest = (row) => Boolean(row.is_others) || row.breakdown_value === null;
+  const most = Math.max(1, ...rows.filter((row) => !isRest(row)).map((row) => row.events));
+  return html`<ul class="rows">${[...rows].sort((a, b) => isRest(a) - isRest(b)).map((row) => {
     const value = row.breakdown_value;
     const filter = row.is_others ? null : filterFor(row);
     const text = row.is_others ? 'others' : labelOf(value);
     const former = row.is_others ? undefined : formerOf(value, row);
-    return html`<li key=${row.is_others ? '\u0000others' : String(value)} class="row ${row.is_others || value === null ? 'is-rest' : ''}" data-row=${row.is_others ? 'others' : value ?? ''} data-value=${row.events}>
-      <${Sparkbar} share=${row.events / most}>${filter
+    return html`<li key=${row.is_others ? '\u0000others' : String(value)} class="row ${isRest(row) ? 'is-rest' : ''}" data-row=${row.is_others ? 'others' : value ?? ''} data-value=${row.events}>
+      <${Sparkbar} share=${isRest(row) ? 0 : row.events / most}>${filter
         ? html`<button type="button" class="row-button" aria-pressed=${has(filters, filter)} title=${text} onClick=${() => choose({ filters: toggled(filters, filter) })}>${cut(text, 60)}</button>`
         : text}<//>
       <span class="number">${number(row.events)}</span>

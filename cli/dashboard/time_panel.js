@@ -16,7 +16,7 @@ const SERIES = 7;
 function changeText(now, before, isRate) {
   if (now === null || before === null || (!isRate && before === 0)) return '';
   const change = isRate ? (now - before) * 100 : (now / before - 1) * 100;
-  return ` (${change > 0 ? '+' : change < 0 ? '−' : '±'}${Math.round(Math.abs(change))} ${isRate ? 'pt' : '%'})`;
+  return ` (${change > 0 ? '+' : change < 0 ? '−' : '±'}${Math.round(Math.abs(change))}${isRate ? ' pt' : '%'})`;
 }
 
 /** Puts the rows of reports together for the chart and its table. */

@@ -79,7 +79,7 @@ export function Change({ now, before, isRate = false, isBad = false, short = fal
   }
   const change = isRate ? now - before : now / before - 1;
   const percents = Math.abs(change * 100);
-  const size = `${percents < 10 ? Math.round(percents * 10) / 10 : Math.round(percents)}${isRate ? ' pt' : ' %'}`;
+  const size = percents > 999 && !isRate ? '>999%' : `${percents < 10 ? Math.round(percents * 10) / 10 : Math.round(percents)}${isRate ? ' pt' : '%'}`;
   if (Math.abs(change) < 0.0005) return html`<span class="delta" data-value=${change}>${short ? '=' : 'no change'}</span>`;
   return html`<span class="delta ${(change > 0) === isBad ? 'bad' : 'good'}" data-value=${change}>
     <span aria-hidden="true">${change > 0 ? '▲' : '▼'} </span>${size}<span class="vh">${change > 0 ? ' more' : ' less'}</span></span>`;

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use clap::Args;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult, Timeouts};
+use tokio_postgres::error::DbError;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
 use self::conninfo::Parameters;
 pub(crate) use self::target::{NotConnected, Target};
-use crate::output::Failure;
+use crate::output::{Failure, warn};
 
 /// Longest wait for a free connection, and for a new one.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,7 +35,7 @@ pub(crate) struct Server {
     )]
     dsn: Option<String>,
     /// Host of the server, or folder of its socket
-    #[arg(long, global = true, value_name = "HOST")]
+    #[arg(short = 'h', long, global = true, value_name = "HOST")]
     host: Option<String>,
     /// Port of the server
     #[arg(short, long, global = true, value_name = "PORT")]
@@ -76,9 +77,32 @@ impl Server {
         Target::of(&given)
     }
 
-    /// Connects.
+    /// Connects. Notices of the server are shown as warnings.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        Ok(self.target()?.connect().await?)
+        Ok(self.target()?.with_notices(show_notice).connect().await?)
+    }
+}
+
+/// Shows a notice of the server. Of an unknown event name the program warns itself, with the nearest name.
+fn show_notice(notice: &DbError) {
+    let is_shown = matches!(notice.severity(), "NOTICE" | "WARNING");
+    if is_shown && !notice.message().starts_with("unknown event name") {
+        warn(notice.message(), notice.hint());
+    }
+}
+
+/// Fails if the database has no log.
+pub(crate) async fn require_log(transaction: &Transaction<'_>) -> Result<(), Failure> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'eventlog'),
+                      pg_catalog.to_regclass('eventlog.events') IS NOT NULL";
+    let rows = transaction.query_typed(sql, &[]).await?;
+    match rows.first().map(|row| (row.get(0), row.get(1))) {
+        Some((false, _)) => Err(Failure::new("this database has no extension eventlog")
+            .hint("CREATE EXTENSION eventlog;")),
+        Some((true, false)) => {
+            Err(Failure::new("there is no log yet").hint("SELECT eventlog.create_log();"))
+        }
+        _ => Ok(()),
     }
 }
 

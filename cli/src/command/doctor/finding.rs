@@ -1,6 +1,6 @@
 //! The findings of the doctor.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The log that the doctor examines.
 pub(super) struct Place {
@@ -10,17 +10,32 @@ pub(super) struct Place {
 }
 
 /// The severity of a finding.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
-    #[serde(rename = "ok")]
     Good,
     /// The check could not run.
-    #[serde(rename = "unseen")]
     Unknown,
     /// Unusual, but perhaps intended.
     Advice,
     Wrong,
+}
+
+impl State {
+    /// Returns the name in JSON and other forms for programs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            State::Good => "ok",
+            State::Unknown => "unseen",
+            State::Advice => "advice",
+            State::Wrong => "wrong",
+        }
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 /// A finding of one check.

@@ -4,7 +4,6 @@ use eventlog_tests::Cluster;
 use postgres::Client;
 use serde_json::Value;
 
-
 use super::raw::{Row, asked, list, sorted, table, words};
 use super::{play, play_with};
 use crate::server::eventlog;
@@ -25,7 +24,8 @@ fn measured(tenant: &str, since: &str, until: &str, filter: &str) -> String {
 
 /// Asserts that the tables are what the raw rows say.
 pub(super) fn judge(client: &mut Client, tenant: &str, found: &Value) {
-    let (since, until, filter) = (words(found, "since"), words(found, "until"), words(found, "where"));
+    let (since, until, filter) =
+        (words(found, "since"), words(found, "until"), words(found, "where"));
     let event = measured(tenant, &since, &until, &filter);
     let errors = asked(
         client,
@@ -74,7 +74,9 @@ pub(super) fn judge(client: &mut Client, tenant: &str, found: &Value) {
         for place in [5, 6] {
             match (shown[place].parse::<f64>(), expected[place].parse::<f64>()) {
                 // Percentiles are of a histogram of ranges of 4 %.
-                (Ok(shown), Ok(exact)) => assert!((shown / exact - 1.0).abs() < 0.05, "{shown} {exact}"),
+                (Ok(shown), Ok(exact)) => {
+                    assert!((shown / exact - 1.0).abs() < 0.05, "{shown} {exact}")
+                }
                 (shown, exact) => assert_eq!(shown.is_ok(), exact.is_ok(), "{expected:?}"),
             }
         }
@@ -119,7 +121,8 @@ pub(super) fn judge(client: &mut Client, tenant: &str, found: &Value) {
                LEFT JOIN eventlog.event_types t USING (name) LEFT JOIN seen USING (name)"
         ),
     );
-    let drifting = types.iter().filter(|row| row[1] != "active" || row[3..5].concat() != "").cloned();
+    let drifting =
+        types.iter().filter(|row| row[1] != "active" || row[3..5].concat() != "").cloned();
     assert_eq!(sorted(table(found, "taxonomy")), sorted(drifting.collect()));
     for state in found["states"].as_array().unwrap() {
         let [state, count] = &list(state)[..] else { panic!("{state}") };

@@ -20,7 +20,10 @@ pub(super) fn judge(client: &mut Client, tenant: &str, found: &Value) {
     // The periods that the range touches, whole days of the zone.
     let local = |at: &str| format!("(timestamptz '{at}' AT TIME ZONE '{zone}')");
     let begins = format!("date_trunc('{period}', {})", local(&since));
-    let ends = format!("(date_trunc('day', {} - interval '1 microsecond') + interval '1 day')", local(&until));
+    let ends = format!(
+        "(date_trunc('day', {} - interval '1 microsecond') + interval '1 day')",
+        local(&until)
+    );
     let in_range = format!("e.at >= {begins} AND e.at < {ends}");
     // Filters are about coming back; who is new in the range is asked with them too.
     let firsts = if is_ever { "true".to_owned() } else { format!("{in_range} AND ({filter})") };
@@ -92,7 +95,10 @@ pub(super) fn judge(client: &mut Client, tenant: &str, found: &Value) {
             false => format!("{}%", (share * 100.0).round()),
         };
         assert_eq!(cell["text"], format!("{text}{so_far}"), "{cohort} {number}");
-        assert!(cell["title"].as_str().unwrap().starts_with(&format!("{came} of {people} ")), "{cell}");
+        assert!(
+            cell["title"].as_str().unwrap().starts_with(&format!("{came} of {people} ")),
+            "{cell}"
+        );
     }
 }
 

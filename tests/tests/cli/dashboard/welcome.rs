@@ -18,7 +18,10 @@ pub(super) fn judge(origin: &str, tenant: &str, found: &Value) {
         let program = program
             .replace(origin, "http://127.0.0.1:8080")
             .replace(tenant, "11111111-1111-4111-8111-111111111111");
-        assert!(PAGES.iter().any(|page| page.contains(&program)), "{name} is in no page:\n{program}");
+        assert!(
+            PAGES.iter().any(|page| page.contains(&program)),
+            "{name} is in no page:\n{program}"
+        );
     }
 }
 

@@ -1,11 +1,14 @@
-//! Output of the commands: tables, JSON, colours, failures.
+//! Failures and warnings: as text, or with --json as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::style::printable;
 
 /// An error of a command, with a hint on how to fix it.
 #[derive(Debug)]
@@ -13,6 +16,7 @@ pub(crate) struct Failure {
     message: String,
     detail: Option<String>,
     hint: Option<String>,
+    sqlstate: Option<String>,
     kind: Kind,
 }
 
@@ -29,7 +33,8 @@ enum Kind {
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), detail: None, hint: None, kind: Kind::Failed }
+        let message = message.into();
+        Failure { message, detail: None, hint: None, sqlstate: None, kind: Kind::Failed }
     }
 
     /// Exit code 2: the command was used wrongly.
@@ -60,6 +65,11 @@ impl Failure {
         Failure { message: format!("{place}: {}", self.message), ..self }
     }
 
+    /// Adds a hint unless it has one.
+    pub(crate) fn or_hint(self, hint: impl Into<String>) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+
     pub(crate) fn has_text(&self, text: &str) -> bool {
         self.message.contains(text)
     }
@@ -71,10 +81,69 @@ impl Failure {
             Kind::Said => {}
             Kind::Failed | Kind::Usage => {
                 // If standard error is closed too, the exit code must do.
-                let _ = writeln!(io::stderr(), "eventlog: {self}");
+                let _ = match messages_are_json() {
+                    true => writeln!(io::stderr(), "{}", self.json()),
+                    false => writeln!(io::stderr(), "eventlog: {self}"),
+                };
             }
         }
         ExitCode::from(if self.kind == Kind::Usage { 2 } else { 1 })
+    }
+}
+
+/// Returns true if messages are JSON: for a command with --json.
+fn messages_are_json() -> bool {
+    static IS_JSON: OnceLock<bool> = OnceLock::new();
+    *IS_JSON.get_or_init(|| {
+        let options = std::env::args_os().skip(1).take_while(|argument| argument != "--");
+        options.into_iter().any(|argument| argument == "--json")
+    })
+}
+
+/// Prints a warning on standard error, once: commands that look again do not repeat it.
+pub(crate) fn warn(message: &str, hint: Option<&str>) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.insert(message.to_owned()) {
+        return;
+    }
+    let _ = if messages_are_json() {
+        let entries = [("warning", Some(message)), ("hint", hint)];
+        writeln!(io::stderr(), "{}", object(entries))
+    } else {
+        let hint = hint.map(|hint| format!("\nhint: {}", printable(hint))).unwrap_or_default();
+        writeln!(io::stderr(), "eventlog: warning: {}{hint}", printable(message))
+    };
+}
+
+/// Prints what clap has to say: the help, or why the command line is wrong. Returns the exit code.
+pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || !messages_are_json() {
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+    }
+    let text = error.render().to_string();
+    // The usage and the pointer to --help follow an empty line.
+    let message = text.split("\n\n").next().unwrap_or_default();
+    Failure::usage(message.strip_prefix("error: ").unwrap_or(message)).report()
+}
+
+/// Makes a JSON object of the entries that have a value.
+fn object<'a>(entries: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Value {
+    let entries = entries
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))));
+    Value::Object(entries.collect::<Map<_, _>>())
+}
+
+impl Failure {
+    fn json(&self) -> Value {
+        object([
+            ("error", Some(self.message.as_str())),
+            ("sqlstate", self.sqlstate.as_deref()),
+            ("detail", self.detail.as_deref()),
+            ("hint", self.hint.as_deref()),
+        ])
     }
 }
 
@@ -97,10 +166,20 @@ impl From<tokio_postgres::Error> for Failure {
             Some(server) => {
                 let code = server.code().code();
                 let message = format!("{} (SQLSTATE {code})", server.message());
-                Failure {
+                let failure = Failure {
+                    sqlstate: Some(code.to_owned()),
                     detail: server.detail().map(str::to_owned),
                     hint: server.hint().map(str::to_owned),
                     ..Failure::new(message)
+                };
+                match (code, server.message()) {
+                    ("3F000", r#"schema "eventlog" does not exist"#) => {
+                        failure.or_hint("CREATE EXTENSION eventlog;")
+                    }
+                    ("42P01", text) if text.starts_with(r#"relation "eventlog."#) => {
+                        failure.or_hint("SELECT eventlog.create_log();")
+                    }
+                    _ => failure,
                 }
             }
             None => Failure::new(with_sources(&error)),
@@ -124,80 +203,4 @@ pub(crate) fn with_sources(error: &(dyn std::error::Error + 'static)) -> String 
     let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.dedup();
     texts.join(": ")
-}
-
-/// Replaces control characters, which could steer a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let is_shown = |c: char| !c.is_control() || c == '\n';
-    text.chars().map(|c| if is_shown(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
-}
-
-/// Prints rows as a table that fits the terminal. Numbers are aligned to the right.
-pub(crate) fn print_table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
-    for row in rows {
-        table.add_row(row.iter().map(|value| printable(value)));
-    }
-    for (position, column) in table.column_iter_mut().enumerate() {
-        let mut values = rows.iter().filter_map(|row| row.get(position)).filter(|v| !v.is_empty());
-        let are_numbers = |value: &String| value.parse::<f64>().is_ok();
-        if rows.iter().any(|row| row.get(position).is_some_and(|value| !value.is_empty()))
-            && values.all(are_numbers)
-        {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    print(&table.to_string())
-}
-
-/// Prints a value as JSON.
-pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value);
-    print(&text.map_err(|error| Failure::new(error.to_string()))?)
-}
-
-/// Prints a line.
-pub(crate) fn print(line: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stdout().lock(), "{line}")?)
-}
-
-/// The style of a piece of text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Style {
-    Dim,
-    Name,
-    Good,
-    Warning,
-    Bad,
-}
-
-/// Whether to use colours: on a terminal, unless `NO_COLOR` is set.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Colours(bool);
-
-impl Colours {
-    pub(crate) fn of_stdout() -> Self {
-        let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        Colours(io::stdout().is_terminal() && !is_unwanted && !is_dumb)
-    }
-
-    /// Puts printable text in a style.
-    pub(crate) fn paint(self, style: Style, text: &str) -> String {
-        let code = match style {
-            Style::Dim => "2",
-            Style::Name => "36",
-            Style::Good => "32",
-            Style::Warning => "33",
-            Style::Bad => "31",
-        };
-        match self.0 {
-            true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-            false => text.to_owned(),
-        }
-    }
 }
