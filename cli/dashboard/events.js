@@ -1,22 +1,15 @@
 // The page Events: a stream, newest first, and everything about one event.
 
 import { EventDrawer } from './event_drawer.js';
-import { filterOf } from './breakdown.js';
+import { filterOf } from './cut.js';
 import { withFilter } from './filters.js';
-import { NONE, number, second, weekday } from './format.js';
+import { NONE, lineOf, number, second, weekday } from './format.js';
 import { dateOf } from './time_zone.js';
 import { Body, Card, html, useEffect, useReport, useRef, useState } from './ui.js';
 
 const PAGE = 100;
 /** How many events the page holds at most. */
 const MOST = 2000;
-
-/** Writes a payload in one line. */
-export function lineOf(data) {
-  const parts = Object.entries(data ?? {}).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const line = parts.join('  ');
-  return line.length > 400 ? `${line.slice(0, 399)}…` : line;
-}
 
 function Row({ event, state, choose, onOpen }) {
   const filter = (key, value) => html`<button type="button" class="row-button" title="Filter by this" onClick=${() => choose({ filters: withFilter(state.filters, filterOf(key, value)) })}>${value}</button>`;

@@ -130,9 +130,10 @@ export async function clicks() {
     await after(page, () => page.click(row('properties', 's2')));
     await judge(page, { where: "e.name = 'skill_executed' AND e.data ->> 'skillName' = 's2'" });
     await shot(page, 'overview-filters');
-    await after(page, () => page.click(row('people', 'user-60')));
-    await judge(page, { where: "e.name = 'skill_executed' AND e.data ->> 'skillName' = 's2' AND e.actor = 'user-60'" });
-    await after(page, () => page.click(row('people', 'user-60')));
+    const person = await page.$eval('#panel-people .row', (first) => first.dataset.row);
+    await after(page, () => page.click(row('people', person)));
+    await judge(page, { where: `e.name = 'skill_executed' AND e.data ->> 'skillName' = 's2' AND e.actor = '${person}'` });
+    await after(page, () => page.click(row('people', person)));
     await after(page, () => page.click('.chip:nth-child(2) .remove'));
     await after(page, () => page.click(row('subjects', 'skill/s1')));
     await judge(page, { where: "e.name = 'skill_executed' AND e.subject = 'skill/s1'" });

@@ -41,6 +41,7 @@ export async function keyboard() {
     assert.equal(await page.evaluate(() => document.activeElement.id), 'door-key');
     await page.keyboard.type(keys.a);
     await after(page, () => page.keyboard.press('Enter'));
+    await after(page, () => page.reload());
     await page.evaluate(() => document.activeElement.blur());
     const order = [];
     for (let n = 0; n < 120; n += 1) {
