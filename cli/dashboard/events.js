@@ -14,7 +14,7 @@ const MOST = 2000;
 function Row({ event, state, choose, onOpen }) {
   const filter = (key, value) => html`<button type="button" class="row-button" title="Filter by this" onClick=${() => choose({ filters: withFilter(state.filters, filterOf(key, value)) })}>${value}</button>`;
   return html`<tr data-id=${event.id}>
-    <th scope="row" class="when"><button type="button" class="row-button" aria-label="Open the event ${event.id}" title=${weekday(event.created_at)} onClick=${() => onOpen(event)}><time datetime=${event.created_at}>${second(event.created_at)}</time></button></th>
+    <th scope="row" class="when"><button type="button" class="row-button" title=${weekday(event.created_at)} onClick=${() => onOpen(event)}><time datetime=${event.created_at}>${second(event.created_at)}</time><span class="vh">, open the event ${event.id}</span></button></th>
     <td>${filter('name', event.name)}</td>
     <td>${event.actor ? filter('actor', event.actor) : NONE}</td>
     <td>${event.subject ? filter('subject', event.subject) : NONE}</td>

@@ -59,6 +59,11 @@ function App() {
     setSession(found);
     setState((known) => fitted(found.scope ? fromScope(found.scope, known) : known, found));
     setPhase('shown');
+  };
+  const signedIn = (found) => {
+    setWhy(null);
+    enter(found);
+    // The form that had the focus is gone.
     setTimeout(() => document.getElementById('page')?.focus({ preventScroll: true }));
   };
   const leave = async (reason = null, { isEnd = true } = {}) => {
@@ -169,7 +174,7 @@ function App() {
   setZone(state.time_zone);
   document.title = phase === 'shown' ? `${address.PAGES[state.page]} · ${nameOf(session, state.tenant)}` : 'eventlog';
   document.body.dataset.state = phase !== 'shown' ? phase : outage ? 'away' : 'shown';
-  if (phase === 'door') return html`<${Door} why=${why} onSession=${(found) => { setWhy(null); enter(found); }} />`;
+  if (phase === 'door') return html`<${Door} why=${why} onSession=${signedIn} />`;
   if (phase !== 'shown') return html`<main class="door">${outage ? html`<${Outage} fault=${outage} again=${() => location.reload()} />` : html`<p class="none">Loading…</p>`}</main>`;
   return html`<${Shown} ...${{ state, session, span, ask, choose, again, live, outage, notices, isBusy, goodUntil: goodUntil.current, leave }} />`;
 }

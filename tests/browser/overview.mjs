@@ -196,7 +196,7 @@ export async function details() {
       URL.createObjectURL = (blob) => { blob.text().then((content) => window.downloaded(content)); return make.call(URL, blob); };
     });
     await enter(page, keys.a, '?time_zone=UTC');
-    await page.click('#panel-subjects .head button:last-child');
+    await page.click('#panel-subjects .tools > button');
     await page.waitForSelector('#table-details tbody tr');
     await accessible(page, 'details');
     await shot(page, 'overview-details');
