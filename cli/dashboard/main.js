@@ -10,7 +10,7 @@ import { fromScope, tokenOfAddress } from './share.js';
 import { Door, signOut, whoAmI } from './sign_in.js';
 import * as address from './state.js';
 import { Toolbar } from './toolbar.js';
-import { html, render, useEffect, useMemo, useRef, useReport, useState } from './ui.js';
+import { Safe, html, render, useEffect, useMemo, useRef, useReport, useState } from './ui.js';
 import * as events from './events.js';
 import * as funnels from './funnels.js';
 import * as overview from './overview.js';
@@ -51,6 +51,8 @@ function App() {
   const views = useRef({});
   const asked = useRef(0);
   const pending = useRef(0);
+  const who = useRef(null);
+  who.current = session;
 
   const enter = (found) => {
     setSession(found);
@@ -75,14 +77,25 @@ function App() {
         return setTimeout(begin, AGAIN);
       });
     };
-    const moved = () => setState(address.read(location.search));
+    const moved = () => {
+      work();
+      setState(fitted(address.read(location.search), who.current));
+    };
     begin();
     addEventListener('hashchange', begin);
     addEventListener('popstate', moved);
     return () => { removeEventListener('hashchange', begin); removeEventListener('popstate', moved); };
   }, []);
 
+  // Busy until nothing is on its way, also not what a panel asks for as soon as it is drawn.
+  const work = () => {
+    setBusy(true);
+    const soon = document.hidden ? (then) => setTimeout(then, 50) : requestAnimationFrame;
+    soon(() => soon(() => setTimeout(() => { if (pending.current === 0) setBusy(false); }, 50)));
+  };
+
   const choose = (change) => {
+    work();
     const isMoved = change.page && change.page !== state.page;
     if (isMoved) views.current[state.page] = state.view;
     const view = change.view ?? (isMoved ? views.current[change.page] ?? {} : state.view);
@@ -92,18 +105,20 @@ function App() {
     if (isMoved) scrollTo(0, 0);
   };
 
-  const span = useMemo(() => spanOf(state), [state, turn]);
+  // What is shown differently is not asked again.
+  const { tenant, range, since, until, compare, filters, time_zone: zone } = state;
+  const question = JSON.stringify([tenant, range, since, until, compare, filters, zone]);
+  const base = useMemo(() => spanOf({ ...state, unit: null }), [question, turn]);
+  const span = base.units.includes(state.unit) ? { ...base, unit: state.unit } : base;
   const ask = useMemo(() => {
     asked.current = Date.now();
     const about = { fault: null, notices: new Set() };
     return makeAsk({
       state,
-      span,
+      span: base,
       pending: (change) => {
         pending.current += change;
-        setBusy(true);
-        // A panel may ask for more as soon as it is drawn.
-        setTimeout(() => { if (pending.current === 0) setBusy(false); }, 80);
+        work();
       },
       told: (fault, said = []) => {
         if (!fault) {
@@ -119,9 +134,12 @@ function App() {
         }
       },
     });
-  }, [state, span, session]);
+  }, [base, session]);
 
-  const again = () => setTurn((count) => count + 1);
+  const again = () => {
+    work();
+    setTurn((count) => count + 1);
+  };
   useEffect(() => {
     if (!outage || phase !== 'shown') return undefined;
     const timer = setTimeout(again, Math.max(AGAIN, (outage.retryAfter ?? 0) * 1000));
@@ -158,10 +176,11 @@ function Shown({ state, session, span, ask, choose, again, live, outage, notices
   return html`<a class="skip" href="#page" onClick=${(event) => { event.preventDefault(); document.getElementById('page').focus(); }}>Skip to the reports</a>
     <${Header} ...${props} live=${outage ? 'away' : live} leave=${leave} />
     <${Toolbar} ...${props} />
-    <main id="page" tabindex="-1" class="page-${state.page} ${outage ? 'is-away' : ''}" aria-busy=${isBusy} data-since=${span.since} data-until=${span.until}>
+    <main id="page" tabindex="-1" class="page-${state.page} ${outage ? 'is-away' : ''}" aria-busy=${isBusy} 
+        data-since=${span.since} data-until=${span.until} data-before-since=${span.before?.since} data-before-until=${span.before?.until} data-unit=${span.unit} data-zone=${state.time_zone}>
       ${outage ? html`<${Outage} fault=${outage} again=${again} goodUntil=${goodUntil} />` : null}
       <${Notices} notices=${notices} />
-      ${isEmpty && !outage ? html`<${Welcome} ...${props} live=${live} />` : html`<${Page} ...${props} key=${state.page} />`}
+      <${Safe} key=${state.page}>${isEmpty && !outage ? html`<${Welcome} ...${props} live=${live} />` : html`<${Page} ...${props} />`}<//>
     </main>
     <footer><p>Times are in ${state.time_zone.replaceAll('_', ' ')}. Sampled events count with their weight. <a href="/api/openapi.json">API of this page</a></p></footer>`;
 }

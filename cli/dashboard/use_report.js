@@ -3,10 +3,11 @@
 import { useEffect, useRef, useState } from './hooks.js';
 import { Refusal, addressOf, parametersOf } from './api.js';
 
-/** What a question is, apart from the time it is asked at. */
+/** What a question is, apart from the moment at which it is asked. */
 function signatureOf(ask, report, parameters) {
   const { until, ...others } = parametersOf(report, parameters, ask.state, ask.span);
-  return addressOf(report, parameters.until || !ask.span.isOpen ? { ...others, until } : others);
+  const isNow = ask.span.isOpen && (until === ask.span.until || until === ask.span.before?.until);
+  return addressOf(report, isNow ? others : { ...others, until });
 }
 
 /**

@@ -1,6 +1,7 @@
 //! `eventlog`: the gateway and the command line.
 
 mod api_key;
+mod api_token;
 mod command;
 mod connection;
 mod gateway;

@@ -42,6 +42,7 @@ AS $$
         ('monthly_key_actors',   2, 'own', 'PRIMARY KEY (tenant_id, key, value, name, month, actor)'),
         ('erasures',             2, NULL,  'PRIMARY KEY (id)'),
         ('api_keys',             2, NULL,  'PRIMARY KEY (id)'),
+        ('api_tokens',           2, NULL,  'PRIMARY KEY (id)'),
         ('tenants_reference',    2, NULL,  'PRIMARY KEY (only_row)'),
         ('tenant_names',         2, 'own', 'PRIMARY KEY (tenant_id)')
       ) AS v (table_name, layout, readers_see, key)

@@ -1,10 +1,15 @@
-// Runs one scenario of `scenarios.mjs`, by name.
+// Runs one scenario, by name.
 
+import * as funnels from './funnels.mjs';
+import * as quality from './quality.mjs';
+import * as retention from './retention.mjs';
 import * as scenarios from './scenarios.mjs';
+import * as welcome from './welcome.mjs';
 
+const all = { ...scenarios, ...funnels, ...retention, ...quality, ...welcome };
 const [name] = process.argv.slice(2);
 try {
-  await scenarios[name]();
+  await all[name]();
   process.exit(0);
 } catch (error) {
   console.error(error);

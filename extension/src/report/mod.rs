@@ -5,3 +5,4 @@ pub(crate) mod funnel;
 pub(crate) mod histogram;
 pub(crate) mod presence;
 pub(crate) mod quarters;
+pub(crate) mod rollup;

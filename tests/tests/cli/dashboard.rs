@@ -2,6 +2,11 @@
 //! it finds is judged here, by what the log's functions say.
 
 mod figures;
+mod funnels;
+mod quality;
+mod raw;
+mod retention;
+mod welcome;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +17,9 @@ use serde_json::{Value, json};
 
 use crate::seed::seed;
 use crate::server::{Gateway, eventlog, grant_gateway, make_key, printed};
+
+/// A tenant that never logged an event.
+const TENANT_EMPTY: &str = "eeeeeeee-eeee-4eee-8eee-eeeeeeeeeeee";
 
 /// A gateway over a log with a past.
 struct Stage<'a> {
@@ -28,6 +36,7 @@ impl<'a> Stage<'a> {
         let read = |tenant| make_key(cluster, database, tenant, &["--kind", "read"]);
         let keys = json!({
             "a": read(TENANT_A), "b": read(TENANT_B), "write": make_key(cluster, database, TENANT_A, &[]),
+            "empty": read(TENANT_EMPTY), "write_empty": make_key(cluster, database, TENANT_EMPTY, &[]),
         });
         let options = ["--key-cache", "100ms", "--query-timeout", "2min"];
         let gateway = Gateway::start(cluster, database, &options);
@@ -83,6 +92,15 @@ impl<'a> Stage<'a> {
                 let answer = self.gateway.http().track_and_wait(key, r#"{"toolName":"t"}"#);
                 assert_eq!(answer.json()["written"], 1);
             }
+            "log the first event" => {
+                let key = self.keys["write_empty"].as_str().unwrap();
+                let answer = self.gateway.http().track_and_wait(key, r#"{"toolName":"t"}"#);
+                assert_eq!(answer.json()["written"], 1);
+            }
+            "define tool_usd" => {
+                let sql = "SET ROLE log_owner; SELECT eventlog.define_event('tool_usd')";
+                self.cluster.psql(&self.database, "postgres", sql).expect("it is new");
+            }
             "revoke b" => {
                 let mut command = eventlog(self.cluster, &self.database, "log_owner");
                 printed(command.args(["key", "revoke", self.keys["b"].as_str().unwrap()]));
@@ -93,6 +111,19 @@ impl<'a> Stage<'a> {
 
     fn judge(&self, found: &Value) {
         let tenant = if found["tenant"] == "b" { TENANT_B } else { TENANT_A };
+        let mut raw = self.cluster.connect(&self.database, "postgres");
+        match found["page"].as_str() {
+            Some("funnel") => return funnels::judge(&mut raw, tenant, found),
+            Some("dropouts") => return funnels::judge_dropouts(&mut raw, tenant, found),
+            Some("retention") => return retention::judge(&mut raw, tenant, found),
+            Some("quality") => return quality::judge(&mut raw, tenant, found),
+            Some("doctor") => return quality::judge_doctor(self.cluster, &self.database, found),
+            Some("programs") => {
+                let origin = format!("http://{}", self.gateway.address);
+                return welcome::judge(&origin, TENANT_EMPTY, found);
+            }
+            _ => {}
+        }
         let mut reader = self.cluster.connect(&self.database, "reader");
         reader.batch_execute(&format!("SET eventlog.tenant_id = '{tenant}'")).unwrap();
         let mut owner = self.cluster.connect(&self.database, "log_owner");
@@ -112,6 +143,14 @@ fn target() -> PathBuf {
 fn play(scenario: &str) {
     let db = eventlog_tests::Db::new();
     Stage::new(db::shared(), &db.name).play(scenario);
+}
+
+/// The same, with one more key, made with these options.
+fn play_with(scenario: &str, name: &str, options: &[&str]) {
+    let db = eventlog_tests::Db::new();
+    let mut stage = Stage::new(db::shared(), &db.name);
+    stage.keys[name] = make_key(db::shared(), &db.name, TENANT_A, options).into();
+    stage.play(scenario);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod doctor_servers;
 mod door;
 mod empty_labels;
 mod files;
+mod foreign;
 mod gateway;
 #[rustfmt::skip]
 #[allow(clippy::all, dead_code, missing_docs, unreachable_pub)]
@@ -17,6 +18,7 @@ mod guide;
 mod hostile;
 mod http;
 mod keys;
+mod keys_of_tenants;
 mod outage;
 mod packaging;
 mod poison;
@@ -25,6 +27,7 @@ mod public_keys;
 mod reports;
 mod seed;
 mod server;
+mod sessions;
 mod setup;
 mod shares;
 mod statement_timeout;

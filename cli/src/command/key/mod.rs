@@ -60,7 +60,7 @@ struct Create {
     /// Let a read key read all tenants, those to come too
     #[arg(long, conflicts_with = "tenants")]
     all_tenants: bool,
-    /// Let a read key replay rejected events
+    /// Let a read key replay rejected events over HTTP: log them again after a rule was corrected
     #[arg(long)]
     can_replay: bool,
     /// What the key can do
@@ -141,7 +141,7 @@ async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failur
                      tenant_ids, can_replay)
              VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10, $11, $12)",
             &[
-                (&key.id, Type::TEXT),
+                (&key.id(), Type::TEXT),
                 (&first, Type::UUID),
                 (&new.kind.name(), Type::TEXT),
                 (&events, Type::TEXT_ARRAY),
@@ -170,7 +170,7 @@ async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failur
         warn(&format!("the log has no event of the name {}", unknown.join(", ")), None);
     }
     if new.json {
-        return print_json(&serde_json::json!({ "id": key.id, "key": key.text() }));
+        return print_json(&serde_json::json!({ "id": key.id(), "key": key.text() }));
     }
     eprintln!("eventlog: the key is shown once, keep it now");
     print(&key.text())
@@ -178,7 +178,7 @@ async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failur
 
 async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Result<(), Failure> {
     // The whole key may be given too; its secret is not repeated.
-    let id = ApiKey::parse(id).map_or_else(|| id.to_owned(), |key| key.id);
+    let id = ApiKey::parse(id).map_or_else(|| id.to_owned(), |key| key.id().to_owned());
     let rows = transaction
         .query_typed(
             "UPDATE eventlog.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1

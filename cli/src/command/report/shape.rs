@@ -9,8 +9,7 @@ const SHORTEST_BAR: usize = 5;
 /// The first columns of counts over time.
 const TIMES: [&str; 2] = ["day", "hour"];
 /// Columns of counts over time that give way where a table does not fit, the first ones first.
-const GIVE_WAY: [&str; 5] =
-    ["successes", "p95_duration", "median_duration", "actors", "failures"];
+const GIVE_WAY: [&str; 5] = ["successes", "p95_duration", "median_duration", "actors", "failures"];
 
 /// Shapes rows for a table.
 pub(super) fn for_people(mut rows: Rows) -> Rows {

@@ -24,7 +24,6 @@ use super::key::Key;
 use super::problem::{Problem, shown, without_markup};
 use super::request_log::RouteName;
 use super::state::Gateway;
-use crate::api_key::Kind;
 use crate::tenant;
 
 /// Answers with a report. The path is one of the catalog's, or a short one for it.
@@ -35,13 +34,17 @@ pub(crate) async fn report(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let key = gateway.authorize(&connection, &headers, Kind::Read).await?;
+    let caller = gateway.reader(&connection, &headers).await?;
     let routes = gateway.catalog.routes().await?;
     let Some(route) = routes.find(&path) else {
         let message = format!("there is no report {}: /api/openapi.json lists them", shown(&path));
         return Err(Problem::not_found(message));
     };
-    let answer = answer(&gateway, &key, route, query.as_deref().unwrap_or_default()).await;
+    if caller.share().is_some() {
+        // Its scope is not applied yet.
+        return Err(Problem::forbidden("a share link does not reach this report"));
+    }
+    let answer = answer(&gateway, &caller.key, route, query.as_deref().unwrap_or_default()).await;
     let mut response = answer.into_response();
     response.extensions_mut().insert(RouteName(format!("/api/analytics/{}", route.path)));
     Ok(response)

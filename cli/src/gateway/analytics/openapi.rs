@@ -42,7 +42,7 @@ fn operation(route: &Route) -> Value {
         "operationId": route.path,
         "summary": first_sentence(&route.description),
         "description": description,
-        "security": [{ "bearer": [] }, { "header": [] }],
+        "security": [{ "bearer": [] }, { "header": [] }, { "cookie": [] }],
         "parameters": route.parameters.iter().map(parameter).chain([tenant()]).collect::<Vec<_>>(),
         "responses": {
             "200": {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use deadpool::managed::{Object, PoolError, TimeoutType, Timeouts};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, Row};
@@ -96,7 +95,7 @@ impl Reports {
         };
         let (is_bound, count, rows) = found().map_err(|error| {
             tracing::error!("a report cannot be read: {error}");
-            internal()
+            Problem::internal()
         })?;
         if !is_bound {
             return Err(unbound());
@@ -119,13 +118,34 @@ impl Reports {
         self.read_given(tenant, sql, values, &[]).await
     }
 
-    /// The same, for a request that gave arguments of these names.
+    /// The same, for a statement that writes: a door of the log, which checks what the gateway may do.
+    pub(crate) async fn write(
+        &self,
+        tenant: Uuid,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Row, Problem> {
+        self.run(tenant, sql, values, &[], false).await
+    }
+
+    /// The same as `read`, for a request that gave arguments of these names.
     async fn read_given(
         &self,
         tenant: Uuid,
         sql: &str,
         values: &[(&(dyn ToSql + Sync), Type)],
         given: &[&str],
+    ) -> Result<Row, Problem> {
+        self.run(tenant, sql, values, given, true).await
+    }
+
+    async fn run(
+        &self,
+        tenant: Uuid,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+        given: &[&str],
+        is_read_only: bool,
     ) -> Result<Row, Problem> {
         let patience = self.patience;
         let _turn = self.turns.take(tenant, patience).await.map_err(|reason| match reason {
@@ -148,7 +168,7 @@ impl Reports {
             let transaction = client
                 .build_transaction()
                 .isolation_level(IsolationLevel::ReadCommitted)
-                .read_only(true)
+                .read_only(is_read_only)
                 .start()
                 .await?;
             let tenant = tenant.to_string();
@@ -162,7 +182,7 @@ impl Reports {
         };
         // The server's own timeout ends a report; this one is for a server that does not answer.
         match tokio::time::timeout(patience + Duration::from_secs(2), asked).await {
-            Ok(Ok(rows)) => rows.into_iter().next().ok_or_else(internal),
+            Ok(Ok(rows)) => rows.into_iter().next().ok_or_else(Problem::internal),
             Ok(Err(error)) => Err(refused(&error, patience, given)),
             Err(_) => {
                 tracing::warn!("a report was not answered");
@@ -211,7 +231,7 @@ fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) ->
         }
         _ => {
             tracing::error!("a report failed: {code}: {}", server.message());
-            internal()
+            Problem::internal()
         }
     }
 }
@@ -225,13 +245,5 @@ fn unbound() -> Problem {
     Problem::unavailable(
         "the gateway's role lacks its grants; run SELECT eventlog.grant_gateway",
         60,
-    )
-}
-
-fn internal() -> Problem {
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "internal error; the gateway's log has the reason",
     )
 }

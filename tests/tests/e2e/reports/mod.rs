@@ -9,4 +9,5 @@ mod hostile;
 mod marks;
 mod partitions;
 mod product;
+mod retention;
 mod zones;

@@ -59,7 +59,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
             let column = match relation {
                 "log_config" => "premake",
                 "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures"
-                | "api_keys" => "tenant_id",
+                | "api_keys" | "api_tokens" => "tenant_id",
                 "producers" => "gaps",
                 "tenants_reference" => "database_name",
                 "maintenance_runs" => "outcome",
@@ -187,7 +187,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys') ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys', 'api_tokens') ORDER BY 1",
     );
     let expected = "daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events";
     assert_eq!(of_tenants.concat().join(" "), expected);
