@@ -147,7 +147,9 @@ fn every_form_of_rows_is_as_recorded() {
     let db = seeded();
     let mut text = String::new();
     for form in ["", " --tsv --no-header", " --csv", " --json", " -x"] {
-        for command in ["tail -n 3", "report get_events --limit 2 --since 2026-01-01 --until 2026-02-01"] {
+        for command in
+            ["tail -n 3", "report get_events --limit 2 --since 2026-01-01 --until 2026-02-01"]
+        {
             let line = format!("eventlog {command}{form}");
             write!(text, "$ {line}\n{}\n", in_pipe(&db, "reader", &line)).expect("a text");
         }
@@ -204,10 +206,16 @@ const WRONG: &[(&str, &str)] = &[
     ("reader", "eventlog report summary --since soon"),
     ("reader", "eventlog report summary --time-zone Mars/Olympus"),
     ("reader", "TZ=Mars/Olympus eventlog tail -n 0"),
-    ("reader", "eventlog report summary --names tool_usd --since 2026-01-05 --until 2026-01-06 --tsv"),
+    (
+        "reader",
+        "eventlog report summary --names tool_usd --since 2026-01-05 --until 2026-01-06 --tsv",
+    ),
     ("reader", "eventlog report summary --filter skillName=canvas"),
     ("reader", "eventlog report summary --filter 'data.n>many'"),
-    ("reader", "eventlog report summary --filter data.skilName=canvas --since 2026-01-05 --until 2026-01-06 --json"),
+    (
+        "reader",
+        "eventlog report summary --filter data.skilName=canvas --since 2026-01-05 --until 2026-01-06 --json",
+    ),
     ("reader", "eventlog report summary --breakdown skillName"),
     ("reader", "eventlog report plan_changes --filter name=plan_updated"),
     ("reader", "eventlog report summary --json --csv"),
