@@ -90,8 +90,12 @@ fn show_notice(notice: &DbError) {
 
 /// Fails if the database has no log.
 pub(crate) async fn require_log(transaction: &Transaction<'_>) -> Result<(), Failure> {
-    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'eventlog'),
-                      pg_catalog.to_regclass('eventlog.events') IS NOT NULL";
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'eventlog'),
+                      EXISTS (SELECT FROM pg_catalog.pg_class c
+                                JOIN pg_catalog.pg_namespace n
+                                  ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+                               WHERE n.nspname OPERATOR(pg_catalog.=) 'eventlog'
+                                 AND c.relname OPERATOR(pg_catalog.=) 'events')";
     let rows = transaction.query_typed(sql, &[]).await?;
     match rows.first().map(|row| (row.get(0), row.get(1))) {
         Some((false, _)) => Err(Failure::new("this database has no extension eventlog")
