@@ -14,7 +14,7 @@
 //! | `settings` | `eventlog.*` settings |
 //! | `pg` | PostgreSQL's own interfaces, the home of `unsafe` |
 //! | `error`, `generation` | the ground: faults, and the number of the cached state |
-//! | `report` | aggregates of rollups and reports; beside, on `pg` |
+//! | `report` | aggregates of rollups and reports; beside, on `payload` and `pg` |
 //! | `worker` | the background worker, which calls `maintain()`; beside, on `settings` and `pg` |
 
 mod api;

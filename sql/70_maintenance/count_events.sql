@@ -28,7 +28,7 @@ BEGIN
     PERFORM eventlog_private.ensure_late_events((SELECT s.announced_until FROM eventlog.rollup_state s));
     tenants := eventlog_private.tenants_in(partition);
     since := span_from;
-    -- One day at a time, since counts are kept in memory. Without a span, count_events() adds to existing
+    -- One day at a time, since counts are kept in memory. Without a span, add_to_rollups() adds to existing
     -- rows.
     WHILE since < span_until LOOP
         EXECUTE format('SELECT date_trunc(''day'', min(f.created_at)) FROM unnest($2) AS t (id) CROSS JOIN LATERAL (
@@ -36,18 +36,17 @@ BEGIN
                        partition) INTO since USING since, tenants;
         EXIT WHEN since IS NULL OR since >= span_until;
         until := least(span_until, since + interval '1 day');
-        counted := counted + eventlog_private.count_events('SELECT',
-            format('SELECT e.* FROM eventlog._measured_events() e
+        counted := counted + eventlog_private.add_to_rollups(
+            format('eventlog.events e
                      WHERE e.created_at >= %L AND e.created_at < %L AND e.tenant_id = ANY ($3)
                        AND NOT EXISTS (SELECT FROM eventlog.hourly_counts h WHERE h.tenant_id = e.tenant_id AND h.name = e.name
                                                 AND h.hour = date_bin(''1 hour'', e.created_at, ''2000-01-01''))
                        AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)',
                    greatest(since, span_from), until),
-            NULL, NULL, tenants);
+            'SELECT NULL::tid[]', tenants => tenants);
         since := until;
     END LOOP;
     IF counted > 0 THEN
-        PERFORM eventlog_private.drop_counts_of_erased(tenants, span_from);
         PERFORM eventlog_private.reopen_retention(tenants, ARRAY(SELECT t.name FROM eventlog.event_types t), span_from);
     END IF;
 

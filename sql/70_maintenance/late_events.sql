@@ -25,15 +25,9 @@ BEGIN
     SELECT array_agg(DISTINCT e.tenant_id), array_agg(DISTINCT e.name), min(e.created_at) INTO tenants, names, since
       FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
      WHERE l.ctid = ANY (notes);
-    PERFORM eventlog_private.report_uncountable(
-        'SELECT e.* FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
-          WHERE l.ctid = ANY ($4)', NULL, NULL, NULL, notes);
-    counted := eventlog_private.count_events(
-        'DELETE FROM eventlog.late_events l WHERE l.ctid = ANY ($4) RETURNING l.id, l.created_at',
-        'SELECT e.* FROM taken l JOIN eventlog._measured_events() e
-             ON e.id = l.id AND e.created_at = l.created_at',
-        NULL, NULL, NULL, notes);
-    PERFORM eventlog_private.drop_counts_of_erased(tenants, since);
+    counted := eventlog_private.add_to_rollups(
+        'eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at WHERE l.ctid = ANY ($4)',
+        'SELECT $4', late => notes);
     PERFORM eventlog_private.reopen_retention(tenants, names, since);
     RETURN counted;
 END
@@ -47,30 +41,16 @@ AS $$
     SELECT coalesce(range_agg(tstzrange(p.from_at, p.until_at)), '{}') FROM eventlog._partitions p
 $$;
 
--- Reports the events that cannot be counted among those of `source`, a query over events: by id and column,
--- in a WARNING and in the current run. They stay in the log, and stat_uncounted lists them.
-CREATE FUNCTION eventlog_private.report_uncountable(source text, since timestamptz, until timestamptz, tenants uuid[], notes tid[])
-RETURNS void
+-- Reports events that cannot be counted, given by id and column, in a WARNING and in the current run. They
+-- stay in the log, and stat_uncounted lists them.
+CREATE FUNCTION eventlog_private.report_uncountable(events text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    shown constant integer := 5;
-    found bigint;
-    ids   text[];
-    told  text;
+    told text := 'left out of the rollups: ' || events;
 BEGIN
-    EXECUTE format($sql$
-        SELECT count(*), array_agg(format('id %%s (%%s)', u.id, u.column_name) ORDER BY u.id) FILTER (WHERE u.place <= %s)
-          FROM (SELECT e.id, c.column_name, row_number() OVER (ORDER BY e.id) AS place
-                  FROM (%s) e
-                 CROSS JOIN LATERAL (SELECT eventlog._uncountable_column(e.name, e.data, e.actor, e.subject, e.created_at, e.weight)
-                                        AS column_name) c
-                 WHERE c.column_name IS NOT NULL) u$sql$, shown, source)
-       INTO found, ids USING since, until, tenants, notes;
-    IF found > 0 THEN
-        told := format('left out of the rollups: %s%s', array_to_string(ids, ', '),
-                       CASE WHEN found > shown THEN format(' and %s more', found - shown) ELSE '' END);
+    IF told IS NOT NULL THEN
         RAISE WARNING '%', told USING HINT = 'for all of them: SELECT * FROM eventlog.stat_uncounted;';
         PERFORM eventlog_private.note_action(r.id, NULL, told)
            FROM eventlog.maintenance_runs r WHERE r.outcome = 'running';

@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     key text := CASE WHEN by ~ '^data\..' THEN substr(by, 6) WHEN by NOT IN ('actor', 'subject') THEN by END;
-    who text := CASE WHEN key IS NULL THEN format('nullif(e.%I, %L)', by, '') ELSE format('(e.data ->> %L)', key) END;
+    who text;
 BEGIN
     IF by IS NULL THEN
         RAISE EXCEPTION 'by must not be null'
@@ -16,6 +16,7 @@ BEGIN
     IF key IS NOT NULL THEN
         PERFORM eventlog._check_keys(ARRAY[key], names);
     END IF;
+    who := CASE WHEN key IS NULL THEN format('nullif(e.%I, %L)', by, '') ELSE format('(e.data ->> %L)', key) END;
     -- The actors of different tenants are different actors.
     RETURN CASE WHEN tenant = 'ffffffff-ffff-ffff-ffff-ffffffffffff' THEN format('(e.tenant_id || '' '' || %s)', who) ELSE who END;
 END

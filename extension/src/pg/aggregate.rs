@@ -4,6 +4,7 @@ use pgrx::fcinfo::pg_getarg;
 use pgrx::{Internal, PgMemoryContexts, pg_sys};
 
 use crate::pg::array::Array;
+use crate::pg::datum::Jsonb;
 
 /// Changes the state of an aggregate. The first step makes it, and it lives until the aggregate
 /// ends.
@@ -31,9 +32,26 @@ pub(crate) fn state<T>(state: &Internal) -> Option<&T> {
     unsafe { state.get::<T>() }
 }
 
+/// Takes the state from an aggregate's final function, and leaves an empty one; nothing if it had no
+/// step.
+pub(crate) fn take_state<T: Default>(state: Internal) -> Option<T> {
+    let mut state = state;
+    // SAFETY: as above.
+    unsafe { state.get_mut::<T>().map(std::mem::take) }
+}
+
 /// Returns an argument that is the same array in every step. It is fetched by the step that needs it,
 /// since a variable of PL/pgSQL is flattened whenever an array is taken.
 pub(crate) fn array_argument(fcinfo: pg_sys::FunctionCallInfo, position: usize) -> Option<Array> {
     // SAFETY: PostgreSQL passes a valid fcinfo, and the declaration in SQL has an array there.
+    unsafe { pg_getarg(fcinfo, position) }
+}
+
+/// Returns an argument that is the same jsonb in every step.
+pub(crate) fn jsonb_argument<'a>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    position: usize,
+) -> Option<Jsonb<'a>> {
+    // SAFETY: as above, with a jsonb.
     unsafe { pg_getarg(fcinfo, position) }
 }

@@ -5,6 +5,7 @@ use std::mem::offset_of;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Oid};
 
 use crate::pg::identity::ActAs;
+use crate::pg::rows::RowSink;
 
 /// A call that PostgreSQL makes of one of our functions.
 pub(crate) struct Call(FunctionCallInfo);
@@ -34,6 +35,12 @@ impl Call {
         (!first.isnull).then(|| Oid::from(first.value.value() as u32))
     }
 
+    /// Begins the rows that the function returns.
+    pub(crate) fn rows(&self) -> RowSink {
+        // SAFETY: PostgreSQL made the call.
+        unsafe { RowSink::begin(self.0) }
+    }
+
     /// Calls `function` with the same arguments, as `role`.
     pub(crate) fn forward(&self, function: Oid, role: Oid) -> Datum {
         let fcinfo = self.0;
@@ -61,7 +68,7 @@ impl Call {
 
 /// Exports C functions that pass their call to a safe function: `symbol, finfo symbol => function`.
 macro_rules! export_calls {
-    ($($symbol:ident, $finfo:ident => $function:path;)*) => {$(
+    ($($symbol:ident, $finfo:ident => $function:expr;)*) => {$(
         #[doc(hidden)]
         #[allow(unreachable_pub, reason = "the server looks it up by name")]
         #[unsafe(no_mangle)]
@@ -70,7 +77,7 @@ macro_rules! export_calls {
             fcinfo: pgrx::pg_sys::FunctionCallInfo,
         ) -> pgrx::pg_sys::Datum {
             // SAFETY: PostgreSQL calls it.
-            $function(unsafe { $crate::pg::call::Call::new(fcinfo) })
+            ($function)(unsafe { $crate::pg::call::Call::new(fcinfo) })
         }
 
         /// PostgreSQL asks each C function for its calling convention.

@@ -19,6 +19,7 @@ pub(crate) mod portal;
 pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod relation;
+pub(crate) mod rows;
 pub(crate) mod sequence;
 pub(crate) mod server;
 pub(crate) mod shared_memory;

@@ -127,7 +127,7 @@ fn days_of_quarters(
 }
 
 /// Returns the instants of an array, in order.
-fn instants(array: Option<Array>, what: &str) -> Vec<i64> {
+pub(crate) fn instants(array: Option<Array>, what: &str) -> Vec<i64> {
     let Some(array) = array else { return Vec::new() };
     let elements = match array.elements::<TimestampWithTimeZone>(what) {
         Ok(elements) => elements,

@@ -36,7 +36,8 @@ impl Histogram {
     }
 }
 
-fn bucket_of(value: f64) -> i32 {
+/// Returns the bucket of a duration.
+pub(crate) fn bucket_of(value: f64) -> i32 {
     if value > 0.0 { (value.ln() / GROWTH.ln()).ceil() as i32 } else { ZERO }
 }
 

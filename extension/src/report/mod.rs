@@ -6,3 +6,4 @@ pub(crate) mod histogram;
 pub(crate) mod period_actors;
 pub(crate) mod presence;
 pub(crate) mod quarters;
+pub(crate) mod rollup;

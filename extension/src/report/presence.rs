@@ -10,16 +10,15 @@ use pgrx::datum::{Date, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{Internal, pg_sys};
 
-use crate::pg::aggregate::{self, with_state};
+use crate::pg::aggregate::{self, array_argument, with_state};
 use crate::pg::datum::Text;
+use crate::report::activity::instants;
+use crate::report::quarters;
 
 /// Longest span that fits, in days, somewhat above the 3,700 that `eventlog._check_span` allows.
 const LONGEST: usize = 3_800;
 /// Most periods of a retention, which is a square matrix.
 const MOST_PERIODS: usize = 600;
-/// A quarter of an hour and a day, in microseconds.
-const QUARTER: i64 = 900_000_000;
-const DAY: i64 = 96 * QUARTER;
 
 #[derive(Default)]
 struct Presence {
@@ -42,9 +41,9 @@ struct Purpose {
 }
 
 impl Presence {
-    fn begin(&mut self, starts: &Array<'_, TimestampWithTimeZone>) {
-        self.starts =
-            starts.iter().flatten().map(|start| start.into_inner()).take(LONGEST + 1).collect();
+    fn begin(&mut self, starts: Vec<i64>) {
+        self.starts = starts;
+        self.starts.truncate(LONGEST + 1);
         self.words = self.starts.len().div_ceil(64).max(1);
     }
 
@@ -83,10 +82,9 @@ impl Presence {
     }
 
     /// Adds the quarter-hours of a month, in UTC.
-    fn add_quarters(&mut self, actor: &str, purpose: Purpose, month: i64, quarters: &[u8]) {
+    fn add_quarters(&mut self, actor: &str, purpose: Purpose, month: i32, quarters: &[u8]) {
         let mut last = None;
-        for pair in quarters.chunks_exact(2) {
-            let at = month + i64::from(u16::from_be_bytes([pair[0], pair[1]])) * QUARTER;
+        for at in quarters::starts(month, quarters) {
             let day = self.day_of(at);
             // They are in order, and mostly of the same day as the one before.
             if day.is_some() && day != last {
@@ -122,12 +120,11 @@ fn presence_step(
     is_first: bool,
     is_returning: bool,
     first_day: Date,
-    day_starts: Array<'_, TimestampWithTimeZone>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     with_state(state, fcinfo, |presence: &mut Presence| {
         if presence.starts.is_empty() {
-            presence.begin(&day_starts);
+            presence.begin(instants(array_argument(fcinfo, 9), "day_starts"));
         }
         let Some(actor) = actor.as_ref().map(Text::as_str) else { return };
         let purpose = Purpose { is_first, is_returning };
@@ -135,13 +132,13 @@ fn presence_step(
             let at = at.into_inner();
             presence.add(actor, purpose, at, presence.day_of(at));
         } else if let Some(month) = month {
-            let month = i64::from(month.to_pg_epoch_days());
+            let month = month.to_pg_epoch_days();
             match (quarters, days) {
                 (Some(quarters), _) => {
-                    presence.add_quarters(actor, purpose, month * DAY, quarters);
+                    presence.add_quarters(actor, purpose, month, quarters);
                 }
                 (None, Some(days)) => {
-                    let offset = month - i64::from(first_day.to_pg_epoch_days());
+                    let offset = i64::from(month) - i64::from(first_day.to_pg_epoch_days());
                     presence.add_days(actor, purpose, offset, days);
                 }
                 (None, None) => {}

@@ -292,17 +292,22 @@ fn a_report_refuses_bad_arguments_with_a_standard_sqlstate() {
                 "since must be before until",
                 &[("since", "'2026-02-01'"), ("until", "'2026-01-01'")],
             );
-            check(
-                "22023",
-                "since must be before until",
-                &[("since", "'2026-02-01'"), ("until", "NULL")],
-            );
+            // Whose span depends on the time zone.
+            let has_own = ["active_actors", "cohort_retention", "usage_summary"]
+                .contains(&report.name.as_str());
+            if !has_own {
+                check(
+                    "22023",
+                    "since must be before until",
+                    &[("since", "'2026-02-01'"), ("until", "NULL")],
+                );
+            }
             check(
                 "22023",
                 "since must be before until",
                 &[("since", "'infinity'"), ("until", "'2026-01-01'")],
             );
-            if report.name != "cohort_retention" {
+            if !has_own {
                 check(
                     "22023",
                     "since must be before until",

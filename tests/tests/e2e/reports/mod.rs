@@ -11,4 +11,5 @@ mod hostile;
 mod marks;
 mod partitions;
 mod product;
+mod retention;
 mod zones;

@@ -225,11 +225,12 @@ def cohort_retention(events, first_name, returning_name, period, since, until):
     for n in range((date.fromisoformat(until) - begins).days):
         if begin(begins + n * DAY) not in starts:
             starts.append(begin(begins + n * DAY))
-    events = on_days([e for e in events if e.actor], begins.isoformat(), until)
     cohorts, active = {}, defaultdict(set)
-    for event in sorted(events, key=lambda e: e.day):
+    # The first ever, which may be before the span.
+    for event in sorted((e for e in events if e.actor), key=lambda e: e.day):
         if first_name in (None, event.name):
-            cohorts.setdefault(event.actor, starts.index(begin(event.day)))
+            cohorts.setdefault(event.actor, starts.index(begin(event.day)) if begin(event.day) in starts else None)
+    for event in on_days([e for e in events if e.actor], begins.isoformat(), until):
         if returning_name in (None, event.name):
             active[event.actor].add(starts.index(begin(event.day)))
     for c, start in enumerate(starts):
@@ -246,19 +247,24 @@ def funnel(events, steps, within, by, since, until):
     seconds = [[] for _ in steps]
     reached = [0] * len(steps)
     for path in paths.values():
-        path.sort(key=lambda e: (e.at, e.id))
-        first = next((e for e in path if e.name == steps[0] and e.created_at < at(until)), None)
-        last = first
-        for n, step in enumerate(steps):
-            if n and last:
-                following = (e for e in path if e.name == step and (e.at, e.id) > (last.at, last.id)
-                             and e.created_at < at(until) + within)
+        path = sorted((e for e in path if e.created_at < at(until) + within), key=lambda e: (e.at, e.id))
+        attempts = []
+        for first in (e for e in path if e.name == steps[0] and e.created_at < at(until)):
+            attempt = [first]
+            for step in steps[1:]:
+                following = (e for e in path if e.name == step and (e.at, e.id) > (attempt[-1].at, attempt[-1].id)
+                             and e.at < first.at + within)
                 found = next(following, None)
-                found = found if found and found.at < first.at + within else None
-                if found:
-                    seconds[n].append((found.at - last.at).total_seconds())
-                last = found
-            reached[n] += last is not None
+                if not found:
+                    break
+                attempt.append(found)
+            attempts.append(attempt)
+        # The furthest; the first to get there; the latest to begin.
+        attempts.sort(key=lambda a: (-len(a), a[-1].at, a[-1].id, -a[0].at.timestamp(), a[0].id))
+        for n, event in enumerate(attempts[0] if attempts else []):
+            reached[n] += 1
+            if n:
+                seconds[n].append((event.at - attempts[0][n - 1].at).total_seconds())
     for n, step in enumerate(steps):
         some = sorted(seconds[n])
         middle = [some[(len(some) - 1) // 2], some[len(some) // 2]] if some else []
