@@ -11,7 +11,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use self::conditions::Condition;
-use super::filter::{Filter, seconds};
+use super::filter::{Filter, count, seconds};
 use crate::connection::Server;
 use crate::output::{Failure, Form, FormOptions, print_rows, with_sources};
 use crate::reports::{LIST, Report};
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     filter: Filter,
     /// Most rows, for reports that have a limit
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = count)]
     limit: Option<u32>,
     /// Only events for which this holds; repeat for several. KEY is name, actor, subject or data.KEY:
     /// KEY=VALUE, KEY=ONE,OTHER, KEY!=VALUE, KEY^=PREFIX, KEY>NUMBER (also >=, <, <=), KEY (is there),
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KEY")]
     breakdown: Option<String>,
     /// Number of values of --breakdown, those with the most events; the rest are together
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = count)]
     top: Option<u32>,
     /// Ask again every SECONDS (2 if left out), until Ctrl-C
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2")]

@@ -29,6 +29,7 @@ fn drop_silent_columns(rows: &mut Rows) {
     let is_silent = |place: usize, name: &str| match name {
         "is_others" | "is_sampled" => values(place).all(|value| value == Some("false")),
         "is_complete" => values(place).all(|value| value == Some("true")),
+        "breakdown_value" => values(place).all(|value| value.is_none()),
         "covered_since" => values(place).all(|value| value == rows.value(0, place)),
         _ => rows.rows.len() > 1 && values(place).all(|value| value.is_none()),
     };

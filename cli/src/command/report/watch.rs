@@ -222,3 +222,35 @@ impl Drop for Screen {
         let _ = stdout.flush();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_changes_gets_a_line_of_what_it_was() {
+        let mut history = History::default();
+        let mut rows = Rows::new(&[("name", Kind::Text), ("n", Kind::Number), ("m", Kind::Number)]);
+        for n in 0..20 {
+            rows.rows = vec![
+                vec![Some("a".to_owned()), Some(n.to_string()), Some("1".to_owned())],
+                vec![Some("b".to_owned()), Some("7".to_owned()), None],
+            ];
+            history.remember(&rows);
+        }
+        let mut drawn = rows.clone();
+        history.draw(&mut drawn, Form::Expanded);
+        let names: Vec<&str> = drawn.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["name", "n", "", "m"]);
+        assert_eq!(drawn.rows[0][2].as_deref(), Some("▁▂▂▃▄▄▅▅▆▇▇█"));
+        assert_eq!(drawn.rows[1][2], None);
+        // A row that was away begins again.
+        let gone = rows.rows.remove(0);
+        history.remember(&rows);
+        rows.rows.push(gone);
+        history.remember(&rows);
+        let mut drawn = rows.clone();
+        history.draw(&mut drawn, Form::Expanded);
+        assert_eq!(drawn.columns.len(), 3);
+    }
+}

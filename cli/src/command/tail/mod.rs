@@ -85,7 +85,8 @@ impl Line {
 const EVENTS: &str = "
     SELECT r.id, r.created_at::text,
            CASE $1 WHEN 'json' THEN row_to_json(r)::text
-                   WHEN 'people' THEN to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS.MS')
+                   WHEN 'line' THEN to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS.MS')
+                   WHEN 'people' THEN r.created_at::text
                    ELSE to_json(r.created_at) #>> '{}' END,
            r.name, r.actor, r.subject, CASE $1 WHEN 'json' THEN '' ELSE r.data::text END
       FROM eventlog.get_events(
@@ -187,6 +188,7 @@ impl Arguments {
         let rows = i32::try_from(rows).unwrap_or(i32::MAX);
         let times = match self.form.form() {
             Form::Json => "json",
+            Form::Table => "line",
             form if form.is_for_people() => "people",
             _ => "programs",
         };

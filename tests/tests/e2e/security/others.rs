@@ -30,13 +30,12 @@ fn log(today: &str, with_others: bool) -> Db {
              SET SESSION AUTHORIZATION log_owner;
              SELECT eventlog.define_event('skill_executed', count_keys => '{{skillName}}');
              SELECT eventlog._make_partition('{today}'::timestamptz - g * interval '1 month') FROM generate_series(0, 4) g;
-             {} {}
-             RESET SESSION AUTHORIZATION;
-             CALL eventlog.maintain()",
+             {} {}",
             events(TENANT_A, "", "3 hours"),
             if with_others { events(TENANT_B, MARK, "100 minutes") } else { String::new() },
         ))
         .expect("a superuser may");
+    db.superuser().batch_execute("CALL eventlog.maintain()").expect("a superuser may");
     db
 }
 
