@@ -1,6 +1,6 @@
 //! Prints events one by one, so that a pipe gets them at once.
 
-use super::Line;
+use super::line::Line;
 use crate::output::{
     Colours, Failure, Form, FormOptions, Kind, Rows, Style, cut, cut_middle, one_line, print,
     render, width, width_of,
