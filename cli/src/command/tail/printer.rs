@@ -139,7 +139,7 @@ mod tests {
         let of = |line: &Line, width| printer.line("12:00:00.000", line, width);
         assert_eq!(
             of(&line, 60),
-            r#"12:00:00.000  message_sent  user-17  conv…0ab  {"conversati…"#.replace("conv", "conve").replace("0ab", "ab")
+            r#"12:00:00.000  message_sent  user-17  conv…0ab  {"conversati…"#
         );
         for width in [40, 60, 80, 200] {
             let shown = of(&line, width);
