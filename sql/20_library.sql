@@ -292,6 +292,24 @@ CREATE AGGREGATE eventlog._funnel(who text, steps_of_event integer, at timestamp
     FINALFUNC = eventlog_private.funnel_final
 );
 
+CREATE FUNCTION eventlog_private.period_actors_step(state internal, actor text, month date, days integer, quarters bytea, at timestamptz,
+                                             bounds timestamptz[]) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'period_actors_step_wrapper';
+
+CREATE FUNCTION eventlog_private.period_actors_final(state internal) RETURNS bigint[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'period_actors_final_wrapper';
+
+-- Counts the distinct actors of each period. A row is a month of a rollup (with quarters, or with days of UTC
+-- alone) or one instant. `bounds` are the starts of the periods and the end of the last. Of quarters only those
+-- count that lie wholly in the span.
+CREATE AGGREGATE eventlog._period_actors(actor text, month date, days integer, quarters bytea, at timestamptz, bounds timestamptz[]) (
+    SFUNC = eventlog_private.period_actors_step,
+    STYPE = internal,
+    FINALFUNC = eventlog_private.period_actors_final
+);
+
 -- Returns the tables of which the library keeps a copy.
 CREATE FUNCTION eventlog_private.cached_tables() RETURNS text[]
 LANGUAGE c IMMUTABLE PARALLEL SAFE

@@ -1,19 +1,15 @@
 // The panels that cut the events: by name or domain, subject, property, and person.
 
+import { ALL, filterOf, useBreakdown } from './cut.js';
 import { Details } from './details.js';
 import { keysOf, payloadKeysOf, titleOfKey } from './keys.js';
 import { seesPeople } from './people.js';
 import { withFilter } from './filters.js';
 import { NONE, cut, number, percent } from './format.js';
 import { labelOf } from './series.js';
-import { Body, Card, Change, Menu, Options, Segments, Sparkbar, html, useReport, useState } from './ui.js';
+import { Body, Card, Change, Menu, Options, Segments, Sparkbar, html, useState } from './ui.js';
 
 const SHOWN = 8;
-/** The most values that a dialog of details lists. */
-export const ALL = 1000;
-
-/** The filter that a row stands for. */
-export const filterOf = (key, value) => (value === null ? { key, operator: 'absent', value: null } : { key, operator: 'is', value: [value] });
 
 /** True if the filters have exactly this one. */
 const has = (filters, wanted) => filters.some((filter) => JSON.stringify(filter) === JSON.stringify(wanted));
@@ -21,16 +17,6 @@ const has = (filters, wanted) => filters.some((filter) => JSON.stringify(filter)
 /** Returns the filters with one more, or without it if it is there. */
 const toggled = (filters, wanted) => (has(filters, wanted)
   ? filters.filter((filter) => JSON.stringify(filter) !== JSON.stringify(wanted)) : withFilter(filters, wanted));
-
-/** Asks for the rows of a breakdown, and what the values shown had before. */
-export function useBreakdown({ ask, span, key, top, filters = [] }) {
-  const now = useReport(ask, key ? 'summary' : null, { breakdown: key, top, filters });
-  const values = now.rows && !now.isOld ? now.rows.filter((row) => !row.is_others && row.breakdown_value !== null).map((row) => row.breakdown_value) : [];
-  const isAsked = Boolean(span.before) && values.length > 0 && values.length <= 100;
-  const before = useReport(ask, isAsked ? 'summary' : null, { breakdown: key, top, ...span.before, filters: [...filters, { key, operator: 'is', value: values }] });
-  const former = before.rows && !before.isOld ? new Map(before.rows.map((row) => [row.breakdown_value, row.events])) : null;
-  return { now, formerOf: (value) => (former && values.includes(value) ? former.get(value) ?? 0 : undefined) };
-}
 
 /** Sums rows of names by the domains of their types. */
 function domainsOf(rows, types, formerOf) {

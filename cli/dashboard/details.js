@@ -2,7 +2,7 @@
 
 import { duration, number, percent } from './format.js';
 import { titleOfKey } from './keys.js';
-import { ALL, filterOf, useBreakdown } from './breakdown.js';
+import { ALL, filterOf, useBreakdown } from './cut.js';
 import { withFilter } from './filters.js';
 import { labelOf, rate } from './series.js';
 import { Body, Change, Dialog, Sparkbar, Table, html } from './ui.js';

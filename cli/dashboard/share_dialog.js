@@ -1,13 +1,12 @@
 // The dialog that makes a share link, and lists those there are.
 
 import { auth, json } from './api.js';
-import { date } from './format.js';
-import { nameOf } from './header.js';
+import { date, spanText } from './format.js';
+import { nameOf } from './session.js';
 import { EXPIRIES, makeLink } from './share.js';
 import { KeyAgain } from './sign_in.js';
 import { PAGES } from './state.js';
 import { wordsOf } from './filters.js';
-import { spanText } from './toolbar.js';
 import { Copyable, Dialog, html, useEffect, useState } from './ui.js';
 
 /** Pages that a link can show. */

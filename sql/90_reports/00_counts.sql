@@ -65,7 +65,7 @@ BEGIN
         SELECT d.day::timestamptz, d.name, d.events, d.weighted_events, d.failures, d.successes, d.duration_count,
                d.duration_sum, d.duration_histogram
           FROM eventlog.daily_counts d
-         WHERE d.tenant_id = tenant AND d.day >= first_day::date AND d.day < last_day
+         WHERE eventlog._is_tenant(tenant, d.tenant_id) AND d.day >= first_day::date AND d.day < last_day
            AND (names IS NULL OR d.name = ANY (names));
     END IF;
     IF first_hour < first_day OR last_day < last_hour THEN
@@ -73,7 +73,7 @@ BEGIN
         SELECT h.hour, h.name, h.events, h.weighted_events, h.failures, h.successes, h.duration_count,
                h.duration_sum, h.duration_histogram
           FROM eventlog.hourly_counts h
-         WHERE h.tenant_id = tenant AND h.hour >= first_hour AND h.hour < last_hour
+         WHERE eventlog._is_tenant(tenant, h.tenant_id) AND h.hour >= first_hour AND h.hour < last_hour
            AND (h.hour < first_day OR h.hour >= last_day)
            AND (names IS NULL OR h.name = ANY (names));
     END IF;
@@ -89,16 +89,16 @@ BEGIN
            eventlog._histogram(e.duration, e.weight) FILTER (WHERE e.duration IS NOT NULL)
       FROM (SELECT r.created_at, r.name, r.weight, r.has_failed, r.duration
               FROM eventlog._measured_events() r
-             WHERE r.tenant_id = tenant AND r.created_at >= since AND r.created_at < least(first_hour, until)
+             WHERE eventlog._is_tenant(tenant, r.tenant_id) AND r.created_at >= since AND r.created_at < least(first_hour, until)
              UNION ALL
             SELECT r.created_at, r.name, r.weight, r.has_failed, r.duration
               FROM eventlog._measured_events() r
-             WHERE r.tenant_id = tenant AND r.created_at >= last_hour AND r.created_at < until
+             WHERE eventlog._is_tenant(tenant, r.tenant_id) AND r.created_at >= last_hour AND r.created_at < until
              UNION ALL
             SELECT r.created_at, r.name, r.weight, r.has_failed, r.duration
               FROM eventlog.late_events l
               JOIN eventlog._measured_events() r ON r.id = l.id AND r.created_at = l.created_at
-             WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND r.tenant_id = tenant
+             WHERE (l.tenant_id IS NULL OR eventlog._is_tenant(tenant, l.tenant_id)) AND eventlog._is_tenant(tenant, r.tenant_id)
                AND l.created_at >= first_hour AND l.created_at < last_hour
                AND r.created_at >= late_since AND r.created_at < late_until) e
      WHERE names IS NULL OR e.name = ANY (names)
@@ -137,7 +137,7 @@ BEGIN
       FROM (SELECT d.name, d.subject, d.events, d.weighted_events, d.failures, d.successes, d.duration_count,
                    d.duration_sum, d.duration_histogram, d.first_at, d.last_at
               FROM eventlog.daily_subjects d
-             WHERE d.tenant_id = tenant AND d.day >= since AND d.day < until
+             WHERE eventlog._is_tenant(tenant, d.tenant_id) AND d.day >= since AND d.day < until
                AND (names IS NULL OR d.name = ANY (names))
              UNION ALL
             SELECT e.name, e.subject, count(*), sum(e.weight),
@@ -148,11 +148,11 @@ BEGIN
                    eventlog._histogram(e.duration, e.weight) FILTER (WHERE e.duration IS NOT NULL),
                    min(e.created_at), max(e.created_at)
               FROM (SELECT r.* FROM eventlog._measured_events() r
-                     WHERE r.tenant_id = tenant AND r.created_at >= raw_since AND r.created_at < raw_until
+                     WHERE eventlog._is_tenant(tenant, r.tenant_id) AND r.created_at >= raw_since AND r.created_at < raw_until
                      UNION ALL
                     SELECT r.* FROM eventlog.late_events l
                       JOIN eventlog._measured_events() r ON r.id = l.id AND r.created_at = l.created_at
-                     WHERE (l.tenant_id = tenant OR l.tenant_id IS NULL) AND r.tenant_id = tenant
+                     WHERE (l.tenant_id IS NULL OR eventlog._is_tenant(tenant, l.tenant_id)) AND eventlog._is_tenant(tenant, r.tenant_id)
                        AND r.created_at >= late_since AND r.created_at < late_until) e
              WHERE e.subject IS NOT NULL AND e.count_subjects AND (names IS NULL OR e.name = ANY (names))
              GROUP BY e.name, e.subject) c

@@ -11,22 +11,18 @@ LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-    condition     text := eventlog._filter_condition(filters, names);
-    cut_by            text;
-    covered_since timestamptz := eventlog._covered_since(tenant, first_at, until, names);
 BEGIN
     PERFORM eventlog._check_top(top);
-    cut_by := CASE WHEN breakdown IS NULL THEN 'e.name' WHEN breakdown <> 'none' THEN eventlog._breakdown_expression(breakdown, names) END;
-    -- Periods in order, so that the first start of a shorter span is still the first of the array.
+    -- Periods are in order, so that a later start still belongs to the first of them.
     IF first_at > starts[1] THEN
         starts[1] := first_at;
     END IF;
     RETURN QUERY
     WITH counted AS MATERIALIZED (
-        SELECT c.* FROM eventlog._cut(tenant, starts, periods, until, names, condition, cut_by,
-                                      CASE WHEN breakdown <> 'none' THEN top END,
-                                      eventlog._cut_source(filters, nullif(breakdown, 'none')), eventlog._grain_of(starts)) c
+        SELECT c.*
+          FROM eventlog._cut(tenant, starts, periods, until, names, filters,
+                             CASE WHEN breakdown IS NULL THEN 'name' ELSE nullif(breakdown, 'none') END,
+                             CASE WHEN breakdown <> 'none' THEN top END) c
     ), wanted AS (
         SELECT w.value, w.is_others,
                CASE WHEN breakdown IS NULL THEN row_number() OVER (ORDER BY w.value)
@@ -44,7 +40,8 @@ BEGIN
            coalesce(eventlog._as_count(c.successes), 0),
            round(eventlog._percentile(c.duration_histogram, 0.5)::numeric, 1),
            round(eventlog._percentile(c.duration_histogram, 0.95)::numeric, 1),
-           coalesce(c.actors, 0), CASE WHEN breakdown IS NOT NULL THEN w.value END, w.is_others, covered_since
+           coalesce(c.actors, 0), CASE WHEN breakdown IS NOT NULL THEN w.value END, w.is_others,
+           coalesce(c.covered_since, (SELECT max(o.covered_since) FROM counted o), first_at)
       FROM wanted w
      CROSS JOIN generate_series(1, (SELECT max(n) FROM unnest(periods) AS n)) AS p (period)
       LEFT JOIN counted c ON c.period = p.period AND c.is_others = w.is_others

@@ -172,15 +172,26 @@ CREATE FUNCTION eventlog._filter_condition(filters jsonb, names text[] DEFAULT N
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+    PERFORM eventlog._check_filters_known(filters, names);
+    RETURN eventlog._filter_sql(filters);
+END
+$$;
+
+-- Returns filters as an SQL condition. In a row e of a rollup by a payload key, e.value is what the key has.
+CREATE FUNCTION eventlog._filter_sql(filters jsonb, counted_key text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
 DECLARE
     part       record;
     as_text    text;
     as_json    text;
     conditions text[] := '{}';
 BEGIN
-    PERFORM eventlog._check_filters_known(filters, names);
     FOR part IN SELECT p.* FROM eventlog._filter_parts(filters) p LOOP
-        as_text := CASE WHEN part.field = 'data' THEN format('(e.data ->> %L)', part.key) ELSE 'e.' || part.field END;
+        as_text := CASE WHEN part.key = counted_key THEN 'e.value'
+                        WHEN part.field = 'data' THEN format('(e.data ->> %L)', part.key) ELSE 'e.' || part.field END;
         as_json := CASE WHEN part.field = 'data' THEN format('(e.data -> %L)', part.key) END;
         conditions := conditions || CASE
             WHEN part.operator IN ('is', 'not') THEN

@@ -27,7 +27,7 @@ BEGIN
                           AND d.refobjid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'n') AS is_used
           FROM pg_catalog.pg_proc p
          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'eventlog'::pg_catalog.regnamespace
-           AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['define_event', 'set_tenant', 'reference_tenants', 'active_actors', 'cohort_retention', 'funnel', 'usage_summary']::pg_catalog.name[])
+           AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['define_event', 'set_tenant', 'reference_tenants', 'active_actors', 'cohort_retention', 'escalation_rate', 'funnel', 'usage_summary']::pg_catalog.name[])
     LOOP
         PERFORM pg_catalog.set_config(pg_catalog.format('eventlog_upgrade.acl_of_%s', function.name),
                                       coalesce(function.acl::pg_catalog.text, ''), true);
@@ -46,60 +46,34 @@ BEGIN
          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'eventlog'::pg_catalog.regnamespace
            AND pg_catalog.starts_with(p.proname::pg_catalog.text, '_')
            AND p.proname OPERATOR(pg_catalog.<>) ALL (ARRAY['_covering_partition', '_lock_partitions', '_make_partition', '_require_log',
-                   '_require_owner', '_stat_rejected', '_stat_hygiene', '_rules_of', '_default_rules', '_define_event_0_1_0',
-                   '_set_tenant_0_1_0']::pg_catalog.name[])
+                   '_require_owner', '_stat_rejected', '_stat_hygiene', '_rules_of', '_default_rules']::pg_catalog.name[])
+           AND p.proname OPERATOR(pg_catalog.!~) '_0_1_0$'
     LOOP
         EXECUTE pg_catalog.format('DROP FUNCTION %s', function.signature);
     END LOOP;
 
-    IF pg_catalog.to_regproc('eventlog._define_event_0_1_0') IS NOT NULL THEN
-        CREATE OR REPLACE FUNCTION eventlog._define_event_0_1_0(
-            name             text,
-            domain           text    DEFAULT NULL,
-            description      text    DEFAULT NULL,
-            required_keys    text[]  DEFAULT NULL,
-            optional_keys    text[]  DEFAULT NULL,
-            allow_other_keys boolean DEFAULT NULL,
-            allowed_values   jsonb   DEFAULT NULL,
-            max_bytes        integer DEFAULT NULL,
-            actor_key        text    DEFAULT NULL,
-            subject_keys     text[]  DEFAULT NULL,
-            duration_key     text    DEFAULT NULL,
-            success_key      text    DEFAULT NULL,
-            error_key        text    DEFAULT NULL,
-            occurred_at_key  text    DEFAULT NULL,
-            default_values   jsonb   DEFAULT NULL,
-            default_when_key text    DEFAULT NULL,
-            sample_rate      double precision DEFAULT NULL,
-            sample_key       text    DEFAULT NULL,
-            redact_keys      text[]  DEFAULT NULL,
-            hash_keys        text[]  DEFAULT NULL,
-            hash_actor       boolean DEFAULT NULL,
-            path_keys        text[]  DEFAULT NULL,
-            status           text    DEFAULT NULL,
-            successor        text    DEFAULT NULL
-        ) RETURNS void
-        LANGUAGE sql VOLATILE PARALLEL UNSAFE
-        SET search_path = pg_catalog, pg_temp
-        AS 'SELECT eventlog.define_event(name => $1, domain => $2, description => $3, required_keys => $4,
-                optional_keys => $5, allow_other_keys => $6, allowed_values => $7, max_bytes => $8, actor_key => $9,
-                subject_keys => $10, duration_key => $11, success_key => $12, error_key => $13, occurred_at_key => $14,
-                default_values => $15, default_when_key => $16, sample_rate => $17, sample_key => $18, redact_keys => $19,
-                hash_keys => $20, hash_actor => $21, path_keys => $22, status => $23, successor => $24)';
-    END IF;
-    IF pg_catalog.to_regproc('eventlog._set_tenant_0_1_0') IS NOT NULL THEN
-        CREATE OR REPLACE FUNCTION eventlog._set_tenant_0_1_0(
-            tenant_id         uuid,
-            is_opted_out      boolean DEFAULT NULL,
-            max_bytes         integer DEFAULT NULL,
-            events_per_minute integer DEFAULT NULL,
-            over_quota        text    DEFAULT NULL
-        ) RETURNS void
-        LANGUAGE sql VOLATILE PARALLEL UNSAFE
-        SET search_path = pg_catalog, pg_temp
-        AS 'SELECT eventlog.set_tenant(tenant_id => $1, is_opted_out => $2, max_bytes => $3, events_per_minute => $4,
-                over_quota => $5)';
-    END IF;
+    -- A renamed function passes its arguments on by name to the one that takes its place.
+    FOR function IN
+        SELECT p.proname AS name, pg_catalog.pg_get_function_arguments(p.oid) AS arguments,
+               pg_catalog.pg_get_function_result(p.oid) AS result,
+               CASE p.provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END AS volatility,
+               CASE p.proparallel WHEN 's' THEN 'SAFE' WHEN 'r' THEN 'RESTRICTED' ELSE 'UNSAFE' END AS parallel,
+               pg_catalog.format(CASE WHEN p.proretset THEN 'SELECT %3$s FROM eventlog.%1$I(%2$s)' ELSE 'SELECT eventlog.%1$I(%2$s)' END,
+                                 pg_catalog.regexp_replace(p.proname::pg_catalog.text, '^_(.*)_0_1_0$', '\1'),
+                                 (SELECT pg_catalog.string_agg(pg_catalog.format('%I => $%s', p.proargnames[place], place), ', ' ORDER BY place)
+                                    FROM pg_catalog.generate_series(1, p.pronargs) AS place),
+                                 (SELECT pg_catalog.string_agg(pg_catalog.format('%I', p.proargnames[place]), ', ' ORDER BY place)
+                                    FROM pg_catalog.unnest(p.proargmodes) WITH ORDINALITY AS m (mode, place)
+                                   WHERE m.mode OPERATOR(pg_catalog.=) 't')) AS body
+          FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace OPERATOR(pg_catalog.=) 'eventlog'::pg_catalog.regnamespace
+           AND p.proname OPERATOR(pg_catalog.~) '^_.*_0_1_0$'
+    LOOP
+        EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION eventlog.%I(%s) RETURNS %s LANGUAGE sql %s PARALLEL %s
+                                       SET search_path = pg_catalog, pg_temp AS %L',
+                                  function.name, function.arguments, function.result, function.volatility, function.parallel,
+                                  function.body);
+    END LOOP;
 END
 $$;
 

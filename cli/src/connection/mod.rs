@@ -2,26 +2,23 @@
 
 mod conninfo;
 mod libpq_files;
+mod pool;
 mod statement_timeout;
 mod target;
 mod tls;
 
 use std::env;
 use std::path::Path;
-use std::time::Duration;
 
 use clap::Args;
-use deadpool::managed::{self, Metrics, RecycleError, RecycleResult, Timeouts};
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
 use self::conninfo::Parameters;
-pub(crate) use self::target::{NotConnected, Target};
+pub(crate) use self::pool::{Manager, Pool, pool};
+pub(crate) use self::target::Target;
 use crate::output::{Failure, warn};
-
-/// Longest wait for a free connection, and for a new one.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub(crate) struct Server {
@@ -141,40 +138,4 @@ pub(crate) async fn as_owner<'a>(
         Failure::from(error).hint(hint)
     })?;
     Ok(transaction)
-}
-
-/// Makes the connections of a [`Pool`].
-#[derive(Debug)]
-pub(crate) struct Manager {
-    target: Target,
-}
-
-pub(crate) type Pool = managed::Pool<Manager>;
-
-impl managed::Manager for Manager {
-    type Type = Client;
-    type Error = NotConnected;
-
-    async fn create(&self) -> Result<Client, NotConnected> {
-        self.target.connect().await
-    }
-
-    async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<NotConnected> {
-        match client.is_closed() {
-            true => Err(RecycleError::message("the server closed it")),
-            false => Ok(()),
-        }
-    }
-}
-
-/// Makes a pool of at most this many connections, opened on demand.
-pub(crate) fn pool(target: Target, connections: usize) -> Result<Pool, Failure> {
-    let patience =
-        Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
-    Pool::builder(Manager { target })
-        .max_size(connections)
-        .timeouts(patience)
-        .runtime(deadpool::Runtime::Tokio1)
-        .build()
-        .map_err(|error| Failure::new(error.to_string()))
 }

@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub(crate) mod funnel;
 pub(crate) mod histogram;
+pub(crate) mod period_actors;
 pub(crate) mod presence;
 pub(crate) mod quarters;
 pub(crate) mod rollup;

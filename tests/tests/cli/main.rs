@@ -2,6 +2,7 @@
 
 mod analytics;
 mod connecting;
+mod csv;
 mod dashboard;
 mod doctor;
 mod doctor_servers;
@@ -24,11 +25,13 @@ mod packaging;
 mod poison;
 mod proof;
 mod public_keys;
+mod replay;
 mod reports;
 mod seed;
 mod server;
 mod sessions;
 mod setup;
+mod share_links;
 mod shares;
 mod statement_timeout;
 mod track;

@@ -32,7 +32,7 @@ const RETAINED: &str = "
                  FROM generate_series(date_trunc('PERIOD', timestamp 'SINCE'), timestamp 'UNTIL' - interval '1 day', interval '1 PERIOD') s),
          e AS MATERIALIZED (SELECT e.actor, e.name, e.data, e.created_at, (SELECT max(p.n) FROM p WHERE p.s <= (e.created_at AT TIME ZONE 'TZ')::date) AS n
                  FROM copy e WHERE e.tenant_id = 'TENANT' AND (e.created_at AT TIME ZONE 'TZ')::date < 'UNTIL'),
-         f AS MATERIALIZED (SELECT DISTINCT ON (e.actor) e.actor, e.n FROM e WHERE FIRST ORDER BY e.actor, e.created_at),
+         f AS MATERIALIZED (SELECT DISTINCT ON (e.actor) e.actor, e.n FROM e WHERE e.actor IS NOT NULL AND (FIRST) ORDER BY e.actor, e.created_at),
          size AS MATERIALIZED (SELECT p.n, p.s, (SELECT count(*) FROM f WHERE f.n = p.n) AS actors FROM p),
          back AS MATERIALIZED (SELECT f.n AS cohort, e.n, count(DISTINCT e.actor) AS actors
                     FROM e JOIN f ON f.actor = e.actor WHERE RETURNING GROUP BY 1, 2)

@@ -36,9 +36,13 @@ fn filled() -> Db {
                     CASE WHEN random() < 0.9 THEN 'user-' || floor(60 * random()) END, 'x/' || g % 4,
                     now() - random() * random() * interval '120 days'
                FROM generate_series(1, 6000) g;
-             RESET ROLE;
-             CALL eventlog.maintain();
-             SET ROLE log_owner;
+             RESET ROLE"
+        ))
+        .expect("a superuser may");
+    superuser.batch_execute("CALL eventlog.maintain()").expect("a superuser may");
+    superuser
+        .batch_execute(&format!(
+            "SET ROLE log_owner;
              INSERT INTO eventlog.events (tenant_id, name, data, actor, created_at)
              SELECT '{TENANT_B}', 'skill_executed', '{{\"success\": false}}', 'late-' || g % 3, now() - g * interval '5 days' FROM generate_series(1, 9) g;
              INSERT INTO eventlog.late_events SELECT tenant_id, id, created_at FROM eventlog.events e
