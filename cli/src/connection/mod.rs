@@ -101,7 +101,7 @@ pub(crate) async fn require_log(transaction: &Transaction<'_>) -> Result<(), Fai
         Some((false, _)) => Err(Failure::new("this database has no extension eventlog")
             .hint("CREATE EXTENSION eventlog;")),
         Some((true, false)) => {
-            Err(Failure::new("there is no log yet").hint("SELECT eventlog.create_log();"))
+            Err(Failure::new("there is no log in this database yet").hint("SELECT eventlog.create_log();"))
         }
         _ => Ok(()),
     }
