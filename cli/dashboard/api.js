@@ -52,11 +52,15 @@ export async function send(path, { method = 'GET', body, signal, accept } = {}) 
   return answer;
 }
 
+/** Keeps whole numbers that JavaScript would round as text, such as the ids of other systems in a payload. */
+const exact = (_, value, context) => (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) && context?.source ? context.source : value);
+
 /** Sends a request and returns its JSON; null for none. */
 export async function json(path, options) {
   const answer = await send(path, options);
   const text = await answer.text();
-  return text ? JSON.parse(text) : null;
+  if (!text) return null;
+  return /\d{16}/.test(text) ? JSON.parse(text, exact) : JSON.parse(text);
 }
 
 const SPAN = ['since', 'until'];
@@ -86,11 +90,14 @@ export function addressOf(report, parameters) {
   return `/api/analytics/${report}?${query}`;
 }
 
-/** Returns a report's parameters with those of the state; what `given` has counts, and null leaves it out. */
+/**
+ * Returns a report's parameters with those of the state; what `given` has counts, and null leaves it out. Its
+ * `filters` are added to those of the state, and `only` stands in their place.
+ */
 export function parametersOf(report, given, state, span) {
   const takes = TAKES[report] ?? [];
-  const { filters: more = [], ...own } = given;
-  const filters = [...state.filters, ...more];
+  const { filters: more = [], only = state.filters, ...own } = given;
+  const filters = [...only, ...more];
   const all = { tenant: state.tenant };
   if (takes.includes('since')) Object.assign(all, { since: span.since, until: span.until });
   if (takes.includes('time_zone')) all.time_zone = state.time_zone;
@@ -103,12 +110,12 @@ export function parametersOf(report, given, state, span) {
  * @param {object} about
  * @param {import('./state.js').State} about.state
  * @param {ReturnType<import('./ranges.js').spanOf>} about.span
+ * @param {boolean} about.isNews it is asked again because there may be new events
  * @param {(pending: number) => void} about.pending hears of requests that begin (1) and end (-1)
  * @param {(fault: Refusal | null, notices?: string[]) => void} about.told hears how each ended, with the server's notices
  * @returns {(report: string, parameters?: object) => Promise<object[]>} its rows, which also have `notices`.
- *   `parameters.filters` (as in the state) are added to those of the state.
  */
-export function makeAsk({ state, span, pending, told }) {
+export function makeAsk({ state, span, isNews, pending, told }) {
   const answers = new Map();
   const ask = (report, parameters = {}) => {
     const address = addressOf(report, parametersOf(report, parameters, state, span));
@@ -128,5 +135,5 @@ export function makeAsk({ state, span, pending, told }) {
       pending(-1);
     }
   }
-  return Object.assign(ask, { state, span });
+  return Object.assign(ask, { state, span, isNews });
 }

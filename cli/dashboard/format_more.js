@@ -6,15 +6,6 @@ export function dayAfter(day) {
   return new Date(Date.UTC(year, month - 1, date + 1)).toISOString().slice(0, 10);
 }
 
-/** Writes milliseconds: `840 ms`, `4.2 s`, `3.1 min`. */
-export function duration(milliseconds) {
-  if (milliseconds === null || milliseconds === undefined) return '–';
-  const short = (value) => String(Number(value.toFixed(value < 10 ? 1 : 0)));
-  if (milliseconds < 1000) return `${short(milliseconds)} ms`;
-  if (milliseconds < 90e3) return `${short(milliseconds / 1000)} s`;
-  return `${short(milliseconds / 60e3)} min`;
-}
-
 /** Writes a payload, which the quarantine keeps as text, so that one can read it; as it is if it is no JSON. */
 export function pretty(data) {
   if (data === null || data === undefined) return '';

@@ -1,6 +1,8 @@
 // Who reached a step of a funnel and no further, or went all the way, with a way to their events.
 
 import { Body, Drawer, Table, html, useReport } from './ui.js';
+import { filterOf } from './cut.js';
+import { withFilter } from './filters.js';
 import * as funnel from './funnel_definition.js';
 import { ago, moment } from './format.js';
 
@@ -13,7 +15,7 @@ export function DropOuts({ definition, step, ask, choose, state, onClose }) {
   const events = (who) => {
     // Among all tenants, somebody is known by the tenant and an id.
     const [tenant, id] = state.tenant === 'all' ? [who.slice(0, UUID), who.slice(UUID + 1)] : [state.tenant, who];
-    choose({ page: 'events', view: {}, tenant, filters: [...state.filters, { key: definition.by, operator: 'is', value: [id] }] });
+    choose({ page: 'events', view: {}, tenant, filters: withFilter(state.filters, filterOf(definition.by, id)) });
   };
   const [name, next] = [definition.steps[step - 1], definition.steps[step]];
   const title = next ? `Dropped out after ${name}` : 'Went all the way';

@@ -30,7 +30,7 @@ export function Page({ state, choose, ask, session, types }) {
         : html`<${Steps} definition=${definition} names=${names} rows=${answer.rows} isOld=${answer.isOld} set=${set} open=${seesPeople(session) ? setStep : null} />`}
       ${isAsked && html`<${Body} report=${answer}>${(rows) => html`<${Results} definition=${definition} rows=${rows} />`}<//>`}
     <//>
-    ${step !== null && step < steps.length && html`<${DropOuts} definition=${definition} step=${step} ask=${ask} choose=${choose} state=${state} onClose=${() => setStep(null)} />`}`;
+    ${step !== null && step <= steps.length && html`<${DropOuts} definition=${definition} step=${step} ask=${ask} choose=${choose} state=${state} onClose=${() => setStep(null)} />`}`;
 }
 
 /** The rows of `summary` by name, most events first. */

@@ -1,43 +1,31 @@
 // The top of the page: whose figures these are, the pages, the time zone, the theme, and signing out.
 
+import { nameOf, pagesOf } from './session.js';
 import { PAGES, write } from './state.js';
 import { nextTheme, onTheme, theme } from './theme.js';
 import { allZones, browserZone, offsetText } from './time_zone.js';
-import { Menu, Options, html, useEffect, useMemo, useState } from './ui.js';
+import { Menu, Options, html, useEffect, useMemo, useReport, useState } from './ui.js';
 
 const LIVE = { live: 'Live', poll: 'Every 60 s', away: 'Offline' };
 
-/** What a tenant is called: its name, else its id. */
-export function nameOf(session, id) {
-  if (id === 'all') return 'All tenants';
-  const found = id ? session.tenants.find((tenant) => tenant.id === id) : session.tenants[0];
-  return found?.name || found?.id || id || 'Tenant';
+/** The tenants to choose from. A key of all tenants has those with events. */
+function Tenants({ state, session, ask, onChoose }) {
+  const { rows } = useReport(ask, session.tenants.length === 0 ? 'tenants_overview' : null, { tenant: 'all', row_limit: 1000 });
+  const known = session.tenants.length > 0 ? session.tenants : (rows ?? []).map((row) => ({ id: row.tenant_id, name: row.display_name }));
+  const listed = known.map(({ id, name }) => ({ value: id, text: name || id, note: name ? id.slice(0, 8) : null }));
+  return html`<${Options} options=${[{ value: 'all', text: 'All tenants' }, ...listed]} value=${state.tenant} search="Find a tenant" onChoose=${onChoose} />`;
 }
 
-/** The pages that a session may open. */
-export function pagesOf(session) {
-  const isMany = session.all_tenants || session.tenants.length > 1;
-  return Object.keys(PAGES).filter((page) => {
-    if (page === 'tenants') return isMany && session.kind === 'read';
-    if (session.kind !== 'share') return true;
-    return page === 'overview' || page === 'funnels' || page === 'retention' || (page === 'events' && session.scope?.people);
-  });
-}
-
-function TenantMenu({ state, session, choose }) {
+function TenantMenu({ state, session, choose, ask }) {
   const isMany = session.kind === 'read' && (session.all_tenants || session.tenants.length > 1);
   const name = nameOf(session, state.tenant);
   const isId = !isMany && !session.tenants[0]?.name;
   if (!isMany) return html`<p class="tenant ${isId ? 'is-id' : ''}" id="tenant" title=${session.description || name}>${isId && session.description ? session.description : name}</p>`;
-  const options = [
-    { value: 'all', text: 'All tenants' },
-    ...session.tenants.map(({ id, name: own }) => ({ value: id, text: own || id, note: own ? id.slice(0, 8) : null })),
-  ];
-  return html`<${Menu} id="tenant" class="tenant" label=${html`<span class="tenant-name">${name}</span>`} title="Choose a tenant">${(close) =>
-    html`<${Options} options=${options} value=${state.tenant} search="Find a tenant" onChoose=${(tenant) => {
-      close();
-      choose({ tenant, filters: [], page: tenant === 'all' ? 'tenants' : state.page === 'tenants' ? 'overview' : state.page });
-    }} />`}<//>`;
+  const label = html`<span class="tenant-name">${name}</span>`;
+  return html`<${Menu} id="tenant" class="tenant" label=${label} title="Choose a tenant">${(close) => html`<${Tenants} ...${{ state, session, ask }} onChoose=${(tenant) => {
+    close();
+    choose({ tenant, filters: [], page: tenant === 'all' ? 'tenants' : state.page === 'tenants' ? 'overview' : state.page });
+  }} />`}<//>`;
 }
 
 function ZoneMenu({ state, choose }) {
@@ -61,18 +49,18 @@ function ThemeButton() {
 
 function AccountMenu({ session, leave }) {
   if (session.kind === 'share') return null;
-  return html`<${Menu} id="account" align="right" label=${html`<span class="vh">Your key</span><span aria-hidden="true">⚿</span>`} title="Your key">${() => html`
+  return html`<${Menu} id="account" align="right" label=${html`<span class="vh">Your key</span><svg class="icon" viewBox="0 0 20 20" aria-hidden="true"><circle cx="7" cy="13" r="4" /><path d="m10 10 7-7m-3 3 3 3" /></svg>`} title="Your key">${() => html`
     <p class="account"><strong>${session.description || 'A read key'}</strong><br /><code>el_r_${session.key_id}…</code></p>
     <button type="button" class="option" id="sign-out" onClick=${() => leave()}>Sign out</button>
     <button type="button" class="option" id="other-key" onClick=${() => leave('Sign in with another key.')}>Use another key</button>`}<//>`;
 }
 
 /** The top of the page. */
-export function Header({ state, session, choose, live, leave }) {
+export function Header({ state, session, choose, ask, live, leave }) {
   return html`<header class="bar">
     <p class="brand"><img src="/dashboard/icon.svg" alt="eventlog" width="22" height="22" /></p>
     <h1 class="vh">${PAGES[state.page]} of ${nameOf(session, state.tenant)}</h1>
-    <${TenantMenu} ...${{ state, session, choose }} />
+    <${TenantMenu} ...${{ state, session, choose, ask }} />
     <nav aria-label="Pages">${pagesOf(session).map((page) => html`<a key=${page} href=${write({ ...state, page, view: {} })} aria-current=${page === state.page ? 'page' : undefined}
       onClick=${(event) => { if (!event.metaKey && !event.ctrlKey && !event.shiftKey) { event.preventDefault(); choose({ page }); } }}>${PAGES[page]}</a>`)}</nav>
     <div class="tools">

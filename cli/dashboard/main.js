@@ -7,10 +7,11 @@ import { watch } from './live.js';
 import { Outage, Notices } from './notices.js';
 import { spanOf } from './ranges.js';
 import { fromScope, tokenOfAddress } from './share.js';
+import { nameOf } from './session.js';
 import { Door, signOut, whoAmI } from './sign_in.js';
 import * as address from './state.js';
 import { Toolbar } from './toolbar.js';
-import { html, render, useEffect, useMemo, useRef, useReport, useState } from './ui.js';
+import { Safe, html, render, useEffect, useMemo, useRef, useReport, useState } from './ui.js';
 import * as events from './events.js';
 import * as funnels from './funnels.js';
 import * as overview from './overview.js';
@@ -29,7 +30,7 @@ const NONE = [];
 /** Returns a state that the session may see. */
 function fitted(state, session) {
   if (!session) return state;
-  const isMany = session.all_tenants || session.tenants.length > 1;
+  const isMany = session.kind === 'read' && (session.all_tenants || session.tenants.length > 1);
   if (!isMany) return { ...state, tenant: null, page: state.page === 'tenants' ? 'overview' : state.page };
   const isKnown = state.tenant === 'all' || session.all_tenants || session.tenants.some(({ id }) => id === state.tenant);
   if (state.tenant && isKnown) return state;
@@ -42,7 +43,7 @@ function App() {
   const [why, setWhy] = useState(null);
   const [session, setSession] = useState(null);
   const [state, setState] = useState(() => address.read(location.search));
-  const [turn, setTurn] = useState(0);
+  const [turn, setTurn] = useState({ isNews: false });
   const [outage, setOutage] = useState(null);
   const [notices, setNotices] = useState(NONE);
   const [live, setLive] = useState('poll');
@@ -51,11 +52,19 @@ function App() {
   const views = useRef({});
   const asked = useRef(0);
   const pending = useRef(0);
+  const who = useRef(null);
+  who.current = session;
 
   const enter = (found) => {
     setSession(found);
     setState((known) => fitted(found.scope ? fromScope(found.scope, known) : known, found));
     setPhase('shown');
+  };
+  const signedIn = (found) => {
+    setWhy(null);
+    enter(found);
+    // The form that had the focus is gone.
+    setTimeout(() => document.getElementById('page')?.focus({ preventScroll: true }));
   };
   const leave = async (reason = null, { isEnd = true } = {}) => {
     if (isEnd) await signOut();
@@ -75,14 +84,25 @@ function App() {
         return setTimeout(begin, AGAIN);
       });
     };
-    const moved = () => setState(address.read(location.search));
+    const moved = () => {
+      work();
+      setState(fitted(address.read(location.search), who.current));
+    };
     begin();
     addEventListener('hashchange', begin);
     addEventListener('popstate', moved);
     return () => { removeEventListener('hashchange', begin); removeEventListener('popstate', moved); };
   }, []);
 
+  // Busy until nothing is on its way, also not what a panel asks for as soon as it is drawn.
+  const work = () => {
+    setBusy(true);
+    const soon = document.hidden ? (then) => setTimeout(then, 50) : requestAnimationFrame;
+    soon(() => soon(() => setTimeout(() => { if (pending.current === 0) setBusy(false); }, 50)));
+  };
+
   const choose = (change) => {
+    work();
     const isMoved = change.page && change.page !== state.page;
     if (isMoved) views.current[state.page] = state.view;
     const view = change.view ?? (isMoved ? views.current[change.page] ?? {} : state.view);
@@ -92,18 +112,21 @@ function App() {
     if (isMoved) scrollTo(0, 0);
   };
 
-  const span = useMemo(() => spanOf(state), [state, turn]);
+  // What is shown differently is not asked again.
+  const { tenant, range, since, until, compare, filters, time_zone: zone } = state;
+  const question = JSON.stringify([tenant, range, since, until, compare, filters, zone]);
+  const base = useMemo(() => spanOf({ ...state, unit: null }), [question, turn]);
+  const span = base.units.includes(state.unit) ? { ...base, unit: state.unit } : base;
   const ask = useMemo(() => {
     asked.current = Date.now();
     const about = { fault: null, notices: new Set() };
     return makeAsk({
+      isNews: turn.isNews,
       state,
-      span,
+      span: base,
       pending: (change) => {
         pending.current += change;
-        setBusy(true);
-        // A panel may ask for more as soon as it is drawn.
-        setTimeout(() => { if (pending.current === 0) setBusy(false); }, 80);
+        work();
       },
       told: (fault, said = []) => {
         if (!fault) {
@@ -119,9 +142,12 @@ function App() {
         }
       },
     });
-  }, [state, span, session]);
+  }, [base, session]);
 
-  const again = () => setTurn((count) => count + 1);
+  const again = (isNews = false) => {
+    work();
+    setTurn({ isNews: isNews === true });
+  };
   useEffect(() => {
     if (!outage || phase !== 'shown') return undefined;
     const timer = setTimeout(again, Math.max(AGAIN, (outage.retryAfter ?? 0) * 1000));
@@ -134,34 +160,38 @@ function App() {
     const news = () => {
       waiting ??= setTimeout(() => {
         waiting = null;
-        if (!document.hidden) again();
+        if (!document.hidden) again(true);
       }, Math.max(0, asked.current + CALM - Date.now()));
     };
     const seen = () => { if (!document.hidden && Date.now() - asked.current > 60e3) again(); };
     document.addEventListener('visibilitychange', seen);
-    const stop = watch(state.tenant, news, setLive);
-    return () => { stop(); clearTimeout(waiting); document.removeEventListener('visibilitychange', seen); };
+    // The reports come first: a browser has only a few connections.
+    let stop = () => {};
+    const starting = setTimeout(() => { stop = watch(state.tenant, news, setLive); }, 600);
+    return () => { clearTimeout(starting); stop(); clearTimeout(waiting); document.removeEventListener('visibilitychange', seen); };
   }, [phase, session, state.tenant]);
 
   setZone(state.time_zone);
+  document.title = phase === 'shown' ? `${address.PAGES[state.page]} · ${nameOf(session, state.tenant)}` : 'eventlog';
   document.body.dataset.state = phase !== 'shown' ? phase : outage ? 'away' : 'shown';
-  if (phase === 'door') return html`<${Door} why=${why} onSession=${(found) => { setWhy(null); enter(found); }} />`;
+  if (phase === 'door') return html`<${Door} why=${why} onSession=${signedIn} />`;
   if (phase !== 'shown') return html`<main class="door">${outage ? html`<${Outage} fault=${outage} again=${() => location.reload()} />` : html`<p class="none">Loading…</p>`}</main>`;
   return html`<${Shown} ...${{ state, session, span, ask, choose, again, live, outage, notices, isBusy, goodUntil: goodUntil.current, leave }} />`;
 }
 
 function Shown({ state, session, span, ask, choose, again, live, outage, notices, isBusy, goodUntil, leave }) {
-  const { rows: types = NONE } = useReport(ask, 'names', {}, { every: 300e3 });
+  const { rows: types = NONE } = useReport(ask, 'names', {}, { keep: 300e3 });
   const { Page } = PAGES[state.page];
   const isEmpty = useIsEmpty({ ask, session, state, choose });
   const props = { state, span, choose, ask, session, types, again };
   return html`<a class="skip" href="#page" onClick=${(event) => { event.preventDefault(); document.getElementById('page').focus(); }}>Skip to the reports</a>
     <${Header} ...${props} live=${outage ? 'away' : live} leave=${leave} />
     <${Toolbar} ...${props} />
-    <main id="page" tabindex="-1" class="page-${state.page} ${outage ? 'is-away' : ''}" aria-busy=${isBusy} data-since=${span.since} data-until=${span.until}>
+    <main id="page" tabindex="-1" class="page-${state.page} ${outage ? 'is-away' : ''}" aria-busy=${isBusy} 
+        data-since=${span.since} data-until=${span.until} data-before-since=${span.before?.since} data-before-until=${span.before?.until} data-unit=${span.unit} data-zone=${state.time_zone}>
       ${outage ? html`<${Outage} fault=${outage} again=${again} goodUntil=${goodUntil} />` : null}
       <${Notices} notices=${notices} />
-      ${isEmpty && !outage ? html`<${Welcome} ...${props} live=${live} />` : html`<${Page} ...${props} key=${state.page} />`}
+      <${Safe} key=${state.page}>${isEmpty && !outage ? html`<${Welcome} ...${props} live=${live} />` : html`<${Page} ...${props} />`}<//>
     </main>
     <footer><p>Times are in ${state.time_zone.replaceAll('_', ' ')}. Sampled events count with their weight. <a href="/api/openapi.json">API of this page</a></p></footer>`;
 }

@@ -2,12 +2,13 @@
 
 import { Body, Card, Table, html, useReport, useState } from './ui.js';
 import { seesPeople } from './people.js';
-import { EventDrawer } from './quality_event.js';
+import { EventById } from './quality_event.js';
 import { NONE, ago, cut, moment, number } from './format.js';
 
 const MOST = 100;
 
-export function Errors({ ask, session, choose, state }) {
+export function Errors(props) {
+  const { ask, session } = props;
   const [open, setOpen] = useState(null);
   const answer = useReport(ask, 'recent_errors', { row_limit: MOST });
   const opens = seesPeople(session);
@@ -33,6 +34,6 @@ export function Errors({ ask, session, choose, state }) {
     <${Body} report=${answer} none="No event in this range failed.">
       ${(rows) => html`<${Table} id="errors" search csv caption="Failed events by type of error and event" rows=${rows} columns=${columns} />`}
     <//>
-    ${open && html`<${EventDrawer} title=${`Last ${open.error_type || 'failed event'} of ${open.name}`} ask=${ask} id=${open.last_id} at=${open.last_at} choose=${choose} state=${state} onClose=${() => setOpen(null)} />`}
+    ${open && html`<${EventById} ...${props} id=${open.last_id} at=${open.last_at} onClose=${() => setOpen(null)} />`}
   <//>`;
 }

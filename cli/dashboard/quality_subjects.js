@@ -1,8 +1,8 @@
 // Durations, success and the last error of each subject: a skill, a tool, an integration.
 
 import { Body, Card, Table, html, useMemo, useReport } from './ui.js';
-import { dayAfter, duration } from './format_more.js';
-import { NONE, cut, number, percent } from './format.js';
+import { dayAfter } from './format_more.js';
+import { NONE, cut, duration, number, percent } from './format.js';
 
 const MOST = 1000;
 const MOST_VALUES = 1000;

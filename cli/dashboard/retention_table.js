@@ -61,6 +61,7 @@ function Scrolling({ label, children }) {
   const box = useRef(null);
   const [more, setMore] = useState('');
   const look = () => {
+    if (!box.current) return;
     const { scrollLeft, scrollWidth, clientWidth } = box.current;
     const left = scrollLeft > 1;
     const right = scrollLeft + clientWidth < scrollWidth - 1;

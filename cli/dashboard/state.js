@@ -117,10 +117,32 @@ export function write(state) {
   return `?${asked}`;
 }
 
-/** Returns filters as the reports take them: an array of objects that all must hold. */
+/**
+ * Returns filters as the reports take them: an object of keys and what must hold of each. Of two lists of one key
+ * the values that are in both count.
+ */
 export function asJson(filters) {
-  return filters.map(({ key, operator, value }) => {
-    if (operator === 'present' || operator === 'absent') return { [key]: { present: operator === 'present' } };
-    return { [key]: { [operator]: value } };
+  const found = {};
+  for (const { key, operator, value } of filters) {
+    const about = (found[key] ??= {});
+    if (operator === 'present' || operator === 'absent') about.present = operator === 'present';
+    else if (operator === 'is' && about.is) about.is = about.is.filter((one) => value.includes(one));
+    else if (operator === 'not' && about.not) about.not = [...new Set([...about.not, ...value])];
+    else about[operator] = value;
+  }
+  return found;
+}
+
+/** Returns the filters of a JSON that `asJson` wrote. @returns {Filter[]} */
+export function fromJson(conditions) {
+  const pairs = [conditions ?? []].flat().flatMap((one) => Object.entries(one));
+  return pairs.flatMap(([key, about]) => {
+    if (about === null || typeof about !== 'object' || Array.isArray(about)) {
+      return [about === null ? { key, operator: 'absent', value: null } : { key, operator: 'is', value: [about].flat() }];
+    }
+    return Object.entries(about).map(([operator, value]) => {
+      if (operator === 'present') return { key, operator: value ? 'present' : 'absent', value: null };
+      return { key, operator, value: OPERATORS[operator]?.value === 'list' ? [value].flat() : value };
+    });
   });
 }

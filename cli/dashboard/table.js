@@ -19,9 +19,9 @@ export function csvOf(columns, rows) {
   return `${lines.map((line) => line.map(field).join(',')).join('\r\n')}\r\n`;
 }
 
-/** Has the browser save a text as a file. */
+/** Has the browser save a text, or a picture, as a file. */
 export function download(name, text, kind = 'text/csv') {
-  const address = URL.createObjectURL(new Blob([text], { type: `${kind};charset=utf-8` }));
+  const address = URL.createObjectURL(new Blob([text], { type: kind }));
   const link = document.createElement('a');
   Object.assign(link, { href: address, download: name });
   link.click();

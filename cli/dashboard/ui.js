@@ -2,6 +2,7 @@
 // only ever a text node or an attribute's value, so it never becomes markup.
 
 import { html } from './html.js';
+import { Component } from './preact.js';
 import { useEffect, useId, useRef, useState } from './hooks.js';
 import { NONE } from './format.js';
 
@@ -43,6 +44,23 @@ export function Body({ report, none = 'No events in this range.', slow, isEmpty 
     ${fault.isOutage ? null : html`<button type="button" onClick=${reload}>Try again</button>`}</div>`;
 }
 
+/** Shows what went wrong in drawing `children`, instead of an empty page. */
+export class Safe extends Component {
+  static getDerivedStateFromError(fault) {
+    return { fault };
+  }
+
+  componentDidCatch(fault) {
+    console.error(fault);
+  }
+
+  render() {
+    if (!this.state?.fault) return this.props.children;
+    return html`<div class="notice bad" role="alert"><p><strong>This page could not be drawn.</strong> ${String(this.state.fault.message)}</p>
+      <button type="button" onClick=${() => this.setState({ fault: null })}>Try again</button></div>`;
+  }
+}
+
 /** A bar behind the text of a row; `share` is 0 to 1. */
 export function Sparkbar({ share, children, colour = 'accent' }) {
   const width = `${Math.max(0, Math.min(1, share || 0)) * 100}%`;
@@ -61,7 +79,7 @@ export function Change({ now, before, isRate = false, isBad = false, short = fal
   }
   const change = isRate ? now - before : now / before - 1;
   const percents = Math.abs(change * 100);
-  const size = `${percents < 10 ? Math.round(percents * 10) / 10 : Math.round(percents)}${isRate ? ' pt' : ' %'}`;
+  const size = percents > 999 && !isRate ? '>999%' : `${percents < 10 ? Math.round(percents * 10) / 10 : Math.round(percents)}${isRate ? ' pt' : '%'}`;
   if (Math.abs(change) < 0.0005) return html`<span class="delta" data-value=${change}>${short ? '=' : 'no change'}</span>`;
   return html`<span class="delta ${(change > 0) === isBad ? 'bad' : 'good'}" data-value=${change}>
     <span aria-hidden="true">${change > 0 ? '▲' : '▼'} </span>${size}<span class="vh">${change > 0 ? ' more' : ' less'}</span></span>`;

@@ -1,6 +1,7 @@
 //! `eventlog`: the gateway and the command line.
 
 mod api_key;
+mod api_token;
 mod command;
 mod connection;
 mod gateway;
@@ -12,17 +13,21 @@ mod tenant;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::output::Failure;
 
 /// Work with the log of the PostgreSQL extension eventlog.
 ///
-/// Connects like psql: to --dsn, --host and so on, else to PGHOST, PGPORT, PGUSER, PGPASSWORD and
+/// Connects like psql: to -h, -p, -U and -d or --dsn, else to PGHOST, PGPORT, PGUSER, PGPASSWORD and
 /// PGDATABASE. Exit codes: 0 done, 1 refused or failed, 2 used wrongly.
 #[derive(Parser)]
-#[command(name = "eventlog", version, propagate_version = true)]
+#[command(name = "eventlog", version, propagate_version = true, disable_help_flag = true)]
 struct Arguments {
+    // As in psql, -h is the host.
+    /// Print help (-? prints a summary)
+    #[arg(short = '?', long, action = ArgAction::Help, global = true)]
+    help: Option<bool>,
     #[command(flatten)]
     server: connection::Server,
     #[command(subcommand)]
@@ -62,7 +67,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return output::report_usage(&error),
+    };
     let server = &arguments.server;
     let done = match arguments.command {
         Command::Init(arguments) => in_runtime(command::init::run(server, arguments)),

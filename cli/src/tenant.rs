@@ -20,6 +20,11 @@ pub(crate) fn parse(text: &str) -> Result<Uuid, String> {
     }
 }
 
+/// Checks a tenant that is stored with its name, and returns what was typed.
+pub(crate) fn checked(text: &str) -> Result<String, String> {
+    parse(text).map(|_| text.to_owned())
+}
+
 /// Returns the number of digits of a text that can only be a uuid with digits missing or too many: as
 /// a name it would be a tenant without events.
 fn mistyped(text: &str) -> Option<usize> {

@@ -44,11 +44,9 @@ BEGIN
             RAISE EXCEPTION 'the log has no api_keys'
                 USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
         END IF;
-        -- The columns that checking a key needs. The time of its last use is not recorded: that would need
-        -- a privilege to write here.
-        EXECUTE format('GRANT SELECT (id, tenant_id, kind, event_names, secret_hash, rate_limit, expires_at, revoked_at,
-                                      actor, no_actor, tenant_ids, can_replay, description)
-                            ON TABLE eventlog.api_keys TO %s', role);
+        EXECUTE (SELECT string_agg(format('GRANT SELECT (%s) ON TABLE eventlog.%I TO %s',
+                                          array_to_string(g.columns, ', '), g.table_name, role), '; ')
+                   FROM eventlog_private.gateway_columns() g);
     END IF;
     IF kind IN ('service', 'gateway') THEN
         -- Marks the role as a service (see marked_roles). The privilege itself is of no use to it.
@@ -105,7 +103,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT eventlog._grant('gateway', role) $$;
 
 COMMENT ON FUNCTION eventlog.grant_gateway(regrole) IS
-'Prepares the role of eventlog serve: lets it log events of every tenant, read as the tenant of its connection, and look up API keys (only their hashes are stored).';
+'Prepares the role of eventlog serve: lets it log events of every tenant, read as the tenant of its connection, and look up API keys (only their hashes are stored), make and end sessions and share links.';
 
 -- Revokes the privileges on the tables, as the log's owner.
 CREATE FUNCTION eventlog_private.revoke_tables(role regrole) RETURNS void

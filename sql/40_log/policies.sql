@@ -96,7 +96,8 @@ AS $$
         UNION ALL
         -- Only the gateway is granted SELECT, to look up keys. The condition is dropped with the extension,
         -- which closes the table; so are those of services.
-        SELECT 'api_keys', '_select', true, 'r', 'eventlog.any_tenant()', NULL, ARRAY[0]::oid[]
+        SELECT g.table_name, '_select', true, 'r', 'eventlog.any_tenant()', NULL, ARRAY[0]::oid[]
+          FROM eventlog_private.gateway_columns() g
         UNION ALL
         SELECT t.table_name, '_service_select', true, 'r', 'eventlog.any_tenant()', NULL,
                eventlog_private.marked_roles('log_config', 'service_roles', 'REFERENCES')

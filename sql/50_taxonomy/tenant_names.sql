@@ -2,7 +2,8 @@
 
 CREATE FUNCTION eventlog.all_tenants() RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ SELECT 'ffffffff-ffff-ffff-ffff-ffffffffffff'::pg_catalog.uuid $$;
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid $$;
 
 COMMENT ON FUNCTION eventlog.all_tenants() IS
 'The tenant_id of a report over all tenants, for the log''s owner, superusers and services. No event can be logged for it.';

@@ -19,7 +19,7 @@ $$;
 -- The tables to trim, each with the condition of the rows t to delete. The quarantine has another limit
 -- besides, which trim_quarantine() applies.
 CREATE FUNCTION eventlog_private.trimmed_tables() RETURNS TABLE (table_name name, condition text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 6
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 7
 SET search_path = pg_catalog, pg_temp
 AS $$
     VALUES
@@ -37,6 +37,11 @@ AS $$
         ('late_events',
          't.created_at < (SELECT now() - c.retention FROM eventlog.log_config c)
           AND NOT t.created_at <@ (SELECT eventlog_private.partitioned_time())'),
+        -- A share link says for a while that it expired, or was ended.
+        ('api_tokens',
+         't.expires_at < now() - CASE t.kind WHEN ''share'' THEN interval ''90 days'' ELSE interval ''0'' END
+          OR t.revoked_at < now() - interval ''90 days''
+          OR NOT EXISTS (SELECT FROM eventlog.api_keys k WHERE k.id = t.key_id)'),
         -- The last 100 runs stay.
         ('maintenance_runs',
          't.id <= (SELECT r.id FROM eventlog.maintenance_runs r ORDER BY r.id DESC OFFSET 100 LIMIT 1)')

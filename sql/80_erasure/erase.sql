@@ -48,8 +48,11 @@ AS $$
         -- A tenant that opted out stays so.
         ('tenant', 12, 'tenant_settings',  't.tenant_id = $1 AND NOT t.is_opted_out'),
         ('tenant', 13, 'retention_progress', 't.tenant_id = $1'),
-        ('tenant', 14, 'api_keys',         't.tenant_id = $1'),
-        ('tenant', 15, 'tenant_names',     't.tenant_id = $1'),
+        -- Before the keys that they were made from.
+        ('tenant', 14, 'api_tokens',
+            '(t.tenant_id = $1 OR t.key_id IN (SELECT k.id FROM eventlog.api_keys k WHERE k.tenant_id = $1))'),
+        ('tenant', 15, 'api_keys',         't.tenant_id = $1'),
+        ('tenant', 16, 'tenant_names',     't.tenant_id = $1'),
         ('tenant', 31, 'rejected_events',  '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)'),
         ('tenant', 32, 'idempotency_keys', 't.tenant_id = $1'),
         ('tenant', 33, 'hygiene_counts',   't.tenant_id = $1'),
@@ -72,6 +75,10 @@ AS $$
         ('actor',  10, 'late_events',
             '(t.tenant_id = $1 OR t.tenant_id IS NULL) AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id
                 AND e.created_at = t.created_at AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
+        -- A share link whose filters name the actor.
+        ('actor',  16, 'api_tokens',
+            't.tenant_id = $1 AND EXISTS (SELECT FROM jsonb_path_query(t.scope -> ''filters'', ''strict $.** ? (@.type() == "string")'') AS v (text)
+                WHERE v.text #>> ''{}'' = ANY ($2))'),
         -- The quarantine stores the first 200 characters of the actor, or the payload that would have
         -- provided it.
         ('actor',  31, 'rejected_events',

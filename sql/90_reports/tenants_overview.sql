@@ -25,6 +25,21 @@ BEGIN
 END
 $$;
 
+-- Returns every tenant in the rollups, found in the same way.
+CREATE FUNCTION eventlog._counted_tenants() RETURNS SETOF uuid
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 500
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
+AS $$
+    WITH RECURSIVE t (tenant_id) AS (
+        (SELECT d.tenant_id FROM eventlog.daily_counts d ORDER BY d.tenant_id LIMIT 1)
+         UNION ALL
+        SELECT (SELECT d.tenant_id FROM eventlog.daily_counts d WHERE d.tenant_id > t.tenant_id ORDER BY d.tenant_id LIMIT 1)
+          FROM t WHERE t.tenant_id IS NOT NULL)
+    SELECT t.tenant_id FROM t WHERE t.tenant_id IS NOT NULL
+$$;
+
 -- The report itself: PL/pgSQL takes no argument with the name of a column.
 CREATE FUNCTION eventlog._tenants_overview(
     since      timestamptz,
@@ -37,6 +52,7 @@ CREATE FUNCTION eventlog._tenants_overview(
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET enable_seqscan = off
 SET jit = off
 SET max_parallel_workers_per_gather = 0
 SET plan_cache_mode = force_custom_plan
@@ -73,35 +89,44 @@ BEGIN
     last_day := greatest(first_day, CASE WHEN last_hour = watermark THEN last_hour ELSE date_trunc('day', last_hour) END);
     SELECT l.late_since, l.late_until INTO late_since, late_until FROM eventlog._late_span(seen, previous_at, last_hour) l;
 
-    -- The tenants of the rollups come with their counts; these are the others.
     IF seen <> eventlog.all_tenants() THEN
         candidates := ARRAY[seen];
     ELSE
         candidates := ARRAY(SELECT n.tenant_id FROM eventlog.tenant_names n
+                             UNION SELECT c FROM eventlog._counted_tenants() c
                              UNION SELECT r FROM eventlog._recent_tenants(last_hour, until) r
                              UNION SELECT a FROM unnest(tenant_ids) AS a WHERE a IS NOT NULL AND a <> eventlog.all_tenants());
     END IF;
+    IF tenant_ids IS NOT NULL THEN
+        candidates := ARRAY(SELECT c FROM unnest(candidates) AS c WHERE c = ANY (tenant_ids));
+    END IF;
 
     RETURN QUERY
-    WITH rolled AS MATERIALIZED (
-        SELECT c.tenant_id, sum(c.weighted_events) FILTER (WHERE c.at >= first_at) AS events,
-               sum(c.weighted_events) FILTER (WHERE c.at < first_at) AS previous,
-               sum(c.failures) FILTER (WHERE c.at >= first_at) AS failures,
-               sum(c.successes) FILTER (WHERE c.at >= first_at) AS successes
-          FROM (SELECT d.tenant_id, d.day::timestamptz AS at, d.weighted_events, d.failures, d.successes
-                  FROM eventlog.daily_counts d
-                 WHERE eventlog._is_tenant(seen, d.tenant_id) AND (tenant_ids IS NULL OR d.tenant_id = ANY (tenant_ids))
-                   AND d.day >= first_day::date AND d.day < last_day
-                 UNION ALL
-                SELECT h.tenant_id, h.hour, h.weighted_events, h.failures, h.successes
-                  FROM eventlog.hourly_counts h
-                 WHERE eventlog._is_tenant(seen, h.tenant_id) AND (tenant_ids IS NULL OR h.tenant_id = ANY (tenant_ids))
-                   AND (h.hour >= previous_at AND h.hour < first_day OR h.hour >= last_day AND h.hour < last_hour)) c
-         GROUP BY c.tenant_id
-    ), known AS MATERIALIZED (
-        SELECT r.tenant_id FROM rolled r
-         UNION
-        SELECT c FROM unnest(candidates) AS c WHERE tenant_ids IS NULL OR c = ANY (tenant_ids)
+    WITH known AS MATERIALIZED (
+        SELECT c AS tenant_id FROM unnest(candidates) AS c
+    ), rolled AS (
+        SELECT k.tenant_id, c.events, c.previous, c.failures, c.successes
+          FROM known k
+         CROSS JOIN LATERAL (
+            SELECT sum(d.weighted_events) FILTER (WHERE d.day >= first_date) AS events,
+                   sum(d.weighted_events) FILTER (WHERE d.day < first_date) AS previous,
+                   sum(d.failures) FILTER (WHERE d.day >= first_date) AS failures,
+                   sum(d.successes) FILTER (WHERE d.day >= first_date) AS successes
+              FROM eventlog.daily_counts d
+             WHERE d.tenant_id = k.tenant_id AND d.day >= first_day::date AND d.day < last_day) c
+         UNION ALL
+        SELECT k.tenant_id, c.events, c.previous, c.failures, c.successes
+          FROM known k
+         CROSS JOIN LATERAL (
+            SELECT sum(h.weighted_events) FILTER (WHERE h.hour >= first_at) AS events,
+                   sum(h.weighted_events) FILTER (WHERE h.hour < first_at) AS previous,
+                   sum(h.failures) FILTER (WHERE h.hour >= first_at) AS failures,
+                   sum(h.successes) FILTER (WHERE h.hour >= first_at) AS successes
+              FROM (SELECT * FROM eventlog.hourly_counts b
+                     WHERE b.tenant_id = k.tenant_id AND b.hour >= previous_at AND b.hour < first_day
+                     UNION ALL
+                    SELECT * FROM eventlog.hourly_counts b
+                     WHERE b.tenant_id = k.tenant_id AND b.hour >= last_day AND b.hour < last_hour) h) c
     ), raw AS (
         SELECT k.tenant_id, r.created_at, r.weight, r.has_failed
           FROM known k
@@ -134,7 +159,7 @@ BEGIN
     )
     SELECT s.tenant_id, n.name, eventlog._as_count(s.events), eventlog._as_count(s.previous),
            round(((s.events - s.previous) / nullif(s.previous, 0))::numeric, 4),
-           (SELECT count(DISTINCT a.actor)
+           (SELECT count(*) FROM (SELECT a.actor
               FROM (SELECT m.actor FROM eventlog.monthly_actors m
                      WHERE m.tenant_id = s.tenant_id AND m.name = '' AND m.actor <> ''
                        AND m.month >= date_trunc('month', first_date)::date AND m.month < last_date
@@ -147,7 +172,8 @@ BEGIN
                     SELECT r.actor FROM eventlog.late_events l
                       JOIN eventlog.events r ON r.id = l.id AND r.created_at = l.created_at
                      WHERE r.tenant_id = s.tenant_id AND r.actor <> ''
-                       AND r.created_at >= greatest(first_at, late_since) AND r.created_at < late_until) a),
+                       AND r.created_at >= greatest(first_at, late_since) AND r.created_at < late_until) a
+             GROUP BY a.actor) g),
            eventlog._as_count(s.failures),
            round((s.failures / nullif(s.failures + s.successes, 0))::numeric, 4),
            (SELECT e.created_at FROM eventlog.events e WHERE e.tenant_id = s.tenant_id AND e.created_at < until

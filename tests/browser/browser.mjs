@@ -37,7 +37,7 @@ export async function inBrowser(run, { width = 1280, height = 900, scheme = 'lig
     const faults = [];
     page.on('console', (message) => {
       const text = `${message.text()} ${message.location()?.url ?? ''}`;
-      if (['error', 'warn', 'assert'].includes(message.type()) && !allowed.some((shape) => shape.test(text))) faults.push(`console: ${text}`);
+      if (['error', 'warn', 'assert'].includes(message.type()) && ![/status of 401.*\/api\/session$/, ...allowed].some((shape) => shape.test(text))) faults.push(`console: ${text}`);
     });
     page.on('pageerror', (error) => faults.push(`script: ${error.stack ?? error}`));
     page.on('dialog', (dialog) => { faults.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
@@ -65,16 +65,24 @@ export async function inBrowser(run, { width = 1280, height = 900, scheme = 'lig
 /** Waits until the page is in a state: shown, door, away. */
 export async function settled(page, state = 'shown') {
   try {
-    await page.waitForFunction((wanted) => document.body.dataset.state === wanted && (wanted !== 'shown' || document.getElementById('panels').ariaBusy === 'false'), { timeout: LONG, polling: 50 }, state);
+    // Panels ask once they are drawn, so the page is at rest when it has been for some frames.
+    await page.waitForFunction(async (wanted) => {
+      const isAtRest = () => document.body.dataset.state === wanted && (wanted !== 'shown' || document.getElementById('page')?.ariaBusy === 'false');
+      for (let frames = 0; frames < 10; frames += 1) {
+        if (!isAtRest()) return false;
+        await new Promise(requestAnimationFrame);
+      }
+      return isAtRest();
+    }, { timeout: LONG, polling: 50 }, state);
   } catch {
-    const found = await page.evaluate(() => `${document.body.dataset.state}: ${document.getElementById('figures').innerText.slice(0, 500)}`);
+    const found = await page.evaluate(() => `${document.body.dataset.state}: ${document.body.innerText.slice(0, 500)}`);
     throw new Error(`the page is not ${state}, but ${found}`);
   }
 }
 
 /** Waits until the page has begun to load anew, and has ended. */
 export async function after(page, act) {
-  await page.evaluate(() => { document.body.dataset.state = 'before'; document.getElementById('panels').ariaBusy = 'true'; });
+  await page.evaluate(() => { document.body.dataset.state = 'before'; });
   await act();
   await settled(page);
 }
@@ -87,29 +95,10 @@ export async function enter(page, key, search = '') {
   await after(page, () => page.keyboard.press('Enter'));
 }
 
-export const range = (page, value) => after(page, () => page.click(`input[value="${value}"] + span`));
-
-/** All that the page shows, as the figures behind it. */
-export const figures = (page) => page.evaluate(() => {
-  const value = (element) => element.dataset.value;
-  const tables = {};
-  for (const table of document.querySelectorAll('#panels table')) {
-    tables[table.id.replace('table-', '')] = [...table.querySelectorAll('tbody tr')].map((row) => [...row.children].map(value));
-  }
-  return {
-    since: document.getElementById('figures').dataset.since,
-    until: document.getElementById('figures').dataset.until,
-    cards: [...document.querySelectorAll('.card')].map(value),
-    changes: [...document.querySelectorAll('.card .delta')].map((delta) => value(delta) ?? ''),
-    states: [...document.querySelectorAll('.states li')].map((state) => [state.dataset.state, value(state)]),
-    tables,
-  };
-});
-
-/** What is drawn, as Chart.js has it. */
-export const drawn = (page) => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('#panels canvas')].map((canvas) => {
+/** What is drawn, as Chart.js has it: the values of each series, by panel. */
+export const drawn = (page) => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('#page canvas')].map((canvas) => {
   const { data } = window.Chart.getChart(canvas);
-  return [canvas.closest('section').id.replace('panel-', ''), data.datasets.map((set) => [...set.data])];
+  return [canvas.closest('[id^="panel-"]').id.replace('panel-', ''), data.datasets.map((set) => [...set.data])];
 })));
 
 /** A picture of all of the page. */

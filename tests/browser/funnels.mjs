@@ -1,8 +1,8 @@
 // What people do with funnels.
 
 import assert from 'node:assert/strict';
-import { accessible, after, enter, fits, have, inBrowser, keys, settled, shot } from './browser.mjs';
-import { address, focused, press, select, span, tables, text } from './tables.mjs';
+import { accessible, after, enter, fits, have, inBrowser, keys, shot } from './browser.mjs';
+import { address, close, focused, open, press, select, span, tables, text } from './tables.mjs';
 
 const STEPS = ['conversation_started', 'message_sent', 'skill_executed'];
 
@@ -133,19 +133,18 @@ export async function funnelDropouts() {
   await inBrowser(async (page) => {
     await enter(page, keys.a, '?page=funnels&range=90d&within=1h&time_zone=UTC');
     for (const step of [1, 2, 3]) {
-      await after(page, () => page.click(`[data-step="${step - 1}"] .lost button`));
+      await open(page, `[data-step="${step - 1}"] .lost button`, '#dropouts');
       const { dropouts } = await tables(page);
       await have({ judge: { page: 'dropouts', steps: STEPS, within: '1 hour', step, ...await span(page), rows: dropouts } });
       if (step === 1) {
         await accessible(page, 'dropouts');
         await shot(page, 'funnel-dropouts');
       }
-      await page.keyboard.press('Escape');
-      await page.waitForFunction(() => !document.querySelector('#dropouts'));
+      await close(page, '#dropouts');
       assert.match(await focused(page), /dropped out after this step|went all the way/);
     }
     // From there to one person's events.
-    await after(page, () => page.click('[data-step="0"] .lost button'));
+    await open(page, '[data-step="0"] .lost button', '#dropouts');
     const who = (await tables(page)).dropouts[0][0];
     await after(page, () => page.click('#table-dropouts tbody button'));
     assert.equal(address(page).get('page'), 'events');
@@ -160,8 +159,7 @@ export async function funnelNarrow() {
       await fits(page);
       await accessible(page, `funnel, narrow, ${scheme}`);
       await shot(page, `funnel-narrow-${scheme}`);
-      await after(page, () => page.click('.lost button'));
-      await settled(page);
+      await open(page, '.lost button', '#dropouts');
       await fits(page);
       await accessible(page, `dropouts, narrow, ${scheme}`);
     }, { width: 360, height: 740, scheme });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { accessible, after, enter, fits, have, inBrowser, keys, shot } from './browser.mjs';
-import { address, focused, span, tables, text } from './tables.mjs';
+import { address, close, focused, open, span, tables, text } from './tables.mjs';
 
 async function judge(page, asked = {}) {
   const found = await tables(page);
@@ -20,22 +20,20 @@ export async function qualityFigures() {
     await after(page, () => page.goto(`${page.url()}&range=7d&is.name=skill_executed`));
     await judge(page, { where: "e.name = 'skill_executed'" });
     // The last event of an error, and from it to its subject.
-    await after(page, () => page.click('#table-errors tbody button'));
-    const [type] = (await tables(page)).errors[0];
-    assert.ok((await text(page, '#event-title')).includes(type));
-    assert.ok((await text(page, '#event pre')).includes('"errorType"'));
+    await open(page, '#table-errors tbody button', '#event');
+    const [type, name] = (await tables(page)).errors[0];
+    assert.equal(await text(page, '#event-title'), name);
+    assert.ok((await text(page, '#event pre')).includes(`"errorType": ${JSON.stringify(type)}`));
     await accessible(page, 'event of an error');
     await shot(page, 'quality-event');
-    await page.keyboard.press('Escape');
-    await page.waitForFunction(() => !document.querySelector('#event'));
+    await close(page, '#event');
     assert.match(await focused(page), /^Show the last event of/);
-    await after(page, () => page.click('#table-errors tbody button'));
+    await open(page, '#table-errors tbody button', '#event');
     await after(page, () => page.click('#event .facts button'));
-    assert.equal(address(page).get('page'), 'events');
+    assert.ok(address(page).has('is.actor'));
     // A rejected event.
     await after(page, () => page.goto(`${new URL(page.url()).origin}/?page=quality`));
-    await page.click('#table-rejected-events tbody button');
-    await page.waitForSelector('#rejected-event');
+    await open(page, '#table-rejected-events tbody button', '#rejected-event');
     assert.match(await text(page, '#rejected-event'), /SQLSTATE/);
     await accessible(page, 'rejected event');
     await shot(page, 'quality-rejected');

@@ -1,10 +1,18 @@
-// Runs one scenario of `scenarios.mjs`, by name.
+// Runs one scenario, by name.
 
-import * as scenarios from './scenarios.mjs';
+import * as events from './events.mjs';
+import * as funnels from './funnels.mjs';
+import * as overview from './overview.mjs';
+import * as quality from './quality.mjs';
+import * as retention from './retention.mjs';
+import * as signingIn from './signing_in.mjs';
+import * as states from './states.mjs';
+import * as welcome from './welcome.mjs';
 
+const all = { ...overview, ...events, ...states, ...signingIn, ...funnels, ...retention, ...quality, ...welcome };
 const [name] = process.argv.slice(2);
 try {
-  await scenarios[name]();
+  await all[name]();
   process.exit(0);
 } catch (error) {
   console.error(error);

@@ -1,6 +1,6 @@
 // The figures of the tables of a page, and what a person does to its controls.
 
-import { after } from './browser.mjs';
+import { after, settled } from './browser.mjs';
 
 /** All tables of the page and its dialogs, as the values behind their cells. */
 export const tables = (page) => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('table[id]')].map((table) => [
@@ -29,3 +29,16 @@ export const focused = (page) => page.evaluate(() => {
 });
 
 export const text = (page, selector) => page.$eval(selector, (element) => element.textContent);
+
+/** Clicks what opens a dialog, and waits until it shows all that it has. */
+export async function open(page, selector, dialog) {
+  await page.click(selector);
+  await page.waitForSelector(dialog);
+  await settled(page);
+}
+
+/** Closes the dialog that is open. */
+export async function close(page, dialog) {
+  await page.keyboard.press('Escape');
+  await page.waitForFunction((selector) => !document.querySelector(selector), {}, dialog);
+}

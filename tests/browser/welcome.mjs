@@ -18,7 +18,7 @@ export async function firstEvent() {
       await accessible(page, `first event, ${name}`);
       await press(page, 'ArrowRight');
     }
-    assert.equal(await focused(page), 'curl');
+    assert.equal(await focused(page), 'tab-curl');
     await have({ judge: { page: 'programs', programs } });
     await shot(page, 'welcome');
     await page.setViewport({ width: 360, height: 740 });

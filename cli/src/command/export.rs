@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 
 use super::filter::{Filter, Format, is_standard, warn_of_unknown};
 use super::progress::Progress;
-use crate::connection::Server;
+use crate::connection::{Server, require_log};
 use crate::output::Failure;
 
 const HELP: &str = "\
@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     filter: Filter,
 }
@@ -55,12 +58,17 @@ const STATEMENT: &str = r#"
            END, 'e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.occurred_at, e.created_at, e.weight', condition)
       FROM filter"#;
 
-pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(), Failure> {
     let asked = arguments.format.or(arguments.json.then_some(Format::Json));
     let format = Format::of(asked, &arguments.file)?;
-    let filter = &arguments.filter;
+    refuse_to_overwrite(&arguments)?;
+    let tenant = arguments.filter.tenant;
     let mut client = server.connect().await?;
-    let transaction = filter.tenant.begin(&mut client).await?;
+    let transaction = tenant.begin(&mut client).await?;
+    require_log(&transaction).await?;
+    arguments.filter.time_zone.set(&transaction).await?;
+    arguments.filter.resolve_times(&transaction).await?;
+    let filter = &arguments.filter;
     // Unambiguous times, and numbers with all their digits.
     let settings = "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1;
                     SET LOCAL statement_timeout = 0";
@@ -100,6 +108,15 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         eprintln!("eventlog: {written} events in {}", arguments.file.display());
     }
     Ok(())
+}
+
+/// Fails if the file exists, unless --force is given. A pipe or a device is there to be written.
+fn refuse_to_overwrite(arguments: &Arguments) -> Result<(), Failure> {
+    let path = &arguments.file;
+    if arguments.force || is_standard(path) || !fs::metadata(path).is_ok_and(|it| it.is_file()) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{} exists", path.display())).hint("--force replaces it"))
 }
 
 async fn write(

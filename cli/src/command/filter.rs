@@ -7,11 +7,12 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
 
-use crate::output::{Failure, printable};
+use super::time_zone::{self, TimeZone};
+use crate::output::{Failure, warn};
 use crate::tenant;
 
 /// The option that names the tenant.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Tenant {
     /// Tenant: a uuid, or a name, which means eventlog.tenant('NAME'). Default: the tenant of the
     /// connection
@@ -101,6 +102,8 @@ pub(crate) struct Filter {
     #[arg(long, visible_alias = "name", value_name = "NAMES", value_delimiter = ',')]
     #[arg(value_parser = trimmed)]
     names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) time_zone: TimeZone,
 }
 
 /// Removes the blanks around a value of a list.
@@ -132,12 +135,21 @@ pub(crate) async fn warn_of_unknown(transaction: &Transaction<'_>, names: &[Stri
             .filter(|(distance, _)| *distance <= 3)
             .map(|(_, other)| format!("; did you mean {other}?"))
             .unwrap_or_default();
-        let name = printable(name);
-        eprintln!("eventlog: warning: there is no event type \"{name}\"{hint}");
+        warn(&format!("there is no event type \"{name}\"{hint}"), None);
     }
 }
 
 impl Filter {
+    /// Reads the times in the zone of the transaction.
+    pub(crate) async fn resolve_times(
+        &mut self,
+        transaction: &Transaction<'_>,
+    ) -> Result<(), Failure> {
+        let times = [&mut self.since, &mut self.until].into_iter().flatten();
+        let times = times.map(|time| (time, "timestamp with time zone")).collect();
+        time_zone::resolve(transaction, times).await
+    }
+
     /// Returns the names, or `None` for all.
     pub(crate) fn names(&self) -> Option<&[String]> {
         (!self.names.is_empty()).then_some(&self.names)
@@ -178,4 +190,17 @@ impl Format {
 /// Returns true for `-`, which stands for standard input or output.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Reads the seconds between two looks.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be a number from 0.05 to 3600".to_owned()),
+    }
+}
+
+/// Reads a number of rows.
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "must be a whole number".to_owned())
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::api_key::{ApiKey, Kind};
 use crate::connection::Server;
 use crate::output::{Colours, Failure, Style, print, print_json, printable};
+use crate::tenant;
 
 const HELP: &str = "\
 Connect as a superuser. Creates what is missing and leaves alone what is there, so you can \
@@ -19,8 +20,8 @@ eventlog init --tenant acme --writer app --retention '1 year'";
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// Tenant of the first keys: a name, or a UUID
-    #[arg(long, default_value = "default")]
+    /// Tenant of the first keys: a uuid, or a name, which means eventlog.tenant('NAME')
+    #[arg(long, default_value = "default", value_name = "UUID|NAME", value_parser = tenant::checked)]
     tenant: String,
     /// Role that owns the log; nobody logs in as it
     #[arg(long, default_value = "log_owner", value_name = "ROLE")]
@@ -168,7 +169,7 @@ impl Setup<'_> {
                 "INSERT INTO eventlog.api_keys (id, tenant_id, kind, secret_hash, description)
                  VALUES ($1, $2, $3, $4, 'made by eventlog init')",
                 &[
-                    (&key.id, Type::TEXT),
+                    (&key.id(), Type::TEXT),
                     (&tenant, Type::UUID),
                     (&kind.name(), Type::TEXT),
                     (&key.hash().as_slice(), Type::BYTEA),

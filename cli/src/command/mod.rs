@@ -15,3 +15,4 @@ mod progress;
 pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod tail;
+mod time_zone;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::conninfo::{Parameters, take};
-use crate::output::Failure;
+use crate::output::{Failure, warn};
 
 /// Returns the path of a file in the user's home.
 pub(super) fn in_home(name: &str) -> Option<PathBuf> {
@@ -77,15 +77,13 @@ pub(super) fn password(file: Option<&Path>, of: [&str; 4]) -> Option<String> {
     let path = file.map(Path::to_owned).or_else(|| in_home(".pgpass"))?;
     let metadata = fs::metadata(&path).ok()?;
     if !metadata.is_file() {
-        eprintln!("eventlog: warning: the password file {} is no plain file", path.display());
+        warn(&format!("the password file {} is no plain file", path.display()), None);
         return None;
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         let path = path.display();
-        eprintln!(
-            "eventlog: warning: the password file {path} is passed over: others may read it \
-             (chmod 600 {path})"
-        );
+        let message = format!("the password file {path} is passed over: others may read it");
+        warn(&message, Some(&format!("chmod 600 {path}")));
         return None;
     }
     find_password(&fs::read_to_string(&path).ok()?, of)

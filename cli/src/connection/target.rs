@@ -2,12 +2,15 @@
 
 use std::env;
 use std::fmt;
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{ChannelBinding, SslMode, TargetSessionAttrs};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::Parameters;
@@ -28,7 +31,11 @@ pub(crate) struct Target {
     hosts: Vec<Host>,
     tls: Option<MakeRustlsConnect>,
     statement_timeout: StatementTimeout,
+    on_notice: OnNotice,
 }
+
+/// Is called with each notice of the server.
+pub(super) type OnNotice = Arc<dyn Fn(&DbError) + Send + Sync>;
 
 #[derive(Clone)]
 struct Host {
@@ -151,13 +158,19 @@ impl Target {
             Mode::Disable => None,
             mode => Some(connector(mode, parameters)?),
         };
-        Ok(Target { hosts, tls, statement_timeout: StatementTimeout::default() })
+        let statement_timeout = StatementTimeout::default();
+        Ok(Target { hosts, tls, statement_timeout, on_notice: Arc::new(|_| {}) })
     }
 
     /// Limits the time of each statement, unless the role, the database or the connection string sets its
     /// own limit.
     pub(crate) fn with_statement_timeout(self, time: Duration) -> Self {
         Target { statement_timeout: StatementTimeout::of(time), ..self }
+    }
+
+    /// Calls a function with each notice of the server.
+    pub(super) fn with_notices(self, on_notice: impl Fn(&DbError) + Send + Sync + 'static) -> Self {
+        Target { on_notice: Arc::new(on_notice), ..self }
     }
 
     /// Connects to the first host that accepts.
@@ -195,25 +208,25 @@ impl Target {
     }
 
     async fn connect_with(&self, host: &Host) -> Result<Client, tokio_postgres::Error> {
-        let Some(tls) = &self.tls else { return plain(&host.config).await };
+        let plain = || plain(&host.config, Arc::clone(&self.on_notice));
+        let Some(tls) = &self.tls else { return plain().await };
+        let encrypted = |mode| encrypted(&host.config, mode, tls, Arc::clone(&self.on_notice));
         match host.mode {
-            Mode::Disable => plain(&host.config).await,
-            Mode::Allow => match plain(&host.config).await {
+            Mode::Disable => plain().await,
+            Mode::Allow => match plain().await {
                 Err(error) if refuses_this_way(&error) => {
-                    encrypted(&host.config, SslMode::Require, tls).await.map_err(|_| error)
+                    encrypted(SslMode::Require).await.map_err(|_| error)
                 }
                 done => done,
             },
-            Mode::Prefer => match encrypted(&host.config, SslMode::Prefer, tls).await {
+            Mode::Prefer => match encrypted(SslMode::Prefer).await {
                 // Only if the server refuses TLS or has none: a wrong password is not tried again.
                 Err(error) if refuses_this_way(&error) || is_of_tls(&error) => {
-                    plain(&host.config).await.map_err(|_| error)
+                    plain().await.map_err(|_| error)
                 }
                 done => done,
             },
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => {
-                encrypted(&host.config, SslMode::Require, tls).await
-            }
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => encrypted(SslMode::Require).await,
         }
     }
 }
@@ -247,10 +260,10 @@ fn is_of_tls(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_none() && error.to_string().contains("TLS")
 }
 
-async fn plain(config: &Config) -> Result<Client, tokio_postgres::Error> {
+async fn plain(config: &Config, on_notice: OnNotice) -> Result<Client, tokio_postgres::Error> {
     let mut config = config.clone();
     let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
-    drive(connection);
+    drive(connection, on_notice);
     Ok(client)
 }
 
@@ -258,17 +271,26 @@ async fn encrypted(
     config: &Config,
     mode: SslMode,
     tls: &MakeRustlsConnect,
+    on_notice: OnNotice,
 ) -> Result<Client, tokio_postgres::Error> {
     let mut config = config.clone();
     let (client, connection) = config.ssl_mode(mode).connect(tls.clone()).await?;
-    drive(connection);
+    drive(connection, on_notice);
     Ok(client)
 }
 
-fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) {
+fn drive<S, T>(mut connection: Connection<S, T>, on_notice: OnNotice)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     tokio::spawn(async move {
         // The next statement reports why it broke.
-        let _ = connection.await;
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notice(notice) = message {
+                on_notice(&notice);
+            }
+        }
     });
 }
 

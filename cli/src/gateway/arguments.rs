@@ -10,7 +10,13 @@ use crate::output::Failure;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Address and port to listen on
-    #[arg(long, env = "EVENTLOG_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "EVENTLOG_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS:PORT"
+    )]
+    #[arg(value_parser = address)]
     pub(super) listen: SocketAddr,
     /// Most client connections at a time; beyond that, idle ones are closed
     #[arg(long, env = "EVENTLOG_MAX_CONNECTIONS", default_value_t = 512)]
@@ -90,6 +96,13 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+/// Parses the address and port to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "must be ADDRESS:PORT with an IP address, such as 127.0.0.1:8080 or [::]:8080".to_owned()
+    })
 }
 
 /// Parses a duration such as 10s or 500ms.

@@ -24,11 +24,12 @@ const STATE: &str = "SELECT pg_catalog.pg_is_in_recovery(),
         current_user::pg_catalog.text";
 
 const TABLES: &str = "SELECT pg_catalog.to_regclass('eventlog.events') IS NOT NULL,
-        pg_catalog.to_regclass('eventlog.api_keys') IS NOT NULL";
+        pg_catalog.to_regclass('eventlog.api_tokens') IS NOT NULL";
 
 const RIGHTS: &str = "SELECT pg_catalog.has_any_column_privilege('eventlog.events', 'INSERT'),
         pg_catalog.has_column_privilege('eventlog.api_keys', 'secret_hash', 'SELECT'),
-        pg_catalog.has_column_privilege('eventlog.api_keys', 'description', 'SELECT')";
+        pg_catalog.has_column_privilege('eventlog.api_keys', 'description', 'SELECT')
+        AND pg_catalog.has_column_privilege('eventlog.api_tokens', 'secret_hash', 'SELECT')";
 
 /// The writer's own statement, without events.
 const LOG_NOTHING: &str = "SELECT * FROM eventlog.log_events(ARRAY[]::pg_catalog.uuid[],

@@ -39,6 +39,7 @@ pub(crate) struct Key {
     /// The tenants of a key of several; empty for a key of one or of all.
     pub(crate) tenants: Vec<Uuid>,
     pub(crate) description: Option<String>,
+    /// True if it may log rejected events of its tenants again.
     pub(crate) can_replay: bool,
     pub(super) event_names: Option<Vec<String>>,
     pub(super) secret_hash: Vec<u8>,
@@ -172,8 +173,12 @@ impl Key {
 
     pub(super) fn opens_with(&self, key: &ApiKey) -> bool {
         let is_same = bool::from(self.secret_hash.as_slice().ct_eq(&key.hash()));
-        let is_over = self.expires_at.is_some_and(|at| SystemTime::now() >= at);
-        is_same && self.kind == key.kind && !self.is_revoked && !is_over
+        is_same && self.kind == key.kind && self.is_valid()
+    }
+
+    /// Returns true unless it is revoked or has expired.
+    pub(super) fn is_valid(&self) -> bool {
+        !self.is_revoked && self.expires_at.is_none_or(|at| SystemTime::now() < at)
     }
 
     #[cfg(test)]
@@ -195,7 +200,8 @@ impl Key {
         }
     }
 
-    pub(super) fn is_like(&self, other: &Key) -> bool {
+    /// Returns true if it is as the other was.
+    pub(super) fn allows_as(&self, other: &Key) -> bool {
         self.kind == other.kind
             && self.tenant == other.tenant
             && self.tenants == other.tenants

@@ -1,20 +1,15 @@
-//! Looks up keys in batches: however many ids are requested at a time, the database is asked once. A client
-//! that invents ids can therefore neither keep the database busy nor delay the look-ups of others.
+//! How keys are looked up.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use governor::{Quota, RateLimiter};
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use super::key::{Actors, Key};
+use super::lookup::{Failed, Record};
 use crate::api_key::Kind;
-use crate::connection::Pool;
-use crate::output::with_sources;
 
 /// A key that may name no actor also needs the event types whose payload names one.
 const FIND: &str = "SELECT k.id, k.tenant_id, k.kind, k.event_names, k.secret_hash, k.rate_limit, k.expires_at,
@@ -26,88 +21,23 @@ const FIND: &str = "SELECT k.id, k.tenant_id, k.kind, k.event_names, k.secret_ha
         k.tenant_ids, k.can_replay, k.description
    FROM eventlog.api_keys k WHERE k.id OPERATOR(pg_catalog.=) ANY ($1)";
 
-/// Time limit of a look-up.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Most ids of one query.
-const MOST_IDS: usize = 1_000;
-/// Least time between two queries.
-const EVERY: Duration = Duration::from_millis(5);
+impl Record for Key {
+    const FIND: &'static str = FIND;
+    const WHAT: &'static str = "key";
+    /// The limit of keys that have none of their own.
+    type Context = Option<NonZeroU32>;
 
-/// `None` if there is no such key; an error if the database did not answer.
-pub(crate) type Found = Result<Option<Key>, ()>;
-
-type Question = (String, oneshot::Sender<Found>);
-
-pub(crate) struct KeyLookup(mpsc::UnboundedSender<Question>);
-
-impl KeyLookup {
-    /// Starts the task that asks the database. Must be called inside a runtime.
-    pub(crate) fn new(pool: Pool, default_limit: Option<NonZeroU32>) -> Self {
-        // Bounded by the number of client connections: each request looks up one key.
-        let (sender, questions) = mpsc::unbounded_channel();
-        tokio::spawn(answer_all(pool, default_limit, questions));
-        KeyLookup(sender)
+    fn read(row: &Row, default_limit: Option<NonZeroU32>) -> Result<Self, Failed> {
+        key(row, default_limit)
     }
 
-    pub(crate) async fn find(&self, id: &str) -> Found {
-        let (sender, answer) = oneshot::channel();
-        self.0.send((id.to_owned(), sender)).map_err(|_| ())?;
-        match timeout(PATIENCE, answer).await {
-            Ok(answer) => answer.map_err(|_| ())?,
-            Err(_) => {
-                tracing::warn!("a key could not be looked up within {PATIENCE:?}");
-                Err(())
-            }
-        }
+    fn is_like(&self, other: &Self) -> bool {
+        self.allows_as(other)
     }
-}
 
-async fn answer_all(
-    pool: Pool,
-    default_limit: Option<NonZeroU32>,
-    mut questions: mpsc::UnboundedReceiver<Question>,
-) {
-    let mut next = Instant::now();
-    while let Some(first) = questions.recv().await {
-        sleep_until(next).await;
-        next = Instant::now() + EVERY;
-        let mut asked = vec![first];
-        while asked.len() < MOST_IDS
-            && let Ok(question) = questions.try_recv()
-        {
-            asked.push(question);
-        }
-        // A request whose client has left needs no answer.
-        asked.retain(|(_, sender)| !sender.is_closed());
-        let ids: Vec<&str> = asked.iter().map(|(id, _)| id.as_str()).collect();
-        let rows = match timeout(PATIENCE, ask(&pool, &ids)).await {
-            Ok(Ok(rows)) => rows,
-            Ok(Err(error)) => {
-                tracing::warn!("a key could not be looked up: {}", with_sources(error.as_ref()));
-                asked.into_iter().for_each(|(_, sender)| _ = sender.send(Err(())));
-                continue;
-            }
-            Err(_) => {
-                tracing::warn!("a key could not be looked up within {PATIENCE:?}");
-                asked.into_iter().for_each(|(_, sender)| _ = sender.send(Err(())));
-                continue;
-            }
-        };
-        for (id, sender) in asked {
-            let row = rows.iter().find(|row| row.try_get::<_, &str>(0).is_ok_and(|own| own == id));
-            let found = row.map(|row| key(row, default_limit)).transpose().map_err(|error| {
-                tracing::error!("a key cannot be read: {}", with_sources(error.as_ref()));
-            });
-            let _ = sender.send(found);
-        }
+    fn begin(&mut self) {
+        self.limiter = self.rate_limit.map(|limit| RateLimiter::direct(Quota::per_minute(limit)));
     }
-}
-
-type Failed = Box<dyn std::error::Error + Send + Sync>;
-
-async fn ask(pool: &Pool, ids: &[&str]) -> Result<Vec<Row>, Failed> {
-    let client = pool.get().await?;
-    Ok(client.query_typed(FIND, &[(&ids, Type::TEXT_ARRAY)]).await?)
 }
 
 fn key(row: &Row, default_limit: Option<NonZeroU32>) -> Result<Key, Failed> {

@@ -57,6 +57,17 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
+    /// The session of the cookie has ended.
+    pub(crate) fn signed_out() -> Self {
+        let message = "the session has ended: sign in again with a key";
+        Self::new(StatusCode::UNAUTHORIZED, "signed_out", message)
+    }
+
+    /// A share link has expired or was ended.
+    pub(crate) fn share_over(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "share_expired", message)
+    }
+
     pub(crate) fn too_many(message: impl Into<String>, retry_after: u64) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
         Problem { retry_after: Some(retry_after), ..problem }
@@ -69,6 +80,19 @@ impl Problem {
 
     pub(crate) fn too_slow(message: impl Into<String>, retry_after: u64) -> Self {
         Problem { code: "too_slow", ..Self::unavailable(message, retry_after) }
+    }
+
+    /// What clients learn of a fault that the gateway's log describes.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "internal error; the gateway's log has the reason",
+        )
+    }
+
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
     }
 
     pub(crate) fn at(self, position: usize) -> Self {

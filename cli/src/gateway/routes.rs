@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::problem::Problem;
 use super::state::Gateway;
-use super::{analytics, dashboard, probes, request_log, track};
+use super::{analytics, dashboard, doctor, probes, replay, request_log, sessions, shares, track};
 use crate::output::Failure;
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
@@ -20,6 +20,14 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
         .route("/dashboard/{file}", get(dashboard::file))
         .route("/dashboard/{version}/{file}", get(dashboard::file_of_version))
         .route("/api/track", post(track::track))
+        .route("/api/session", get(sessions::show))
+        .route("/api/session", post(sessions::sign_in))
+        .route("/api/session", delete(sessions::sign_out))
+        .route("/api/share", post(shares::create))
+        .route("/api/share/{id}", delete(shares::end))
+        .route("/api/shares", get(shares::list))
+        .route("/api/replay", post(replay::replay))
+        .route("/api/doctor", get(doctor::doctor))
         .route("/api/analytics/live", get(analytics::live::live))
         .route("/api/analytics/{report}", get(analytics::report))
         .route("/api/openapi.json", get(analytics::openapi))

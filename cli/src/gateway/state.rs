@@ -14,7 +14,7 @@ use super::arguments::Arguments;
 use super::connections::{Connection, Connections};
 use super::health::{Health, Verdict};
 use super::key::Key;
-use super::key_store::KeyStore;
+use super::key_store::{Caller, KeyStore};
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::shared_limit::SharedLimit;
@@ -92,10 +92,26 @@ impl Gateway {
         kind: Kind,
     ) -> Result<Arc<Key>, Problem> {
         let key = self.keys.authorize(headers, kind).await?;
-        self.connections.begin(connection, &key)?;
-        // Every request counts as one, so that bad ones are limited too.
-        key.count(1)?;
+        self.begin(connection, &key)?;
         Ok(key)
+    }
+
+    /// Returns who a request to read is from: a key, a session or a share link. It counts against the
+    /// limits of the key.
+    pub(super) async fn reader(
+        &self,
+        connection: &Connection,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Problem> {
+        let caller = self.keys.reader(headers).await?;
+        self.begin(connection, &caller.key)?;
+        Ok(caller)
+    }
+
+    pub(super) fn begin(&self, connection: &Connection, key: &Key) -> Result<(), Problem> {
+        self.connections.begin(connection, key)?;
+        // Every request counts as one, so that bad ones are limited too.
+        key.count(1)
     }
 }
 

@@ -12,7 +12,7 @@ use pgrx::pg_sys::{self, Datum, Oid};
 
 use crate::error::Fault;
 use crate::pg::call::{Call, export_calls};
-use crate::pg::identity::require_rights_of;
+use crate::pg::identity::{current_role, require_rights_of};
 use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 
 thread_local! {
@@ -28,6 +28,14 @@ thread_local! {
             JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) b.pronamespace
            WHERE d.oid OPERATOR(pg_catalog.=) $1
              AND n.nspname OPERATOR(pg_catalog.=) 'eventlog_private'",
+        &[pg_sys::OIDOID],
+    ) };
+}
+
+thread_local! {
+    /// Finds out whether a role may check keys, which only `grant_gateway()` lets it.
+    static IS_GATEWAY: Prepared = const { Prepared::new(
+        c"SELECT pg_catalog.has_column_privilege($1, pg_catalog.to_regclass('eventlog.api_keys'), 'secret_hash', 'SELECT')",
         &[pg_sys::OIDOID],
     ) };
 }
@@ -63,6 +71,27 @@ fn as_owner(call: Call) -> Datum {
     call.forward(function, owner)
 }
 
+/// Runs the function behind the door as the log's owner, for the gateway's role too. The owner has
+/// the privilege that marks a gateway, unless it was revoked.
+fn as_owner_for_gateway(call: Call) -> Datum {
+    let (owner, function) = behind(&call);
+    let Some(owner) = owner else {
+        Fault::no_log().raise();
+    };
+    if !is_gateway(current_role()) {
+        require_rights_of(owner);
+    }
+    call.forward(function, owner)
+}
+
+fn is_gateway(role: Oid) -> bool {
+    let session = Session::begin();
+    IS_GATEWAY.with(|plan| {
+        plan.execute(&session, Mode::ReadLatest, Params::new([Some(Datum::from(role))]))
+    });
+    Rows::last(&session).get::<bool>(0, 1) == Some(true)
+}
+
 /// Runs the function behind the door as the role that is its first argument, for `create_log()`
 /// while there is no log. 42501 for a caller without the rights of that role.
 fn as_role(call: Call) -> Datum {
@@ -76,5 +105,6 @@ fn as_role(call: Call) -> Datum {
 
 export_calls! {
     as_owner_wrapper, pg_finfo_as_owner_wrapper => as_owner;
+    as_owner_for_gateway_wrapper, pg_finfo_as_owner_for_gateway_wrapper => as_owner_for_gateway;
     as_role_wrapper, pg_finfo_as_role_wrapper => as_role;
 }

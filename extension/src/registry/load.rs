@@ -24,6 +24,8 @@ use crate::registry::tenants::Tenants;
 use crate::settings;
 
 thread_local! {
+    /// Without to_regclass(): a trigger on the application's own table runs as a role that may have no
+    /// right to use the schema.
     static RELATIONS: Prepared = const { Prepared::new(
         c"SELECT relname::pg_catalog.text, oid, relowner FROM pg_catalog.pg_class
            WHERE relnamespace OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_namespace
@@ -32,7 +34,10 @@ thread_local! {
           UNION ALL
           SELECT 'ids', d.objid, 0
             FROM pg_catalog.pg_depend d
-           WHERE d.refobjid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('eventlog.events')
+           WHERE d.refobjid OPERATOR(pg_catalog.=)
+                 (SELECT c.oid FROM pg_catalog.pg_class c
+                    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+                   WHERE n.nspname OPERATOR(pg_catalog.=) 'eventlog' AND c.relname OPERATOR(pg_catalog.=) 'events')
              AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
              AND d.refclassid OPERATOR(pg_catalog.=) d.classid
              AND d.deptype OPERATOR(pg_catalog.=) 'i' AND d.refobjsubid OPERATOR(pg_catalog.=) 1",

@@ -389,9 +389,11 @@ fn a_pipe_is_written_to_and_a_file_appears_when_it_is_complete() {
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 30);
     assert!(export.wait().unwrap().success());
     let path = folder.write("old.csv", b"old");
-    let said = failed(&mut run(&db, "outsider", &["export", of(&path)]), 1);
+    let said = failed(&mut run(&db, "log_owner", &["export", of(&path)]), 2);
+    assert!(said.contains("exists") && said.contains("--force"), "{said}");
+    let said = failed(&mut run(&db, "outsider", &["export", "--force", of(&path)]), 1);
     assert!(said.contains("permission denied"), "{said}");
     assert_eq!(fs::read(&path).unwrap(), b"old", "a failure leaves what was there");
-    printed(&mut run(&db, "log_owner", &["export", of(&path)]));
+    printed(&mut run(&db, "log_owner", &["export", "--force", of(&path)]));
     assert_eq!(fs::read_to_string(&path).unwrap().lines().next().unwrap().split(',').count(), 9);
 }

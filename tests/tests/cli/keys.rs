@@ -79,7 +79,7 @@ fn only_the_owner_makes_and_reads_keys_and_the_gateway_only_looks_them_up() {
     let mut gateway = world.db.connect(GATEWAY);
     assert_eq!(text(&mut gateway, "SELECT count(id) FROM eventlog.api_keys"), "3");
     for sql in [
-        "SELECT description FROM eventlog.api_keys",
+        "SELECT created_at FROM eventlog.api_keys",
         "INSERT INTO eventlog.api_keys (id) VALUES ('0')",
         "UPDATE eventlog.api_keys SET revoked_at = NULL",
         "DELETE FROM eventlog.api_keys",
@@ -109,7 +109,15 @@ fn a_wrong_use_of_the_command_says_what_is_right() {
         failed(command.arg("key").args(arguments), code)
     };
     assert!(run(&["create"], 2).contains("--tenant"));
-    assert!(run(&["create", "--tenant", "x"], 2).contains("--tenant"));
+    let short = &TENANT_A[1..];
+    assert!(run(&["create", "--tenant", short], 2).contains("a uuid has 32 hexadecimal digits"));
+    assert!(run(&["create", "--tenant", ""], 2).contains("limit 1 to 200"));
+    let two = ["create", "--tenant", TENANT_A, "--tenant", TENANT_B];
+    assert!(run(&two, 1).contains("--kind read"));
+    assert!(run(&["create", "--all-tenants"], 1).contains("--kind read"));
+    let all = ["create", "--all-tenants", "--tenant", TENANT_A, "--kind", "read"];
+    assert!(run(&all, 2).contains("--tenant"));
+    assert!(run(&["create", "--tenant", TENANT_A, "--can-replay"], 1).contains("--kind read"));
     assert!(run(&["create", "--tenant", TENANT_A, "--rate-limit", "0"], 2).contains("rate-limit"));
     let read = ["create", "--tenant", TENANT_A, "--kind", "read", "--event", "x"];
     assert!(run(&read, 1).contains("needs --kind write"));

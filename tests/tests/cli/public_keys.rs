@@ -81,8 +81,8 @@ fn the_actor_of_a_key_is_that_of_all_its_events_or_there_is_none() {
         keys.as_array().unwrap().iter().map(|k| [&k["actor"], &k["no_actor"]]).collect();
     assert!(keys.contains(&[&json!("shop"), &json!(false)]), "{keys:?}");
     assert!(keys.contains(&[&json!(null), &json!(true)]), "{keys:?}");
-    let table = printed(&mut list());
-    assert!(table.contains("(none)") && table.contains("shop"), "{table}");
+    let tabs = printed(&mut list());
+    assert!(tabs.contains("\t\\N\ttrue\t") && tabs.contains("\tshop\tfalse\t"), "{tabs}");
     for wrong in
         [&["--actor", "a", "--no-actor"][..], &["--actor", ""], &["--kind", "read", "--no-actor"]]
     {

@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use self::rust::{EventType, Learned};
-use crate::connection::Server;
+use crate::connection::{Server, require_log};
 use crate::output::{Failure, print};
 
 const HELP: &str = "\
@@ -70,6 +70,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     let mut client = server.connect().await?;
     let transaction = client.build_transaction().read_only(true).start().await?;
     transaction.batch_execute("SET LOCAL search_path = pg_catalog, pg_temp").await?;
+    require_log(&transaction).await?;
     let wanted = (!arguments.names.is_empty()).then_some(&arguments.names);
     let rows = transaction.query_typed(TYPES, &[(&wanted, Type::TEXT_ARRAY)]).await?;
     if arguments.json {

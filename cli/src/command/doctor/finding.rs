@@ -1,6 +1,6 @@
 //! The findings of the doctor.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The log that the doctor examines.
 pub(super) struct Place {
@@ -10,29 +10,44 @@ pub(super) struct Place {
 }
 
 /// The severity of a finding.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum State {
-    #[serde(rename = "ok")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
     Good,
     /// The check could not run.
-    #[serde(rename = "unseen")]
     Unknown,
     /// Unusual, but perhaps intended.
     Advice,
     Wrong,
 }
 
+impl State {
+    /// Returns the name in JSON and other forms for programs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            State::Good => "ok",
+            State::Unknown => "unseen",
+            State::Advice => "advice",
+            State::Wrong => "wrong",
+        }
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// A finding of one check.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    pub(super) check: &'static str,
-    pub(super) state: State,
-    pub(super) found: String,
+pub(crate) struct Finding {
+    pub(crate) check: &'static str,
+    pub(crate) state: State,
+    pub(crate) found: String,
     /// The command that fixes it.
-    pub(super) fix: Option<String>,
+    pub(crate) fix: Option<String>,
     /// The role that runs the command: the log's owner, or `superuser`. `None` if it is not SQL.
-    pub(super) role: Option<String>,
+    pub(crate) role: Option<String>,
 }
 
 impl Finding {

@@ -1,14 +1,17 @@
 //! `eventlog doctor`: checks a log, and prints the command that fixes each problem.
 
 mod checks;
-mod finding;
+pub(crate) mod finding;
 
 use clap::Args;
-use tokio_postgres::Transaction;
+use tokio_postgres::{Client, Transaction};
 
 use self::finding::{Finding, State};
 use crate::connection::Server;
-use crate::output::{Colours, Failure, Style, print, print_json, printable};
+use crate::output::{
+    Colours, Failure, Form, FormOptions, Kind, Rows, Style, print, print_json, print_rows,
+    printable,
+};
 
 const HELP: &str = "\
 Checks version, layout, owner, objects, policies, triggers, indexes, grants, partitions, \
@@ -19,28 +22,37 @@ Exit code 1 if anything is wrong; 0 if there is only advice.";
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
-    /// Print JSON: an array of findings
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: FormOptions,
 }
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
     let mut client = server.connect().await?;
-    let mut transaction = client.build_transaction().read_only(true).start().await?;
-    let settings = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL DateStyle = 'ISO, YMD';
-                    SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off";
-    transaction.batch_execute(settings).await?;
-    let findings = look(&mut transaction).await?;
-    if arguments.json {
-        print_json(&findings)?;
-    } else {
+    let findings = examine(&mut client).await?;
+    let form = arguments.form.form();
+    if !arguments.form.is_asked() {
         let colours = Colours::of_stdout();
         findings.iter().try_for_each(|finding| show(finding, colours))?;
+    } else if form == Form::Json {
+        print_json(&findings)?;
+    } else {
+        print_rows(&rows(&findings), &arguments.form)?;
     }
     match findings.iter().any(|finding| finding.state == State::Wrong) {
         true => Err(Failure::said()),
         false => Ok(()),
     }
+}
+
+/// Checks the log as far as the role of this connection can see.
+pub(crate) async fn examine(client: &mut Client) -> Result<Vec<Finding>, Failure> {
+    let mut transaction = client.build_transaction().read_only(true).start().await?;
+    let settings = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL DateStyle = 'ISO, YMD';
+                    SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off";
+    transaction.batch_execute(settings).await?;
+    let findings = look(&mut transaction).await?;
+    transaction.rollback().await?;
+    Ok(findings)
 }
 
 /// Runs each check in a savepoint, so that one that fails (a missing right, another version of the log)
@@ -86,6 +98,17 @@ async fn look(transaction: &mut Transaction<'_>) -> Result<Vec<Finding>, Failure
     }
     findings.push(checks::clock(transaction).await?);
     Ok(findings)
+}
+
+fn rows(findings: &[Finding]) -> Rows {
+    let names = ["check", "state", "found", "fix", "role"];
+    let mut rows = Rows::new(&names.map(|name| (name, Kind::Text)));
+    for finding in findings {
+        let (check, state) = (finding.check.to_owned(), finding.state.name().to_owned());
+        let (found, fix, role) = (finding.found.clone(), finding.fix.clone(), finding.role.clone());
+        rows.rows.push(vec![Some(check), Some(state), Some(found), fix, role]);
+    }
+    rows
 }
 
 fn show(finding: &Finding, colours: Colours) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use self::fields::{id, json_text, plain, time};
 pub(super) use self::names::Names;
 use super::row::Row;
+use crate::tenant;
 
 /// Another tool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -90,7 +91,8 @@ impl Mapping {
         let own =
             self.tenant_key.as_ref().and_then(|key| data.get(key)).and_then(|value| id(value));
         match (own, &self.tenant, &self.tenant_key) {
-            (Some(own), _, _) => crate::tenant::parse(&own).map(|tenant| tenant.to_string()),
+            // A name, or the tool's own number of a tenant, is what tenant() makes of it.
+            (Some(own), _, _) => tenant::parse(&own).map(|id| id.to_string()),
             (None, Some(tenant), _) => Ok(tenant.clone()),
             (None, None, Some(key)) => {
                 Err(format!("key {key}, which names the tenant, is missing"))

@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// Read events of another tool. They get negative ids, made from the tool's own
     #[arg(long, value_enum, value_name = "TOOL")]
     from: Option<Tool>,
-    /// With --from: tenant of the events, a uuid or a name
+    /// With --from: tenant of the events: a uuid, or a name, which means eventlog.tenant('NAME')
     #[arg(long, env = "EVENTLOG_TENANT", value_name = "UUID|NAME", value_parser = tenant::parse)]
     tenant: Option<Uuid>,
     /// With --from: key of the payload that names the tenant of an event

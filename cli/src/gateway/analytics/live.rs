@@ -12,7 +12,6 @@ use futures_util::stream;
 
 use super::tenant_choice;
 use super::tenant_watch::Stream;
-use crate::api_key::Kind;
 use crate::gateway::connections::Connection;
 use crate::gateway::problem::Problem;
 use crate::gateway::shared_limit::Refusal;
@@ -24,7 +23,11 @@ pub(crate) async fn live(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let key = gateway.authorize(&connection, &headers, Kind::Read).await?;
+    let caller = gateway.reader(&connection, &headers).await?;
+    if caller.share().is_some() {
+        return Err(Problem::forbidden("a share link has no stream: poll once a minute instead"));
+    }
+    let key = caller.key;
     let (asked, _) = tenant_choice::split(query.as_deref().unwrap_or_default())?;
     let tenant = key.choose(asked.as_deref())?;
     let place = gateway.live.places.take(&key, 1).map_err(|refusal| match refusal {

@@ -34,7 +34,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
             AND prokind = 'f' AND proname NOT IN ('begin_step', 'use_default_formats')
             -- What becomes part of the query that calls it cannot have one either; the callers have.
             AND proname NOT IN ('_measured_events', '_number', '_has_failed', '_days_within', '_day_start', '_active_days',
-                                '_uncountable_column', '_keys', '_earlier_midnight', '_if_within_day', '_as_count', '_happened_at', '_quantity')",
+                                '_uncountable_column', '_is_tenant', '_keys', '_earlier_midnight', '_if_within_day', '_as_count', '_happened_at', '_quantity')",
     );
     assert_eq!(wrong, Vec::<Vec<String>>::new());
     let declared = rows(
@@ -42,7 +42,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         "SELECT proname, string_agg(DISTINCT provolatile::text || proparallel::text, ' ') FROM pg_proc p JOIN pg_language l ON l.oid = prolang
           WHERE pronamespace IN ('eventlog'::regnamespace, 'eventlog_private'::regnamespace) AND lanname = 'c'
             -- A door has a function of its own behind it.
-            AND prosrc NOT IN ('as_owner_wrapper', 'as_role_wrapper') GROUP BY 1 ORDER BY 1",
+            AND prosrc NOT IN ('as_owner_wrapper', 'as_owner_for_gateway_wrapper', 'as_role_wrapper') GROUP BY 1 ORDER BY 1",
     );
     let expected = [
         ["_active_within", "is"],
@@ -70,9 +70,11 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["machine_boot", "vs"],
         ["machine_uptime", "vs"],
         ["merge_histograms_step", "is"],
+        ["name_tenant", "vu"],
         ["registry_changed", "vu"],
         ["replay_event", "vu"],
         ["take_lock", "vu"],
+        ["tenant", "is"],
         ["try_log_event", "vu"],
         ["validate_event", "su"],
     ];

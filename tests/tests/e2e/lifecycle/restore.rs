@@ -14,6 +14,7 @@ const TABLES: &[&str] = &[
     "tenant_roles",
     "tenant_settings",
     "tenants_reference",
+    "tenant_names",
     "enrichments",
     "hygiene_counts",
     "log_config",
@@ -33,6 +34,7 @@ const TABLES: &[&str] = &[
     "first_events",
     "hourly_keys",
     "daily_keys",
+    "counted_keys",
     "monthly_key_actors",
     "api_keys",
 ];
@@ -53,9 +55,14 @@ pub(crate) fn fill(cluster: &Cluster, method: &str) {
             "app",
             "postgres",
             &format!(
-                "CREATE TABLE public.tenants (id uuid PRIMARY KEY);
+                "CREATE TABLE public.tenants (id uuid PRIMARY KEY, name text);
                  ALTER TABLE public.tenants OWNER TO log_owner;
-                 INSERT INTO public.tenants VALUES ('{TENANT_A}'), ('{TENANT_B}');
+                 INSERT INTO public.tenants VALUES ('{TENANT_A}', 'A'), ('{TENANT_B}', 'B');
+                 CREATE TABLE public.accounts (slug text, tenant uuid GENERATED ALWAYS AS (eventlog.tenant(slug)) STORED);
+                 CREATE INDEX ON public.accounts (eventlog.tenant(slug));
+                 ALTER TABLE public.accounts OWNER TO log_owner;
+                 INSERT INTO public.accounts VALUES ('acme');
+                 SELECT eventlog.set_tenant(tenant_name => 'acme', display_name => 'Acme, Inc.');
                  SELECT eventlog.define_event('own', required_keys => '{{a}}', allowed_values => '{{\"a\": [1, 2]}}', redact_keys => '{{secret}}', sample_rate => 0.999999);
                  SELECT eventlog.add_enrichment('own', 'tenant', 'tenantId', 'public.tenants', 'id', 'id');
                  SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000, events_per_minute => 100000);
@@ -70,7 +77,7 @@ pub(crate) fn fill(cluster: &Cluster, method: &str) {
                  SELECT eventlog.log_event('{TENANT_B}', {GOOD}, occurred_at => '2090-01-01');
                  CALL eventlog.forget_actor('{TENANT_B}', 'nobody');
                  SET SESSION AUTHORIZATION log_owner;
-                 SELECT eventlog.reference_tenants('public.tenants', '{method}');"
+                 SELECT eventlog.reference_tenants('public.tenants', '{method}', name_column => 'name');"
             ),
         )
         .expect("the log is filled");

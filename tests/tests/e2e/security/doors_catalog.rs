@@ -158,7 +158,7 @@ fn nothing_changes_but_what_a_role_may_do_whoever_calls_whatever_function() {
     }
     assert_eq!(offences, Vec::<String>::new());
     assert!(seen.contains("events"), "{seen:?}");
-    for function in ["erase_tenant()", "late_event()", "tenant_role_named()"] {
+    for function in ["erase_tenant()", "late_event()", "name_tenant()", "tenant_role_named()"] {
         assert!(refusals.iter().any(|message| message.starts_with(function)), "{refusals:?}");
     }
 }

@@ -30,9 +30,10 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         (
             "rollup_state" | "late_events" | "hourly_counts" | "daily_counts" | "daily_subjects"
             | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys"
-            | "monthly_key_actors",
+            | "monthly_key_actors" | "tenant_names",
             "SELECT" | "COPY TO",
         ) => reads,
+        ("counted_keys", "SELECT" | "COPY TO") => reads,
         ("event_types", "SELECT" | "COPY TO") => reads || writes,
         // A view of the catalog.
         ("_partitions", "SELECT") => reads || writes,
@@ -59,7 +60,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
             let column = match relation {
                 "log_config" => "premake",
                 "tenant_roles" | "idempotency_keys" | "tenant_settings" | "erasures"
-                | "api_keys" => "tenant_id",
+                | "api_keys" | "api_tokens" => "tenant_id",
                 "producers" => "gaps",
                 "tenants_reference" => "database_name",
                 "maintenance_runs" => "outcome",
@@ -67,6 +68,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
                 "thinned_partitions" => "deleted_rows",
                 "rollup_state" => "rolled_until",
                 "late_events" => "tenant_id",
+                "tenant_names" => "tenant_name",
                 _ => "name",
             };
             format!("UPDATE {name} SET {column} = {column}")
@@ -98,7 +100,8 @@ fn filled() -> Db {
     owner
         .batch_execute(&format!(
             "SELECT eventlog.define_event('ping');
-             SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000);
+             SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000, display_name => 'A');
+             SELECT eventlog.set_tenant('{TENANT_B}', display_name => 'B');
              CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
              GRANT EXECUTE ON FUNCTION public.nothing() TO PUBLIC;
              INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}'), ('writer', '{TENANT_A}'), ('reader', '{TENANT_A}');
@@ -187,9 +190,9 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys') ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys', 'api_tokens') ORDER BY 1",
     );
-    let expected = "daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events";
+    let expected = "daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events tenant_names";
     assert_eq!(of_tenants.concat().join(" "), expected);
     for source in ["setting", "jwt", "role"] {
         superuser

@@ -5,4 +5,5 @@ mod doors_catalog;
 mod hidden;
 mod hostile;
 mod matrix;
+mod others;
 mod secrets;

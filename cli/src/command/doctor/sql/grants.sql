@@ -23,14 +23,13 @@ WITH log AS (
 ), extra AS (
     SELECT g.*,
            -- Row-level security shows a reader nothing where no policy is for it.
-           g.privilege = 'SELECT' AND g.grantee <> 0 AND NOT g.is_partition AND g.relname <> 'api_keys' AS is_harmless
+           g.privilege = 'SELECT' AND g.grantee <> 0 AND NOT g.is_partition AND k.columns IS NULL AS is_harmless
       FROM granted g
+      LEFT JOIN eventlog_private.gateway_columns() k ON k.table_name = g.relname
      WHERE g.grantee = 0 OR g.is_partition OR NOT coalesce(CASE
                WHEN g.relname = 'events' AND g.privilege = 'INSERT' THEN
                    g.attname IN (SELECT c.name FROM eventlog_private.event_columns() c WHERE c.is_writable)
-               WHEN g.relname = 'api_keys' AND g.privilege = 'SELECT' THEN
-                   g.attname IN ('id', 'tenant_id', 'kind', 'event_names', 'secret_hash', 'rate_limit', 'expires_at', 'revoked_at',
-                                 'actor', 'no_actor', 'tenant_ids', 'can_replay', 'description')
+               WHEN k.columns IS NOT NULL AND g.privilege = 'SELECT' THEN g.attname = ANY (k.columns)
                -- The mark of a service.
                WHEN g.relname = 'log_config' AND g.privilege = 'REFERENCES' THEN g.attname = 'service_roles'
                -- Evidence that a role existed when a dump was made.
@@ -45,9 +44,9 @@ WITH log AS (
            bool_or(e.relname = 'events' AND e.privilege = 'INSERT' AND e.attname IS NULL)
            AND EXISTS (SELECT FROM granted o WHERE o.relname = 'events' AND o.grantee = e.grantee
                                                AND o.privilege = 'INSERT' AND o.attname IS NOT NULL) AS is_writer,
-           bool_or(e.relname = 'api_keys' AND e.privilege = 'SELECT' AND e.attname IS NULL)
-           AND EXISTS (SELECT FROM granted o WHERE o.relname = 'api_keys' AND o.grantee = e.grantee
-                                               AND o.privilege = 'SELECT' AND o.attname IS NOT NULL) AS is_gateway
+           bool_or(e.relname IN ('api_keys', 'api_tokens') AND e.privilege = 'SELECT' AND e.attname IS NULL
+                   AND EXISTS (SELECT FROM granted o WHERE o.relname = e.relname AND o.grantee = e.grantee
+                                                       AND o.privilege = 'SELECT' AND o.attname IS NOT NULL)) AS is_gateway
       FROM extra e
      GROUP BY e.oid, e.relkind, e.relowner, e.grantor, e.grantee
 ), role AS (

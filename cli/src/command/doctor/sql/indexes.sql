@@ -7,7 +7,9 @@ WITH key AS (
     VALUES ('events', 'events_tenant_id_name_created_at_idx', 'btree (tenant_id, name, created_at DESC)'),
            ('events', 'events_tenant_id_created_at_idx', 'btree (tenant_id, created_at DESC)'),
            ('rejected_events', 'rejected_events_tenant_id_created_at_idx', 'btree (tenant_id, created_at DESC)'),
-           ('hygiene_counts', 'hygiene_counts_tenant_id_created_at_idx', 'btree (tenant_id, created_at DESC)')
+           ('hygiene_counts', 'hygiene_counts_tenant_id_created_at_idx', 'btree (tenant_id, created_at DESC)'),
+           ('daily_counts', 'daily_counts_totals', 'btree (tenant_id, day) INCLUDE (weighted_events, failures, successes)'),
+           ('api_tokens', 'api_tokens_key_id_created_at_idx', 'btree (key_id, created_at DESC)')
 ), keyed AS (
     SELECT k.*, c.oid AS relid, n.oid AS has, pg_get_constraintdef(n.oid) AS is_now
       FROM key k

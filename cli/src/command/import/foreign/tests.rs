@@ -107,5 +107,7 @@ fn the_tenant_is_that_of_the_payload_if_its_key_is_given() {
         of_key.row(text.as_bytes()).map(|row| row.unwrap().0[1].clone().unwrap())
     };
     assert_eq!(read(&format!(r#""account": "{TENANT}""#)).as_deref(), Ok(TENANT));
+    let acme = "0f2e1c2c-da19-5661-a994-1da2d67b38a3";
+    assert_eq!(read(r#""account": "acme""#).as_deref(), Ok(acme));
     assert!(read(r#""plan": 1"#).unwrap_err().contains("account"));
 }

@@ -1,16 +1,18 @@
 //! `eventlog key`: creates, lists and revokes the gateway's keys, as the log's owner.
 
+mod list;
+
 use std::collections::HashSet;
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
+use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
+use super::time_zone::TimeZone;
 use crate::api_key::{ApiKey, Kind};
 use crate::connection::{Server, as_owner};
-use crate::output::{Failure, print, print_json, print_table};
+use crate::output::{Failure, FormOptions, print, print_json, warn};
 use crate::tenant;
 
 /// Longest actor in bytes, as the log limits it.
@@ -22,9 +24,6 @@ const MOST_TENANTS: usize = 1_000;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -36,11 +35,18 @@ enum Action {
         /// Only the keys of this tenant (UUID or name), keys of several and of all tenants included
         #[arg(long, value_name = "UUID|NAME", value_parser = tenant::parse)]
         tenant: Option<Uuid>,
+        #[command(flatten)]
+        form: FormOptions,
+        #[command(flatten)]
+        time_zone: TimeZone,
     },
     /// Revoke a key for good. Gateways refuse it within seconds
     Revoke {
         /// The id (the part between the second and the third underscore), or the whole key
         id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -54,7 +60,7 @@ struct Create {
     /// Let a read key read all tenants, those to come too
     #[arg(long, conflicts_with = "tenants")]
     all_tenants: bool,
-    /// Let a read key replay rejected events
+    /// Let a read key replay rejected events over HTTP: log them again after a rule was corrected
     #[arg(long)]
     can_replay: bool,
     /// What the key can do
@@ -78,20 +84,26 @@ struct Create {
     /// Description, shown by `key list`
     #[arg(long)]
     description: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
     let mut client = server.connect().await?;
     let transaction = as_owner(&mut client, "api_keys").await?;
     match arguments.action {
-        Action::Create(new) => create(&transaction, new, arguments.json).await?,
-        Action::List { tenant } => list(&transaction, tenant, arguments.json).await?,
-        Action::Revoke { id } => revoke(&transaction, &id, arguments.json).await?,
+        Action::Create(new) => create(&transaction, new).await?,
+        Action::List { tenant, form, time_zone } => {
+            let zone = time_zone.set(&transaction).await?;
+            list::list(&transaction, tenant, &zone, &form).await?;
+        }
+        Action::Revoke { id, json } => revoke(&transaction, &id, json).await?,
     }
     Ok(transaction.commit().await?)
 }
 
-async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Result<(), Failure> {
+async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failure> {
     if new.kind == Kind::Read && !new.events.is_empty() {
         return Err(Failure::new("--event needs --kind write"));
     }
@@ -129,7 +141,7 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
                      tenant_ids, can_replay)
              VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10, $11, $12)",
             &[
-                (&key.id, Type::TEXT),
+                (&key.id(), Type::TEXT),
                 (&first, Type::UUID),
                 (&new.kind.name(), Type::TEXT),
                 (&events, Type::TEXT_ARRAY),
@@ -155,94 +167,18 @@ async fn create(transaction: &Transaction<'_>, new: Create, is_json: bool) -> Re
         .map(|row| row.get(0))
         .collect();
     if !unknown.is_empty() {
-        eprintln!("eventlog: the log has no event of the name {}", unknown.join(", "));
+        warn(&format!("the log has no event of the name {}", unknown.join(", ")), None);
     }
-    if is_json {
-        return print_json(&serde_json::json!({ "id": key.id, "key": key.text() }));
+    if new.json {
+        return print_json(&serde_json::json!({ "id": key.id(), "key": key.text() }));
     }
     eprintln!("eventlog: the key is shown once, keep it now");
     print(&key.text())
 }
 
-/// Columns of the list, as text and as JSON.
-const COLUMNS: [&str; 13] = [
-    "id",
-    "tenant_id",
-    "tenants",
-    "kind",
-    "event_names",
-    "actor",
-    "no_actor",
-    "can_replay",
-    "rate_limit",
-    "created_at",
-    "expires_at",
-    "state",
-    "description",
-];
-
-async fn list(
-    transaction: &Transaction<'_>,
-    tenant: Option<Uuid>,
-    is_json: bool,
-) -> Result<(), Failure> {
-    let rows = transaction
-        .query_typed(
-            "SELECT id, nullif(tenant_id, eventlog.all_tenants())::text,
-                    CASE WHEN tenant_id = eventlog.all_tenants() THEN 'all'
-                         ELSE (SELECT string_agg(coalesce(n.display_name, n.tenant_name, t.id::text), ', ' ORDER BY t.place)
-                                 FROM unnest(coalesce(tenant_ids, ARRAY[tenant_id])) WITH ORDINALITY AS t (id, place)
-                                 LEFT JOIN eventlog.tenant_names n ON n.tenant_id = t.id) END,
-                    kind, array_to_string(event_names, ', '), actor, no_actor::text, can_replay::text, rate_limit::text,
-                    date_trunc('second', created_at)::text, date_trunc('second', expires_at)::text,
-                    CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= now() THEN 'expired'
-                         ELSE 'valid' END,
-                    description, to_json(event_names)::text, to_json(coalesce(tenant_ids, ARRAY[tenant_id]))::text
-               FROM eventlog.api_keys
-              WHERE $1 IS NULL OR tenant_id IN ($1, eventlog.all_tenants()) OR $1 = ANY (tenant_ids)
-              ORDER BY api_keys.created_at, id",
-            &[(&tenant, Type::UUID)],
-        )
-        .await?;
-    let value = |row: &Row, column| row.get::<_, Option<String>>(column);
-    if is_json {
-        let object = |row: &Row| -> Map<String, Value> {
-            let entry = |(column, name): (usize, &&str)| {
-                let json = match *name {
-                    "event_names" => value(row, COLUMNS.len()),
-                    // The ids; for all tenants the text.
-                    "tenants" => match value(row, column).as_deref() {
-                        Some("all") if value(row, 1).is_none() => Some("\"all\"".to_owned()),
-                        _ => value(row, COLUMNS.len() + 1),
-                    },
-                    "rate_limit" | "no_actor" | "can_replay" => value(row, column),
-                    _ => value(row, column).map(|text| Value::String(text).to_string()),
-                };
-                let json = json.and_then(|json| serde_json::from_str(&json).ok());
-                ((*name).to_owned(), json.unwrap_or(Value::Null))
-            };
-            COLUMNS.iter().enumerate().map(entry).collect()
-        };
-        return print_json(&rows.iter().map(object).collect::<Vec<_>>());
-    }
-    // The table has one column for the tenants, and one for the actors.
-    let columns: Vec<&str> =
-        COLUMNS.into_iter().filter(|name| !["no_actor", "tenant_id"].contains(name)).collect();
-    let line = |row: &Row| {
-        let cell = |(column, name): (usize, &str)| match name {
-            "no_actor" | "tenant_id" => None,
-            "can_replay" if value(row, column).as_deref() == Some("false") => Some(String::new()),
-            "actor" if value(row, column + 1).as_deref() == Some("true") => Some("(none)".into()),
-            _ => Some(value(row, column).unwrap_or_default()),
-        };
-        COLUMNS.into_iter().enumerate().filter_map(cell).collect()
-    };
-    print_table(&columns, &rows.iter().map(line).collect::<Vec<_>>())
-}
-
 async fn revoke(transaction: &Transaction<'_>, id: &str, is_json: bool) -> Result<(), Failure> {
     // The whole key may be given too; its secret is not repeated.
-    let id = ApiKey::parse(id).map_or_else(|| id.to_owned(), |key| key.id);
+    let id = ApiKey::parse(id).map_or_else(|| id.to_owned(), |key| key.id().to_owned());
     let rows = transaction
         .query_typed(
             "UPDATE eventlog.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1

@@ -1,17 +1,21 @@
 //! `eventlog tail`: shows the newest events and follows new ones.
 
+mod line;
+mod printer;
+
 use std::collections::HashSet;
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use clap::Args;
-use comfy_table::Table;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Row, Transaction};
+use tokio_postgres::{Client, Transaction};
 
-use super::filter::{Filter, warn_of_unknown};
+use self::line::Line;
+use self::printer::Printer;
+use super::filter::{Filter, seconds, warn_of_unknown};
+use super::time_zone;
 use crate::connection::Server;
-use crate::output::{Colours, Failure, Style, print, printable};
+use crate::output::{Failure, Form, FormOptions};
 
 /// Rows of a page: the most that get_events returns at once.
 const PAGE: u32 = 10_000;
@@ -20,8 +24,9 @@ const PAGE: u32 = 10_000;
 const LOOK_BACK: &str = "30 seconds";
 
 const HELP: &str = "\
-Prints a line for each event: time of creation, name, actor, subject and payload. Lines \
-are cut to the terminal's width. With --follow, events of transactions that took more than \
+Prints a line for each event: time of creation, name, actor, subject and payload. On a \
+terminal, lines are cut to its width, the subject first; -x and --json show everything. In a \
+pipe, all is there, separated by tabs. With --follow, events of transactions that took more than \
 30 seconds may be missed.";
 
 #[derive(Args)]
@@ -48,61 +53,32 @@ pub(crate) struct Arguments {
     /// Only events whose payload contains this JSON object
     #[arg(long, value_name = "JSON")]
     contains: Option<String>,
-    /// Print JSON, one object per line
-    #[arg(long)]
-    json: bool,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("must be a number from 0.05 to 3600".to_owned()),
-    }
-}
-
-/// An event as it is printed.
-struct Line {
-    id: i64,
-    created_at: String,
-    /// The JSON object, or the time for the text output.
-    shown: String,
-    name: String,
-    actor: Option<String>,
-    subject: Option<String>,
-    data: String,
-}
-
-impl Line {
-    fn of(row: &Row) -> Self {
-        Line {
-            id: row.get(0),
-            created_at: row.get(1),
-            shown: row.get(2),
-            name: row.get(3),
-            actor: row.get(4),
-            subject: row.get(5),
-            data: row.get(6),
-        }
-    }
+    #[command(flatten)]
+    form: FormOptions,
 }
 
 /// created_at has microseconds, since it is passed back for the next page.
 const EVENTS: &str = "
     SELECT r.id, r.created_at::text,
-           CASE WHEN $1 THEN row_to_json(r)::text
-                ELSE to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS.MSTZH') END,
-           r.name, r.actor, r.subject, CASE WHEN $1 THEN '' ELSE r.data::text END
+           CASE $1 WHEN 'json' THEN row_to_json(r)::text
+                   WHEN 'line' THEN to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS.MS')
+                   WHEN 'people' THEN r.created_at::text
+                   ELSE to_json(r.created_at) #>> '{}' END,
+           r.name, r.actor, r.subject, CASE $1 WHEN 'json' THEN '' ELSE r.data::text END
       FROM eventlog.get_events(
                tenant_id => $2, names => $3, actors => $4, subjects => $5, contains => $6::jsonb,
                since => greatest($7::timestamptz, $8::timestamptz, '-infinity'),
                until => coalesce($9::timestamptz, now() + interval '1 day'),
                before_created_at => $10::timestamptz, before_id => $11, row_limit => $12) r";
 
-pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(), Failure> {
     let mut client = server.connect().await?;
-    let printer = Printer::new(arguments.json);
-    let (newest, mut last) = {
+    let form = arguments.form.form();
+    let (newest, mut last, zone) = {
         let transaction = arguments.filter.tenant.begin(&mut client).await?;
+        let zone = arguments.filter.time_zone.set(&transaction).await?;
+        arguments.filter.resolve_times(&transaction).await?;
+        time_zone::set_for_output(&transaction, form).await?;
         let newest = match arguments.lines {
             0 => Vec::new(),
             lines => arguments.page(&transaction, None, None, lines).await?,
@@ -113,17 +89,17 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             Look::default()
         };
         warn_of_unknown(&transaction, arguments.filter.names().unwrap_or_default()).await;
-        (newest, last)
+        (newest, last, zone)
     };
+    let mut printer = Printer::new(&arguments.form, zone.clone());
+    printer.begin()?;
     newest.iter().rev().try_for_each(|line| printer.print(line))?;
     if !arguments.follow {
         return Ok(());
     }
     loop {
         tokio::time::sleep(Duration::from_secs_f64(arguments.every)).await;
-        let transaction = arguments.filter.tenant.begin(&mut client).await?;
-        let look = arguments.look(&transaction, last.again_from.as_deref()).await?;
-        drop(transaction);
+        let look = arguments.look_again(&mut client, &zone, last.again_from.as_deref()).await?;
         let seen: HashSet<i64> = last.lines.iter().map(|line| line.id).collect();
         let new = look.lines.iter().rev().filter(|line| !seen.contains(&line.id));
         new.into_iter().try_for_each(|line| printer.print(line))?;
@@ -140,6 +116,21 @@ struct Look {
 }
 
 impl Arguments {
+    async fn look_again(
+        &self,
+        client: &mut Client,
+        zone: &str,
+        from: Option<&str>,
+    ) -> Result<Look, Failure> {
+        let transaction = self.filter.tenant.begin(client).await?;
+        if self.form.form().is_for_people() {
+            let sql = "SELECT set_config('TimeZone', $1, true)";
+            transaction.query_typed(sql, &[(&zone, Type::TEXT)]).await?;
+        }
+        time_zone::set_for_output(&transaction, self.form.form()).await?;
+        self.look(&transaction, from).await
+    }
+
     /// Reads the events created since then; the first time, those of [`LOOK_BACK`].
     async fn look(
         &self,
@@ -171,11 +162,17 @@ impl Arguments {
         let filter = &self.filter;
         let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
         let rows = i32::try_from(rows).unwrap_or(i32::MAX);
+        let times = match self.form.form() {
+            Form::Json => "json",
+            Form::Table => "line",
+            form if form.is_for_people() => "people",
+            _ => "programs",
+        };
         let found = transaction
             .query_typed(
                 EVENTS,
                 &[
-                    (&self.json, Type::BOOL),
+                    (&times, Type::TEXT),
                     (&filter.tenant.id(), Type::UUID),
                     (&filter.names(), Type::TEXT_ARRAY),
                     (&list(&self.actors), Type::TEXT_ARRAY),
@@ -193,57 +190,4 @@ impl Arguments {
         let found = found.map_err(|error| filter.tenant.explain(error))?;
         Ok(found.iter().map(Line::of).collect())
     }
-}
-
-/// Prints lines one by one, so that a pipe gets them at once.
-struct Printer {
-    is_json: bool,
-    colours: Colours,
-    /// Width of the terminal.
-    width: Option<usize>,
-}
-
-impl Printer {
-    fn new(is_json: bool) -> Self {
-        let width = io::stdout().is_terminal().then(|| Table::new().width()).flatten();
-        Printer { is_json, colours: Colours::of_stdout(), width: width.map(usize::from) }
-    }
-
-    fn print(&self, line: &Line) -> Result<(), Failure> {
-        match self.is_json {
-            true => print(&line.shown),
-            false => print(&self.line(line)),
-        }
-    }
-
-    fn line(&self, line: &Line) -> String {
-        let is_shown = |text: &&String| !text.is_empty();
-        let label = |text: &Option<String>| {
-            text.iter().find(is_shown).map_or("-".into(), |text| one_line(text))
-        };
-        let fields = [
-            (Some(Style::Dim), one_line(&line.shown)),
-            (Some(Style::Name), one_line(&line.name)),
-            (None, label(&line.actor)),
-            (None, label(&line.subject)),
-            (Some(Style::Dim), one_line(&line.data)),
-        ];
-        let mut left = self.width.unwrap_or(usize::MAX);
-        let mut shown = String::new();
-        for (style, text) in fields {
-            if !shown.is_empty() {
-                shown.push_str("  ");
-                left = left.saturating_sub(2);
-            }
-            // Each character counts as one column; wide ones make a line too long, which does no harm.
-            let text: String = text.chars().take(left).collect();
-            left -= text.chars().count();
-            shown += &style.map_or(text.clone(), |style| self.colours.paint(style, &text));
-        }
-        shown
-    }
-}
-
-fn one_line(text: &str) -> String {
-    printable(text).replace('\n', " ")
 }
