@@ -218,7 +218,12 @@ fn every_report_is_over_all_tenants_for_those_who_may_read_them() {
             TENANT_A
         );
         assert_eq!(
-            rows(&mut gateway, "SELECT tenant_id FROM eventlog.tenants_overview()"),
+            rows(
+                &mut gateway,
+                &format!(
+                    "SELECT tenant_id FROM eventlog.tenants_overview(tenant_id => '{TENANT_A}')"
+                )
+            ),
             [[TENANT_A]]
         );
     }
