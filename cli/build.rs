@@ -5,13 +5,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The libraries: the name that the page uses, the file of the package, and the imports in it that a
-/// browser cannot resolve.
-const LIBRARIES: &[(&str, &str, Option<(&str, &str)>)] = &[
-    ("chart.js", "chart.js/dist/chart.umd.js", None),
-    ("preact.js", "preact/dist/preact.mjs", None),
-    ("hooks.js", "preact/hooks/dist/hooks.mjs", Some(("\"preact\"", "\"./preact.js\""))),
-    ("htm.js", "htm/dist/htm.module.js", None),
+/// The libraries: the name that the page uses, the package, and its file.
+const LIBRARIES: &[(&str, &str, &str)] = &[
+    ("chart.js", "chart.js", "dist/chart.umd.js"),
+    ("preact.js", "preact", "dist/preact.mjs"),
+    ("hooks.js", "preact", "hooks/dist/hooks.mjs"),
+    ("htm.js", "htm", "dist/htm.module.js"),
 ];
 
 fn main() {
@@ -25,19 +24,24 @@ fn main() {
         .map(|path| (path.file_name().expect("a file").to_string_lossy().into_owned(), path))
         .filter(|(name, _)| !name.starts_with("package") && !name.starts_with('.'))
         .collect();
-    for &(name, source, import) in LIBRARIES {
+    for &(name, package, source) in LIBRARIES {
         // Cargo alone can build the rest; the page then says what is missing.
-        let library = fs::read_to_string(folder.join("node_modules").join(source));
-        let library = library.unwrap_or_default();
+        let package = folder.join("node_modules").join(package);
+        let library = fs::read_to_string(package.join(source)).unwrap_or_default();
         if library.is_empty() {
             println!("cargo::warning=the dashboard is built without {name}: make dashboard");
         }
         // Its map is not there.
         let end = library.rfind("//# sourceMappingURL=").unwrap_or(library.len());
-        let mut library = library[..end].to_owned();
-        if let Some((package, file)) = import {
-            library = library.replace(package, file);
-        }
+        // A browser finds modules by their addresses only.
+        let library = library[..end].replace("\"preact\"", "\"./preact.js\"");
+        let licence = ["LICENSE", "LICENSE.md"].map(|file| fs::read_to_string(package.join(file)));
+        let licence = licence.into_iter().find_map(Result::ok).unwrap_or_default();
+        let library = match library.is_empty() || library.starts_with("/*!") {
+            true => library,
+            // A licence goes with all copies; Chart.js has its own at the top.
+            false => format!("/*!\n{}\n*/\n{library}", licence.trim()),
+        };
         let target = out.join(name);
         fs::write(&target, library).expect("cargo made the folder");
         files.push((name.to_owned(), target));

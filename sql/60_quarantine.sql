@@ -13,8 +13,9 @@ $$;
 -- Rows that cannot be replayed have can_replay = false: those of another tenant (the owner replays, and
 -- could write what the caller could not), those that could not be parsed or stored completely, and those of
 -- import_events(), which retries them when it is called again.
-CREATE FUNCTION eventlog_private.replay_rejected(
-    name      text,
+CREATE FUNCTION eventlog_private.replay_rows(
+    tenants   uuid[],
+    names     text[],
     since     timestamptz,
     row_limit integer,
     OUT replayed       bigint,
@@ -40,10 +41,12 @@ BEGIN
     FOR row IN
         SELECT * FROM eventlog.rejected_events r
          WHERE r.can_replay
-           AND (replay_rejected.name IS NULL OR r.name = replay_rejected.name)
-           AND (replay_rejected.since IS NULL OR r.created_at >= replay_rejected.since)
+           AND (tenants IS NULL OR coalesce(r.claimed_tenant_id, r.tenant_id) = ANY (tenants)
+                                   AND coalesce(r.tenant_id, r.claimed_tenant_id) = ANY (tenants))
+           AND (names IS NULL OR r.name = ANY (names))
+           AND (replay_rows.since IS NULL OR r.created_at >= replay_rows.since)
          ORDER BY r.id
-         LIMIT replay_rejected.row_limit
+         LIMIT replay_rows.row_limit
            FOR UPDATE SKIP LOCKED
     LOOP
         state := NULL;
@@ -74,6 +77,20 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION eventlog_private.replay_rejected(
+    name      text,
+    since     timestamptz,
+    row_limit integer,
+    OUT replayed       bigint,
+    OUT still_rejected bigint
+)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT r.replayed, r.still_rejected
+      FROM eventlog_private.replay_rows(NULL, CASE WHEN name IS NOT NULL THEN ARRAY[name] END, since, row_limit) r
+$$;
+
 CREATE FUNCTION eventlog.replay_rejected(
     name      text        DEFAULT NULL,
     since     timestamptz DEFAULT NULL,
@@ -86,3 +103,45 @@ AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.replay_rejected(text, timestamptz, integer) IS
 'Logs quarantined events again after a rule was corrected, as the log''s owner, each once: those of a name (default all) rejected since a time (default ever), oldest first, at most row_limit. Does no lookups. occurred_at is the client''s time, or else when the event was rejected. Events that are still rejected stay, with the new reason; rows without can_replay stay as they are.';
+
+-- Replays for the holder of a key, whose tenants alone it may touch, through the gateway. Takes one tenant,
+-- or all of the key's for all_tenants().
+CREATE FUNCTION eventlog_private.replay_with_key(
+    key_id    text,
+    tenant_id uuid,
+    names     text[],
+    row_limit integer,
+    OUT replayed       bigint,
+    OUT still_rejected bigint
+)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    key       eventlog.api_keys;
+    reads_all boolean;
+BEGIN
+    SELECT * INTO key FROM eventlog.api_keys k WHERE k.id = key_id;
+    IF NOT FOUND OR NOT key.can_replay OR key.revoked_at IS NOT NULL OR key.expires_at <= now() THEN
+        RAISE EXCEPTION 'the key may not replay rejected events'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'eventlog key create --kind read --can-replay';
+    END IF;
+    reads_all := key.tenant_id = eventlog.all_tenants();
+    IF NOT reads_all AND coalesce(tenant_id <> ALL (coalesce(key.tenant_ids, ARRAY[key.tenant_id])), true) THEN
+        RAISE EXCEPTION 'the key is not of this tenant' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT r.replayed, r.still_rejected INTO replayed, still_rejected
+      FROM eventlog_private.replay_rows(CASE WHEN tenant_id <> eventlog.all_tenants() THEN ARRAY[tenant_id] END, names, NULL, row_limit) r;
+END
+$$;
+
+CREATE FUNCTION eventlog._replay_with_key(
+    key_id    text,
+    tenant_id uuid,
+    names     text[],
+    row_limit integer,
+    OUT replayed       bigint,
+    OUT still_rejected bigint
+)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_owner_for_gateway_wrapper';

@@ -64,6 +64,14 @@ fn timed(client: &mut Client, sql: &str) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
+/// The time for which a process of the server used a core; its parallel workers are not in it.
+fn cpu_seconds(pid: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // User and system time, in ticks of 10 ms, twelve and thirteen fields after the name.
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
 fn insert_cost(cluster: &Cluster, scale: Scale) {
     let mut clients: Vec<Client> = ["uncounted", "counted"]
         .map(|database| {
@@ -108,8 +116,12 @@ pub(crate) fn run(scale: Scale) {
     let fill = include_str!("months.sql").replace("$rows", &rows_wanted.to_string());
     cluster.psql("months", "postgres", &fill).expect("the events");
     let mut owner = cluster.connect("months", "log_owner");
-    let seconds = timed(&mut owner, "CALL eventlog.maintain()");
-    println!("  filling the rollups: {seconds:.1} s");
+    let (seconds, cpu) = {
+        let mut run = cluster.connect("months", "log_owner");
+        let pid = text(&mut run, "SELECT pg_backend_pid()");
+        (timed(&mut run, "CALL eventlog.maintain()"), cpu_seconds(&pid))
+    };
+    println!("  filling the rollups: {seconds:.1} s, of which the backend computed {cpu:.1} s");
     let idle: Vec<f64> =
         (0..20).map(|_| timed(&mut owner, "CALL eventlog.maintain()") * 1e3).collect();
     let idle_step = "SELECT eventlog_private.do_roll_up('watermark'), eventlog_private.do_roll_up('events'), eventlog_private.do_roll_up('late events')";
@@ -121,11 +133,12 @@ pub(crate) fn run(scale: Scale) {
     );
     let sizes = "SELECT pg_size_pretty((SELECT sum(pg_total_relation_size(partition_oid)) FROM eventlog._partitions)),
                         pg_size_pretty(sum(pg_total_relation_size(c.oid))), string_agg(c.relname || ' ' || pg_size_pretty(pg_total_relation_size(c.oid)), ', ' ORDER BY c.relname)
-                   FROM pg_class c WHERE c.relname IN ('hourly_counts', 'daily_counts', 'daily_subjects', 'monthly_actors')";
+                   FROM pg_class c WHERE c.relnamespace = 'eventlog'::regnamespace AND c.relkind = 'r' AND c.relname ~ '^(hourly|daily|monthly|first)_'";
     let sizes = rows(&mut owner, sizes).concat();
     println!("  events {}, rollups {} ({})", sizes[0], sizes[1], sizes[2]);
     // Else the first of them is what settles the hint bits.
-    owner.batch_execute("VACUUM ANALYZE eventlog.hourly_counts, eventlog.daily_counts, eventlog.daily_subjects, eventlog.monthly_actors").expect("ours");
+    owner.batch_execute("VACUUM ANALYZE eventlog.hourly_counts, eventlog.daily_counts, eventlog.daily_subjects, eventlog.monthly_actors,
+                eventlog.first_events, eventlog.hourly_keys, eventlog.daily_keys, eventlog.monthly_key_actors").expect("ours");
 
     let mut member = cluster.connect("months", "member");
     member

@@ -110,11 +110,12 @@ export function parametersOf(report, given, state, span) {
  * @param {object} about
  * @param {import('./state.js').State} about.state
  * @param {ReturnType<import('./ranges.js').spanOf>} about.span
+ * @param {boolean} about.isNews it is asked again because there may be new events
  * @param {(pending: number) => void} about.pending hears of requests that begin (1) and end (-1)
  * @param {(fault: Refusal | null, notices?: string[]) => void} about.told hears how each ended, with the server's notices
  * @returns {(report: string, parameters?: object) => Promise<object[]>} its rows, which also have `notices`.
  */
-export function makeAsk({ state, span, pending, told }) {
+export function makeAsk({ state, span, isNews, pending, told }) {
   const answers = new Map();
   const ask = (report, parameters = {}) => {
     const address = addressOf(report, parametersOf(report, parameters, state, span));
@@ -134,5 +135,5 @@ export function makeAsk({ state, span, pending, told }) {
       pending(-1);
     }
   }
-  return Object.assign(ask, { state, span });
+  return Object.assign(ask, { state, span, isNews });
 }

@@ -1,5 +1,6 @@
 // The panels that cut the events: by name or domain, subject, property, and person.
 
+import { ALL, filterOf, useBreakdown } from './cut.js';
 import { Details } from './details.js';
 import { keysOf, payloadKeysOf, titleOfKey } from './keys.js';
 import { seesPeople } from './people.js';
@@ -9,11 +10,7 @@ import { labelOf } from './series.js';
 import { Body, Card, Change, Menu, Options, Segments, Sparkbar, html, useReport, useState } from './ui.js';
 
 const SHOWN = 8;
-/** The most values that a dialog of details lists. */
-export const ALL = 1000;
-
-/** The filter that a row stands for. */
-export const filterOf = (key, value) => (value === null ? { key, operator: 'absent', value: null } : { key, operator: 'is', value: [value] });
+const NO_FILTERS = [];
 
 /** True if the filters have exactly this one. */
 const has = (filters, wanted) => filters.some((filter) => JSON.stringify(filter) === JSON.stringify(wanted));
@@ -21,16 +18,6 @@ const has = (filters, wanted) => filters.some((filter) => JSON.stringify(filter)
 /** Returns the filters with one more, or without it if it is there. */
 const toggled = (filters, wanted) => (has(filters, wanted)
   ? filters.filter((filter) => JSON.stringify(filter) !== JSON.stringify(wanted)) : withFilter(filters, wanted));
-
-/** Asks for the rows of a breakdown, and what the values shown had before. */
-export function useBreakdown({ ask, span, key, top, filters = [] }) {
-  const now = useReport(ask, key ? 'summary' : null, { breakdown: key, top, filters });
-  const values = now.rows && !now.isOld ? now.rows.filter((row) => !row.is_others && row.breakdown_value !== null).map((row) => row.breakdown_value) : [];
-  const isAsked = Boolean(span.before) && values.length > 0 && values.length <= 100;
-  const before = useReport(ask, isAsked ? 'summary' : null, { breakdown: key, top, ...span.before, filters: [...filters, { key, operator: 'is', value: values }] });
-  const former = before.rows && !before.isOld ? new Map(before.rows.map((row) => [row.breakdown_value, row.events])) : null;
-  return { now, formerOf: (value) => (former && values.includes(value) ? former.get(value) ?? 0 : undefined) };
-}
 
 /** Sums rows of names by the domains of their types. */
 function domainsOf(rows, types, formerOf) {
@@ -109,15 +96,18 @@ function Subjects(props) {
 }
 
 function Properties(props) {
-  const { types, state, choose, session } = props;
-  const known = payloadKeysOf(types);
+  const { types, state, choose, session, ask } = props;
   const [chosen] = state.view.property ?? [];
-  const keyName = chosen ?? known[0] ?? null;
+  // The question of the panel of names, which is asked once.
+  const names = useReport(ask, chosen ? null : 'summary', { breakdown: 'name', top: ALL, filters: NO_FILTERS }, { every: 20e3 });
+  const counts = new Map((names.rows ?? []).map((row) => [row.breakdown_value, row.events]));
+  const isKnown = Boolean(chosen) || (types.length > 0 && Boolean(names.rows));
+  const keyName = chosen ?? (isKnown ? payloadKeysOf(types, counts)[0] ?? null : null);
   const options = keysOf(types, session).filter((key) => key.startsWith('data.')).map((key) => ({ value: key, text: titleOfKey(key) }));
   const head = html`<${Menu} id="property" align="right" label=${keyName ? cut(titleOfKey(keyName), 22) : 'Choose'} title="Property">${(close) =>
     html`<${Options} options=${options} value=${keyName} search="Find a property" onChoose=${(key) => { close(); choose({ view: { ...state.view, property: [key] } }); }} />`}<//>`;
   return html`<${Breakdown} ...${props} id="properties" title="Properties" keyName=${keyName} head=${head}
-    none=${keyName ? `No event in this range has ${titleOfKey(keyName)}.` : 'No event type declares a key.'} />`;
+    none=${keyName ? `No event in this range has ${titleOfKey(keyName)}.` : isKnown ? 'No event type declares a key.' : 'Loading…'} />`;
 }
 
 /** All panels. */

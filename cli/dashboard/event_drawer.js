@@ -1,9 +1,8 @@
 // The drawer with one event, and what its person did around it.
 
-import { filterOf } from './breakdown.js';
+import { filterOf } from './cut.js';
 import { withFilter } from './filters.js';
-import { NONE, date, second } from './format.js';
-import { lineOf } from './events.js';
+import { NONE, date, lineOf, second } from './format.js';
 import { Body, Copyable, Drawer, html, useReport, useState } from './ui.js';
 
 const AROUND = 25;
@@ -11,11 +10,11 @@ const AROUND = 25;
 const time = (at) => html`<time datetime=${at}>${date(at)}, ${second(at)}</time>`;
 
 /** What this event's person did around it. */
-function Timeline({ ask, state, event, onOpen }) {
+function Timeline({ ask, event, onOpen }) {
   const at = Date.parse(event.created_at);
   // A day after it, and everything before it that the log still has.
   const until = new Date(at + 86400e3).toISOString();
-  const report = useReport(ask, 'get_events', { only: [filterOf('actor', event.actor)], since: new Date(at - 30 * 86400e3).toISOString(), until, row_limit: AROUND, tenant: state.tenant });
+  const report = useReport(ask, 'get_events', { only: [filterOf('actor', event.actor)], since: new Date(at - 30 * 86400e3).toISOString(), until, row_limit: AROUND });
   return html`<${Body} report=${report}>${(rows) => html`<ol class="timeline">${rows.map((row) => html`<li key=${row.id} aria-current=${row.id === event.id ? 'true' : undefined}>
     <span class="when">${time(row.created_at)}</span>
     <button type="button" class="row-button" onClick=${() => onOpen(row)}><strong>${row.name}</strong> <code>${lineOf(row.data).slice(0, 120)}</code></button></li>`)}</ol>`}<//>`;

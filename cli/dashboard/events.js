@@ -1,9 +1,9 @@
 // The page Events: a stream, newest first, and everything about one event.
 
 import { EventDrawer } from './event_drawer.js';
-import { filterOf } from './breakdown.js';
+import { filterOf } from './cut.js';
 import { withFilter } from './filters.js';
-import { NONE, number, second, weekday } from './format.js';
+import { NONE, lineOf, number, second, weekday } from './format.js';
 import { dateOf } from './time_zone.js';
 import { Body, Card, html, useEffect, useReport, useRef, useState } from './ui.js';
 
@@ -11,17 +11,10 @@ const PAGE = 100;
 /** How many events the page holds at most. */
 const MOST = 2000;
 
-/** Writes a payload in one line. */
-export function lineOf(data) {
-  const parts = Object.entries(data ?? {}).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const line = parts.join('  ');
-  return line.length > 400 ? `${line.slice(0, 399)}…` : line;
-}
-
 function Row({ event, state, choose, onOpen }) {
   const filter = (key, value) => html`<button type="button" class="row-button" title="Filter by this" onClick=${() => choose({ filters: withFilter(state.filters, filterOf(key, value)) })}>${value}</button>`;
   return html`<tr data-id=${event.id}>
-    <th scope="row" class="when"><button type="button" class="row-button" aria-label="Open the event ${event.id}" title=${weekday(event.created_at)} onClick=${() => onOpen(event)}><time datetime=${event.created_at}>${second(event.created_at)}</time></button></th>
+    <th scope="row" class="when"><button type="button" class="row-button" title=${weekday(event.created_at)} onClick=${() => onOpen(event)}><time datetime=${event.created_at}>${second(event.created_at)}</time><span class="vh">, open the event ${event.id}</span></button></th>
     <td>${filter('name', event.name)}</td>
     <td>${event.actor ? filter('actor', event.actor) : NONE}</td>
     <td>${event.subject ? filter('subject', event.subject) : NONE}</td>

@@ -79,3 +79,16 @@ export function ago(text, now = Date.now()) {
 
 /** Shortens a long word, such as a subject, for a chart; tables show all of it. */
 export const cut = (text, most = 28) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+/** Writes a payload in one line. */
+export function lineOf(data) {
+  const parts = Object.entries(data ?? {}).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const line = parts.join('  ');
+  return line.length > 400 ? `${line.slice(0, 399)}…` : line;
+}
+
+/** Writes the days of a span. */
+export function spanText({ firstDay, lastDay }) {
+  if (firstDay === lastDay) return date(firstDay);
+  return firstDay.slice(0, 4) === lastDay.slice(0, 4) ? `${day(firstDay)} – ${date(lastDay)}` : `${date(firstDay)} – ${date(lastDay)}`;
+}

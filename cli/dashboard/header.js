@@ -1,28 +1,12 @@
 // The top of the page: whose figures these are, the pages, the time zone, the theme, and signing out.
 
+import { nameOf, pagesOf } from './session.js';
 import { PAGES, write } from './state.js';
 import { nextTheme, onTheme, theme } from './theme.js';
 import { allZones, browserZone, offsetText } from './time_zone.js';
 import { Menu, Options, html, useEffect, useMemo, useReport, useState } from './ui.js';
 
 const LIVE = { live: 'Live', poll: 'Every 60 s', away: 'Offline' };
-
-/** What a tenant is called: its name, else its id. */
-export function nameOf(session, id) {
-  if (id === 'all') return 'All tenants';
-  const found = id ? session.tenants.find((tenant) => tenant.id === id) : session.tenants[0];
-  return found?.name || found?.id || id || 'Tenant';
-}
-
-/** The pages that a session may open. */
-export function pagesOf(session) {
-  const isMany = session.all_tenants || session.tenants.length > 1;
-  return Object.keys(PAGES).filter((page) => {
-    if (page === 'tenants') return isMany && session.kind === 'read';
-    if (session.kind !== 'share') return true;
-    return page === 'overview' || page === 'funnels' || page === 'retention' || (page === 'events' && session.scope?.people);
-  });
-}
 
 /** The tenants to choose from. A key of all tenants has those with events. */
 function Tenants({ state, session, ask, onChoose }) {

@@ -2,17 +2,25 @@
 
 import { seesPeople } from './people.js';
 
-/** The keys of payloads that the event types declare, most common first. */
-export function payloadKeysOf(types) {
-  const counts = new Map();
-  for (const { required_keys: required = [], optional_keys: optional = [], count_keys: counted = [], status } of types) {
+/** Keys whose values are all different, or no single values: ids, times, texts, objects. */
+const isScattered = (key) => /(^id|Id|_id|At|_at|[tT]imestamp|[mM]essage|[tT]ext|[mM]etadata|[uU]rl)$/.test(key);
+
+/**
+ * The keys of payloads that the event types declare, those first that are most worth cutting by: with `counts`
+ * (name → events) those of the types that occur.
+ */
+export function payloadKeysOf(types, counts) {
+  const worth = new Map();
+  for (const { name, required_keys: required, optional_keys: optional, count_keys: counted, status } of types) {
     if (status === 'retired') continue;
+    const weight = counts ? counts.get(name) ?? 0 : 1;
+    const add = (keys, points) => (keys ?? []).forEach((key) => worth.set(key, (worth.get(key) ?? (isScattered(key) ? -1e12 : 0)) + points * weight));
+    add(required, 3);
+    add(optional, 1);
     // Those with counts of their own are asked for often, and answered fast.
-    for (const key of new Set([...(required ?? []), ...(optional ?? []), ...(counted ?? [])])) {
-      counts.set(key, (counts.get(key) ?? 0) + ((counted ?? []).includes(key) ? 1000 : 1));
-    }
+    add(counted, 1000);
   }
-  return [...counts].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([key]) => `data.${key}`);
+  return [...worth].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([key]) => `data.${key}`);
 }
 
 /** All keys that the events may be cut by. */

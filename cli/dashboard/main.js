@@ -7,6 +7,7 @@ import { watch } from './live.js';
 import { Outage, Notices } from './notices.js';
 import { spanOf } from './ranges.js';
 import { fromScope, tokenOfAddress } from './share.js';
+import { nameOf } from './session.js';
 import { Door, signOut, whoAmI } from './sign_in.js';
 import * as address from './state.js';
 import { Toolbar } from './toolbar.js';
@@ -29,7 +30,7 @@ const NONE = [];
 /** Returns a state that the session may see. */
 function fitted(state, session) {
   if (!session) return state;
-  const isMany = session.all_tenants || session.tenants.length > 1;
+  const isMany = session.kind === 'read' && (session.all_tenants || session.tenants.length > 1);
   if (!isMany) return { ...state, tenant: null, page: state.page === 'tenants' ? 'overview' : state.page };
   const isKnown = state.tenant === 'all' || session.all_tenants || session.tenants.some(({ id }) => id === state.tenant);
   if (state.tenant && isKnown) return state;
@@ -42,7 +43,7 @@ function App() {
   const [why, setWhy] = useState(null);
   const [session, setSession] = useState(null);
   const [state, setState] = useState(() => address.read(location.search));
-  const [turn, setTurn] = useState(0);
+  const [turn, setTurn] = useState({ isNews: false });
   const [outage, setOutage] = useState(null);
   const [notices, setNotices] = useState(NONE);
   const [live, setLive] = useState('poll');
@@ -58,6 +59,12 @@ function App() {
     setSession(found);
     setState((known) => fitted(found.scope ? fromScope(found.scope, known) : known, found));
     setPhase('shown');
+  };
+  const signedIn = (found) => {
+    setWhy(null);
+    enter(found);
+    // The form that had the focus is gone.
+    setTimeout(() => document.getElementById('page')?.focus({ preventScroll: true }));
   };
   const leave = async (reason = null, { isEnd = true } = {}) => {
     if (isEnd) await signOut();
@@ -114,6 +121,7 @@ function App() {
     asked.current = Date.now();
     const about = { fault: null, notices: new Set() };
     return makeAsk({
+      isNews: turn.isNews,
       state,
       span: base,
       pending: (change) => {
@@ -136,9 +144,9 @@ function App() {
     });
   }, [base, session]);
 
-  const again = () => {
+  const again = (isNews = false) => {
     work();
-    setTurn((count) => count + 1);
+    setTurn({ isNews: isNews === true });
   };
   useEffect(() => {
     if (!outage || phase !== 'shown') return undefined;
@@ -152,24 +160,27 @@ function App() {
     const news = () => {
       waiting ??= setTimeout(() => {
         waiting = null;
-        if (!document.hidden) again();
+        if (!document.hidden) again(true);
       }, Math.max(0, asked.current + CALM - Date.now()));
     };
     const seen = () => { if (!document.hidden && Date.now() - asked.current > 60e3) again(); };
     document.addEventListener('visibilitychange', seen);
-    const stop = watch(state.tenant, news, setLive);
-    return () => { stop(); clearTimeout(waiting); document.removeEventListener('visibilitychange', seen); };
+    // The reports come first: a browser has only a few connections.
+    let stop = () => {};
+    const starting = setTimeout(() => { stop = watch(state.tenant, news, setLive); }, 600);
+    return () => { clearTimeout(starting); stop(); clearTimeout(waiting); document.removeEventListener('visibilitychange', seen); };
   }, [phase, session, state.tenant]);
 
   setZone(state.time_zone);
+  document.title = phase === 'shown' ? `${address.PAGES[state.page]} · ${nameOf(session, state.tenant)}` : 'eventlog';
   document.body.dataset.state = phase !== 'shown' ? phase : outage ? 'away' : 'shown';
-  if (phase === 'door') return html`<${Door} why=${why} onSession=${(found) => { setWhy(null); enter(found); }} />`;
+  if (phase === 'door') return html`<${Door} why=${why} onSession=${signedIn} />`;
   if (phase !== 'shown') return html`<main class="door">${outage ? html`<${Outage} fault=${outage} again=${() => location.reload()} />` : html`<p class="none">Loading…</p>`}</main>`;
   return html`<${Shown} ...${{ state, session, span, ask, choose, again, live, outage, notices, isBusy, goodUntil: goodUntil.current, leave }} />`;
 }
 
 function Shown({ state, session, span, ask, choose, again, live, outage, notices, isBusy, goodUntil, leave }) {
-  const { rows: types = NONE } = useReport(ask, 'names', {}, { every: 300e3 });
+  const { rows: types = NONE } = useReport(ask, 'names', {}, { keep: 300e3 });
   const { Page } = PAGES[state.page];
   const isEmpty = useIsEmpty({ ask, session, state, choose });
   const props = { state, span, choose, ask, session, types, again };

@@ -28,7 +28,7 @@ function Cards({ state, choose, now, before }) {
 export function Page(props) {
   const { ask, span, state, choose } = props;
   const now = useReport(ask, 'summary');
-  const before = useReport(ask, span.before ? 'summary' : null, span.before ?? {});
+  const before = useReport(ask, span.before ? 'summary' : null, span.before ?? {}, { every: 60e3 });
   const isEmpty = now.rows && !now.isOld && now.rows[0]?.events === 0;
   const isFiltered = state.filters.length > 0;
   const isLong = state.range === '90d' || state.range === 'year';

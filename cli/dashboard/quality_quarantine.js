@@ -9,12 +9,12 @@ const MOST = 100;
 /** The quarantine is of no range: what is in it waits. */
 const EVER = '1970-01-01';
 
-export function Quarantine({ ask, session, again }) {
+export function Quarantine({ ask, session, state, again }) {
   const [open, setOpen] = useState(null);
   const [pages, setPages] = useState([]);
   const before = pages.at(-1) ?? null;
   const counts = useReport(ask, 'rejected');
-  const answer = useReport(ask, 'get_rejected', { since: EVER, row_limit: MOST, ...(before ? { before_id: before } : {}) });
+  const answer = useReport(ask, 'get_rejected', { since: EVER, until: null, row_limit: MOST, ...(before ? { before_id: before } : {}) });
   const total = (counts.rows ?? []).reduce((all, row) => all + row.events, 0);
   const time = (at) => html`<time datetime=${at} title=${moment(at)}>${ago(at)}</time>`;
   const reasons = [
@@ -37,11 +37,11 @@ export function Quarantine({ ask, session, again }) {
     { title: 'Payload', class: 'payload', text: (row) => (row.data === null ? NONE : html`<code>${cut(row.data, 80)}</code>`), value: (row) => row.data },
   ];
   const names = [...new Set((answer.rows ?? []).filter((row) => row.can_replay && row.name !== null).map(({ name }) => name))].sort();
-  const retry = session?.can_replay && names.length > 0 && html`<${Retry} names=${names} done=${() => { setPages([]); again(); }} />`;
+  const retry = session.can_replay && state.tenant !== 'all' && names.length > 0 && html`<${Retry} names=${names} tenant=${state.tenant} done=${() => { setPages([]); again(); }} />`;
   return html`<${Card} id="rejected" title="Quarantine" note=${counts.rows ? `${plural(total, 'rejected event')}, all time` : null} actions=${retry}>
     <${Body} report=${counts} none="No event was rejected.">
       ${(rows) => html`<${Table} id="rejected" csv caption="Quarantine: reasons" rows=${rows} columns=${reasons} />
-        ${!session?.can_replay && html`<p class="hint">Fix the rule or the sender. Then a key made with <code>eventlog key create --kind read --can-replay</code> can retry them here, or the log’s owner in SQL: <code>SELECT eventlog.replay_rejected();</code></p>`}
+        ${!session.can_replay && html`<p class="hint">Fix the rule or the sender. Then a key made with <code>eventlog key create --kind read --can-replay</code> can retry them here, or the log’s owner in SQL: <code>SELECT eventlog.replay_rejected();</code></p>`}
         <h3>Events</h3>
         <${Body} report=${answer} none="No more.">
           ${(list) => html`<${Table} id="rejected-events" search csv caption="Quarantine: events" rows=${list} columns=${events} />`}

@@ -6,13 +6,14 @@ import { plural } from './format.js';
 import { KeyAgain } from './sign_in.js';
 import { Dialog, html, useState } from './ui.js';
 
-export function Retry({ names, done }) {
+/** @param {{names: string[], tenant: string | null, done: () => void}} props */
+export function Retry({ names, tenant, done }) {
   const [isOpen, setOpen] = useState(false);
   return html`<button type="button" class="first" id="retry-open" onClick=${() => setOpen(true)}>Retry…</button>
-    ${isOpen && html`<${Form} names=${names} onClose=${(isDone) => { setOpen(false); if (isDone) done(); }} />`}`;
+    ${isOpen && html`<${Form} names=${names} tenant=${tenant} onClose=${(isDone) => { setOpen(false); if (isDone) done(); }} />`}`;
 }
 
-function Form({ names, onClose }) {
+function Form({ names, tenant, onClose }) {
   const [chosen, setChosen] = useState(names);
   const [hasKey, setHasKey] = useState(auth.key !== null);
   const [{ fault, isBusy, answer }, setState] = useState({});
@@ -20,7 +21,7 @@ function Form({ names, onClose }) {
     event.preventDefault();
     setState({ isBusy: true });
     try {
-      setState({ answer: await json('/api/replay', { method: 'POST', body: { names: chosen } }) });
+      setState({ answer: await json(`/api/replay${tenant ? `?tenant=${tenant}` : ''}`, { method: 'POST', body: { names: chosen } }) });
     } catch (refusal) {
       setState({ fault: sentence(refusal.message) });
     }

@@ -15,7 +15,7 @@ const STATES = {
 const SELDOM = 300e3;
 
 export function Taxonomy({ ask }) {
-  const answer = useReport(ask, 'taxonomy', {}, { every: SELDOM });
+  const answer = useReport(ask, 'taxonomy', {}, { keep: SELDOM });
   const keys = (list) => (list.length === 0 ? '–' : html`<span class="keys">${list.slice(0, 6).map((key) => html`<code>${cut(key)}</code>`)}${list.length > 6 && ` and ${list.length - 6} more`}</span>`);
   const column = (title, name) => ({ title, class: 'long', text: (row) => keys(row[name]), value: (row) => row[name].join(' ') });
   const columns = [

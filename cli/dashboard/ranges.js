@@ -39,7 +39,7 @@ function bounds(state, now) {
     return { since, until: now, back: (time) => time - DAY };
   }
   if (range in DAYS) {
-    const since = add('day', 1 - DAYS[range], startOf('day', now, zone), zone);
+    const since = startOf('day', add('day', 1 - DAYS[range], now, zone), zone);
     return { since, until: now, back: (time) => add('day', -DAYS[range], time, zone) };
   }
   return { since: startOf(range, now, zone), until: now, back: (time) => add(range, -1, time, zone) };

@@ -34,7 +34,8 @@ export function pointsOf({ since, until }, unit, zone, now = Date.now()) {
   const points = [];
   let start = startOf(unit, from, zone);
   while (start < to && points.length < 3000) {
-    const end = add(unit, 1, start, zone);
+    // A day may begin at one, where clocks leap over midnight; the next one does not.
+    const end = startOf(unit, add(unit, 1, start, zone), zone);
     const day = dateOf(start, zone);
     const isHour = unit === 'hour';
     points.push({

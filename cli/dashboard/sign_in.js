@@ -19,32 +19,33 @@ export function faultOf(text) {
  *   all_tenants: boolean, can_replay: boolean, expires_at: string | null, scope: object | null}} Session
  */
 
-/** A gateway from before sessions: the key stays in this tab's memory. @returns {Promise<Session>} */
-async function withoutSession() {
-  const { tenant_id: id } = await json('/api/analytics/names');
-  const about = { description: '', all_tenants: false, can_replay: false, expires_at: null, scope: null };
-  return { ...about, key_id: auth.key.slice(5, 21), kind: 'read', tenants: [{ id, name: null }] };
-}
+/** Remembers that this browser has a session, which no script can see. */
+const PLACE = 'eventlog.signed_in';
+const remember = (isIn) => (isIn ? localStorage.setItem(PLACE, 'yes') : localStorage.removeItem(PLACE));
 
 /** Signs in with a key, for this browser. @returns {Promise<Session>} */
 export async function signIn(key) {
-  const before = auth.key;
-  auth.key = key;
+  const before = { ...auth };
+  Object.assign(auth, { key, share: null });
   try {
-    return await json('/api/session', { method: 'POST' });
+    const session = await json('/api/session', { method: 'POST' });
+    remember(true);
+    // A link that led here has no further meaning.
+    if (before.share) history.replaceState(null, '', location.pathname);
+    return session;
   } catch (fault) {
-    if (fault instanceof Refusal && fault.status === 404) return withoutSession();
-    auth.key = before;
+    Object.assign(auth, before);
     throw fault;
   }
 }
 
 /** Returns who is signed in, by the cookie or a share link; null for nobody. @returns {Promise<Session | null>} */
 export async function whoAmI() {
+  if (!auth.share && !localStorage.getItem(PLACE)) return null;
   try {
     return await json('/api/session');
   } catch (fault) {
-    if (fault instanceof Refusal && !auth.share && (fault.status === 401 || fault.status === 404)) return null;
+    if (fault instanceof Refusal && !auth.share && fault.status === 401) return null;
     throw fault;
   }
 }
@@ -52,6 +53,7 @@ export async function whoAmI() {
 /** Ends the session. */
 export async function signOut() {
   auth.key = null;
+  remember(false);
   await json('/api/session', { method: 'DELETE' }).catch(() => {});
 }
 

@@ -108,7 +108,7 @@ export function TimePanel(props) {
   const [isTable, setTable] = useState(false);
   const now = useReport(ask, ...questionOf(span.unit, state.split, SERIES));
   const [report, about] = questionOf(span.unit, null);
-  const former = useReport(ask, span.before ? report : null, { ...about, ...span.before });
+  const former = useReport(ask, span.before ? report : null, { ...about, ...span.before }, { every: 60e3 });
   const units = span.units.map((unit) => ({ value: unit, text: UNIT_NAMES[unit] }));
   const figures = now.rows ? figuresOf({ state, span, rows: now.rows, formerRows: former.rows }) : null;
   const name = `${state.metric}-by-${span.unit}`;

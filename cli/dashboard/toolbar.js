@@ -1,18 +1,12 @@
 // The row below the top: the range, what it is compared with, the filters, and sharing.
 
 import { COMPARISONS, RANGES } from './ranges.js';
-import { date, day } from './format.js';
+import { date, spanText } from './format.js';
 import { Filters, wordsOf } from './filters.js';
 import { rangesOf } from './share.js';
 import { ShareButton } from './share_dialog.js';
 import { fromJson } from './state.js';
-import { Menu, Options, html, useState } from './ui.js';
-
-/** Writes the days of a span. */
-export function spanText({ firstDay, lastDay }) {
-  if (firstDay === lastDay) return date(firstDay);
-  return firstDay.slice(0, 4) === lastDay.slice(0, 4) ? `${day(firstDay)} – ${date(lastDay)}` : `${date(firstDay)} – ${date(lastDay)}`;
-}
+import { Menu, Options, html, say, useEffect, useState } from './ui.js';
 
 function CustomRange({ state, span, onChoose }) {
   const [from, setFrom] = useState(span.firstDay);
@@ -52,7 +46,8 @@ function Scope({ session }) {
 
 /** The row of range, comparison, filters and sharing. */
 export function Toolbar(props) {
-  const { session, again } = props;
+  const { session, again, span } = props;
+  useEffect(() => say(`Showing ${spanText(span)}.`), [span.firstDay, span.lastDay]);
   return html`<div class="toolbar" role="region" aria-label="Range and filters">
     ${session.kind === 'share' ? html`<${Scope} session=${session} />` : null}
     <${RangeMenu} ...${props} />${session.kind === 'share' ? null : html`<${CompareMenu} ...${props} />`}<${Filters} ...${props} />

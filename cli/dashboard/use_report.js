@@ -15,11 +15,12 @@ function signatureOf(ask, report, parameters) {
  * @param {Function} ask the page's `ask`
  * @param {string | null} report null to ask nothing
  * @param {object} parameters as those of `ask`
- * @param {{every?: number}} options `every`: the least milliseconds between updates, for reports that cost much
+ * @param {{every?: number, keep?: number}} options `every`: the least milliseconds between updates because of new events;
+ *   `keep`: how long an answer is good in any case
  * @returns {{rows?: object[], fault?: Refusal, isOld: boolean, at: number, reload: () => void}} while an answer is on
  *   its way, and after a failure of the same question, `rows` are the last ones, and `isOld` says so
  */
-export function useReport(ask, report, parameters = {}, { every = 0 } = {}) {
+export function useReport(ask, report, parameters = {}, { every = 0, keep = 0 } = {}) {
   const [, redraw] = useState(0);
   const [turn, setTurn] = useState(0);
   const last = useRef({ signature: null, rows: undefined, fault: undefined, at: 0 });
@@ -31,7 +32,7 @@ export function useReport(ask, report, parameters = {}, { every = 0 } = {}) {
     }
     const known = last.current;
     const isSame = known.signature === signature;
-    if (isSame && known.rows && !known.fault && every > 0 && Date.now() - known.at < every) return undefined;
+    if (isSame && known.rows && !known.fault && Date.now() - known.at < (ask.isNews ? Math.max(every, keep) : keep)) return undefined;
     let isWanted = true;
     ask(report, parameters).then((rows) => {
       if (!isWanted) return;

@@ -39,6 +39,7 @@ AS $$
         ('first_events',         2, 'own', 'PRIMARY KEY (tenant_id, name, actor) INCLUDE (first_at)'),
         ('hourly_keys',          2, 'own', 'PRIMARY KEY (tenant_id, key, hour, name, value)'),
         ('daily_keys',           2, 'own', 'PRIMARY KEY (tenant_id, key, day, name, value)'),
+        ('counted_keys',         2, 'all', 'PRIMARY KEY (name, key)'),
         ('monthly_key_actors',   2, 'own', 'PRIMARY KEY (tenant_id, key, value, name, month, actor)'),
         ('erasures',             2, NULL,  'PRIMARY KEY (id)'),
         ('api_keys',             2, NULL,  'PRIMARY KEY (id)'),

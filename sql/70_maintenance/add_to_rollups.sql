@@ -45,6 +45,9 @@ BEGIN
     EXECUTE format('SELECT eventlog_private.count_all(e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.created_at, e.weight, $5),
                            (%s), pg_backend_pid() FROM %s', notes, source)
        INTO counted, taken USING since, until, tenants, late, rules;
+    IF since IS NOT NULL THEN
+        PERFORM eventlog_private.note_counted_keys(rules, since);
+    END IF;
     FOR rollup IN
         SELECT v.table_name, counted[v.place] AS rows,
                CASE WHEN (since = date_trunc(v.stretch, since)) IS NOT TRUE THEN

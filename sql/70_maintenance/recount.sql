@@ -51,7 +51,7 @@ BEGIN
 END
 $$;
 
--- Measures outcomes and durations again, and counts subjects that were not counted; numbers of events and
+-- Measures outcomes and durations again, and counts subjects and keys that were not counted; numbers of events and
 -- actors stay. A row that lost events to retention or erasure is left alone, since the remaining events
 -- would give wrong values.
 CREATE FUNCTION eventlog_private.recount(name text) RETURNS bigint
@@ -100,7 +100,7 @@ BEGIN
         GET DIAGNOSTICS rows = ROW_COUNT;
         changed := changed + rows;
     END LOOP;
-    RETURN changed + eventlog_private.recount_subjects(recount.name);
+    RETURN changed + eventlog_private.recount_subjects(recount.name) + eventlog_private.recount_keys(recount.name);
 END
 $$;
 
@@ -109,4 +109,4 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.recount(text) IS
-'Recounts outcomes and durations of a name by the success_key, error_key and duration_key that its event type has now, where no events were deleted, and its subjects if count_subjects was switched on since. Returns the number of changed rows of the rollups. Without it, a change of these keys applies to events from the watermark on: reports of single events follow at once, summary, events_per_day and the like only after a recount. Reads all events. For the log''s owner.';
+'Recounts outcomes and durations of a name by the success_key, error_key and duration_key that its event type has now, where no events were deleted, its subjects if count_subjects was switched on since, and its keys in count_keys. Returns the number of changed rows of the rollups. Without it, a change of these keys applies to events from the watermark on: reports of single events follow at once, summary, events_per_day and the like only after a recount. Reads all events. For the log''s owner.';

@@ -158,17 +158,17 @@ AS $query$
     SELECT format($sql$
         SELECT %1$s FROM eventlog._measured_events() e
          WHERE eventlog._is_tenant($1, e.tenant_id) AND e.created_at >= $4 AND e.created_at < $9
-           AND e.actor <> '' AND ($6 IS NULL OR e.name = ANY ($6)) AND (%2$s)
+           AND ($6 IS NULL OR e.name = ANY ($6)) AND (%2$s)
          UNION ALL
         SELECT %1$s FROM eventlog._measured_events() e
          WHERE eventlog._is_tenant($1, e.tenant_id) AND e.created_at >= $10 AND e.created_at < $5
-           AND e.actor <> '' AND ($6 IS NULL OR e.name = ANY ($6)) AND (%2$s)
+           AND ($6 IS NULL OR e.name = ANY ($6)) AND (%2$s)
          UNION ALL
         SELECT %1$s FROM eventlog.late_events l
           JOIN eventlog._measured_events() e ON e.id = l.id AND e.created_at = l.created_at
          WHERE (l.tenant_id IS NULL OR eventlog._is_tenant($1, l.tenant_id)) AND eventlog._is_tenant($1, e.tenant_id)
            AND l.created_at >= $4 AND l.created_at < $5 AND e.created_at >= $11 AND e.created_at < $12
-           AND e.actor <> '' AND ($6 IS NULL OR e.name = ANY ($6)) AND (%2$s)$sql$, columns, condition)
+           AND ($6 IS NULL OR e.name = ANY ($6)) AND (%2$s)$sql$, columns, condition)
 $query$;
 
 -- From the rollups by name, whose counts eventlog._counts_by_name() completes from raw rows.
@@ -206,11 +206,20 @@ BEGIN
               FROM eventlog._counts_by_name($1, $4, $5, $6, $8) e
              WHERE %2$s
              GROUP BY 1, 2, 3$sql$, coalesce(cut_by, 'NULL::text'), condition,
-            -- The index has it.
-            CASE WHEN cardinality(starts) = 1 THEN
-                '(SELECT r.created_at FROM eventlog.events r WHERE eventlog._is_tenant($1, r.tenant_id) AND r.name = e.name
-                     AND r.created_at >= $4 AND r.created_at < $5 ORDER BY r.created_at DESC LIMIT 1)'
-                 ELSE 'NULL::timestamptz' END),
+            -- The index has it, of one tenant at a time.
+            CASE WHEN cardinality(starts) > 1 THEN 'NULL::timestamptz'
+                 WHEN tenant = 'ffffffff-ffff-ffff-ffff-ffffffffffff' THEN
+                '(SELECT greatest(max(r.created_at), (SELECT max(f.at) FROM fresh f WHERE f.name = e.name))
+                    FROM (SELECT DISTINCT d.tenant_id FROM eventlog.daily_counts d
+                           WHERE d.name = e.name AND d.day >= $4::date AND d.day < $5) t
+                   CROSS JOIN LATERAL (SELECT r.created_at FROM eventlog.events r
+                                        WHERE r.tenant_id = t.tenant_id AND r.name = e.name AND r.created_at >= $4 AND r.created_at < $5
+                                        ORDER BY r.created_at DESC LIMIT 1) r)'
+                 ELSE
+                '(SELECT r.created_at FROM eventlog.events r
+                   WHERE r.tenant_id = $1 AND r.name = e.name AND r.created_at >= $4 AND r.created_at < $5
+                   ORDER BY r.created_at DESC LIMIT 1)'
+                 END),
         format($sql$
             SELECT u.period::integer AS period, g.value, g.is_others, u.actors
               FROM (SELECT k.value, k.is_others, eventlog._period_actors(a.actor, a.month, a.days, a.quarters, a.at, $13) AS counts
@@ -228,17 +237,5 @@ BEGIN
             actor, CASE WHEN of_days THEN 'NULL::bytea' ELSE 'm.quarters' END))
       USING tenant, starts, NULL::integer[], starts[1], until, names, top, grain, ends.head_until, ends.tail_since,
             late.late_since, late.late_until, starts || until, date_trunc('month', starts[1])::date;
-END
-$$;
-
--- Returns the time from which on raw rows answer completely: that of `since`, or what retention has left.
-CREATE FUNCTION eventlog._covered_since(tenant uuid, since timestamptz, until timestamptz, names text[], filters jsonb DEFAULT NULL)
-RETURNS timestamptz
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC'
-AS $$
-BEGIN
-    RETURN since;
 END
 $$;

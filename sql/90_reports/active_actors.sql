@@ -18,9 +18,7 @@ DECLARE
     tenant    uuid := eventlog._report_tenant(active_actors.tenant_id);
     today     date := eventlog._today(time_zone);
     asked     text[] := eventlog._check_names(CASE WHEN active_actors.name IS NOT NULL THEN ARRAY[active_actors.name] END);
-    condition text := eventlog._filter_condition(filters, asked);
-    names     text[];
-    is_raw    boolean;
+    route     record := eventlog._presence_source(filters, asked);
     first     date;
     span_days integer;
     starts    timestamptz[];
@@ -34,13 +32,12 @@ BEGIN
     first := since - 29;
     span_days := until - first;
     starts := eventlog._day_starts(first, until, time_zone);
-    SELECT n.names, n.is_raw INTO names, is_raw FROM eventlog._names_in(filters, asked) n;
-    presence := eventlog._presence_of(tenant, first, starts, '{}', names, false, CASE WHEN is_raw THEN condition END);
-    sampled := eventlog._sampled_days(tenant, starts[1], starts[span_days + 1], names);
+    presence := eventlog._presence_of(tenant, first, starts, '{}', route, false);
+    sampled := eventlog._sampled_days(tenant, starts[1], starts[span_days + 1], route.names);
     -- Days of UTC that are partly in two days of the zone may count for both.
     sampled := ARRAY(SELECT (at AT TIME ZONE time_zone)::date FROM unnest(sampled) AS d,
                             unnest(ARRAY[d::timestamptz, d::timestamptz + interval '1 day' - interval '1 microsecond']) AS at);
-    kept := CASE WHEN is_raw THEN eventlog._rows_since(tenant, starts[1], starts[span_days + 1], names) ELSE starts[1] END;
+    kept := CASE WHEN route.source = 'rows' THEN eventlog._rows_since(tenant, starts[1], starts[span_days + 1], route.names) ELSE starts[1] END;
     RETURN QUERY
     SELECT first + d.n - 1, d.daily, d.weekly, d.monthly, coalesce(d.sampled_at > first + d.n - 31, false),
            first + d.n <= today, greatest(kept, starts[30])
@@ -54,4 +51,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.active_actors(date, date, text, uuid, jsonb, text) IS
-'For each day of a time zone from since (default 29 days before today) to before until (default tomorrow): the distinct actors of that day, and of the 7 and the 30 days that end with it, of events of one name or of any, which meet the filters. With filters other than by name from raw rows, which are complete from covered_since on. is_sampled: some events of those 30 days were sampled, so that actors are missing. is_complete: false for a day that is not over. By created_at.';
+'For each day of a time zone from since (default 29 days before today) to before until (default tomorrow): the distinct actors of that day, and of the 7 and the 30 days that end with it, of events of one name or of any, which meet the filters. With filters other than by name or a counted key from raw rows, which are complete from covered_since on. is_sampled: some events of those 30 days were sampled, so that actors are missing. is_complete: false for a day that is not over. By created_at.';

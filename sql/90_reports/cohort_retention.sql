@@ -24,8 +24,7 @@ DECLARE
     of_first    text[] := CASE WHEN first_name IS NOT NULL THEN ARRAY[first_name] END;
     of_return   text[] := CASE WHEN returning_name IS NOT NULL THEN ARRAY[returning_name] END;
     names       text[];
-    condition   text;
-    is_raw      boolean;
+    route       record;
     begins      date;
     starts      date[];
     ends        date[];
@@ -56,23 +55,23 @@ BEGIN
     span_days := until - begins;
     day_starts := eventlog._day_starts(begins, until, time_zone);
     first_ever := coalesce(first_ever, true);
-    condition := eventlog._filter_condition(filters, of_return);
-    SELECT n.names, n.is_raw INTO of_return, is_raw FROM eventlog._names_in(filters, of_return) n;
-    IF NOT first_ever THEN
-        SELECT n.names INTO of_first FROM eventlog._names_in(filters, of_first) n;
+    route := eventlog._presence_source(filters, of_return);
+    of_return := route.names;
+    IF NOT first_ever AND filters IS NOT NULL THEN
+        of_first := (eventlog._presence_source(filters, of_first)).names;
     END IF;
     -- All names if either is null.
     names := of_first || CASE WHEN of_first IS NOT NULL THEN of_return END;
     names := CASE WHEN of_return IS NOT NULL THEN names END;
 
     matrix := eventlog._retention_of(
-        eventlog._presence_of(tenant, begins, day_starts, of_first, of_return, first_ever, CASE WHEN is_raw THEN condition END),
+        eventlog._presence_of(tenant, begins, day_starts, of_first, route, first_ever),
         ARRAY(SELECT s - begins FROM unnest(starts) AS s ORDER BY s) || span_days);
     -- Periods with sampled events. Days of UTC that are partly in two days of the zone may count for both.
     sampled := ARRAY(SELECT DISTINCT width_bucket((at AT TIME ZONE time_zone)::date, starts)
                        FROM unnest(eventlog._sampled_days(tenant, day_starts[1], day_starts[span_days + 1], names)) AS d,
                             unnest(ARRAY[d::timestamptz, d::timestamptz + interval '1 day' - interval '1 microsecond']) AS at);
-    kept := CASE WHEN is_raw THEN eventlog._rows_since(tenant, day_starts[1], day_starts[span_days + 1], of_return) ELSE day_starts[1] END;
+    kept := CASE WHEN route.source = 'rows' THEN eventlog._rows_since(tenant, day_starts[1], day_starts[span_days + 1], of_return) ELSE day_starts[1] END;
     RETURN QUERY
     SELECT starts[c], matrix[(c - 1) * (periods + 1) + 1], p, matrix[(c - 1) * (periods + 1) + 2 + p],
            round(matrix[(c - 1) * (periods + 1) + 2 + p] / nullif(matrix[(c - 1) * (periods + 1) + 1], 0)::numeric, 4),
@@ -83,4 +82,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.cohort_retention(text, text, text, date, date, uuid, jsonb, boolean, text) IS
-'Of the actors whose first event ever (of first_name, or any) is in a day, week (from Monday) or month of a time zone: how many had an event (of returning_name, or any, which meets the filters) in that period (period_number 0) and in each later one. first_ever => false takes the first event in the span that meets the filters instead, as if nothing had happened before. The span defaults to 15 days, 12 weeks or 12 months. By created_at. is_complete: false for a period that is not over or not wholly in the span, so that its share can grow. is_sampled: some events of that period, or of the cohort''s first, were sampled. With filters other than by name, returns come from raw rows, which are complete from covered_since on; first events never need raw rows.';
+'Of the actors whose first event ever (of first_name, or any) is in a day, week (from Monday) or month of a time zone: how many had an event (of returning_name, or any, which meets the filters) in that period (period_number 0) and in each later one. first_ever => false takes the first event in the span that meets the filters instead, as if nothing had happened before. The span defaults to 15 days, 12 weeks or 12 months. By created_at. is_complete: false for a period that is not over or not wholly in the span, so that its share can grow. is_sampled: some events of that period, or of the cohort''s first, were sampled. With filters other than by name or a counted key, returns come from raw rows, which are complete from covered_since on; first events never need raw rows.';

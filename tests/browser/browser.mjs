@@ -95,29 +95,10 @@ export async function enter(page, key, search = '') {
   await after(page, () => page.keyboard.press('Enter'));
 }
 
-export const range = (page, value) => after(page, () => page.click(`input[value="${value}"] + span`));
-
-/** All that the page shows, as the figures behind it. */
-export const figures = (page) => page.evaluate(() => {
-  const value = (element) => element.dataset.value;
-  const tables = {};
-  for (const table of document.querySelectorAll('#panels table')) {
-    tables[table.id.replace('table-', '')] = [...table.querySelectorAll('tbody tr')].map((row) => [...row.children].map(value));
-  }
-  return {
-    since: document.getElementById('figures').dataset.since,
-    until: document.getElementById('figures').dataset.until,
-    cards: [...document.querySelectorAll('.card')].map(value),
-    changes: [...document.querySelectorAll('.card .delta')].map((delta) => value(delta) ?? ''),
-    states: [...document.querySelectorAll('.states li')].map((state) => [state.dataset.state, value(state)]),
-    tables,
-  };
-});
-
-/** What is drawn, as Chart.js has it. */
-export const drawn = (page) => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('#panels canvas')].map((canvas) => {
+/** What is drawn, as Chart.js has it: the values of each series, by panel. */
+export const drawn = (page) => page.evaluate(() => Object.fromEntries([...document.querySelectorAll('#page canvas')].map((canvas) => {
   const { data } = window.Chart.getChart(canvas);
-  return [canvas.closest('section').id.replace('panel-', ''), data.datasets.map((set) => [...set.data])];
+  return [canvas.closest('[id^="panel-"]').id.replace('panel-', ''), data.datasets.map((set) => [...set.data])];
 })));
 
 /** A picture of all of the page. */

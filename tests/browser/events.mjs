@@ -33,7 +33,8 @@ export async function eventStream() {
     await after(page, () => page.click('.chip .remove'));
     // The drawer: all of the event, with ids as text, and what its person did.
     const [id] = (await shown(page)).at(-1);
-    await page.evaluate((wanted) => document.querySelector(`tr[data-id="${wanted}"] .when button`).click(), id);
+    await page.focus(`tr[data-id="${id}"] .when button`);
+    await page.keyboard.press('Enter');
     await page.waitForSelector('#event[open]');
     const json = JSON.parse(await text(page, '#event pre'));
     assert.equal(json.id, id);

@@ -130,9 +130,10 @@ export async function clicks() {
     await after(page, () => page.click(row('properties', 's2')));
     await judge(page, { where: "e.name = 'skill_executed' AND e.data ->> 'skillName' = 's2'" });
     await shot(page, 'overview-filters');
-    await after(page, () => page.click(row('people', 'user-60')));
-    await judge(page, { where: "e.name = 'skill_executed' AND e.data ->> 'skillName' = 's2' AND e.actor = 'user-60'" });
-    await after(page, () => page.click(row('people', 'user-60')));
+    const person = await page.$eval('#panel-people .row', (first) => first.dataset.row);
+    await after(page, () => page.click(row('people', person)));
+    await judge(page, { where: `e.name = 'skill_executed' AND e.data ->> 'skillName' = 's2' AND e.actor = '${person}'` });
+    await after(page, () => page.click(row('people', person)));
     await after(page, () => page.click('.chip:nth-child(2) .remove'));
     await after(page, () => page.click(row('subjects', 'skill/s1')));
     await judge(page, { where: "e.name = 'skill_executed' AND e.subject = 'skill/s1'" });
@@ -195,7 +196,7 @@ export async function details() {
       URL.createObjectURL = (blob) => { blob.text().then((content) => window.downloaded(content)); return make.call(URL, blob); };
     });
     await enter(page, keys.a, '?time_zone=UTC');
-    await page.click('#panel-subjects .head button:last-child');
+    await page.click('#panel-subjects .tools > button');
     await page.waitForSelector('#table-details tbody tr');
     await accessible(page, 'details');
     await shot(page, 'overview-details');

@@ -1,12 +1,15 @@
 // Runs one scenario, by name.
 
+import * as events from './events.mjs';
 import * as funnels from './funnels.mjs';
+import * as overview from './overview.mjs';
 import * as quality from './quality.mjs';
 import * as retention from './retention.mjs';
-import * as scenarios from './scenarios.mjs';
+import * as signingIn from './signing_in.mjs';
+import * as states from './states.mjs';
 import * as welcome from './welcome.mjs';
 
-const all = { ...scenarios, ...funnels, ...retention, ...quality, ...welcome };
+const all = { ...overview, ...events, ...states, ...signingIn, ...funnels, ...retention, ...quality, ...welcome };
 const [name] = process.argv.slice(2);
 try {
   await all[name]();

@@ -41,6 +41,7 @@ export async function keyboard() {
     assert.equal(await page.evaluate(() => document.activeElement.id), 'door-key');
     await page.keyboard.type(keys.a);
     await after(page, () => page.keyboard.press('Enter'));
+    await after(page, () => page.reload());
     await page.evaluate(() => document.activeElement.blur());
     const order = [];
     for (let n = 0; n < 120; n += 1) {
@@ -61,6 +62,7 @@ export async function keyboard() {
     // A menu: Enter opens it, Tab moves in it, Escape closes it and gives the focus back.
     await page.focus('#range');
     await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.activeElement.closest('.menu-box'));
     await page.keyboard.press('Tab');
     await after(page, () => page.keyboard.press('Enter'));
     assert.equal(address(page).get('range'), '7d');
@@ -68,7 +70,7 @@ export async function keyboard() {
     // A filter is made of keys alone.
     await page.focus('#add-filter');
     await page.keyboard.press('Enter');
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'filter-key');
+    await page.waitForFunction(() => document.activeElement.id === 'filter-key');
     await page.select('#filter-key', 'subject');
     await page.focus('#filter-value');
     await page.keyboard.type('tool/search');

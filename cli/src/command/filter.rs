@@ -199,3 +199,8 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
         _ => Err("must be a number from 0.05 to 3600".to_owned()),
     }
 }
+
+/// Reads a number of rows.
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "must be a whole number".to_owned())
+}

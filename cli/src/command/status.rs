@@ -8,8 +8,9 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction};
 
 use self::gateway::Gateway;
+use super::time_zone::TimeZone;
 use crate::connection::{Server, as_owner};
-use crate::output::{Colours, Failure, Style, print, print_json, printable};
+use crate::output::{Colours, Failure, Style, print, print_json, printable, sparkline};
 
 const HELP: &str = "\
 Shows the size of the log, events of the last minute, hour and day, writers, the gateway's \
@@ -25,12 +26,14 @@ pub(crate) struct Arguments {
     /// Address of a gateway, whose queue is shown if it answers
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     gateway: String,
+    #[command(flatten)]
+    time_zone: TimeZone,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// The state of the log. Times are as the server writes them.
+/// The state of the log.
 #[derive(Serialize)]
 struct Status {
     extension_version: String,
@@ -123,6 +126,10 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     let mut client = server.connect().await?;
     let transaction = as_owner(&mut client, "events").await?;
     transaction.batch_execute("SET LOCAL DateStyle = 'ISO, YMD'").await?;
+    match arguments.json {
+        true => transaction.batch_execute("SET LOCAL TimeZone = 'UTC'").await?,
+        false => drop(arguments.time_zone.set(&transaction).await?),
+    }
     let mut status = read(&transaction).await?;
     transaction.rollback().await?;
     status.gateway = Gateway::ask(&arguments.gateway).await;
@@ -181,17 +188,6 @@ async fn read(transaction: &Transaction<'_>) -> Result<Status, Failure> {
     })
 }
 
-/// Draws numbers as a line of bars.
-fn bars(values: &[i64]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = values.iter().copied().max().unwrap_or(0).max(1);
-    let bar = |value: &i64| match value {
-        0 => ' ',
-        value => BARS[((value * 8 - 1) / most).clamp(0, 7) as usize],
-    };
-    values.iter().map(bar).collect()
-}
-
 fn show(status: &Status, address: &str) -> Result<(), Failure> {
     let colours = Colours::of_stdout();
     let line = |label: &str, text: &str| {
@@ -232,7 +228,13 @@ fn show(status: &Status, address: &str) -> Result<(), Failure> {
     )?;
     if status.hours.iter().any(|events| *events > 0) {
         let most = status.hours.iter().max().copied().unwrap_or(0);
-        line("24 hours", &format!("{}  at most {most} an hour", bars(&status.hours)))?;
+        line(
+            "24 hours",
+            &format!(
+                "{}  at most {most} an hour",
+                sparkline(&status.hours.iter().map(|n| *n as f64).collect::<Vec<_>>())
+            ),
+        )?;
     }
     line("writers", &format!("{} sent batches in the last 5 minutes", status.writers))?;
     match &status.gateway {
@@ -280,16 +282,4 @@ fn show_maintenance(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bars;
-
-    #[test]
-    fn the_highest_number_is_a_full_bar_and_zero_is_blank() {
-        assert_eq!(bars(&[0, 1, 4, 8]), " ▁▄█");
-        assert_eq!(bars(&[0, 0]), "  ");
-        assert_eq!(bars(&[]), "");
-    }
 }

@@ -8,7 +8,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::output::{Failure, Form, warn};
+use crate::output::{Failure, Form, Kind, Rows, warn};
 
 #[derive(Args, Debug, Default)]
 pub(crate) struct TimeZone {
@@ -52,13 +52,24 @@ pub(crate) async fn set_for_output(
     Ok(())
 }
 
-/// Writes a SQL expression for a column's text. Times are ISO 8601 for programs; people see seconds.
+/// Writes a SQL expression for a column's text. Times are ISO 8601 for programs. People see seconds; in
+/// tables, which have little room, the zone is below the rows (see [`note`]).
 pub(crate) fn shown(expression: &str, type_name: &str, form: Form) -> String {
     match type_name {
         _ if form == Form::Json => format!("to_json({expression})::text"),
         type_name if !is_time(type_name) => format!("{expression}::text"),
+        _ if form == Form::Table => format!("date_trunc('second', {expression})::timestamp::text"),
         _ if form.is_for_people() => format!("date_trunc('second', {expression})::text"),
         _ => format!("to_json({expression}) #>> '{{}}'"),
+    }
+}
+
+/// Adds the zone of the times to the notes of a table.
+pub(crate) fn note(rows: &mut Rows, zone: &str, form: Form) {
+    let is_any = |place: usize| rows.rows.iter().any(|row| row[place].is_some());
+    let mut places = rows.columns.iter().enumerate().filter(|(_, it)| it.kind == Kind::Time);
+    if form == Form::Table && places.any(|(place, _)| is_any(place)) {
+        rows.notes.push(format!("times in {zone}"));
     }
 }
 

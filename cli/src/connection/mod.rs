@@ -2,26 +2,23 @@
 
 mod conninfo;
 mod libpq_files;
+mod pool;
 mod statement_timeout;
 mod target;
 mod tls;
 
 use std::env;
 use std::path::Path;
-use std::time::Duration;
 
 use clap::Args;
-use deadpool::managed::{self, Metrics, RecycleError, RecycleResult, Timeouts};
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
 use self::conninfo::Parameters;
-pub(crate) use self::target::{NotConnected, Target};
+pub(crate) use self::pool::{Manager, Pool, pool};
+pub(crate) use self::target::Target;
 use crate::output::{Failure, warn};
-
-/// Longest wait for a free connection, and for a new one.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub(crate) struct Server {
@@ -93,14 +90,18 @@ fn show_notice(notice: &DbError) {
 
 /// Fails if the database has no log.
 pub(crate) async fn require_log(transaction: &Transaction<'_>) -> Result<(), Failure> {
-    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'eventlog'),
-                      pg_catalog.to_regclass('eventlog.events') IS NOT NULL";
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'eventlog'),
+                      EXISTS (SELECT FROM pg_catalog.pg_class c
+                                JOIN pg_catalog.pg_namespace n
+                                  ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+                               WHERE n.nspname OPERATOR(pg_catalog.=) 'eventlog'
+                                 AND c.relname OPERATOR(pg_catalog.=) 'events')";
     let rows = transaction.query_typed(sql, &[]).await?;
     match rows.first().map(|row| (row.get(0), row.get(1))) {
         Some((false, _)) => Err(Failure::new("this database has no extension eventlog")
             .hint("CREATE EXTENSION eventlog;")),
         Some((true, false)) => {
-            Err(Failure::new("there is no log yet").hint("SELECT eventlog.create_log();"))
+            Err(Failure::new("there is no log in this database yet").hint("SELECT eventlog.create_log();"))
         }
         _ => Ok(()),
     }
@@ -137,40 +138,4 @@ pub(crate) async fn as_owner<'a>(
         Failure::from(error).hint(hint)
     })?;
     Ok(transaction)
-}
-
-/// Makes the connections of a [`Pool`].
-#[derive(Debug)]
-pub(crate) struct Manager {
-    target: Target,
-}
-
-pub(crate) type Pool = managed::Pool<Manager>;
-
-impl managed::Manager for Manager {
-    type Type = Client;
-    type Error = NotConnected;
-
-    async fn create(&self) -> Result<Client, NotConnected> {
-        self.target.connect().await
-    }
-
-    async fn recycle(&self, client: &mut Client, _: &Metrics) -> RecycleResult<NotConnected> {
-        match client.is_closed() {
-            true => Err(RecycleError::message("the server closed it")),
-            false => Ok(()),
-        }
-    }
-}
-
-/// Makes a pool of at most this many connections, opened on demand.
-pub(crate) fn pool(target: Target, connections: usize) -> Result<Pool, Failure> {
-    let patience =
-        Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
-    Pool::builder(Manager { target })
-        .max_size(connections)
-        .timeouts(patience)
-        .runtime(deadpool::Runtime::Tokio1)
-        .build()
-        .map_err(|error| Failure::new(error.to_string()))
 }

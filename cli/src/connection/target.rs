@@ -4,6 +4,7 @@ use std::env;
 use std::fmt;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,7 +35,7 @@ pub(crate) struct Target {
 }
 
 /// Is called with each notice of the server.
-pub(super) type OnNotice = fn(&DbError);
+pub(super) type OnNotice = Arc<dyn Fn(&DbError) + Send + Sync>;
 
 #[derive(Clone)]
 struct Host {
@@ -158,7 +159,7 @@ impl Target {
             mode => Some(connector(mode, parameters)?),
         };
         let statement_timeout = StatementTimeout::default();
-        Ok(Target { hosts, tls, statement_timeout, on_notice: |_| {} })
+        Ok(Target { hosts, tls, statement_timeout, on_notice: Arc::new(|_| {}) })
     }
 
     /// Limits the time of each statement, unless the role, the database or the connection string sets its
@@ -168,8 +169,8 @@ impl Target {
     }
 
     /// Calls a function with each notice of the server.
-    pub(super) fn with_notices(self, on_notice: OnNotice) -> Self {
-        Target { on_notice, ..self }
+    pub(super) fn with_notices(self, on_notice: impl Fn(&DbError) + Send + Sync + 'static) -> Self {
+        Target { on_notice: Arc::new(on_notice), ..self }
     }
 
     /// Connects to the first host that accepts.
@@ -207,10 +208,9 @@ impl Target {
     }
 
     async fn connect_with(&self, host: &Host) -> Result<Client, tokio_postgres::Error> {
-        let on_notice = self.on_notice;
-        let plain = || plain(&host.config, on_notice);
+        let plain = || plain(&host.config, Arc::clone(&self.on_notice));
         let Some(tls) = &self.tls else { return plain().await };
-        let encrypted = |mode| encrypted(&host.config, mode, tls, on_notice);
+        let encrypted = |mode| encrypted(&host.config, mode, tls, Arc::clone(&self.on_notice));
         match host.mode {
             Mode::Disable => plain().await,
             Mode::Allow => match plain().await {

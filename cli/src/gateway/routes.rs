@@ -11,7 +11,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::problem::Problem;
 use super::state::Gateway;
-use super::{analytics, dashboard, probes, request_log, sessions, track};
+use super::{analytics, dashboard, doctor, probes, replay, request_log, sessions, shares, track};
 use crate::output::Failure;
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
@@ -23,6 +23,11 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
         .route("/api/session", get(sessions::show))
         .route("/api/session", post(sessions::sign_in))
         .route("/api/session", delete(sessions::sign_out))
+        .route("/api/share", post(shares::create))
+        .route("/api/share/{id}", delete(shares::end))
+        .route("/api/shares", get(shares::list))
+        .route("/api/replay", post(replay::replay))
+        .route("/api/doctor", get(doctor::doctor))
         .route("/api/analytics/live", get(analytics::live::live))
         .route("/api/analytics/{report}", get(analytics::report))
         .route("/api/openapi.json", get(analytics::openapi))

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::connections::Connection;
 use super::credentials::{of_cookie, refuse_other_sites, set_cookie};
@@ -20,6 +21,7 @@ use super::problem::{Problem, without_markup};
 use super::state::Gateway;
 use crate::api_key::Kind;
 use crate::api_token::{ApiToken, TokenKind};
+use crate::tenant;
 
 /// How long a session lasts, unless its key expires before.
 const LASTS: &str = "30 days";
@@ -34,7 +36,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let caller = gateway.reader(&connection, &headers).await?;
-    Ok(json_answer(&about(&caller)))
+    Ok(json_answer(&about(&gateway, &caller).await))
 }
 
 /// Signs in: makes a session of the key in the header, and sends its cookie.
@@ -52,7 +54,7 @@ pub(crate) async fn sign_in(
         (&&*key.id as _, Type::TEXT),
         (&TokenKind::Session.name() as _, Type::TEXT),
         (&hash.as_slice() as _, Type::BYTEA),
-        (&None::<uuid::Uuid> as _, Type::UUID),
+        (&None::<Uuid> as _, Type::UUID),
         (&none as _, Type::TEXT),
         (&none as _, Type::TEXT),
         (&LASTS as _, Type::TEXT),
@@ -61,7 +63,7 @@ pub(crate) async fn sign_in(
     let expires_at: SystemTime = row.get(0);
     let left = expires_at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
     let cookie = set_cookie(&headers, Some((&session, left.as_secs())));
-    let mut about = about(&Caller { key, token: None });
+    let mut about = about(&gateway, &Caller { key, token: None }).await;
     about["expires_at"] = time(expires_at);
     let mut response = json_answer(&about);
     response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -122,24 +124,50 @@ pub(super) fn json_answer(body: &Value) -> Response {
     (json, without_markup(&body.to_string())).into_response()
 }
 
+const NAMES: &str = "
+    SELECT coalesce(pg_catalog.json_object_agg(n.tenant_id, coalesce(n.display_name, n.tenant_name)), '{}')::pg_catalog.text
+      FROM eventlog.tenant_names n WHERE n.tenant_id OPERATOR(pg_catalog.=) ANY ($1)";
+
 /// Describes a caller: what it may read.
-fn about(caller: &Caller) -> Value {
+async fn about(gateway: &Gateway, caller: &Caller) -> Value {
     let key = &caller.key;
     let share = caller.share();
-    let tenant = share.and_then(|share| share.tenant).unwrap_or(key.tenant);
+    let own = share.and_then(|share| share.tenant);
+    let tenants = match &own {
+        Some(tenant::ALL) => &[],
+        Some(tenant) => std::slice::from_ref(tenant),
+        None => key.own_tenants(),
+    };
+    let names = names(gateway, tenants).await;
+    let tenants: Vec<Value> = tenants
+        .iter()
+        .map(|tenant| json!({ "id": tenant, "name": names[tenant.to_string()] }))
+        .collect();
     // Neither outlives the other.
     let ends = [key.expires_at, caller.token.as_ref().map(|token| token.expires_at)];
     json!({
         "key_id": &*key.id,
         "kind": if share.is_some() { "share" } else { "read" },
-        // Whoever follows a link need not know what the key is for.
+        // Those who follow a link need not know what the key is for.
         "description": if share.is_some() { None } else { key.description.as_deref() },
-        "tenants": [{ "id": tenant, "name": null }],
-        "all_tenants": false,
+        "tenants": tenants,
+        "all_tenants": own.unwrap_or(key.tenant) == tenant::ALL,
         "can_replay": share.is_none() && key.can_replay,
         "expires_at": ends.into_iter().flatten().min().map(time),
         "scope": share.and_then(|share| share.scope.as_ref()),
     })
+}
+
+/// Returns the names of tenants, by id; none while the database is away.
+async fn names(gateway: &Gateway, tenants: &[Uuid]) -> Value {
+    let reader = match tenants {
+        [] => return Value::Null,
+        [one] => *one,
+        _ => tenant::ALL,
+    };
+    let values = [(&tenants as _, Type::UUID_ARRAY)];
+    let row = gateway.reports.read(reader, NAMES, &values).await;
+    row.ok().and_then(|row| serde_json::from_str(row.get(0)).ok()).unwrap_or_default()
 }
 
 pub(super) fn time(at: SystemTime) -> Value {

@@ -4,14 +4,15 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use subtle::ConstantTimeEq;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::analytics::scope::Scope;
 use super::lookup::{Failed, Record};
 use super::problem::Problem;
 use crate::api_token::{ApiToken, TokenKind};
+use crate::tenant;
 
 /// A token as it was when it was looked up.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Token {
     /// The tenant that a share link shows.
     pub(crate) tenant: Option<Uuid>,
     /// What a share link shows.
-    pub(crate) scope: Option<Value>,
+    pub(crate) scope: Option<Scope>,
     pub(crate) expires_at: SystemTime,
     revoked_at: Option<SystemTime>,
 }
@@ -41,6 +42,23 @@ impl Token {
             true => Ok(()),
             false => Err(self.over("expired on", self.expires_at)),
         }
+    }
+
+    /// Returns the tenant of a share link, if a request asks for no other.
+    pub(crate) fn choose(&self, asked: Option<&str>) -> Result<Uuid, Problem> {
+        let own = self.tenant.ok_or_else(Problem::internal)?;
+        let is_own = asked.is_none_or(|asked| match asked {
+            "all" => own == tenant::ALL,
+            text => text.parse::<Uuid>().is_ok_and(|asked| asked == own),
+        });
+        match is_own {
+            true => Ok(own),
+            false => Err(Problem::forbidden("this link does not show this tenant")),
+        }
+    }
+
+    pub(crate) fn scope(&self) -> Result<&Scope, Problem> {
+        self.scope.as_ref().ok_or_else(Problem::internal)
     }
 
     /// Returns why it is refused although it is good itself.

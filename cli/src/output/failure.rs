@@ -150,6 +150,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable(&self.message))?;
+        if let Some(sqlstate) = &self.sqlstate {
+            write!(f, " (SQLSTATE {sqlstate})")?;
+        }
         if let Some(detail) = &self.detail {
             write!(f, "\n{}", printable(detail))?;
         }
@@ -165,12 +168,11 @@ impl From<tokio_postgres::Error> for Failure {
         match error.as_db_error() {
             Some(server) => {
                 let code = server.code().code();
-                let message = format!("{} (SQLSTATE {code})", server.message());
                 let failure = Failure {
                     sqlstate: Some(code.to_owned()),
                     detail: server.detail().map(str::to_owned),
                     hint: server.hint().map(str::to_owned),
-                    ..Failure::new(message)
+                    ..Failure::new(server.message())
                 };
                 match (code, server.message()) {
                     ("3F000", r#"schema "eventlog" does not exist"#) => {

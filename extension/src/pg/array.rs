@@ -17,7 +17,7 @@ pub(crate) struct Array(*mut pg_sys::ArrayType);
 fn layout(element: Oid) -> (c_int, bool, c_char) {
     match element {
         pg_sys::UUIDOID => (16, false, b'c' as c_char),
-        pg_sys::TIMESTAMPTZOID | pg_sys::INT8OID | pg_sys::FLOAT8OID => (8, true, b'd' as c_char),
+        pg_sys::TIMESTAMPTZOID | pg_sys::INT8OID => (8, true, b'd' as c_char),
         pg_sys::FLOAT4OID | pg_sys::INT4OID => (4, true, b'i' as c_char),
         _ => (-1, false, b'i' as c_char),
     }

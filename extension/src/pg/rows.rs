@@ -5,8 +5,6 @@ use std::ffi::c_int;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo, SetFunctionReturnMode};
 use pgrx::varlena;
 
-use crate::pg::array;
-
 /// The rows that a set-returning function has made so far.
 pub(crate) struct RowSink {
     store: *mut pg_sys::Tuplestorestate,
@@ -14,8 +12,9 @@ pub(crate) struct RowSink {
     values: Vec<Datum>,
     nulls: Vec<bool>,
     /// Values of the row that is being made, each with its length in front; in words, since PostgreSQL
-    /// wants them aligned. They stay where they are until the row is done.
-    texts: Vec<Vec<u32>>,
+    /// wants them aligned. They stay where they are until the row is done. Memory of PostgreSQL would
+    /// stay for all rows.
+    texts: Vec<Vec<u64>>,
     used: usize,
 }
 
@@ -88,7 +87,7 @@ impl RowSink {
         self.datum(Datum::from(uuid.as_ptr()))
     }
 
-    /// Adds a `text` or a `bytea`.
+    /// Adds a `text`, a `bytea`, or whatever else has its length in front.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         if self.used == self.texts.len() {
             self.texts.push(Vec::new());
@@ -97,7 +96,7 @@ impl RowSink {
         self.used += 1;
         let size = bytes.len() + pg_sys::VARHDRSZ;
         place.clear();
-        place.resize(size.div_ceil(4), 0);
+        place.resize(size.div_ceil(8), 0);
         let start = place.as_mut_ptr().cast::<u8>();
         // SAFETY: the place has `size` bytes: the header and the content.
         unsafe {
@@ -108,13 +107,16 @@ impl RowSink {
     }
 
     /// Adds an array of doubles; null for an empty one.
-    pub(crate) fn doubles(&mut self, values: impl ExactSizeIterator<Item = f64>) -> &mut Self {
-        if values.len() == 0 {
+    pub(crate) fn doubles(&mut self, values: &[f64]) -> &mut Self {
+        if values.is_empty() {
             return self.null();
         }
-        let values = values.map(|value| Some(Datum::from(value.to_bits())));
-        let array = array::of(pg_sys::FLOAT8OID, values);
-        self.datum(array)
+        // The head of an array without nulls: dimensions, no offset, type, length, first subscript.
+        let head = [1, 0, u32::from(pg_sys::FLOAT8OID), values.len() as u32, 1];
+        let mut content = Vec::with_capacity(size_of_val(&head) + size_of_val(values));
+        content.extend(head.iter().flat_map(|word| word.to_ne_bytes()));
+        content.extend(values.iter().flat_map(|value| value.to_ne_bytes()));
+        self.bytes(&content)
     }
 
     /// Ends a row.

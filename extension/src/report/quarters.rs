@@ -36,9 +36,9 @@ pub(crate) fn quarter_of(at: i64) -> (i32, u16) {
     (month, ((at - i64::from(month) * DAY) / QUARTER) as u16)
 }
 
-/// Returns the start of a quarter of a month.
+/// Returns the start of a quarter of a month; at most the end of time, for a month that is infinite.
 fn start_of(month: i32, quarter: u16) -> i64 {
-    i64::from(month) * DAY + i64::from(quarter) * QUARTER
+    i64::from(month).saturating_mul(DAY).saturating_add(i64::from(quarter) * QUARTER)
 }
 
 /// Returns the quarters of a `bytea`, in order.

@@ -119,6 +119,8 @@ fn reports_on_terminals_and_in_pipes_are_as_recorded() {
     let line = |text: &str| format!("eventlog report {text} {SPAN}");
     let lines = [
         line("summary"),
+        line("summary --breakdown data.skillName --filter name=tool_used,skill_executed"),
+        line("summary --filter 'data.durationMs>1000' --filter actor^=user-"),
         line("events_per_day --names tool_used,skill_executed"),
         line("recent_errors"),
         line("top_subjects"),
@@ -126,7 +128,7 @@ fn reports_on_terminals_and_in_pipes_are_as_recorded() {
         line("funnel steps=conversation_started,skill_executed within='7 days'"),
         line("summary --names nothing_of_it"),
         line("recent_errors -x"),
-        "eventlog report get_events --limit 2 --until 2026-02-01".to_owned(),
+        "eventlog report get_events --limit 2 --since 2026-01-01 --until 2026-02-01".to_owned(),
     ];
     record(&db, "reader", "reports.txt", &lines.each_ref().map(String::as_str));
 }
@@ -145,7 +147,9 @@ fn every_form_of_rows_is_as_recorded() {
     let db = seeded();
     let mut text = String::new();
     for form in ["", " --tsv --no-header", " --csv", " --json", " -x"] {
-        for command in ["tail -n 3", "report get_events --limit 2 --until 2026-02-01"] {
+        for command in
+            ["tail -n 3", "report get_events --limit 2 --since 2026-01-01 --until 2026-02-01"]
+        {
             let line = format!("eventlog {command}{form}");
             write!(text, "$ {line}\n{}\n", in_pipe(&db, "reader", &line)).expect("a text");
         }
@@ -153,37 +157,39 @@ fn every_form_of_rows_is_as_recorded() {
     compare(&db, "forms.txt", &text);
 }
 
+/// Runs the program until its output, which also goes to the file OUT, has a text so many times; then
+/// interrupts it as Ctrl-C does.
+fn interrupted(line: &str, text: &str, times: u32) -> String {
+    format!(
+        "{line} & pid=$!; until [ \"$(grep -aco '{text}' \"$OUT\")\" -ge {times} ]; do sleep 0.05; done; \
+         kill -INT $pid; wait $pid"
+    )
+}
+
 #[test]
 fn watch_appends_in_a_pipe_and_draws_in_place_on_a_terminal() {
     let db = seeded();
-    let watch = |signal: &str| {
-        let report = format!("eventlog report summary {SPAN} --watch 0.05");
-        // The shell waits for two pictures, of which the second has more events than the first.
-        format!(
-            "{report} > \"$OUT\" 2>&1 & pid=$!; \
-             until [ $(grep -c success \"$OUT\") -gt 0 ]; do sleep 0.02; done; \
-             psql -qXc \"SELECT eventlog.log_event('{TENANT_A}', 'tool_used', '{{\\\"toolName\\\": \\\"t\\\"}}')\" > /dev/null; \
-             kill -{signal} $pid; wait $pid"
-        )
-    };
     let folder = Folder::new("watch");
-    let out = folder.path("out");
+    let out = folder.write("out", b"");
+    let report = format!("eventlog report summary {SPAN} --watch 0.05");
+    let line = interrupted(&format!("{report} > \"$OUT\" 2>&1"), "+00:00", 3);
     let mut command = Command::new("sh");
-    command.args(["-c", &watch("INT")]).env("PATH", path()).env("OUT", &out);
-    fs::write(&out, "").expect("ours");
-    let ended = run(environment(&mut command, &db, "member"));
+    command.args(["-c", &line]).env("PATH", path()).env("OUT", &out);
+    let ended = run(environment(&mut command, &db, "reader"));
     assert_eq!(ended, "", "Ctrl-C ends it well");
     let text = fs::read_to_string(&out).expect("text");
     let mut lines = text.lines();
     assert!(lines.next().is_some_and(|header| header.starts_with("at\tevents\t")), "{text}");
-    assert!(lines.all(|line| line.starts_with("20") && line.contains('T')), "{text}");
+    assert!(lines.all(|line| line.starts_with("20") && line.contains("+00:00\t47\t")), "{text}");
 
-    let line = format!("timeout -s INT 1 eventlog report summary {SPAN} --watch 0.1");
-    let shown = on_terminal(&db, "reader", &line, 80, ("NO_COLOR", "1"));
+    let line = format!("stty cols 80 rows 40; {}", interrupted(&report, "success_rate", 2));
+    let mut command = Command::new("script");
+    command.args(["-qefc", &line]).arg(&out).env("PATH", path()).env("OUT", &out);
+    let shown = run(environment(&mut command, &db, "reader").env("NO_COLOR", "1"));
     assert!(shown.starts_with("\u{1b}[?1049h"), "{shown:?}");
+    assert_eq!(shown.matches("\u{1b}[2J").count(), 1, "cleared once, then drawn over: {shown:?}");
     let (_, last) = shown.rsplit_once("\u{1b}[?1049l").expect("the screen from before is back");
     assert!(last.contains("success_rate") && !last.contains('\u{1b}'), "{last:?}");
-    assert_eq!(shown.matches("\u{1b}[2J").count(), 1, "cleared once, then drawn over");
 }
 
 /// Uses that are wrong, with the role of each.
@@ -196,13 +202,21 @@ const WRONG: &[(&str, &str)] = &[
     ("reader", "eventlog report funnel"),
     ("reader", "eventlog report active_actors --names a,b"),
     ("reader", "env -u EVENTLOG_TENANT eventlog report summary"),
-    ("reader", "eventlog report summary --tenant acme"),
+    ("reader", "eventlog report summary --tenant 1111-1111-1111-1111-11111111111111111111"),
     ("reader", "eventlog report summary --since soon"),
     ("reader", "eventlog report summary --time-zone Mars/Olympus"),
     ("reader", "TZ=Mars/Olympus eventlog tail -n 0"),
-    ("reader", "eventlog report summary --names tool_usd"),
+    (
+        "reader",
+        "eventlog report summary --names tool_usd --since 2026-01-05 --until 2026-01-06 --tsv",
+    ),
     ("reader", "eventlog report summary --filter skillName=canvas"),
     ("reader", "eventlog report summary --filter 'data.n>many'"),
+    (
+        "reader",
+        "eventlog report summary --names app_opened --filter data.pge=/home --since 2026-01-05 --until 2026-01-06 --json",
+    ),
+    ("reader", "eventlog report summary --breakdown skillName"),
     ("reader", "eventlog report plan_changes --filter name=plan_updated"),
     ("reader", "eventlog report summary --json --csv"),
     ("reader", "eventlog report summary --watch 0"),
@@ -233,8 +247,8 @@ const WRONG: &[(&str, &str)] = &[
     ("reader", "eventlog -d $EMPTY report"),
     ("reader", "eventlog -d $UNMADE export"),
     ("reader", "eventlog -d $UNMADE codegen"),
-    ("reader", "eventlog -d $UNMADE tail"),
-    ("reader", "eventlog -d $UNMADE report summary"),
+    ("postgres", "eventlog -d $UNMADE tail"),
+    ("postgres", "eventlog -d $UNMADE report summary"),
 ];
 
 #[test]

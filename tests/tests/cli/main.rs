@@ -2,12 +2,14 @@
 
 mod analytics;
 mod connecting;
+mod csv;
 mod dashboard;
 mod doctor;
 mod doctor_servers;
 mod door;
 mod empty_labels;
 mod files;
+mod foreign;
 mod gateway;
 #[rustfmt::skip]
 #[allow(clippy::all, dead_code, missing_docs, unreachable_pub)]
@@ -23,11 +25,13 @@ mod packaging;
 mod poison;
 mod proof;
 mod public_keys;
+mod replay;
 mod reports;
 mod seed;
 mod server;
 mod sessions;
 mod setup;
+mod share_links;
 mod shares;
 mod statement_timeout;
 mod track;

@@ -48,9 +48,14 @@ fn a_browser_signs_in_once_reads_and_signs_out() {
     assert_eq!(me["tenants"], json!([{ "id": TENANT_A, "name": null }]));
     assert_eq!((&me["scope"], &me["can_replay"]), (&json!(null), &json!(false)));
     assert!(me["expires_at"].is_string());
+    // The name of the tenant, once it has one.
+    let name = format!("SELECT eventlog.set_tenant('{TENANT_A}', display_name => 'Acme & Sons')");
+    world.db.superuser().batch_execute(&name).unwrap();
+    let named = get(&mut http, "/api/session", &cookie).json();
+    assert_eq!(named["tenants"], json!([{ "id": TENANT_A, "name": "Acme & Sons" }]));
     // The key itself says the same, and has no end.
     let by_key = http.ask("GET", "/api/session", &[("X-Api-Key", &reader)], b"").json();
-    assert_eq!((&by_key["tenants"], &by_key["expires_at"]), (&me["tenants"], &json!(null)));
+    assert_eq!((&by_key["tenants"], &by_key["expires_at"]), (&named["tenants"], &json!(null)));
 
     assert_eq!(get(&mut http, "/api/analytics/summary", &cookie).status, 200);
     assert_eq!(get(&mut http, "/api/analytics/names", &cookie).status, 200);
@@ -87,7 +92,9 @@ fn the_cookie_writes_nothing_and_a_page_of_another_site_reads_nothing_with_it() 
     for (method, path) in [
         ("POST", "/api/track"),
         ("POST", "/api/session"),
-        // SOON
+        ("POST", "/api/share"),
+        ("POST", "/api/replay"),
+        ("DELETE", "/api/share/0123456789abcdef"),
     ] {
         for site in ["same-origin", "cross-site"] {
             let headers = [("Cookie", cookie.as_str()), ("Sec-Fetch-Site", site)];

@@ -11,7 +11,7 @@ pub(super) struct Place {
 
 /// The severity of a finding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
+pub(crate) enum State {
     Good,
     /// The check could not run.
     Unknown,
@@ -40,14 +40,14 @@ impl Serialize for State {
 
 /// A finding of one check.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    pub(super) check: &'static str,
-    pub(super) state: State,
-    pub(super) found: String,
+pub(crate) struct Finding {
+    pub(crate) check: &'static str,
+    pub(crate) state: State,
+    pub(crate) found: String,
     /// The command that fixes it.
-    pub(super) fix: Option<String>,
+    pub(crate) fix: Option<String>,
     /// The role that runs the command: the log's owner, or `superuser`. `None` if it is not SQL.
-    pub(super) role: Option<String>,
+    pub(crate) role: Option<String>,
 }
 
 impl Finding {

@@ -1,10 +1,10 @@
 //! `eventlog doctor`: checks a log, and prints the command that fixes each problem.
 
 mod checks;
-mod finding;
+pub(crate) mod finding;
 
 use clap::Args;
-use tokio_postgres::Transaction;
+use tokio_postgres::{Client, Transaction};
 
 use self::finding::{Finding, State};
 use crate::connection::Server;
@@ -28,11 +28,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
     let mut client = server.connect().await?;
-    let mut transaction = client.build_transaction().read_only(true).start().await?;
-    let settings = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL DateStyle = 'ISO, YMD';
-                    SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off";
-    transaction.batch_execute(settings).await?;
-    let findings = look(&mut transaction).await?;
+    let findings = examine(&mut client).await?;
     let form = arguments.form.form();
     if !arguments.form.is_asked() {
         let colours = Colours::of_stdout();
@@ -46,6 +42,17 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         true => Err(Failure::said()),
         false => Ok(()),
     }
+}
+
+/// Checks the log as far as the role of this connection can see.
+pub(crate) async fn examine(client: &mut Client) -> Result<Vec<Finding>, Failure> {
+    let mut transaction = client.build_transaction().read_only(true).start().await?;
+    let settings = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL DateStyle = 'ISO, YMD';
+                    SET LOCAL quote_all_identifiers = off; SET LOCAL jit = off";
+    transaction.batch_execute(settings).await?;
+    let findings = look(&mut transaction).await?;
+    transaction.rollback().await?;
+    Ok(findings)
 }
 
 /// Runs each check in a savepoint, so that one that fails (a missing right, another version of the log)

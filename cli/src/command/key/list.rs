@@ -44,6 +44,7 @@ const TENANT_IDS: &str = "
 pub(super) async fn list(
     transaction: &Transaction<'_>,
     tenant: Option<Uuid>,
+    zone: &str,
     options: &FormOptions,
 ) -> Result<(), Failure> {
     let form = options.form();
@@ -70,6 +71,7 @@ pub(super) async fn list(
         found.iter().map(|row| (0..COLUMNS.len()).map(|place| row.get(place)).collect()).collect();
     if form == Form::Table {
         for_people(&mut rows);
+        time_zone::note(&mut rows, zone, form);
     }
     print_rows(&rows, options)
 }

@@ -95,8 +95,8 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
     match arguments.action {
         Action::Create(new) => create(&transaction, new).await?,
         Action::List { tenant, form, time_zone } => {
-            time_zone.set(&transaction).await?;
-            list::list(&transaction, tenant, &form).await?;
+            let zone = time_zone.set(&transaction).await?;
+            list::list(&transaction, tenant, &zone, &form).await?;
         }
         Action::Revoke { id, json } => revoke(&transaction, &id, json).await?,
     }

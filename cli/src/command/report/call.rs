@@ -3,7 +3,7 @@
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction};
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::conditions::{Condition, filters};
 use crate::command::filter::warn_of_unknown;
 use crate::command::time_zone;
@@ -22,7 +22,7 @@ pub(super) async fn rows(
     if let Some(argument) = report.argument("time_zone")
         && !given.iter().any(|(other, _)| other.name == argument.name)
     {
-        given.push((argument, Given::One(zone)));
+        given.push((argument, Given::One(zone.clone())));
     }
     let times = given.iter_mut().filter_map(|(argument, value)| match value {
         Given::One(text) => Some((text, argument.type_name.as_str())),
@@ -62,11 +62,13 @@ pub(super) async fn rows(
         Form::Json => Column::new(&column.name, Kind::Json),
         _ => Column::of_type(&column.name, &column.type_name),
     };
-    Ok(Rows {
+    let mut rows = Rows {
         columns: report.columns.iter().map(column).collect(),
         rows: found.iter().map(text).collect(),
         ..Rows::default()
-    })
+    };
+    time_zone::note(&mut rows, &zone, form);
+    Ok(rows)
 }
 
 /// The value of an argument.

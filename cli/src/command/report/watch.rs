@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use super::{Arguments, call, shape};
+use super::arguments::Arguments;
+use super::{call, shape};
 use crate::output::{
     Colours, Column, Failure, Form, Kind, Rows, Style, fits, height, is_terminal, json_line, print,
     render, sparkline, width,
@@ -220,5 +221,37 @@ impl Drop for Screen {
         let _ = stdout.write_all(b"\x1b[?7h\x1b[?25h\x1b[?1049l");
         let _ = stdout.write_all(self.last.as_bytes());
         let _ = stdout.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_changes_gets_a_line_of_what_it_was() {
+        let mut history = History::default();
+        let mut rows = Rows::new(&[("name", Kind::Text), ("n", Kind::Number), ("m", Kind::Number)]);
+        for n in 0..20 {
+            rows.rows = vec![
+                vec![Some("a".to_owned()), Some(n.to_string()), Some("1".to_owned())],
+                vec![Some("b".to_owned()), Some("7".to_owned()), None],
+            ];
+            history.remember(&rows);
+        }
+        let mut drawn = rows.clone();
+        history.draw(&mut drawn, Form::Expanded);
+        let names: Vec<&str> = drawn.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["name", "n", "", "m"]);
+        assert_eq!(drawn.rows[0][2].as_deref(), Some("▁▂▂▃▄▄▅▅▆▇▇█"));
+        assert_eq!(drawn.rows[1][2], None);
+        // A row that was away begins again.
+        let gone = rows.rows.remove(0);
+        history.remember(&rows);
+        rows.rows.push(gone);
+        history.remember(&rows);
+        let mut drawn = rows.clone();
+        history.draw(&mut drawn, Form::Expanded);
+        assert_eq!(drawn.columns.len(), 3);
     }
 }

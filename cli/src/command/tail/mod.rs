@@ -1,5 +1,6 @@
 //! `eventlog tail`: shows the newest events and follows new ones.
 
+mod line;
 mod printer;
 
 use std::collections::HashSet;
@@ -7,8 +8,9 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Client, Transaction};
 
+use self::line::Line;
 use self::printer::Printer;
 use super::filter::{Filter, seconds, warn_of_unknown};
 use super::time_zone;
@@ -55,37 +57,12 @@ pub(crate) struct Arguments {
     form: FormOptions,
 }
 
-/// An event as it is printed.
-struct Line {
-    id: i64,
-    created_at: String,
-    /// The JSON object, or the time for the text output.
-    shown: String,
-    name: String,
-    actor: Option<String>,
-    subject: Option<String>,
-    data: String,
-}
-
-impl Line {
-    fn of(row: &Row) -> Self {
-        Line {
-            id: row.get(0),
-            created_at: row.get(1),
-            shown: row.get(2),
-            name: row.get(3),
-            actor: row.get(4),
-            subject: row.get(5),
-            data: row.get(6),
-        }
-    }
-}
-
 /// created_at has microseconds, since it is passed back for the next page.
 const EVENTS: &str = "
     SELECT r.id, r.created_at::text,
            CASE $1 WHEN 'json' THEN row_to_json(r)::text
-                   WHEN 'people' THEN to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS.MS')
+                   WHEN 'line' THEN to_char(r.created_at, 'YYYY-MM-DD HH24:MI:SS.MS')
+                   WHEN 'people' THEN r.created_at::text
                    ELSE to_json(r.created_at) #>> '{}' END,
            r.name, r.actor, r.subject, CASE $1 WHEN 'json' THEN '' ELSE r.data::text END
       FROM eventlog.get_events(
@@ -187,6 +164,7 @@ impl Arguments {
         let rows = i32::try_from(rows).unwrap_or(i32::MAX);
         let times = match self.form.form() {
             Form::Json => "json",
+            Form::Table => "line",
             form if form.is_for_people() => "people",
             _ => "programs",
         };

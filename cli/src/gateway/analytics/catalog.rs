@@ -31,18 +31,27 @@ const RELATIONS: &str = "
        AND c.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1) AND a.attnum OPERATOR(pg_catalog.>) 0
        AND NOT a.attisdropped";
 
+/// Selects the keys of payloads whose values stand for people: actors, and what is stored as a hash.
+const PERSONAL_KEYS: &str = "
+    SELECT coalesce(pg_catalog.array_agg(DISTINCT k.key), '{}')
+      FROM eventlog.event_types t
+     CROSS JOIN LATERAL pg_catalog.unnest(t.hash_keys OPERATOR(pg_catalog.||) t.actor_key) AS k (key)
+     WHERE k.key IS NOT NULL";
+
 /// The routes, as they were when the catalog was last read.
 #[derive(Debug)]
 pub(crate) struct Routes {
     routes: Vec<Route>,
+    /// Keys of payloads whose values stand for people.
+    pub(crate) personal_keys: Vec<String>,
     /// The description of the whole API with these routes.
     pub(crate) openapi: Bytes,
 }
 
 impl Routes {
-    fn new(routes: Vec<Route>) -> Self {
+    fn new((routes, personal_keys): (Vec<Route>, Vec<String>)) -> Self {
         let openapi = openapi::describe(&routes).into();
-        Routes { routes, openapi }
+        Routes { routes, personal_keys, openapi }
     }
 
     /// Finds a route by the last part of its path.
@@ -131,7 +140,7 @@ impl Catalog {
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
+async fn read(pool: &Pool) -> Result<(Vec<Route>, Vec<String>), Failed> {
     let mut client = pool.get().await?;
     let transaction = client.build_transaction().read_only(true).start().await?;
     // Types are compared by name.
@@ -140,6 +149,8 @@ async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
     let relations: Vec<&str> = VIEWS.iter().map(|view| view.relation).collect();
     let types = [(&relations as _, tokio_postgres::types::Type::TEXT_ARRAY)];
     let rows = transaction.query_typed(RELATIONS, &types).await?;
+    let personal_keys = transaction.query_typed(PERSONAL_KEYS, &[]).await?;
+    let personal_keys = personal_keys.first().ok_or("no row")?.try_get(0)?;
     transaction.commit().await?;
     // Views before reports: a new report must not take the path of a view.
     let mut routes = Vec::new();
@@ -166,5 +177,5 @@ async fn read(pool: &Pool) -> Result<Vec<Route>, Failed> {
     for row in &reports {
         routes.extend(Report::from_row(row)?.and_then(Route::of_report));
     }
-    Ok(routes)
+    Ok((routes, personal_keys))
 }

@@ -3,11 +3,13 @@
 
 mod aliases;
 pub(crate) mod catalog;
+mod csv;
 pub(crate) mod live;
 mod openapi;
-mod parameter;
+pub(crate) mod parameter;
 pub(crate) mod query;
-mod route;
+pub(crate) mod route;
+pub(crate) mod scope;
 pub(crate) mod tenant_choice;
 pub(crate) mod tenant_watch;
 mod views;
@@ -18,9 +20,10 @@ use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
+use self::catalog::Routes;
 use self::route::Route;
 use super::connections::Connection;
-use super::key::Key;
+use super::key_store::Caller;
 use super::problem::{Problem, shown, without_markup};
 use super::request_log::RouteName;
 use super::state::Gateway;
@@ -40,11 +43,8 @@ pub(crate) async fn report(
         let message = format!("there is no report {}: /api/openapi.json lists them", shown(&path));
         return Err(Problem::not_found(message));
     };
-    if caller.share().is_some() {
-        // Its scope is not applied yet.
-        return Err(Problem::forbidden("a share link does not reach this report"));
-    }
-    let answer = answer(&gateway, &caller.key, route, query.as_deref().unwrap_or_default()).await;
+    let query = query.as_deref().unwrap_or_default();
+    let answer = answer(&gateway, &caller, &routes, route, query, &headers).await;
     let mut response = answer.into_response();
     response.extensions_mut().insert(RouteName(format!("/api/analytics/{}", route.path)));
     Ok(response)
@@ -52,21 +52,44 @@ pub(crate) async fn report(
 
 async fn answer(
     gateway: &Gateway,
-    key: &Key,
+    caller: &Caller,
+    routes: &Routes,
     route: &Route,
     query: &str,
+    headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let (asked, query) = tenant_choice::split(query)?;
+    let (format, query) = tenant_choice::take("format", query)?;
+    let is_csv = csv::is_wanted(format.as_deref(), headers)?;
+    let (asked, query) = tenant_choice::split(&query)?;
     let mut arguments = parameter::read(&route.parameters, &query)?;
-    let tenant = tenant_choice::choose(key, asked.as_deref(), route, &mut arguments)?;
-    let rows = gateway.reports.ask(tenant, route, &arguments).await?;
-    let rows = without_markup(&rows);
+    let tenant = match caller.share() {
+        None => tenant_choice::choose(&caller.key, asked.as_deref(), route, &mut arguments)?,
+        Some(share) => {
+            let tenant = share.choose(asked.as_deref())?;
+            share.scope()?.hold(route, &routes.personal_keys, &mut arguments)?;
+            tenant
+        }
+    };
+    let answer = gateway.reports.ask(tenant, route, &arguments).await?;
+    if is_csv {
+        let text = csv::write(&route.columns, &answer.rows).map_err(|error| {
+            tracing::error!("a report cannot be written as CSV: {error}");
+            Problem::internal()
+        })?;
+        let name = format!("attachment; filename=\"{}.csv\"", route.path);
+        let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned());
+        return Ok(([kind, (header::CONTENT_DISPOSITION, name)], text).into_response());
+    }
     let shown = match tenant {
         tenant::ALL => "all".to_owned(),
         tenant => tenant.to_string(),
     };
-    let body = format!("{{\"tenant_id\":\"{shown}\",\"rows\":{rows}}}");
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    let notices = match answer.notices.is_empty() {
+        true => String::new(),
+        false => format!(",\"notices\":{}", serde_json::json!(answer.notices)),
+    };
+    let body = format!("{{\"tenant_id\":\"{shown}\",\"rows\":{}{notices}}}", answer.rows);
+    Ok(([(header::CONTENT_TYPE, "application/json")], without_markup(&body)).into_response())
 }
 
 /// Describes the API.

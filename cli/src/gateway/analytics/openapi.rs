@@ -32,7 +32,15 @@ fn operation(route: &Route) -> Value {
         "type": "object",
         "required": ["tenant_id", "rows"],
         "additionalProperties": false,
-        "properties": { "tenant_id": { "type": "string" }, "rows": rows },
+        "properties": {
+            "tenant_id": { "type": "string" },
+            "rows": rows,
+            "notices": {
+                "type": "array",
+                "items": { "type": "string" },
+                "description": "What the log said besides, such as that a name is unknown. Left out if empty.",
+            },
+        },
     });
     let mut description = route.description.clone();
     if let Some(short) = route.short_path {
@@ -43,11 +51,14 @@ fn operation(route: &Route) -> Value {
         "summary": first_sentence(&route.description),
         "description": description,
         "security": [{ "bearer": [] }, { "header": [] }, { "cookie": [] }],
-        "parameters": route.parameters.iter().map(parameter).chain([tenant()]).collect::<Vec<_>>(),
+        "parameters": route.parameters.iter().map(parameter).chain([tenant(), format()]).collect::<Vec<_>>(),
         "responses": {
             "200": {
                 "description": "The report of the key's tenant.",
-                "content": { "application/json": { "schema": schema } },
+                "content": {
+                    "application/json": { "schema": schema },
+                    "text/csv": { "schema": { "type": "string" } },
+                },
             },
             "400": refused,
             "401": refused,
@@ -70,6 +81,17 @@ fn tenant() -> Value {
         "description": "The uuid of one of the key's tenants, or `all` for a key of all tenants. \
                         Needed by keys of several tenants only.",
         "schema": { "type": "string" },
+    })
+}
+
+/// The choice of the format, which every report has.
+fn format() -> Value {
+    json!({
+        "name": "format",
+        "in": "query",
+        "required": false,
+        "description": "`csv` for a table with headings, as with `Accept: text/csv`.",
+        "schema": { "enum": ["json", "csv"] },
     })
 }
 

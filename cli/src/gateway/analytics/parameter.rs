@@ -12,6 +12,8 @@ use crate::reports::Argument;
 const MAX_VALUES: usize = 100;
 /// Most bytes of a text.
 const MAX_TEXT: usize = 2048;
+/// Most bytes of filters. The head of a request has 16 KiB in all.
+const MAX_FILTERS: usize = 12 << 10;
 /// Most rows that may be asked for.
 const MAX_LIMIT: u32 = 1000;
 
@@ -27,7 +29,7 @@ pub(crate) struct Parameter {
 pub(crate) enum Kind {
     /// RFC 3339, or a day, which begins at midnight UTC.
     Time,
-    /// Like `Time`; a time becomes the day that contains it.
+    /// A day of the report's time zone; a time becomes the day that contains it.
     Day,
     /// Like `Day`, rounded up: a time after midnight becomes the next day.
     EndDay,
@@ -36,6 +38,8 @@ pub(crate) enum Kind {
     Span,
     /// A JSON object.
     Object,
+    /// Filters of events: a JSON object, or an array of objects that must all hold.
+    Filters,
     /// A number of rows.
     Limit,
     /// A whole number between these, both included.
@@ -52,14 +56,14 @@ pub(crate) enum Kind {
 }
 
 /// An argument with its value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Given<'a> {
     pub(crate) argument: &'a Argument,
     pub(crate) value: Value,
 }
 
 /// Text that PostgreSQL casts to the type of the argument.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Value {
     One(String),
     List(Vec<String>),
@@ -77,6 +81,7 @@ impl Parameter {
             ("text", _) => Kind::Text,
             ("text[]", _) => Kind::TextList,
             ("interval", _) => Kind::Span,
+            ("jsonb", "filters") => Kind::Filters,
             ("jsonb", _) => Kind::Object,
             ("integer", "row_limit") => Kind::Limit,
             ("integer", _) => Kind::Integer(i32::MIN.into(), i32::MAX.into()),
@@ -110,13 +115,14 @@ pub(crate) fn read<'a>(
     query: &str,
 ) -> Result<Vec<Given<'a>>, Problem> {
     let mut found: Vec<Given<'_>> = Vec::new();
+    let zone = zone(parameters, query)?;
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
         let Some(parameter) = find(parameters, &name) else {
             return Err(unknown(&name, parameters));
         };
         let text = parameter
             .kind
-            .check(&text)
+            .check(&text, &zone)
             .map_err(|fault| Problem::bad_request(format!("{name} must be {fault}")))?;
         let is_same = |given: &&mut Given<'_>| given.argument.name == parameter.argument.name;
         match found.iter_mut().find(is_same).map(|given| &mut given.value) {
@@ -150,6 +156,24 @@ pub(crate) fn read<'a>(
     Ok(found)
 }
 
+/// Returns the time zone of the report's days: that of the parameter `time_zone`, or UTC.
+fn zone(parameters: &[Parameter], query: &str) -> Result<TimeZone, Problem> {
+    let takes_one = parameters.iter().any(|parameter| parameter.name() == "time_zone");
+    let mut given =
+        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "time_zone");
+    match given.next().filter(|_| takes_one) {
+        None => Ok(TimeZone::UTC),
+        Some((_, name)) => TimeZone::get(&name).map_err(|_| {
+            Problem::bad_request("time_zone must be a time zone by name, such as Europe/Berlin")
+        }),
+    }
+}
+
+/// Returns true for an object, or an array of objects.
+pub(crate) fn is_filters(value: &serde_json::Value) -> bool {
+    value.is_object() || value.as_array().is_some_and(|all| all.iter().all(|one| one.is_object()))
+}
+
 fn unknown(name: &str, parameters: &[Parameter]) -> Problem {
     let name = shown(name);
     let names: Vec<&str> = parameters.iter().map(Parameter::name).collect();
@@ -164,12 +188,13 @@ impl Kind {
         matches!(self, Kind::TextList | Kind::IntegerList | Kind::UuidList)
     }
 
-    /// Returns the text for PostgreSQL, or what the value must be.
-    fn check(self, text: &str) -> Result<String, String> {
+    /// Returns the text for PostgreSQL, or what the value must be. Days are those of the zone.
+    fn check(self, text: &str, zone: &TimeZone) -> Result<String, String> {
         const TIME: &str =
             "a day such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z (write + as %2B)";
-        if text.contains('\0') || text.len() > MAX_TEXT {
-            return Err(format!("text of at most {MAX_TEXT} bytes without a zero byte"));
+        let most = if self == Kind::Filters { MAX_FILTERS } else { MAX_TEXT };
+        if text.contains('\0') || text.len() > most {
+            return Err(format!("text of at most {most} bytes without a zero byte"));
         }
         Ok(match self {
             Kind::Time => match (time(text), day(text)) {
@@ -180,7 +205,7 @@ impl Kind {
             Kind::Day | Kind::EndDay => {
                 let day = match (time(text), day(text)) {
                     (Some(time), _) => {
-                        let time = time.to_zoned(TimeZone::UTC).datetime();
+                        let time = time.to_zoned(zone.clone()).datetime();
                         let is_later =
                             self == Kind::EndDay && time.time() != civil::Time::midnight();
                         let day = time.date().checked_add(i64::from(is_later).days());
@@ -199,6 +224,10 @@ impl Kind {
             Kind::Object => match serde_json::from_str::<serde_json::Value>(text) {
                 Ok(serde_json::Value::Object(_)) => text.to_owned(),
                 _ => return Err("a JSON object".to_owned()),
+            },
+            Kind::Filters => match serde_json::from_str::<serde_json::Value>(text) {
+                Ok(filters) if is_filters(&filters) => text.to_owned(),
+                _ => return Err("a JSON object, or an array of objects".to_owned()),
             },
             Kind::Limit => match text.parse::<u32>() {
                 Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => limit.to_string(),
@@ -237,7 +266,9 @@ impl Kind {
             Kind::Day | Kind::EndDay => json!({ "type": "string", "examples": ["2026-01-01"] }),
             Kind::Text => json!({ "type": "string", "maxLength": MAX_TEXT }),
             Kind::Span => json!({ "type": "string", "examples": ["7 days", "P7D"] }),
-            Kind::Object => json!({ "type": "string", "contentMediaType": "application/json" }),
+            Kind::Object | Kind::Filters => {
+                json!({ "type": "string", "contentMediaType": "application/json" })
+            }
             Kind::Limit => json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT }),
             Kind::Integer(least, most) => {
                 json!({ "type": "integer", "minimum": least, "maximum": most })
@@ -263,12 +294,18 @@ impl Kind {
     pub(crate) fn note(self) -> &'static str {
         match self {
             Kind::Time => "A day, which begins at midnight UTC, or a time.",
-            Kind::Day => "A day in UTC; a time stands for the day that contains it.",
+            Kind::Day => {
+                "A day, of time_zone if the report takes it; a time stands for the day that contains it."
+            }
             Kind::EndDay => {
-                "A day in UTC, not included; a time after midnight stands for the next day."
+                "A day, not included, of time_zone if the report takes it; a time after midnight stands for the next day."
             }
             Kind::Span => "A span of time.",
             Kind::Object => "A JSON object.",
+            Kind::Filters => {
+                "A JSON object, such as `{\"name\": [\"tool_used\"], \"data.durationMs\": {\">\": 1000}}`, or \
+                 an array of objects that must all hold."
+            }
             Kind::TextList | Kind::IntegerList | Kind::UuidList => {
                 "Repeat the parameter for several values."
             }
@@ -315,6 +352,8 @@ mod tests {
             ("is_new", "boolean"),
             ("tenant_id", "uuid"),
             ("place", "point"),
+            ("filters", "jsonb"),
+            ("time_zone", "text"),
         ];
         arguments.map(argument).iter().filter_map(Parameter::of).collect()
     }
@@ -352,6 +391,14 @@ mod tests {
         assert_eq!(understood("at=2026-01-31"), "at=2026-01-31T00:00:00Z");
         assert_eq!(understood("at=2026-01-31T12:00:00%2B02:00"), "at=2026-01-31T10:00:00Z");
         assert_eq!(understood("within=7+days"), "within=P7D");
+        // Days are those of the zone, wherever it stands in the query.
+        assert_eq!(
+            understood(
+                "since=2026-03-28T23:00:00Z&time_zone=Europe/Berlin&until=2026-03-29T22:00:00Z"
+            ),
+            "since=2026-03-29 time_zone=Europe/Berlin until=2026-03-30"
+        );
+        assert_eq!(understood("filters=[{\"a\":1},{}]"), "filters=[{\"a\":1},{}]");
     }
 
     #[test]
@@ -377,6 +424,9 @@ mod tests {
             "min_weight=NaN",
             "min_weight=1e400",
             "is_new=1",
+            "filters=1",
+            "filters=[1]",
+            "time_zone=Mars",
             "limit=1&row_limit=1",
         ] {
             assert_eq!(understood(query), "refused", "{query}");

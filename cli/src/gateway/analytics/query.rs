@@ -11,13 +11,16 @@ use uuid::Uuid;
 
 use super::parameter::{Given, Value};
 use super::route::{Route, Source};
-use crate::connection::Pool;
+use crate::command::doctor;
+use crate::command::doctor::finding::Finding;
+use crate::connection::{Manager, Pool};
 use crate::gateway::problem::Problem;
-use crate::gateway::report_turns::Turns;
+use crate::gateway::report_turns::{Turn, Turns};
 use crate::gateway::shared_limit::Refusal;
 use crate::gateway::tenant_policy::READS_ONE_TENANT;
 use crate::output::with_sources;
 use crate::reports::quoted;
+use crate::tenant;
 
 /// The PostgreSQL routine that reports a function's own `RAISE`.
 const RAISE: &str = "exec_stmt_raise";
@@ -29,7 +32,16 @@ const MAX_ROWS: usize = 100_000;
 const BEGIN: &str = "SELECT pg_catalog.set_config('eventlog.tenant_id', $1, true),
             pg_catalog.set_config('statement_timeout', $2, true),
             pg_catalog.set_config('timezone', 'UTC', true),
+            pg_catalog.set_config('client_min_messages', 'notice', true),
             pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// What a report answered.
+pub(crate) struct Answer {
+    /// A JSON array.
+    pub(crate) rows: String,
+    /// What the server said besides, such as that a name is unknown.
+    pub(crate) notices: Vec<String>,
+}
 
 /// The connections for reports, and the order in which tenants get them.
 pub(crate) struct Reports {
@@ -44,13 +56,13 @@ impl Reports {
         Reports { pool, turns: Turns::new(connections), patience }
     }
 
-    /// Returns the rows of a route as a JSON array.
+    /// Returns the rows of a route.
     pub(crate) async fn ask(
         &self,
         tenant: Uuid,
         route: &Route,
         arguments: &[Given<'_>],
-    ) -> Result<String, Problem> {
+    ) -> Result<Answer, Problem> {
         let given = arguments.iter().map(|argument| -> (&(dyn ToSql + Sync), Type) {
             match &argument.value {
                 Value::One(text) => (text, Type::TEXT),
@@ -89,7 +101,7 @@ impl Reports {
                FROM (SELECT * FROM ({from}) f LIMIT {limit}) r"
         );
         let given: Vec<&str> = arguments.iter().map(|given| given.argument.name.as_str()).collect();
-        let row = self.read_given(tenant, &sql, &values, &given).await?;
+        let (row, notices) = self.run(tenant, &sql, &values, &given, true).await?;
         let found = || -> Result<(bool, i64, Option<String>), tokio_postgres::Error> {
             Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
         };
@@ -105,7 +117,7 @@ impl Reports {
                 "the report has more than {MAX_ROWS} rows: choose a shorter span or fewer names"
             )));
         }
-        Ok(rows.unwrap_or_else(|| "[]".to_owned()))
+        Ok(Answer { rows: rows.unwrap_or_else(|| "[]".to_owned()), notices })
     }
 
     /// Returns the single row of a statement, which runs in a transaction of its own.
@@ -115,7 +127,7 @@ impl Reports {
         sql: &str,
         values: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Row, Problem> {
-        self.read_given(tenant, sql, values, &[]).await
+        Ok(self.run(tenant, sql, values, &[], true).await?.0)
     }
 
     /// The same, for a statement that writes: a door of the log, which checks what the gateway may do.
@@ -125,18 +137,48 @@ impl Reports {
         sql: &str,
         values: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Row, Problem> {
-        self.run(tenant, sql, values, &[], false).await
+        Ok(self.run(tenant, sql, values, &[], false).await?.0)
     }
 
-    /// The same as `read`, for a request that gave arguments of these names.
-    async fn read_given(
-        &self,
-        tenant: Uuid,
-        sql: &str,
-        values: &[(&(dyn ToSql + Sync), Type)],
-        given: &[&str],
-    ) -> Result<Row, Problem> {
-        self.run(tenant, sql, values, given, true).await
+    /// Returns the row and the server's notices, for a request that gave arguments of these names.
+    /// Runs the doctor's checks, as far as the gateway's role can see. They are of no tenant.
+    pub(crate) async fn examine(&self) -> Result<Vec<Finding>, Problem> {
+        let patience = self.patience;
+        let (_turn, mut client) = self.connection(tenant::ALL).await?;
+        match tokio::time::timeout(patience, doctor::examine(&mut client)).await {
+            Ok(Ok(findings)) => Ok(findings),
+            Ok(Err(error)) => {
+                tracing::warn!("the log could not be checked: {error}");
+                Err(away())
+            }
+            Err(_) => {
+                // The server goes on with the check; the connection is of no use meanwhile.
+                drop(Object::take(client));
+                Err(Problem::too_slow(format!("the checks took longer than {patience:?}"), 60))
+            }
+        }
+    }
+
+    /// Waits for a turn of the tenant, and for a connection.
+    async fn connection(&self, tenant: Uuid) -> Result<(Turn, Object<Manager>), Problem> {
+        let patience = self.patience;
+        let turn = self.turns.take(tenant, patience).await.map_err(|reason| match reason {
+            Refusal::OverShare => {
+                Problem::too_many("the tenant has too many reports in progress", 5)
+            }
+            Refusal::Exhausted => Problem::unavailable("too many reports in progress", 5),
+        })?;
+        let waits = Timeouts { wait: Some(patience), ..self.pool.timeouts() };
+        let client = self.pool.timeout_get(&waits).await.map_err(|error| {
+            tracing::warn!("no connection for a report: {}", with_sources(&error));
+            match error {
+                PoolError::Timeout(TimeoutType::Wait) => {
+                    Problem::unavailable("too many reports in progress", 5)
+                }
+                _ => away(),
+            }
+        })?;
+        Ok((turn, client))
     }
 
     async fn run(
@@ -146,24 +188,10 @@ impl Reports {
         values: &[(&(dyn ToSql + Sync), Type)],
         given: &[&str],
         is_read_only: bool,
-    ) -> Result<Row, Problem> {
+    ) -> Result<(Row, Vec<String>), Problem> {
         let patience = self.patience;
-        let _turn = self.turns.take(tenant, patience).await.map_err(|reason| match reason {
-            Refusal::OverShare => {
-                Problem::too_many("the tenant has too many reports in progress", 5)
-            }
-            Refusal::Exhausted => Problem::unavailable("too many reports in progress", 5),
-        })?;
-        let waits = Timeouts { wait: Some(patience), ..self.pool.timeouts() };
-        let mut client = self.pool.timeout_get(&waits).await.map_err(|error| {
-            tracing::warn!("no connection for a report: {}", with_sources(&error));
-            match error {
-                PoolError::Timeout(TimeoutType::Wait) => {
-                    Problem::unavailable("too many reports in progress", 5)
-                }
-                _ => away(),
-            }
-        })?;
+        let (_turn, mut client) = self.connection(tenant).await?;
+        client.take_notices();
         let asked = async {
             let transaction = client
                 .build_transaction()
@@ -182,7 +210,10 @@ impl Reports {
         };
         // The server's own timeout ends a report; this one is for a server that does not answer.
         match tokio::time::timeout(patience + Duration::from_secs(2), asked).await {
-            Ok(Ok(rows)) => rows.into_iter().next().ok_or_else(Problem::internal),
+            Ok(Ok(rows)) => {
+                let row = rows.into_iter().next().ok_or_else(Problem::internal)?;
+                Ok((row, client.take_notices()))
+            }
             Ok(Err(error)) => Err(refused(&error, patience, given)),
             Err(_) => {
                 tracing::warn!("a report was not answered");

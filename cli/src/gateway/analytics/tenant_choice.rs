@@ -15,15 +15,23 @@ const PARAMETER: &str = "tenant";
 
 /// Takes the choice of the tenant out of a query string.
 pub(crate) fn split(query: &str) -> Result<(Option<String>, Cow<'_, str>), Problem> {
-    let is_choice = |(name, _): &(Cow<'_, str>, Cow<'_, str>)| name == PARAMETER;
-    let mut chosen = form_urlencoded::parse(query.as_bytes()).filter(is_choice);
-    let Some((_, asked)) = chosen.next() else { return Ok((None, Cow::Borrowed(query))) };
-    if chosen.next().is_some() {
-        return Err(Problem::bad_request("tenant is given more than once"));
+    take(PARAMETER, query)
+}
+
+/// Takes a parameter that is no report's own out of a query string.
+pub(crate) fn take<'a>(
+    parameter: &str,
+    query: &'a str,
+) -> Result<(Option<String>, Cow<'a, str>), Problem> {
+    let is_it = |(name, _): &(Cow<'_, str>, Cow<'_, str>)| name == parameter;
+    let mut given = form_urlencoded::parse(query.as_bytes()).filter(is_it);
+    let Some((_, value)) = given.next() else { return Ok((None, Cow::Borrowed(query))) };
+    if given.next().is_some() {
+        return Err(Problem::bad_request(format!("{parameter} is given more than once")));
     }
-    let others = form_urlencoded::parse(query.as_bytes()).filter(|pair| !is_choice(pair));
+    let others = form_urlencoded::parse(query.as_bytes()).filter(|pair| !is_it(pair));
     let others = form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish();
-    Ok((Some(asked.into_owned()), Cow::Owned(others)))
+    Ok((Some(value.into_owned()), Cow::Owned(others)))
 }
 
 /// Returns the tenant of a request. A report that takes `tenant_ids` is about all tenants of the key at

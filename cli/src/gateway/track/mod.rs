@@ -1,6 +1,6 @@
 //! `POST /api/track`: takes events.
 
-mod body;
+pub(crate) mod body;
 mod json_fields;
 mod shapes;
 

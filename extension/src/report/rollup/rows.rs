@@ -39,7 +39,7 @@ fn add_measures(rows: &mut RowSink, measures: &Measures) {
         .double(measures.successes)
         .double(measures.duration_count)
         .double(measures.duration_sum)
-        .doubles(pairs.into_iter());
+        .doubles(&pairs);
 }
 
 fn add_active(rows: &mut RowSink, quarters: &[u16]) {

@@ -34,6 +34,7 @@ const TABLES: &[&str] = &[
     "first_events",
     "hourly_keys",
     "daily_keys",
+    "counted_keys",
     "monthly_key_actors",
     "api_keys",
 ];

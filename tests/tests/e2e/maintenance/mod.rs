@@ -10,6 +10,7 @@ mod maintain_waits;
 mod partitions_others;
 mod retention;
 mod rollup_faults;
+mod rollup_oracle;
 mod rollups;
 mod worker;
 mod worker_gives_way;

@@ -12,8 +12,6 @@ pub(crate) struct Report {
     arguments: Vec<String>,
     /// Those of its arguments that are arrays.
     pub(crate) arrays: Vec<String>,
-    /// True if its last column says since when the answer is complete.
-    pub(crate) is_covered: bool,
 }
 
 impl Report {
@@ -53,8 +51,7 @@ pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
         client,
         "SELECT proname, array_to_string(proargnames[:pronargs], ' '),
                 array_to_string(ARRAY(SELECT proargnames[n] FROM generate_series(1, pronargs) AS n
-                                       WHERE proargtypes[n - 1] IN ('text[]'::regtype, 'bigint[]'::regtype)), ' '),
-                coalesce(proargnames[cardinality(proargnames)] = 'covered_since', false)
+                                       WHERE proargtypes[n - 1] IN ('text[]'::regtype, 'bigint[]'::regtype)), ' ')
            FROM pg_proc
           WHERE pronamespace = 'eventlog'::regnamespace AND provolatile = 's' AND proname !~ '^_'
             AND 'tenant_id' = ANY (proargnames[:pronargs]) ORDER BY proname",
@@ -64,7 +61,6 @@ pub(crate) fn reports(client: &mut Client) -> Vec<Report> {
         name: row[0].clone(),
         arguments: row[1].split(' ').map(str::to_owned).collect(),
         arrays: row[2].split_whitespace().map(str::to_owned).collect(),
-        is_covered: row[3] == "t",
     })
     .collect();
     assert!(found.len() >= 19, "{}", found.len());

@@ -4,9 +4,9 @@ use eventlog_tests::{Db, TENANT_A, TENANT_B, rows, text};
 
 /// Name, payload, created, occurred.
 const EVENTS: &str = r#"
-    ('conversation_started', '{"sessionId": "s", "conversationId": "c1"}', '2013-06-01 10:00', NULL),
-    ('conversation_started', '{"sessionId": "s", "conversationId": "c2"}', '2013-06-02 10:00', NULL),
-    ('conversation_started', '{"sessionId": "s", "conversationId": "c3"}', '2013-06-03 10:00', NULL),
+    ('conversation_started', '{"sessionId": "s", "conversationId": "c1", "channel": "web"}', '2013-06-01 10:00', NULL),
+    ('conversation_started', '{"sessionId": "s", "conversationId": "c2", "channel": "web"}', '2013-06-02 10:00', NULL),
+    ('conversation_started', '{"sessionId": "s", "conversationId": "c3", "channel": "phone"}', '2013-06-03 10:00', NULL),
     ('conversation_started', '{"sessionId": "s", "conversationId": "c4"}', '2013-06-04 10:00', NULL),
     ('escalation_triggered', '{"reason": "r", "conversationId": "c1"}', '2013-06-01 11:00', NULL),
     ('escalation_triggered', '{"reason": "r", "conversationId": "c1"}', '2013-06-01 12:00', NULL),
@@ -36,17 +36,41 @@ const EVENTS: &str = r#"
     ('plan_updated', '{"previousPlan": "free", "newPlan": "pro", "status": "active"}', '2013-06-08 10:30', '2013-06-08 10:05'),
     ('plan_updated', '{"previousPlan": "free", "newPlan": "pro", "status": "active"}', '2013-06-10 12:00', NULL),
     ('plan_updated', '{"previousPlan": "free", "newPlan": "pro", "status": "active"}', '2013-06-28 20:00', NULL),
-    ('plan_updated', '{"previousPlan": "pro", "newPlan": "free", "status": "cancelled"}', '2013-06-30 00:00', NULL)"#;
+    ('plan_updated', '{"previousPlan": "pro", "newPlan": "free", "status": "cancelled"}', '2013-06-30 00:00', NULL),
 
-const FUNNEL: &str =
-    "step, name, reached, conversion, conversion_from_previous, median_seconds, is_sampled";
+    ('artifact_deployed', '{"artifactType": "skill", "artifactName": "canvas", "collectionName": "p1"}', '2012-03-01 10:00', NULL),
+    ('artifact_updated', '{"artifactType": "skill", "artifactName": "canvas", "collectionName": "p1"}', '2013-06-01 10:00', NULL),
+    ('artifact_updated', '{"artifactType": "skill", "artifactName": "canvas", "collectionName": "p2"}', '2013-06-02 22:00', NULL),
+    ('artifact_updated', '{"artifactType": "skill", "artifactName": "canvas2", "collectionName": "p2"}', '2013-06-02 10:00', NULL),
+    ('artifact_updated', '{"artifactType": "skill", "artifactName": "canvas2", "collectionName": "p2"}', '2013-06-02 11:00', NULL),
+    ('artifact_updated', '{"artifactType": "skill", "artifactName": "canvas2"}', '2013-06-03 10:00', NULL)"#;
+
+/// What is shown of a report, where that is not all.
+const COLUMNS: &[(&str, &str)] = &[
+    (
+        "funnel(",
+        "step, name, reached, conversion, conversion_from_previous, median_seconds, is_sampled",
+    ),
+    (
+        "usage_summary(",
+        "subject, first_used_at, last_used_at, events, operations, breakdown_value, is_others",
+    ),
+];
 
 const CASES: &[(&str, &[&str])] = &[
-    ("escalation_rate('2013-06-01', '2013-07-01')", &["4|3|0.7500|1|0.2500"]),
-    ("escalation_rate('2013-06-02', '2013-06-04')", &["2|0|0.0000|2|1.0000"]),
+    ("escalation_rate('2013-06-01', '2013-07-01')", &["4|3|0.7500|1|0.2500|∅|f"]),
+    ("escalation_rate('2013-06-02', '2013-06-04')", &["2|0|0.0000|2|1.0000|∅|f"]),
+    (
+        "escalation_rate('2013-06-01', '2013-07-01', by => 'channel')",
+        &["2|2|1.0000|0|0.0000|web|f", "1|1|1.0000|0|0.0000|∅|f", "1|0|0.0000|1|1.0000|phone|f"],
+    ),
+    (
+        "escalation_rate('2013-06-01', '2013-07-01', by => 'data.channel', top => 1)",
+        &["2|2|1.0000|0|0.0000|web|f", "2|1|0.5000|1|0.5000|∅|t"],
+    ),
     // More were escalated than were started: others' conversations.
-    ("escalation_rate('2013-06-04', '2013-06-05')", &["1|2|2.0000|0|0.0000"]),
-    ("escalation_rate('2013-07-01', '2013-08-01')", &["0|1|∅|0|∅"]),
+    ("escalation_rate('2013-06-04', '2013-06-05')", &["1|2|2.0000|0|0.0000|∅|f"]),
+    ("escalation_rate('2013-07-01', '2013-08-01')", &["0|1|∅|0|∅|∅|f"]),
     ("deflection_rate('2013-06-01', '2013-07-01')", &["0.2500"]),
     ("deflection_rate('2012-06-01', '2012-07-01')", &["∅"]),
     (
@@ -75,6 +99,41 @@ const CASES: &[(&str, &[&str])] = &[
     (
         "checkout_conversion('2013-06-01', '2013-07-01', '2 days')",
         &["pro|2|2|1.0000|43380.000|f", "team|1|0|0.0000|∅|f"],
+    ),
+    (
+        "usage_summary(since => '2013-06-01', until => '2013-07-01', subjects => '{skill/canvas}')",
+        &[
+            "skill/canvas|2013-06-01 10:00:00+00|2013-06-02 22:00:00+00|2|{\"artifact_updated\": 2}|∅|f",
+        ],
+    ),
+    (
+        "usage_summary('skill/', since => NULL)",
+        &[
+            "skill/canvas|2012-03-01 10:00:00+00|2013-06-02 22:00:00+00|3|{\"artifact_updated\": 2, \"artifact_deployed\": 1}|∅|f",
+            "skill/canvas2|2013-06-02 10:00:00+00|2013-06-03 10:00:00+00|3|{\"artifact_updated\": 3}|∅|f",
+        ],
+    ),
+    // In Tokyo it is the third by then.
+    (
+        "usage_summary(since => '2013-06-03', until => '2013-06-04', subjects => '{skill/canvas}', time_zone => 'Asia/Tokyo')",
+        &[
+            "skill/canvas|2013-06-02 22:00:00+00|2013-06-02 22:00:00+00|1|{\"artifact_updated\": 1}|∅|f",
+        ],
+    ),
+    (
+        "usage_summary('skill/', '{artifact_updated}', '2013-06-01', '2013-07-01', breakdown => 'data.collectionName', top => 1)",
+        &[
+            "skill/canvas2|2013-06-02 10:00:00+00|2013-06-02 11:00:00+00|2|{\"artifact_updated\": 2}|p2|f",
+            "skill/canvas|2013-06-02 22:00:00+00|2013-06-02 22:00:00+00|1|{\"artifact_updated\": 1}|p2|f",
+            "skill/canvas|2013-06-01 10:00:00+00|2013-06-01 10:00:00+00|1|{\"artifact_updated\": 1}|∅|t",
+            "skill/canvas2|2013-06-03 10:00:00+00|2013-06-03 10:00:00+00|1|{\"artifact_updated\": 1}|∅|t",
+        ],
+    ),
+    (
+        "usage_summary('skill/', since => NULL, filters => '{\"data.collectionName\": \"p1\"}')",
+        &[
+            "skill/canvas|2012-03-01 10:00:00+00|2013-06-01 10:00:00+00|2|{\"artifact_updated\": 1, \"artifact_deployed\": 1}|∅|f",
+        ],
     ),
     // What follows after the span counts, if it is within.
     (
@@ -117,7 +176,10 @@ fn reports_of_a_products_questions_equal_small_cases() {
     let mut reader = db.connect_as("reader", TENANT_A);
     for state in ["raw", "rolled up"] {
         for (call, expected) in CASES {
-            let columns = if call.starts_with("funnel") { FUNNEL } else { "*" };
+            let columns = COLUMNS
+                .iter()
+                .find(|(report, _)| call.starts_with(report))
+                .map_or("*", |(_, columns)| columns);
             let found = rows(&mut reader, &format!("SELECT {columns} FROM eventlog.{call}"));
             let found: Vec<String> = found.into_iter().map(|row| row.join("|")).collect();
             assert_eq!(found, *expected, "{state}: {call}");

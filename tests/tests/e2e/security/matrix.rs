@@ -33,6 +33,7 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
             | "monthly_key_actors" | "tenant_names",
             "SELECT" | "COPY TO",
         ) => reads,
+        ("counted_keys", "SELECT" | "COPY TO") => reads,
         ("event_types", "SELECT" | "COPY TO") => reads || writes,
         // A view of the catalog.
         ("_partitions", "SELECT") => reads || writes,

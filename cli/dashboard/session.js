@@ -1,0 +1,20 @@
+// What a session may see, and what its tenants are called.
+
+import { PAGES } from './state.js';
+
+/** What a tenant is called: its name, else its id. */
+export function nameOf(session, id) {
+  if (id === 'all' || (session.all_tenants && !id)) return 'All tenants';
+  const found = id ? session.tenants.find((tenant) => tenant.id === id) : session.tenants[0];
+  return found?.name || found?.id || id || 'Tenant';
+}
+
+/** The pages that a session may open. */
+export function pagesOf(session) {
+  const isMany = session.all_tenants || session.tenants.length > 1;
+  return Object.keys(PAGES).filter((page) => {
+    if (page === 'tenants') return isMany && session.kind === 'read';
+    if (session.kind !== 'share') return true;
+    return page === 'overview' || page === 'funnels' || page === 'retention' || (page === 'events' && session.scope?.people);
+  });
+}
