@@ -54,15 +54,18 @@ END
 $$;
 
 -- Returns the end of the stretch of a partition that is counted in one transaction, since counts are kept in
--- memory: all of it, or as many whole days, or else hours, as have about ten million events.
+-- memory: all of it, or as many whole days, or else hours, as have about five million events.
 CREATE FUNCTION eventlog_private.stretch_of(partition oid, from_at timestamptz, since timestamptz, until timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    most_events constant double precision := 10000000;
-    -- A partition that nobody analyzed yet has its size only. Few events have less than 100 bytes.
-    events   double precision := (SELECT greatest(c.reltuples, pg_relation_size(c.oid) / 100) FROM pg_class c WHERE c.oid = partition);
+    most_events constant double precision := 5000000;
+    -- As the planner estimates them. Few events have less than 100 bytes, if nobody analyzed them yet.
+    events   double precision := (
+        SELECT pg_relation_size(c.oid) / CASE WHEN c.reltuples > 0 AND c.relpages > 0
+                                              THEN c.relpages * current_setting('block_size')::double precision / c.reltuples ELSE 100 END
+          FROM pg_class c WHERE c.oid = partition);
     hours    double precision := extract(epoch FROM until - from_at) / 3600;
     fitting  double precision;
 BEGIN

@@ -50,6 +50,7 @@ BEGIN
     DELETE FROM eventlog.hourly_keys c WHERE c.hour >= back;
     DELETE FROM eventlog.daily_keys c WHERE c.day >= back::date;
     DELETE FROM eventlog.first_events c WHERE c.first_at >= back;
+    UPDATE eventlog.counted_keys c SET since = back WHERE c.since > back;
     FOREACH actors IN ARRAY '{monthly_actors,monthly_key_actors}'::name[] LOOP
         EXECUTE format('DELETE FROM eventlog.%I a WHERE a.month > $1 OR a.month = $1 AND a.days & $2 = 0', actors)
           USING of_month, earlier_days;

@@ -24,7 +24,7 @@ fn filled(seed: f64) -> String {
          SELECT 'actor ' || floor(random() * 60) AS actor,
                 date_bin(CASE WHEN random() < 0.5 THEN interval '15 minutes' ELSE interval '1 microsecond' END, t, '2000-01-01 00:00:00+00')
                     - CASE WHEN random() < 0.3 THEN interval '1 microsecond' ELSE interval '0' END AS at
-           FROM (SELECT timestamptz '2011-09-20' + random() * interval '120 days' AS t FROM generate_series(1, 1500)) r;
+           FROM (SELECT timestamptz '2011-09-20' + random() * interval '120 days' AS t FROM generate_series(1, 600)) r;
          CREATE TEMPORARY TABLE rolled AS
          SELECT actor, date_trunc('month', at)::date AS month, eventlog._quarters(at) AS quarters FROM seen GROUP BY 1, 2;
          CREATE TEMPORARY TABLE zone AS SELECT ''::text AS name, '{{}}'::timestamptz[] AS starts LIMIT 0"
