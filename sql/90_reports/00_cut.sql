@@ -184,6 +184,7 @@ LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET enable_seqscan = off
+SET enable_sort = off
 SET jit = off
 SET max_parallel_workers_per_gather = 0
 AS $$
