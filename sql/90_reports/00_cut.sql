@@ -31,7 +31,7 @@ BEGIN
         IF coalesce(breakdown, 'name') = 'name' AND NOT EXISTS (SELECT FROM eventlog._filter_parts(filters) p WHERE p.field <> 'name') THEN
             source := 'names';
         ELSIF grain >= interval '1 hour' THEN
-            key := eventlog._counted_key(filters, breakdown, names);
+            key := eventlog._counted_key(filters, breakdown, names, starts[1]);
             source := CASE WHEN key IS NOT NULL THEN 'key' ELSE 'rows' END;
         END IF;
     END IF;
@@ -184,6 +184,7 @@ LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET enable_seqscan = off
+SET enable_sort = off
 SET jit = off
 SET max_parallel_workers_per_gather = 0
 AS $$

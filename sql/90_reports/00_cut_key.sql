@@ -1,8 +1,18 @@
 -- Counts that are cut by a payload key that event types count (count_keys), from the rollups by key.
 
+-- Returns the names whose events the rollups hold by a payload key, from `since` on.
+CREATE FUNCTION eventlog._names_counting(since timestamptz, names text[], key text) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT ARRAY(SELECT t.name FROM eventlog.event_types t
+                   JOIN eventlog.counted_keys c ON c.name = t.name AND c.key = _names_counting.key AND c.since <= _names_counting.since
+                  WHERE _names_counting.key = ANY (t.count_keys) AND (names IS NULL OR t.name = ANY (names)))
+$$;
+
 -- Returns the payload key that the rollups can answer for, or null: filters and breakdown are by name and by
 -- this key only, and compare it with texts, since the rollups hold values as text, cut at 200 characters.
-CREATE FUNCTION eventlog._counted_key(filters jsonb, breakdown text, names text[]) RETURNS text
+CREATE FUNCTION eventlog._counted_key(filters jsonb, breakdown text, names text[], since timestamptz DEFAULT 'infinity') RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -23,7 +33,7 @@ AS $$
                    AND (EXISTS (SELECT FROM jsonb_array_elements(CASE jsonb_typeof(p.operand) WHEN 'array' THEN p.operand
                                                                       ELSE jsonb_build_array(p.operand) END) AS v (value)
                                  WHERE jsonb_typeof(v.value) NOT IN ('string', 'null') OR length(v.value #>> '{}') >= 200)))
-       AND EXISTS (SELECT FROM eventlog.event_types t WHERE min(a.key) = ANY (t.count_keys) AND (names IS NULL OR t.name = ANY (names)))
+       AND eventlog._names_counting(since, names, min(a.key)) <> '{}'
 $$;
 
 -- Returns counts of a tenant by name, value of a key and stretches of time that together make up the span, each
@@ -101,8 +111,8 @@ BEGIN
 END
 $$;
 
--- Returns the names of the span whose event types do not count a payload key. Their rows are read, since a key
--- need not be declared.
+-- Returns the names of the span whose events the rollups do not hold by a payload key. Their rows are read, since
+-- a key need not be declared.
 CREATE FUNCTION eventlog._names_not_counting(tenant uuid, since timestamptz, until timestamptz, names text[], key text) RETURNS text[]
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -110,7 +120,7 @@ AS $$
     SELECT ARRAY(
         SELECT DISTINCT c.name
           FROM eventlog._counts_by_name(tenant, since, until, names, '1 day') c
-         WHERE NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = c.name AND key = ANY (t.count_keys)))
+         WHERE c.name <> ALL (eventlog._names_counting(since, names, key)))
 $$;
 
 -- From the rollups by a key. `condition` is over raw rows, `of_values` the same over a row e of a rollup with
@@ -124,13 +134,13 @@ LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET enable_seqscan = off
+SET enable_sort = off
 SET jit = off
 SET max_parallel_workers_per_gather = 0
 SET work_mem = '64MB'
 AS $$
 DECLARE
-    counting text[] := ARRAY(SELECT t.name FROM eventlog.event_types t
-                              WHERE _cut_key.key = ANY (t.count_keys) AND (names IS NULL OR t.name = ANY (names)));
+    counting text[] := eventlog._names_counting(starts[1], names, key);
     others   text[] := eventlog._names_not_counting(tenant, starts[1], until, names, key);
     of_days  boolean := eventlog._grain_of(starts || until) = interval '1 day'
                         OR eventlog._grain_of(starts) = interval '1 day' AND until >= (SELECT w.rolled_until FROM eventlog.rollup_state w);
