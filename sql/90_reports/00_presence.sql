@@ -25,9 +25,9 @@ AS $$
 $$;
 
 -- Returns how to answer for filters: the names that they leave (null for all), and a source: "names", the
--- rollup by name, "key", the one by a payload key that is counted for all of these names, or "rows". `condition`
--- is over a row e of events, `of_values` over one of the rollup by key.
-CREATE FUNCTION eventlog._presence_source(filters jsonb, asked text[], OUT names text[], OUT source text, OUT key text,
+-- rollup by name, "key", the one by a payload key that is counted for all of these names since then, or "rows".
+-- `condition` is over a row e of events, `of_values` over one of the rollup by key.
+CREATE FUNCTION eventlog._presence_source(filters jsonb, asked text[], since timestamptz, OUT names text[], OUT source text, OUT key text,
                                           OUT condition text, OUT of_values text)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
@@ -48,11 +48,10 @@ BEGIN
     END LOOP;
     IF source = 'rows' THEN
         key := eventlog._counted_key(filters, NULL, names);
-        -- Names without an event type count by no key.
         IF key IS NOT NULL AND names IS NOT NULL
            AND NOT EXISTS (SELECT FROM unnest(names) AS n
-                            WHERE NOT EXISTS (SELECT FROM eventlog.event_types t
-                                               WHERE t.name = n AND _presence_source.key = ANY (t.count_keys))) THEN
+                            WHERE NOT EXISTS (SELECT FROM eventlog.counted_keys c
+                                               WHERE c.name = n AND c.key = _presence_source.key AND c.since <= _presence_source.since)) THEN
             of_values := eventlog._filter_sql(filters, key);
             -- The rollup lacks events without the key.
             EXECUTE format('SELECT count(*) > 0 FROM (SELECT NULL::text AS value, n AS name FROM unnest($1) AS n) e WHERE %s', of_values)

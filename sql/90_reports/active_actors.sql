@@ -18,7 +18,7 @@ DECLARE
     tenant    uuid := eventlog._report_tenant(active_actors.tenant_id);
     today     date := eventlog._today(time_zone);
     asked     text[] := eventlog._check_names(CASE WHEN active_actors.name IS NOT NULL THEN ARRAY[active_actors.name] END);
-    route     record := eventlog._presence_source(filters, asked);
+    route     record;
     first     date;
     span_days integer;
     starts    timestamptz[];
@@ -32,6 +32,7 @@ BEGIN
     first := since - 29;
     span_days := until - first;
     starts := eventlog._day_starts(first, until, time_zone);
+    route := eventlog._presence_source(filters, asked, starts[1]);
     presence := eventlog._presence_of(tenant, first, starts, '{}', route, false);
     sampled := eventlog._sampled_days(tenant, starts[1], starts[span_days + 1], route.names);
     -- Days of UTC that are partly in two days of the zone may count for both.

@@ -25,6 +25,7 @@ DECLARE
     of_return   text[] := CASE WHEN returning_name IS NOT NULL THEN ARRAY[returning_name] END;
     names       text[];
     route       record;
+    route_first record;
     begins      date;
     starts      date[];
     ends        date[];
@@ -55,10 +56,15 @@ BEGIN
     span_days := until - begins;
     day_starts := eventlog._day_starts(begins, until, time_zone);
     first_ever := coalesce(first_ever, true);
-    route := eventlog._presence_source(filters, of_return);
+    route := eventlog._presence_source(filters, of_return, day_starts[1]);
     of_return := route.names;
     IF NOT first_ever AND filters IS NOT NULL THEN
-        of_first := (eventlog._presence_source(filters, of_first)).names;
+        route_first := eventlog._presence_source(filters, of_first, day_starts[1]);
+        of_first := route_first.names;
+        -- Both from the same source.
+        IF route_first.source <> route.source THEN
+            route.source := 'rows';
+        END IF;
     END IF;
     -- All names if either is null.
     names := of_first || CASE WHEN of_first IS NOT NULL THEN of_return END;

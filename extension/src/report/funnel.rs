@@ -171,7 +171,7 @@ impl Group {
 /// Returns the median of microseconds in seconds.
 fn median(gaps: &mut [i64]) -> Option<f64> {
     let middle = gaps.len().checked_sub(1)? / 2;
-    let is_even = gaps.len() % 2 == 0;
+    let is_even = gaps.len().is_multiple_of(2);
     let (_, lower, above) = gaps.select_nth_unstable(middle);
     let upper = if is_even { above.iter().min().copied().unwrap_or(*lower) } else { *lower };
     Some((*lower as f64 / 1e6 + upper as f64 / 1e6) / 2.0)
