@@ -7,9 +7,10 @@ import { seesPeople } from './people.js';
 import { withFilter } from './filters.js';
 import { NONE, cut, number, percent } from './format.js';
 import { labelOf } from './series.js';
-import { Body, Card, Change, Menu, Options, Segments, Sparkbar, html, useState } from './ui.js';
+import { Body, Card, Change, Menu, Options, Segments, Sparkbar, html, useReport, useState } from './ui.js';
 
 const SHOWN = 8;
+const NO_FILTERS = [];
 
 /** True if the filters have exactly this one. */
 const has = (filters, wanted) => filters.some((filter) => JSON.stringify(filter) === JSON.stringify(wanted));
@@ -95,15 +96,18 @@ function Subjects(props) {
 }
 
 function Properties(props) {
-  const { types, state, choose, session } = props;
-  const known = payloadKeysOf(types);
+  const { types, state, choose, session, ask } = props;
   const [chosen] = state.view.property ?? [];
-  const keyName = chosen ?? known[0] ?? null;
+  // The question of the panel of names, which is asked once.
+  const names = useReport(ask, chosen ? null : 'summary', { breakdown: 'name', top: ALL, filters: NO_FILTERS }, { every: 20e3 });
+  const counts = new Map((names.rows ?? []).map((row) => [row.breakdown_value, row.events]));
+  const isKnown = Boolean(chosen) || (types.length > 0 && Boolean(names.rows));
+  const keyName = chosen ?? (isKnown ? payloadKeysOf(types, counts)[0] ?? null : null);
   const options = keysOf(types, session).filter((key) => key.startsWith('data.')).map((key) => ({ value: key, text: titleOfKey(key) }));
   const head = html`<${Menu} id="property" align="right" label=${keyName ? cut(titleOfKey(keyName), 22) : 'Choose'} title="Property">${(close) =>
     html`<${Options} options=${options} value=${keyName} search="Find a property" onChoose=${(key) => { close(); choose({ view: { ...state.view, property: [key] } }); }} />`}<//>`;
   return html`<${Breakdown} ...${props} id="properties" title="Properties" keyName=${keyName} head=${head}
-    none=${keyName ? `No event in this range has ${titleOfKey(keyName)}.` : 'No event type declares a key.'} />`;
+    none=${keyName ? `No event in this range has ${titleOfKey(keyName)}.` : isKnown ? 'No event type declares a key.' : 'Loading…'} />`;
 }
 
 /** All panels. */

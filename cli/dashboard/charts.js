@@ -116,8 +116,10 @@ export function TimeChart(props) {
   const chart = useRef(null);
   const drag = useRef(null);
   const [band, setBand] = useState(null);
-  const [, repaint] = useState(0);
+  const [painted, repaint] = useState(0);
   useEffect(() => onTheme(() => repaint((count) => count + 1)), []);
+  const { series, before, hatched, isStacked, isLines, most } = props;
+  const drawn = JSON.stringify([name, labels, series, before, [...hatched], isStacked, isLines, most, painted]);
   useEffect(() => {
     const config = configOf(props);
     if (!chart.current) chart.current = new window.Chart(canvas.current, config);
@@ -125,7 +127,7 @@ export function TimeChart(props) {
       Object.assign(chart.current, { data: config.data, options: config.options });
       chart.current.update('none');
     }
-  });
+  }, [drawn]);
   useEffect(() => () => chart.current.destroy(), []);
 
   const pointAt = (event) => {

@@ -10,7 +10,8 @@ import { Body, Change, Dialog, Sparkbar, Table, html } from './ui.js';
 /** @param {{title: string, keyName: string, filters: object[], onClose: () => void}} props */
 export function Details({ ask, span, state, choose, title, keyName, filters, onClose }) {
   const { now, formerOf } = useBreakdown({ ask, span, key: keyName, top: ALL, filters });
-  return html`<${Dialog} id="details" title="${title} by ${titleOfKey(keyName)}" onClose=${onClose}><${Body} report=${now}>${(rows) => {
+  const name = keyName.startsWith('data.') ? `${title}: ${titleOfKey(keyName)}` : title;
+  return html`<${Dialog} id="details" title=${name} onClose=${onClose}><${Body} report=${now}>${(rows) => {
     const found = rows.filter((row) => row.events > 0);
     const all = found.reduce((sum, row) => sum + row.events, 0);
     const most = Math.max(1, ...found.filter((row) => !row.is_others).map((row) => row.events));
@@ -29,7 +30,7 @@ export function Details({ ask, span, state, choose, title, keyName, filters, onC
         text: (row) => (row.is_others || row.breakdown_value === null ? null : html`<${Change} now=${row.events} before=${formerOf(row.breakdown_value)} short />`),
       }] : []),
     ];
-    return html`<${Table} id="details" caption="${title} by ${titleOfKey(keyName)}" columns=${columns} rows=${found} search csv
+    return html`<${Table} id="details" caption=${name} columns=${columns} rows=${found} search csv
       onRow=${(row) => { if (!row.is_others) { onClose(); choose({ filters: withFilter(state.filters, filterOf(keyName, row.breakdown_value)) }); } }} />`;
   }}<//><//>`;
 }

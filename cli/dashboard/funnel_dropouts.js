@@ -1,7 +1,7 @@
 // Who reached a step of a funnel and no further, or went all the way, with a way to their events.
 
 import { Body, Drawer, Table, html, useReport } from './ui.js';
-import { filterOf } from './breakdown.js';
+import { filterOf } from './cut.js';
 import { withFilter } from './filters.js';
 import * as funnel from './funnel_definition.js';
 import { ago, moment } from './format.js';

@@ -5,12 +5,16 @@ import { seesPeople } from './people.js';
 /** Keys whose values are all different, or no single values: ids, times, texts, objects. */
 const isScattered = (key) => /(^id|Id|_id|At|_at|[tT]imestamp|[mM]essage|[tT]ext|[mM]etadata|[uU]rl)$/.test(key);
 
-/** The keys of payloads that the event types declare, those first that are most worth cutting by. */
-export function payloadKeysOf(types) {
+/**
+ * The keys of payloads that the event types declare, those first that are most worth cutting by: with `counts`
+ * (name → events) those of the types that occur.
+ */
+export function payloadKeysOf(types, counts) {
   const worth = new Map();
-  for (const { required_keys: required, optional_keys: optional, count_keys: counted, status } of types) {
+  for (const { name, required_keys: required, optional_keys: optional, count_keys: counted, status } of types) {
     if (status === 'retired') continue;
-    const add = (keys, points) => (keys ?? []).forEach((key) => worth.set(key, (worth.get(key) ?? (isScattered(key) ? -1e6 : 0)) + points));
+    const weight = counts ? counts.get(name) ?? 0 : 1;
+    const add = (keys, points) => (keys ?? []).forEach((key) => worth.set(key, (worth.get(key) ?? (isScattered(key) ? -1e12 : 0)) + points * weight));
     add(required, 3);
     add(optional, 1);
     // Those with counts of their own are asked for often, and answered fast.

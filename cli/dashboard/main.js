@@ -30,7 +30,7 @@ const NONE = [];
 /** Returns a state that the session may see. */
 function fitted(state, session) {
   if (!session) return state;
-  const isMany = session.all_tenants || session.tenants.length > 1;
+  const isMany = session.kind === 'read' && (session.all_tenants || session.tenants.length > 1);
   if (!isMany) return { ...state, tenant: null, page: state.page === 'tenants' ? 'overview' : state.page };
   const isKnown = state.tenant === 'all' || session.all_tenants || session.tenants.some(({ id }) => id === state.tenant);
   if (state.tenant && isKnown) return state;

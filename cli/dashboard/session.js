@@ -4,7 +4,7 @@ import { PAGES } from './state.js';
 
 /** What a tenant is called: its name, else its id. */
 export function nameOf(session, id) {
-  if (id === 'all') return 'All tenants';
+  if (id === 'all' || (session.all_tenants && !id)) return 'All tenants';
   const found = id ? session.tenants.find((tenant) => tenant.id === id) : session.tenants[0];
   return found?.name || found?.id || id || 'Tenant';
 }

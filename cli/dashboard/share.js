@@ -1,7 +1,7 @@
 // Share links: a view without a key, which expires.
 
 import { json } from './api.js';
-import { asJson, read } from './state.js';
+import { asJson, read, write } from './state.js';
 
 const SHAPE = /^#share=(el_v_[0-9a-f]{16}_[0-9a-f]{64})$/;
 
@@ -16,14 +16,10 @@ export const EXPIRIES = { '1 day': '1 day', '7 days': '7 days', '30 days': '30 d
  * the gateway, so they are not among those that can be removed; what came before the range is not in it.
  */
 export function fromScope(scope, state) {
-  if (location.search.length > 1) return { ...state, tenant: null, compare: 'none' };
-  const own = read(scope.view ?? '');
-  const known = { ...own, tenant: null, filters: [], compare: 'none', time_zone: scope.time_zone ?? state.time_zone };
-  if (scope.page) known.page = scope.page;
-  if (scope.range) known.range = scope.range;
-  if (known.range === 'custom') Object.assign(known, { since: scope.since?.slice(0, 10) ?? null, until: scope.until?.slice(0, 10) ?? null });
-  if (known.range === 'custom' && !(known.since && known.until)) known.range = '30d';
-  return known;
+  // After a reload the address has what was chosen since.
+  const known = location.search.length > 1 ? state : read(scope.view ?? '');
+  const page = location.search.length > 1 ? known.page : scope.page ?? 'overview';
+  return { ...known, page, tenant: null, filters: location.search.length > 1 ? known.filters : [], compare: 'none' };
 }
 
 const DAYS = { '24h': 1, week: 7, '7d': 7, '30d': 30, month: 31, '90d': 90, year: 366 };
@@ -37,10 +33,11 @@ export function rangesOf(session, ranges) {
 
 /** Makes a link to what is shown. Needs the key itself. @returns {Promise<{link: string, expires_at: string, id: string}>} */
 export async function makeLink({ state, span, expiresIn, people }) {
-  const { token, expires_at: expiresAt } = await json('/api/share', {
+  const { id, token, expires_at: expiresAt } = await json('/api/share', {
     method: 'POST',
     body: {
       page: state.page,
+      view: write({ ...state, tenant: null, filters: [] }),
       filters: state.filters.length > 0 ? asJson(state.filters) : null,
       since: span.since,
       until: span.until,
@@ -48,8 +45,8 @@ export async function makeLink({ state, span, expiresIn, people }) {
       time_zone: state.time_zone,
       expires_in: expiresIn,
       people,
-      tenant_id: state.tenant && state.tenant !== 'all' ? state.tenant : undefined,
+      tenant_id: state.tenant ?? undefined,
     },
   });
-  return { link: `${location.origin}/#share=${token}`, expires_at: expiresAt, id: token.slice(5, 21) };
+  return { link: `${location.origin}/#share=${token}`, expires_at: expiresAt, id };
 }

@@ -5,7 +5,7 @@ import { date, spanText } from './format.js';
 import { nameOf } from './session.js';
 import { EXPIRIES, makeLink } from './share.js';
 import { KeyAgain } from './sign_in.js';
-import { PAGES } from './state.js';
+import { PAGES, fromJson } from './state.js';
 import { wordsOf } from './filters.js';
 import { Copyable, Dialog, html, useEffect, useState } from './ui.js';
 
@@ -18,9 +18,10 @@ function Links({ turn }) {
   useEffect(() => { load(); }, [turn]);
   if (links.length === 0) return null;
   const end = (id) => json(`/api/share/${id}`, { method: 'DELETE' }).then(load, load);
-  return html`<h3>Links that work now</h3><ul class="links">${links.map(({ id, page, expires_at: expiresAt, description }) => html`<li key=${id}>
-    <span>${PAGES[page] ?? 'A view'}${description ? `, ${description}` : ''}<span class="note"> until ${date(expiresAt)}</span></span>
-    <button type="button" aria-label="End the link of ${PAGES[page] ?? 'a view'} until ${date(expiresAt)}" onClick=${() => end(id)}>End</button></li>`)}</ul>`;
+  const about = ({ scope }) => [PAGES[scope?.page] ?? 'A view', ...fromJson(scope?.filters).map((filter) => wordsOf(filter).join(' '))].join(', ');
+  return html`<h3>Links that work now</h3><ul class="links">${links.map((link) => html`<li key=${link.id}>
+    <span>${about(link)}<span class="note"> until ${date(link.expires_at)}</span></span>
+    <button type="button" onClick=${() => end(link.id)}>End<span class="vh"> the link to ${about(link)} until ${date(link.expires_at)}</span></button></li>`)}</ul>`;
 }
 
 function Maker({ state, span, session }) {

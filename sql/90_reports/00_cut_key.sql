@@ -181,13 +181,38 @@ BEGIN
                 SELECT e.name, NULL::text AS value, %3$s AS actor, e.created_at AS at
                   FROM eventlog._measured_events() e
                  WHERE eventlog._is_tenant($1, e.tenant_id) AND e.created_at >= $4 AND e.created_at < $5
-                   AND e.name = ANY (ARRAY(SELECT DISTINCT w.name FROM without w)) AND %2$s IS NULL AND e.actor <> '' AND (%4$s)
+                   AND e.name = ANY (ARRAY(SELECT DISTINCT w.name FROM without w)) AND %2$s IS NULL AND (%4$s)
+            ), last_hours AS MATERIALIZED (
+                SELECT h.tenant_id, h.name, h.value, max(h.hour) AS hour
+                  FROM eventlog.hourly_keys h
+                 WHERE eventlog._is_tenant($1, h.tenant_id) AND h.key = $15 AND h.name = ANY ($6)
+                   AND h.hour >= date_bin('1 hour', $4, '2000-01-01') AND h.hour + interval '1 hour' <= $5 AND $18
+                 GROUP BY 1, 2, 3
+            ), last_rows AS MATERIALIZED (
+                SELECT e.name, %2$s AS value, max(e.created_at) AS at
+                  FROM eventlog._measured_events() e
+                 WHERE eventlog._is_tenant($1, e.tenant_id) AND e.created_at >= greatest($4, date_bin('1 hour', $5, '2000-01-01'))
+                   AND e.created_at < $5 AND e.name = ANY ($6) AND $18
+                 GROUP BY 1, 2
             ),$sql$, measures, value_of, actor_of, condition,
             eventlog._fresh_query(format('e.name, %s AS value, %s AS actor, e.created_at AS at', value_of, actor_of), condition)),
         format($sql$
             SELECT e.period, %1$s AS value, e.name, sum(e.rows) AS rows, sum(e.events) AS events, sum(e.failures) AS failures,
                    sum(e.successes) AS successes, sum(e.duration_count) AS duration_count, sum(e.duration_sum) AS duration_sum,
-                   eventlog._merge_histograms(e.duration_histogram) AS duration_histogram, NULL::timestamptz AS last_at
+                   eventlog._merge_histograms(e.duration_histogram) AS duration_histogram,
+                   -- Of one period: from the rows of its last hour, and those that the rollup does not hold.
+                   max(CASE WHEN NOT $18 THEN NULL
+                            WHEN e.value IS NULL THEN (SELECT max(i.at) FROM missing i WHERE i.name = e.name)
+                            ELSE greatest((SELECT l.at FROM last_rows l WHERE l.name = e.name AND l.value = e.value),
+                                          (SELECT max(f.at) FROM fresh f WHERE f.name = e.name AND f.value = e.value),
+                                          (SELECT max(r.created_at) FROM last_hours h
+                                            CROSS JOIN LATERAL (
+                                                   SELECT r.created_at FROM eventlog.events r
+                                                    WHERE r.tenant_id = h.tenant_id AND r.name = h.name AND r.created_at >= greatest(h.hour, $4)
+                                                      AND r.created_at < least(h.hour + interval '1 hour', $5)
+                                                      AND %3$s = h.value
+                                                    ORDER BY r.created_at DESC LIMIT 1) r
+                                            WHERE h.name = e.name AND h.value = e.value)) END) AS last_at
               FROM (SELECT k.period, k.name, k.value, k.rows, k.events, k.failures, k.successes, k.duration_count, k.duration_sum,
                            k.duration_histogram FROM keyed k
                      UNION ALL
@@ -201,7 +226,7 @@ BEGIN
                    coalesce(sum(e.weight) FILTER (WHERE e.duration IS NOT NULL), 0), coalesce(sum(e.weight * e.duration), 0),
                    eventlog._histogram(e.duration, e.weight) FILTER (WHERE e.duration IS NOT NULL), max(e.at)
               FROM others e
-             GROUP BY 1, 2, 3$sql$, cut_by, of_values),
+             GROUP BY 1, 2, 3$sql$, cut_by, of_values, format('left(r.data ->> %L, 200)', key)),
         format($sql$
             SELECT u.period::integer AS period, g.value, g.is_others, u.actors
               FROM (SELECT v.shown_value AS value, v.is_others, eventlog._period_actors(a.actor, a.month, a.days, a.quarters, a.at, $13) AS counts
@@ -224,7 +249,7 @@ BEGIN
              CROSS JOIN unnest(g.counts) WITH ORDINALITY AS u (actors, period)$sql$,
             cut_by, eventlog._actor_expression(tenant, 'm'), CASE WHEN of_days THEN 'NULL::bytea' ELSE 'm.quarters' END, of_values))
       USING tenant, starts, NULL::integer[], starts[1], until, counting, top, grain, ends.head_until, ends.tail_since,
-            late.late_since, late.late_until, starts || until, date_trunc('month', starts[1])::date, key, with_none, others;
+            late.late_since, late.late_until, starts || until, date_trunc('month', starts[1])::date, key, with_none, others, cardinality(starts) = 1;
 END
 $$;
 

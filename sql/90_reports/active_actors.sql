@@ -18,7 +18,7 @@ DECLARE
     tenant    uuid := eventlog._report_tenant(active_actors.tenant_id);
     today     date := eventlog._today(time_zone);
     asked     text[] := eventlog._check_names(CASE WHEN active_actors.name IS NOT NULL THEN ARRAY[active_actors.name] END);
-    by        record := eventlog._presence_source(filters, asked);
+    route     record := eventlog._presence_source(filters, asked);
     first     date;
     span_days integer;
     starts    timestamptz[];
@@ -32,12 +32,12 @@ BEGIN
     first := since - 29;
     span_days := until - first;
     starts := eventlog._day_starts(first, until, time_zone);
-    presence := eventlog._presence_of(tenant, first, starts, '{}', by, false);
-    sampled := eventlog._sampled_days(tenant, starts[1], starts[span_days + 1], by.names);
+    presence := eventlog._presence_of(tenant, first, starts, '{}', route, false);
+    sampled := eventlog._sampled_days(tenant, starts[1], starts[span_days + 1], route.names);
     -- Days of UTC that are partly in two days of the zone may count for both.
     sampled := ARRAY(SELECT (at AT TIME ZONE time_zone)::date FROM unnest(sampled) AS d,
                             unnest(ARRAY[d::timestamptz, d::timestamptz + interval '1 day' - interval '1 microsecond']) AS at);
-    kept := CASE WHEN by.source = 'rows' THEN eventlog._rows_since(tenant, starts[1], starts[span_days + 1], by.names) ELSE starts[1] END;
+    kept := CASE WHEN route.source = 'rows' THEN eventlog._rows_since(tenant, starts[1], starts[span_days + 1], route.names) ELSE starts[1] END;
     RETURN QUERY
     SELECT first + d.n - 1, d.daily, d.weekly, d.monthly, coalesce(d.sampled_at > first + d.n - 31, false),
            first + d.n <= today, greatest(kept, starts[30])

@@ -24,7 +24,7 @@ DECLARE
     of_first    text[] := CASE WHEN first_name IS NOT NULL THEN ARRAY[first_name] END;
     of_return   text[] := CASE WHEN returning_name IS NOT NULL THEN ARRAY[returning_name] END;
     names       text[];
-    by          record;
+    route       record;
     begins      date;
     starts      date[];
     ends        date[];
@@ -55,8 +55,8 @@ BEGIN
     span_days := until - begins;
     day_starts := eventlog._day_starts(begins, until, time_zone);
     first_ever := coalesce(first_ever, true);
-    by := eventlog._presence_source(filters, of_return);
-    of_return := by.names;
+    route := eventlog._presence_source(filters, of_return);
+    of_return := route.names;
     IF NOT first_ever AND filters IS NOT NULL THEN
         of_first := (eventlog._presence_source(filters, of_first)).names;
     END IF;
@@ -65,13 +65,13 @@ BEGIN
     names := CASE WHEN of_return IS NOT NULL THEN names END;
 
     matrix := eventlog._retention_of(
-        eventlog._presence_of(tenant, begins, day_starts, of_first, by, first_ever),
+        eventlog._presence_of(tenant, begins, day_starts, of_first, route, first_ever),
         ARRAY(SELECT s - begins FROM unnest(starts) AS s ORDER BY s) || span_days);
     -- Periods with sampled events. Days of UTC that are partly in two days of the zone may count for both.
     sampled := ARRAY(SELECT DISTINCT width_bucket((at AT TIME ZONE time_zone)::date, starts)
                        FROM unnest(eventlog._sampled_days(tenant, day_starts[1], day_starts[span_days + 1], names)) AS d,
                             unnest(ARRAY[d::timestamptz, d::timestamptz + interval '1 day' - interval '1 microsecond']) AS at);
-    kept := CASE WHEN by.source = 'rows' THEN eventlog._rows_since(tenant, day_starts[1], day_starts[span_days + 1], of_return) ELSE day_starts[1] END;
+    kept := CASE WHEN route.source = 'rows' THEN eventlog._rows_since(tenant, day_starts[1], day_starts[span_days + 1], of_return) ELSE day_starts[1] END;
     RETURN QUERY
     SELECT starts[c], matrix[(c - 1) * (periods + 1) + 1], p, matrix[(c - 1) * (periods + 1) + 2 + p],
            round(matrix[(c - 1) * (periods + 1) + 2 + p] / nullif(matrix[(c - 1) * (periods + 1) + 1], 0)::numeric, 4),

@@ -53,7 +53,7 @@ BEGIN
          ORDER BY 6 DESC, f.name, f.error_type, f.is_others, 11
          LIMIT $6$sql$, coalesce(cut_by, 'NULL::text'), condition)
       USING tenant, failing, since, until, CASE WHEN cut_by IS NOT NULL THEN top END, row_limit,
-            eventlog._covered_since(tenant, since, until, failing);
+            eventlog._covered_since(tenant, since, until, failing, filters);
 END
 $$;
 

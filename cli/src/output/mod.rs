@@ -62,6 +62,7 @@ pub(crate) fn render(
             .unwrap_or_else(|| expanded::blocks(rows, colours, width)),
         Form::Expanded => expanded::blocks(rows, colours, width),
     };
-    let notes = rows.notes.iter().map(|note| colours.paint(Style::Dim, &printable(note)) + "\n");
-    text + &notes.collect::<String>()
+    let notes = terminal::broken(&printable(&rows.notes.join("; ")), width);
+    let notes = notes.iter().filter(|line| !line.is_empty());
+    text + &notes.map(|line| colours.paint(Style::Dim, line) + "\n").collect::<String>()
 }

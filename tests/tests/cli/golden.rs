@@ -214,7 +214,7 @@ const WRONG: &[(&str, &str)] = &[
     ("reader", "eventlog report summary --filter 'data.n>many'"),
     (
         "reader",
-        "eventlog report summary --filter data.skilName=canvas --since 2026-01-05 --until 2026-01-06 --json",
+        "eventlog report summary --names app_opened --filter data.pge=/home --since 2026-01-05 --until 2026-01-06 --json",
     ),
     ("reader", "eventlog report summary --breakdown skillName"),
     ("reader", "eventlog report plan_changes --filter name=plan_updated"),

@@ -3,7 +3,7 @@
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction};
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::conditions::{Condition, filters};
 use crate::command::filter::warn_of_unknown;
 use crate::command::time_zone;

@@ -44,7 +44,9 @@ fn drop_silent_columns(rows: &mut Rows) {
         .collect();
     let since = rows.place("covered_since").filter(|place| !keeps[*place]);
     let since = since.and_then(|place| rows.value(0, place)).map(str::to_owned);
-    rows.notes.extend(since.map(|since| format!("complete since {since}")));
+    if let Some(since) = since {
+        rows.notes.insert(0, format!("complete since {since}"));
+    }
     rows.keep_columns(|place, _| keeps[place]);
 }
 
@@ -76,7 +78,7 @@ fn retention(rows: &Rows) -> Option<Rows> {
     for row in &mut matrix.rows {
         row.resize(columns, None);
     }
-    let unfinished = if is_any_unfinished { "; * the period is not over" } else { "" };
+    let unfinished = if is_any_unfinished { " (* the period is not over)" } else { "" };
     matrix.notes.push(format!("% of the actors, by periods since the first{unfinished}"));
     matrix.notes.extend(rows.notes.iter().cloned());
     Some(matrix)
@@ -97,7 +99,7 @@ fn mark_unfinished(rows: &mut Rows) {
         }
     }
     rows.keep_columns(|place, _| place != complete);
-    rows.notes.push("* only a part of it is in the span, or it is not over".to_owned());
+    rows.notes.push("* not all of it is in the span, or it is not over".to_owned());
 }
 
 /// Leaves out rows without events, and adds bars. Where the table does not fit, columns give way.
@@ -124,7 +126,7 @@ fn over_time(rows: &mut Rows) {
     }
     if !left_out.is_empty() {
         rows.notes
-            .push(format!("left out for want of room: {}; -x shows all", left_out.join(", ")));
+            .push(format!("left out for want of room: {} (-x shows all)", left_out.join(", ")));
     }
     let most = rows.rows.iter().filter_map(number).fold(0.0, f64::max);
     let longest =

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use super::{Arguments, call, shape};
+use super::arguments::Arguments;
+use super::{call, shape};
 use crate::output::{
     Colours, Column, Failure, Form, Kind, Rows, Style, fits, height, is_terminal, json_line, print,
     render, sparkline, width,

@@ -1,5 +1,6 @@
 //! `eventlog tail`: shows the newest events and follows new ones.
 
+mod line;
 mod printer;
 
 use std::collections::HashSet;
@@ -7,8 +8,9 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Client, Transaction};
 
+use self::line::Line;
 use self::printer::Printer;
 use super::filter::{Filter, seconds, warn_of_unknown};
 use super::time_zone;
@@ -53,32 +55,6 @@ pub(crate) struct Arguments {
     contains: Option<String>,
     #[command(flatten)]
     form: FormOptions,
-}
-
-/// An event as it is printed.
-struct Line {
-    id: i64,
-    created_at: String,
-    /// The JSON object, or the time for the text output.
-    shown: String,
-    name: String,
-    actor: Option<String>,
-    subject: Option<String>,
-    data: String,
-}
-
-impl Line {
-    fn of(row: &Row) -> Self {
-        Line {
-            id: row.get(0),
-            created_at: row.get(1),
-            shown: row.get(2),
-            name: row.get(3),
-            actor: row.get(4),
-            subject: row.get(5),
-            data: row.get(6),
-        }
-    }
 }
 
 /// created_at has microseconds, since it is passed back for the next page.

@@ -1,6 +1,6 @@
 //! Prints events one by one, so that a pipe gets them at once.
 
-use super::Line;
+use super::line::Line;
 use crate::output::{
     Colours, Failure, Form, FormOptions, Kind, Rows, Style, cut, cut_middle, one_line, print,
     render, width, width_of,
@@ -139,7 +139,7 @@ mod tests {
         let of = |line: &Line, width| printer.line("12:00:00.000", line, width);
         assert_eq!(
             of(&line, 60),
-            r#"12:00:00.000  message_sent  user-17  conv…0ab  {"conversati…"#.replace("conv", "conve").replace("0ab", "ab")
+            r#"12:00:00.000  message_sent  user-17  conv…0ab  {"conversati…"#
         );
         for width in [40, 60, 80, 200] {
             let shown = of(&line, width);

@@ -1,4 +1,5 @@
 -- Three weeks of January 2026 with a few actors, errors, long ids, and payloads that are hard to print.
+SELECT eventlog.define_event('app_opened', optional_keys => '{page}', allow_other_keys => false);
 INSERT INTO eventlog.events (tenant_id, name, data, actor, subject, created_at)
 SELECT 'TENANT_A'::uuid, e.name, e.data, 'user-' || n % 7, e.subject, '2026-01-05 09:30:00.25+00'::timestamptz + n * interval '7 hours 13 minutes'
   FROM generate_series(0, 63) AS n

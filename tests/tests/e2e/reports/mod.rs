@@ -2,7 +2,9 @@
 
 mod activity;
 mod counts;
+mod cuts;
 mod every_report;
+mod filters;
 mod flights;
 mod funnels;
 mod hostile;

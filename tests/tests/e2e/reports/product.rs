@@ -51,7 +51,10 @@ const COLUMNS: &[(&str, &str)] = &[
         "funnel(",
         "step, name, reached, conversion, conversion_from_previous, median_seconds, is_sampled",
     ),
-    ("usage_summary(", "subject, first_used_at, last_used_at, events, operations, breakdown_value, is_others"),
+    (
+        "usage_summary(",
+        "subject, first_used_at, last_used_at, events, operations, breakdown_value, is_others",
+    ),
 ];
 
 const CASES: &[(&str, &[&str])] = &[
@@ -59,7 +62,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("escalation_rate('2013-06-02', '2013-06-04')", &["2|0|0.0000|2|1.0000|∅|f"]),
     (
         "escalation_rate('2013-06-01', '2013-07-01', by => 'channel')",
-        &["2|2|1.0000|0|0.0000|web|f", "1|0|0.0000|1|1.0000|phone|f", "1|1|1.0000|0|0.0000|∅|f"],
+        &["2|2|1.0000|0|0.0000|web|f", "1|1|1.0000|0|0.0000|∅|f", "1|0|0.0000|1|1.0000|phone|f"],
     ),
     (
         "escalation_rate('2013-06-01', '2013-07-01', by => 'data.channel', top => 1)",
@@ -99,7 +102,9 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     (
         "usage_summary(since => '2013-06-01', until => '2013-07-01', subjects => '{skill/canvas}')",
-        &["skill/canvas|2013-06-01 10:00:00+00|2013-06-02 22:00:00+00|2|{\"artifact_updated\": 2}|∅|f"],
+        &[
+            "skill/canvas|2013-06-01 10:00:00+00|2013-06-02 22:00:00+00|2|{\"artifact_updated\": 2}|∅|f",
+        ],
     ),
     (
         "usage_summary('skill/', since => NULL)",
@@ -111,7 +116,9 @@ const CASES: &[(&str, &[&str])] = &[
     // In Tokyo it is the third by then.
     (
         "usage_summary(since => '2013-06-03', until => '2013-06-04', subjects => '{skill/canvas}', time_zone => 'Asia/Tokyo')",
-        &["skill/canvas|2013-06-02 22:00:00+00|2013-06-02 22:00:00+00|1|{\"artifact_updated\": 1}|∅|f"],
+        &[
+            "skill/canvas|2013-06-02 22:00:00+00|2013-06-02 22:00:00+00|1|{\"artifact_updated\": 1}|∅|f",
+        ],
     ),
     (
         "usage_summary('skill/', '{artifact_updated}', '2013-06-01', '2013-07-01', breakdown => 'data.collectionName', top => 1)",
@@ -124,7 +131,9 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     (
         "usage_summary('skill/', since => NULL, filters => '{\"data.collectionName\": \"p1\"}')",
-        &["skill/canvas|2012-03-01 10:00:00+00|2013-06-01 10:00:00+00|2|{\"artifact_updated\": 1, \"artifact_deployed\": 1}|∅|f"],
+        &[
+            "skill/canvas|2012-03-01 10:00:00+00|2013-06-01 10:00:00+00|2|{\"artifact_updated\": 1, \"artifact_deployed\": 1}|∅|f",
+        ],
     ),
     // What follows after the span counts, if it is within.
     (

@@ -7,11 +7,11 @@ use crate::output::Failure;
 
 /// What names become: those of a file, else lower case with `_` for whatever a name cannot have.
 #[derive(Default)]
-pub(in crate::command::import) struct Names(HashMap<String, Option<String>>);
+pub(crate) struct Names(HashMap<String, Option<String>>);
 
 impl Names {
     /// Reads a file: a JSON object of names, with null for events that are left out.
-    pub(in crate::command::import) fn read(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read(path)
             .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
         serde_json::from_slice(&text).map(Names).map_err(|error| {

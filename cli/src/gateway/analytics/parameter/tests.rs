@@ -1,4 +1,4 @@
-//! How query strings are understood.
+//! What a query string may give.
 
 use super::{Given, Parameter, Value, read};
 use crate::reports::Argument;
@@ -64,9 +64,7 @@ fn values_reach_the_function_in_one_form() {
     assert_eq!(understood("within=7+days"), "within=P7D");
     // Days are those of the zone, wherever it stands in the query.
     assert_eq!(
-        understood(
-            "since=2026-03-28T23:00:00Z&time_zone=Europe/Berlin&until=2026-03-29T22:00:00Z"
-        ),
+        understood("since=2026-03-28T23:00:00Z&time_zone=Europe/Berlin&until=2026-03-29T22:00:00Z"),
         "since=2026-03-29 time_zone=Europe/Berlin until=2026-03-30"
     );
     assert_eq!(understood("filters=[{\"a\":1},{}]"), "filters=[{\"a\":1},{}]");
