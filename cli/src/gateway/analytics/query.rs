@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{Object, PoolError, TimeoutType, Timeouts};
+use tokio_postgres::error::DbError;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, Row};
 use uuid::Uuid;
@@ -225,6 +226,11 @@ impl Reports {
     }
 }
 
+/// Returns true if PostgreSQL itself did not know a time zone.
+fn is_of_zone(server: &DbError) -> bool {
+    server.routine().is_some_and(|routine| routine.to_ascii_lowercase().contains("zone"))
+}
+
 /// Translates the server's error for the client.
 fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) -> Problem {
     let Some(server) = error.as_db_error() else {
@@ -238,7 +244,7 @@ fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) ->
             60,
         ),
         // PostgreSQL's own error would show the given text, unlike the functions' own ones.
-        ("22023", _) if given.contains(&"time_zone") && server.routine() != Some(RAISE) => {
+        ("22023", _) if given.contains(&"time_zone") && is_of_zone(server) => {
             Problem::bad_request("time_zone must be a time zone by name, such as Europe/Berlin")
         }
         // The functions' own messages name the argument, the limit and what was found.
