@@ -47,7 +47,9 @@ fn drop_schema_removes_a_log_and_all_of_its_objects() {
     assert_eq!(left, objects(&mut cluster.connect("plain", "postgres")));
 
     client.batch_execute("CREATE EXTENSION eventlog").expect("it can come again");
-    client.batch_execute("DROP SCHEMA eventlog CASCADE; DROP TABLE public.tenants, public.accounts").expect("ours");
+    client
+        .batch_execute("DROP SCHEMA eventlog CASCADE; DROP TABLE public.tenants, public.accounts")
+        .expect("ours");
     cluster.psql("postgres", "postgres", "DROP DATABASE plain").expect("ours");
     // Roles are the cluster's, and stay until they are dropped; nothing holds them.
     client
