@@ -100,9 +100,8 @@ pub(crate) async fn require_log(transaction: &Transaction<'_>) -> Result<(), Fai
     match rows.first().map(|row| (row.get(0), row.get(1))) {
         Some((false, _)) => Err(Failure::new("this database has no extension eventlog")
             .hint("CREATE EXTENSION eventlog;")),
-        Some((true, false)) => {
-            Err(Failure::new("there is no log in this database yet").hint("SELECT eventlog.create_log();"))
-        }
+        Some((true, false)) => Err(Failure::new("there is no log in this database yet")
+            .hint("SELECT eventlog.create_log();")),
         _ => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::style::printable;
 
@@ -128,16 +128,17 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
     Failure::usage(message.strip_prefix("error: ").unwrap_or(message)).report()
 }
 
-/// Makes a JSON object of the entries that have a value.
-fn object<'a>(entries: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Value {
-    let entries = entries
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))));
-    Value::Object(entries.collect::<Map<_, _>>())
+/// Makes a JSON object of the entries that have a value, in their order.
+fn object<'a>(entries: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> String {
+    let entry = |(name, value): (&str, Option<&str>)| {
+        Some(format!("{}:{}", Value::from(name), Value::from(value?)))
+    };
+    let entries: Vec<String> = entries.into_iter().filter_map(entry).collect();
+    format!("{{{}}}", entries.join(","))
 }
 
 impl Failure {
-    fn json(&self) -> Value {
+    fn json(&self) -> String {
         object([
             ("error", Some(self.message.as_str())),
             ("sqlstate", self.sqlstate.as_deref()),

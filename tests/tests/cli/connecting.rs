@@ -56,7 +56,7 @@ fn a_connection_string_adds_to_the_variables_and_options_to_both() {
     works(service(&[]).env("PGSERVICE", "log"));
     works(&mut service(&["--dsn", "service=log"]));
     let said = failed(service(&["--dsn", "service=lost"]).args(report), 1);
-    assert!(said.contains("there is no service \"lost\""), "{said}");
+    assert!(said.contains(r#""error":"there is no service \"lost\"""#), "as JSON: {said}");
 
     for (dsn, what) in [
         ("sslmod=verify-full", "unknown parameter \"sslmod\""),
@@ -65,7 +65,7 @@ fn a_connection_string_adds_to_the_variables_and_options_to_both() {
         ("password=SECRET port=x", "port is \"x\""),
         ("password='SECRET", "a quote is not closed"),
     ] {
-        let said = failed(eventlog(&["--dsn", dsn]).env("PGUSER", "reader").args(report), 1);
+        let said = failed(eventlog(&["--dsn", dsn]).env("PGUSER", "reader").arg("report"), 1);
         assert!(said.contains(what) && !said.contains("SECRET"), "{said}");
     }
     let said =
