@@ -20,7 +20,7 @@ function TenantMenu({ state, session, choose, ask }) {
   const isMany = session.kind === 'read' && (session.all_tenants || session.tenants.length > 1);
   const name = nameOf(session, state.tenant);
   const isId = !isMany && !session.tenants[0]?.name;
-  if (!isMany) return html`<p class="tenant ${isId ? 'is-id' : ''}" id="tenant" title=${session.description || name}>${isId && session.description ? session.description : name}</p>`;
+  if (!isMany) return html`<p class="tenant ${isId ? 'is-id' : ''}" id="tenant" title=${session.description || name}>${name}</p>`;
   const label = html`<span class="tenant-name">${name}</span>`;
   return html`<${Menu} id="tenant" class="tenant" label=${label} title="Choose a tenant">${(close) => html`<${Tenants} ...${{ state, session, ask }} onChoose=${(tenant) => {
     close();

@@ -2,8 +2,8 @@
 
 import { seesPeople } from './people.js';
 
-/** Keys whose values are all different, or no single values: ids, times, texts, objects. */
-const isScattered = (key) => /(^id|Id|_id|At|_at|[tT]imestamp|[mM]essage|[tT]ext|[mM]etadata|[uU]rl)$/.test(key);
+/** Keys whose values are all different, or no single values: ids, times, sizes, texts, objects. */
+const isScattered = (key) => /(^id|Id|_id|At|_at|[tT]imestamp|[mM]essage|[tT]ext|[mM]etadata|[uU]rl|Ms|_ms|[dD]uration|[cC]ount|[sS]ize|[bB]ytes)$/.test(key);
 
 /**
  * The keys of payloads that the event types declare, those first that are most worth cutting by: with `counts`

@@ -34,6 +34,7 @@ export function Subjects({ ask }) {
       text: (row) => {
         const found = errorOf(row);
         if (!found) return row.failures > 0 && !errors.rows && !errors.fault ? '…' : NONE;
+        if (!found.error_type && !found.last_message) return NONE;
         return html`<span class="error">${found.error_type && html`<code>${cut(found.error_type, 60)}</code>`} ${found.last_message ? cut(found.last_message, 160) : ''}</span>`;
       },
       value: (row) => { const found = errorOf(row); return found && [found.error_type, found.last_message].filter(Boolean).join(': '); },

@@ -6,7 +6,9 @@ import { PAGES } from './state.js';
 export function nameOf(session, id) {
   if (id === 'all' || (session.all_tenants && !id)) return 'All tenants';
   const found = id ? session.tenants.find((tenant) => tenant.id === id) : session.tenants[0];
-  return found?.name || found?.id || id || 'Tenant';
+  // One that has no name is known by what its key is for.
+  const purpose = session.tenants.length === 1 ? session.description : null;
+  return found?.name || purpose || found?.id || id || 'Tenant';
 }
 
 /** The pages that a session may open. */

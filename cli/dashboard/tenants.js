@@ -15,7 +15,7 @@ export function Page({ ask, choose }) {
     <${Body} report=${report} none="No tenant has events in this range or the one before.">${(rows) => {
       const most = Math.max(1, ...rows.map((row) => row.events));
       const whole = (title, name) => ({ title, number: true, csv: name, text: (row) => number(row[name]), value: (row) => row[name] });
-      return html`<${Table} id="tenants" caption="Tenants" search=${rows.length > 5} csv onRow=${open} rows=${rows.map((row) => ({ ...row, key: row.tenant_id }))} columns=${[
+      return html`<${Table} id="tenants" caption="Tenants by change" search=${rows.length > 5} csv onRow=${open} rows=${rows.map((row) => ({ ...row, key: row.tenant_id }))} columns=${[
         { title: 'Tenant', class: 'long', csv: 'tenant', value: nameOf, text: (row) => html`<${Sparkbar} share=${row.events / most}>${nameOf(row)}<//>` },
         whole('Events', 'events'),
         { title: 'Before', number: true, csv: 'previous_events', text: (row) => number(row.previous_events), value: (row) => row.previous_events },

@@ -40,7 +40,7 @@ function CompareMenu({ state, choose }) {
 /** What a share link shows, for whoever follows it. */
 function Scope({ session }) {
   const { scope, expires_at: expiresAt } = session;
-  return html`<p id="scope"><strong>Shared view</strong>${expiresAt ? ` until ${date(expiresAt)}` : ''}
+  return html`<p id="scope"><strong>Shared view</strong>${expiresAt ? ` until ${date(expiresAt)} ` : ' '}
     ${fromJson(scope?.filters).map((filter) => { const [key, rest] = wordsOf(filter); return html`<span class="chip is-fixed" key=${`${key}${rest}`}><b>${key}</b> ${rest}</span>`; })}</p>`;
 }
 

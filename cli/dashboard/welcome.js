@@ -20,7 +20,8 @@ export function useIsEmpty({ ask, session, state, choose }) {
       setFound({ tenant: state.tenant, isEmpty: rows.length === 0 });
       if (isEmpty && rows.length > 0) {
         say('The first event has arrived.');
-        choose({ page: 'events', view: {}, filters: [], range: '24h' });
+        // A range that has ended would not show it.
+        choose({ page: 'events', view: {}, filters: [], ...(state.range === 'custom' ? { range: '24h' } : {}) });
       }
     }, () => {});
     return () => { isWanted = false; };

@@ -157,6 +157,16 @@ fn play(scenario: &str) {
     Stage::new(db::shared(), &db.name).play(scenario);
 }
 
+/// The same, with one more key, for all tenants.
+fn play_with_all_tenants(scenario: &str) {
+    let db = eventlog_tests::Db::new();
+    let mut stage = Stage::new(db::shared(), &db.name);
+    let mut command = eventlog(db::shared(), &db.name, "log_owner");
+    command.args(["key", "create", "--all-tenants", "--kind", "read"]);
+    stage.keys["all"] = printed(&mut command).trim().into();
+    stage.play(scenario);
+}
+
 /// The same, with one more key, made with these options.
 fn play_with(scenario: &str, name: &str, options: &[&str]) {
     let db = eventlog_tests::Db::new();

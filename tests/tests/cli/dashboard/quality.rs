@@ -13,7 +13,8 @@ fn measured(tenant: &str, since: &str, until: &str, filter: &str) -> String {
     format!(
         "WITH event AS (
             SELECT e.*, t.error_key,
-                   CASE WHEN jsonb_typeof(e.data -> t.success_key) = 'boolean' THEN e.data ->> t.success_key = 'false'
+                   CASE WHEN t.success_values <> '{{}}' AND e.data ? t.success_key THEN e.data ->> t.success_key <> ALL (t.success_values)
+                        WHEN jsonb_typeof(e.data -> t.success_key) = 'boolean' THEN e.data ->> t.success_key = 'false'
                         WHEN e.data ? t.error_key THEN true END AS has_failed,
                    CASE WHEN jsonb_typeof(e.data -> t.duration_key) = 'number' THEN (e.data ->> t.duration_key)::numeric END AS duration
               FROM eventlog.events e LEFT JOIN eventlog.event_types t USING (name)

@@ -3,8 +3,8 @@
 use postgres::Client;
 use serde_json::Value;
 
-use super::play;
 use super::raw::{asked, sorted, table, words};
+use super::{play, play_with_all_tenants};
 
 /// Asserts that each tenant has its figures.
 pub(super) fn judge(client: &mut Client, page: &Value) {
@@ -33,5 +33,5 @@ fn a_share_link_shows_its_view_and_nothing_else_until_it_expires() {
 
 #[test]
 fn a_key_of_several_tenants_chooses_among_them() {
-    super::play_with("tenants", "all", &["--all-tenants"]);
+    play_with_all_tenants("tenants");
 }
