@@ -100,8 +100,12 @@ impl<'a> Stage<'a> {
                 assert_eq!(answer.json()["written"], 1);
             }
             "define tool_usd" => {
-                let sql = "SET ROLE log_owner; SELECT eventlog.define_event('tool_usd')";
-                self.cluster.psql(&self.database, "postgres", sql).expect("it is new");
+                let sql = format!(
+                    "SET ROLE log_owner; SELECT eventlog.define_event('tool_usd');
+                     UPDATE eventlog.rejected_events SET can_replay = true, data = '{{}}'
+                      WHERE coalesce(tenant_id, claimed_tenant_id) = '{TENANT_A}'"
+                );
+                self.cluster.psql(&self.database, "postgres", &sql).expect("it is new");
             }
             "expire the shares" => {
                 let sql = "UPDATE eventlog.api_tokens SET expires_at = now() - interval '1 day', created_at = now() - interval '2 days' WHERE kind = 'share'";
