@@ -23,12 +23,21 @@ export function isZone(zone) {
 }
 
 /** The browser's time zone. */
-export const browserZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+export function browserZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+  return RENAMED[zone] ?? zone;
+}
+
+/** Browsers list some zones by names that their cities no longer have. */
+const RENAMED = {
+  'Asia/Calcutta': 'Asia/Kolkata', 'Asia/Katmandu': 'Asia/Kathmandu', 'Asia/Rangoon': 'Asia/Yangon', 'Asia/Saigon': 'Asia/Ho_Chi_Minh',
+  'Europe/Kiev': 'Europe/Kyiv', 'Atlantic/Faeroe': 'Atlantic/Faroe', 'America/Godthab': 'America/Nuuk',
+};
 
 /** All time zones that the browser knows, UTC first. */
 export function allZones() {
   const known = Intl.supportedValuesOf?.('timeZone') ?? [browserZone()];
-  return ['UTC', ...known.filter((zone) => zone !== 'UTC')];
+  return ['UTC', ...known.filter((zone) => zone !== 'UTC').map((zone) => RENAMED[zone] ?? zone).sort()];
 }
 
 /**

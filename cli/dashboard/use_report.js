@@ -17,8 +17,9 @@ function signatureOf(ask, report, parameters) {
  * @param {object} parameters as those of `ask`
  * @param {{every?: number, keep?: number}} options `every`: the least milliseconds between updates because of new events;
  *   `keep`: how long an answer is good in any case
- * @returns {{rows?: object[], fault?: Refusal, isOld: boolean, at: number, reload: () => void}} while an answer is on
- *   its way, and after a failure of the same question, `rows` are the last ones, and `isOld` says so
+ * @returns {{rows?: object[], fault?: Refusal, isOld: boolean, isOther: boolean, at: number, reload: () => void}} while an
+ *   answer is on its way, and after a failure of the same question, `rows` are the last ones, and `isOld` says so;
+ *   `isOther` if they answer another question
  */
 export function useReport(ask, report, parameters = {}, { every = 0, keep = 0 } = {}) {
   const [, redraw] = useState(0);
@@ -48,6 +49,7 @@ export function useReport(ask, report, parameters = {}, { every = 0, keep = 0 } 
     return () => { isWanted = false; };
   }, [ask, signature, turn]);
   const { rows, fault, at } = last.current;
-  const isOld = Boolean(rows) && (Boolean(fault) || last.current.signature !== signature);
-  return { rows: report ? rows : undefined, fault, isOld, at, reload: () => setTurn((count) => count + 1) };
+  const isOther = last.current.signature !== signature;
+  const isOld = Boolean(rows) && (Boolean(fault) || isOther);
+  return { rows: report ? rows : undefined, fault, isOld, isOther, at, reload: () => setTurn((count) => count + 1) };
 }

@@ -84,16 +84,3 @@ $$;
 CREATE FUNCTION eventlog._note_names(tenant_ids uuid[], names text[]) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
-
--- Returns the names of tenants, for the gateway's list of what a key reads; null means every tenant that
--- has a name. A gateway reads as one tenant, so this asks as all of them, which its role may do at any time;
--- it shows nothing to a role that policies bind to its tenant.
-CREATE FUNCTION eventlog._tenant_names(tenants uuid[] DEFAULT NULL) RETURNS TABLE (tenant_id uuid, name text)
-LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100
-SET search_path = pg_catalog, pg_temp
-SET eventlog.tenant_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-AS $$
-    SELECT n.tenant_id, coalesce(n.display_name, n.tenant_name) FROM eventlog.tenant_names n
-     WHERE (tenants IS NULL OR n.tenant_id = ANY (tenants)) AND coalesce(n.display_name, n.tenant_name) IS NOT NULL
-     ORDER BY 2, 1 LIMIT 10000
-$$;

@@ -41,9 +41,10 @@ BEGIN
     PERFORM set_config('work_mem', current_setting('maintenance_work_mem'), true),
             set_config('max_parallel_workers_per_gather', current_setting('max_parallel_maintenance_workers'), true);
     -- INTO of a SELECT would stop after a row and so forbid workers; that of EXECUTE does not. The backend's
-    -- id keeps the top of the plan, and with that the result of the pass, out of workers.
-    EXECUTE format('SELECT eventlog_private.count_all(e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.created_at, e.weight, $5),
-                           (%s), pg_backend_pid() FROM %s', notes, source)
+    -- id keeps the top of the plan out of workers (debug_parallel_query), whose counts nobody would find.
+    EXECUTE format('SELECT c.counted, (%s), pg_backend_pid()
+                      FROM (SELECT eventlog_private.count_all(e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.created_at,
+                                                              e.weight, $5) AS counted FROM %s) c', notes, source)
        INTO counted, taken USING since, until, tenants, late, rules;
     IF since IS NOT NULL THEN
         PERFORM eventlog_private.note_counted_keys(rules, since);

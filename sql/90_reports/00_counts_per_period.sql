@@ -13,6 +13,10 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM eventlog._check_top(top);
+    -- An empty span.
+    IF starts IS NULL THEN
+        RETURN;
+    END IF;
     -- Periods are in order, so that a later start still belongs to the first of them.
     IF first_at > starts[1] THEN
         starts[1] := first_at;

@@ -104,17 +104,20 @@ SET timezone = 'UTC'
 SET jit = off
 SET max_parallel_workers_per_gather = 0
 SET work_mem = '64MB'
+-- Groups are few, though the planner expects as many as rows.
+SET enable_sort = off
 AS $$
 BEGIN
     RETURN QUERY EXECUTE eventlog._cut_query(
         format($sql$
             raw AS MATERIALIZED (
-                SELECT ($3)[width_bucket(e.created_at, $2)] AS period, %1$s AS value, e.name, %2$s AS actor,
+                SELECT %4$s AS period, %1$s AS value, e.name, %2$s AS actor,
                        e.created_at, e.weight, e.has_failed, e.duration
                   FROM eventlog._measured_events() e
                  WHERE eventlog._is_tenant($1, e.tenant_id) AND e.created_at >= $4 AND e.created_at < $5
                    AND ($6 IS NULL OR e.name = ANY ($6)) AND (%3$s)
-            ),$sql$, coalesce(cut_by, 'NULL::text'), eventlog._actor_expression(tenant, 'e'), condition),
+            ),$sql$, coalesce(cut_by, 'NULL::text'), eventlog._actor_expression(tenant, 'e'), condition,
+            CASE WHEN cardinality(starts) = 1 THEN '1' ELSE '($3)[width_bucket(e.created_at, $2)]' END),
         $sql$
             SELECT r.period, r.value, r.name, count(*) AS rows, sum(r.weight) AS events,
                    coalesce(sum(r.weight) FILTER (WHERE r.has_failed), 0) AS failures,
@@ -193,7 +196,15 @@ DECLARE
     ends      record := eventlog._ends_of(starts[1], until, of_days);
     late      record := eventlog._late_span(tenant, starts[1], until);
     actor     text := eventlog._actor_expression(tenant, 'm');
+    -- Hours in which a period ends, in zones whose offset is not whole hours: their rows are read.
+    cut_hours timestamptz[] := CASE WHEN grain = interval '15 minutes' THEN ARRAY(
+        SELECT DISTINCT date_bin('1 hour', s.at, '2000-01-01') FROM unnest(starts[2:]) AS s (at)
+         WHERE s.at < until AND s.at > date_bin('1 hour', s.at, '2000-01-01')) ELSE '{}' END;
 BEGIN
+    -- Hours are all cut there: one query is better than one for each.
+    IF cardinality(cut_hours) * 4 > extract(epoch FROM until - starts[1]) / 3600 THEN
+        cut_hours := '{}';
+    END IF;
     RETURN QUERY EXECUTE eventlog._cut_query(
         format('fresh AS MATERIALIZED (%s),',
                eventlog._fresh_query(format('e.name, %s AS actor, e.created_at AS at', eventlog._actor_expression(tenant, 'e')), condition)),
@@ -203,7 +214,7 @@ BEGIN
                    sum(e.duration_count) AS duration_count, sum(e.duration_sum) AS duration_sum,
                    eventlog._merge_histograms(e.duration_histogram) AS duration_histogram,
                    %3$s AS last_at
-              FROM eventlog._counts_by_name($1, $4, $5, $6, $8) e
+              FROM (%4$s) e
              WHERE %2$s
              GROUP BY 1, 2, 3$sql$, coalesce(cut_by, 'NULL::text'), condition,
             -- The index has it, of one tenant at a time.
@@ -219,7 +230,14 @@ BEGIN
                 '(SELECT r.created_at FROM eventlog.events r
                    WHERE r.tenant_id = $1 AND r.name = e.name AND r.created_at >= $4 AND r.created_at < $5
                    ORDER BY r.created_at DESC LIMIT 1)'
-                 END),
+                 END,
+            CASE WHEN cut_hours = '{}' THEN 'SELECT c.* FROM eventlog._counts_by_name($1, $4, $5, $6, $8) c'
+                 ELSE 'SELECT c.* FROM eventlog._counts_by_name($1, $4, $5, $6, ''1 hour'') c
+                        WHERE date_bin(''1 hour'', c.at, ''2000-01-01'') <> ALL ($15)
+                        UNION ALL
+                       SELECT c.* FROM unnest($15) AS h (hour)
+                        CROSS JOIN LATERAL eventlog._counts_by_name($1, greatest(h.hour, $4), least(h.hour + interval ''1 hour'', $5),
+                                                                    $6, ''15 minutes'') c' END),
         format($sql$
             SELECT u.period::integer AS period, g.value, g.is_others, u.actors
               FROM (SELECT k.value, k.is_others, eventlog._period_actors(a.actor, a.month, a.days, a.quarters, a.at, $13) AS counts
@@ -236,6 +254,6 @@ BEGIN
                  ELSE 'SELECT DISTINCT s.name, s.shown_value AS value, s.is_others FROM shown s' END,
             actor, CASE WHEN of_days THEN 'NULL::bytea' ELSE 'm.quarters' END))
       USING tenant, starts, NULL::integer[], starts[1], until, names, top, grain, ends.head_until, ends.tail_since,
-            late.late_since, late.late_until, starts || until, date_trunc('month', starts[1])::date;
+            late.late_since, late.late_until, starts || until, date_trunc('month', starts[1])::date, cut_hours;
 END
 $$;

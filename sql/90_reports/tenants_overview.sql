@@ -60,7 +60,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     seen        uuid;
-    watermark   timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
+    watermark   timestamptz;
     first_at    timestamptz;
     previous_at timestamptz;
     -- Where days of the rollup begin and end, then hours, then raw rows.
@@ -73,8 +73,10 @@ DECLARE
     late_until  timestamptz;
     candidates  uuid[];
 BEGIN
+    PERFORM eventlog._require_layout(2);
     PERFORM eventlog._check_span(since, until);
     PERFORM eventlog._check_row_limit(row_limit);
+    watermark := (SELECT s.rolled_until FROM eventlog.rollup_state s);
     IF asked IS NULL AND eventlog._reads_all_tenants() THEN
         seen := eventlog.all_tenants();
     ELSE

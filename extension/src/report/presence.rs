@@ -53,45 +53,58 @@ impl Presence {
         (day + 1 < self.starts.len()).then_some(day)
     }
 
-    fn add(&mut self, actor: &str, purpose: Purpose, at: i64, day: Option<usize>) {
-        let words = self.words;
-        if !self.actors.contains_key(actor) {
-            let new = Actor { first: i64::MAX, days: vec![0; words].into_boxed_slice() };
-            self.actors.insert(actor.into(), new);
-        }
-        let Some(known) = self.actors.get_mut(actor) else { return };
-        if purpose.is_first {
-            known.first = known.first.min(at);
-        }
-        if let (true, Some(day)) = (purpose.is_returning, day) {
-            known.days[day / 64] |= 1 << (day % 64);
+    /// Adds events of an actor, as instants with their days.
+    fn add(
+        &mut self,
+        actor: &str,
+        purpose: Purpose,
+        events: impl Iterator<Item = (i64, Option<usize>)>,
+    ) {
+        let known = match self.actors.get_mut(actor) {
+            Some(known) => known,
+            None => self.actors.entry(actor.into()).or_insert_with(|| Actor {
+                first: i64::MAX,
+                days: vec![0; self.words].into_boxed_slice(),
+            }),
+        };
+        for (at, day) in events {
+            if purpose.is_first {
+                known.first = known.first.min(at);
+            }
+            if let (true, Some(day)) = (purpose.is_returning, day) {
+                known.days[day / 64] |= 1 << (day % 64);
+            }
         }
     }
 
     /// Adds the days of a month whose first is `offset` days after the first of the span: the days
     /// of UTC, for those of the same date.
     fn add_days(&mut self, actor: &str, purpose: Purpose, offset: i64, days: i32) {
-        let mut left = days as u32;
-        while left != 0 {
-            let day = usize::try_from(offset + i64::from(left.trailing_zeros())).ok();
-            left &= left - 1;
-            if let Some(day) = day.filter(|day| day + 1 < self.starts.len()) {
-                self.add(actor, purpose, self.starts[day], Some(day));
-            }
-        }
+        let starts = std::mem::take(&mut self.starts);
+        let days = bits_of(u64::from(days as u32))
+            .filter_map(|bit| usize::try_from(offset + i64::from(bit)).ok())
+            .take_while(|day| day + 1 < starts.len())
+            .map(|day| (starts[day], Some(day)));
+        self.add(actor, purpose, days);
+        self.starts = starts;
     }
 
-    /// Adds the quarter-hours of a month, in UTC.
+    /// Adds the quarter-hours of a month, in UTC, which are in order.
     fn add_quarters(&mut self, actor: &str, purpose: Purpose, month: i32, quarters: &[u8]) {
-        let mut last = None;
-        for at in quarters::starts(month, quarters) {
-            let day = self.day_of(at);
-            // They are in order, and mostly of the same day as the one before.
-            if day.is_some() && day != last {
-                self.add(actor, purpose, at, day);
-                last = day;
+        let starts = std::mem::take(&mut self.starts);
+        let mut passed = 0;
+        let days = quarters::starts(month, quarters).filter_map(|at| {
+            if passed == 0 {
+                passed = starts.partition_point(|start| *start <= at);
             }
-        }
+            while starts.get(passed).is_some_and(|start| *start <= at) {
+                passed += 1;
+            }
+            let day = passed.checked_sub(1).filter(|_| passed < starts.len())?;
+            Some((at, Some(day)))
+        });
+        self.add(actor, purpose, days);
+        self.starts = starts;
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -130,7 +143,8 @@ fn presence_step(
         let purpose = Purpose { is_first, is_returning };
         if let Some(at) = at {
             let at = at.into_inner();
-            presence.add(actor, purpose, at, presence.day_of(at));
+            let day = presence.day_of(at);
+            presence.add(actor, purpose, std::iter::once((at, day)));
         } else if let Some(month) = month {
             let month = month.to_pg_epoch_days();
             match (quarters, days) {
@@ -153,33 +167,29 @@ fn presence_final(state: Internal) -> Option<Vec<u8>> {
     Some(presence.bytes())
 }
 
-/// Returns the actors of a presence: the first day, and the words of the set.
-fn read(presence: &[u8]) -> Vec<(Option<usize>, Vec<u64>)> {
-    let words: Vec<u64> = presence
+/// Returns the words of an actor, the first day among them, and all words.
+fn read(presence: &[u8]) -> (usize, Vec<u64>) {
+    let mut words = presence
         .chunks_exact(8)
-        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")))
-        .collect();
-    let Some((size, actors)) = words.split_first() else { return Vec::new() };
-    let Some(size) = usize::try_from(*size).ok().and_then(|size| size.checked_add(1)) else {
-        return Vec::new();
-    };
-    actors
-        .chunks_exact(size)
-        // -1 is no day.
-        .map(|actor| (usize::try_from(actor[0] as i64).ok(), actor[1..].to_vec()))
-        .collect()
+        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+    let size = words.next().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+    (size.saturating_add(1), words.collect())
+}
+
+/// Returns the bits that are set, in order.
+fn bits_of(mut left: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let bit = left.trailing_zeros();
+        left &= left.wrapping_sub(1);
+        (bit < 64).then_some(bit)
+    })
 }
 
 /// Returns the days of a set, in order.
 fn days_of(set: &[u64]) -> impl Iterator<Item = usize> {
-    set.iter().enumerate().flat_map(|(index, word)| {
-        let mut left = *word;
-        std::iter::from_fn(move || {
-            let bit = left.trailing_zeros() as usize;
-            left &= left.wrapping_sub(1);
-            (bit < 64).then_some(index * 64 + bit)
-        })
-    })
+    set.iter()
+        .enumerate()
+        .flat_map(|(index, word)| bits_of(*word).map(move |bit| index * 64 + bit as usize))
 }
 
 /// Returns for each day how many actors were active on it or on one of the `days_back - 1` days
@@ -191,9 +201,10 @@ fn present_within(presence: &[u8], days_back: i32, days: i32) -> Vec<i32> {
     // Where actors become active, and where they cease to be. An active day counts to the end of its
     // window, which the next active day extends.
     let mut changes = vec![0; days + 1];
-    for (_, set) in read(presence) {
+    let (size, actors) = read(presence);
+    for actor in actors.chunks_exact(size) {
         let mut until = 0;
-        for day in days_of(&set).take_while(|day| *day < days) {
+        for day in days_of(&actor[1..]).take_while(|day| *day < days) {
             if day >= until {
                 changes[until] -= i32::from(until > 0);
                 changes[day] += 1;
@@ -225,13 +236,16 @@ fn retention_of(presence: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
     let width = periods + 1;
     let mut matrix = vec![0; periods * width];
     let period_of = |day: usize| starts.partition_point(|start| *start <= day).checked_sub(1);
-    for (first, set) in read(presence) {
+    let (size, actors) = read(presence);
+    for actor in actors.chunks_exact(size) {
+        // -1 is no day.
+        let first = usize::try_from(actor[0] as i64).ok();
         let Some(cohort) = first.and_then(period_of).filter(|period| *period < periods) else {
             continue;
         };
         matrix[cohort * width] += 1;
         let mut last = None;
-        for period in days_of(&set).filter_map(period_of) {
+        for period in days_of(&actor[1..]).filter_map(period_of) {
             if (cohort..periods).contains(&period) && last != Some(period) {
                 matrix[cohort * width + 1 + period - cohort] += 1;
                 last = Some(period);

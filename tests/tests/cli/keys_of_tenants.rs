@@ -4,7 +4,7 @@ use eventlog_tests::{TENANT_A, TENANT_B, db, rows, text};
 use serde_json::Value;
 
 use crate::http::{Answer, Http};
-use crate::server::{GATEWAY, World, eventlog, printed};
+use crate::server::{World, eventlog, printed};
 
 /// A tenant that no key of two has.
 const TENANT_C: &str = "cccccccc-cccc-4ccc-8ccc-cccccccccccc";
@@ -187,13 +187,26 @@ fn the_list_shows_the_tenants_of_a_key_and_forgetting_one_takes_it_from_keys_of_
 }
 
 #[test]
-fn the_gateway_knows_the_names_of_the_tenants_that_it_asks_for() {
+fn a_key_knows_the_names_of_its_tenants_and_of_no_others() {
     let keys = Keys::new(&[]);
-    let mut gateway = keys.world.db.connect(GATEWAY);
-    let sql = format!("SELECT name FROM eventlog._tenant_names('{{{TENANT_A},{TENANT_B}}}')");
-    assert_eq!(rows(&mut gateway, &sql), [["Name of a"], ["Name of b"]]);
-    let mut member = keys.world.db.connect_as("member", TENANT_A);
-    assert!(rows(&mut member, &sql).is_empty());
+    let session = |key: &str| {
+        let authorization = format!("Bearer {key}");
+        let headers = [("Authorization", authorization.as_str())];
+        let answer = keys.world.http().ask("GET", "/api/session", &headers, b"");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let two = session(&keys.two);
+    assert_eq!(
+        two["tenants"],
+        serde_json::json!([{ "id": TENANT_A, "name": "Name of a" }, { "id": TENANT_B, "name": "Name of b" }])
+    );
+    assert_eq!(
+        (&two["all_tenants"], &session(&keys.all)["all_tenants"]),
+        (&false.into(), &true.into())
+    );
+    let one = session(&keys.one);
+    assert_eq!(one["tenants"], serde_json::json!([{ "id": TENANT_A, "name": "Name of a" }]));
 }
 
 #[test]

@@ -13,7 +13,17 @@ use crate::page::root;
 /// Sections of the functions' page, in order. A function that stands in none comes last.
 const FUNCTIONS: &[(&str, &[&str])] = &[
     ("Logging", &["log_event", "try_log_event", "log_events", "validate_event", "replay_rejected"]),
-    ("Tenants", &["current_tenant", "set_tenant", "reset_tenant", "reference_tenants"]),
+    (
+        "Tenants",
+        &[
+            "current_tenant",
+            "tenant",
+            "all_tenants",
+            "set_tenant",
+            "reset_tenant",
+            "reference_tenants",
+        ],
+    ),
     ("Event types", &["define_event", "retire_event", "taxonomy_export", "taxonomy_import"]),
     ("Payload rules", &["add_enrichment", "drop_enrichment", "accept_hash_key", "hash_actor"]),
     ("The log", &["create_log", "migrate_log", "maintain", "import_events"]),
@@ -26,6 +36,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
             "events_per_day",
             "events_per_hour",
             "summary",
+            "tenants_overview",
             "get_events",
             "recent_errors",
             "subject_stats",

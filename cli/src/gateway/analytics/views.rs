@@ -15,7 +15,15 @@ pub(crate) static VIEWS: [View; 3] = [
     View {
         path: "names",
         relation: "event_types",
-        columns: &["name", "domain", "description", "status", "required_keys", "optional_keys", "count_keys"],
+        columns: &[
+            "name",
+            "domain",
+            "description",
+            "status",
+            "required_keys",
+            "optional_keys",
+            "count_keys",
+        ],
         order: "ORDER BY name",
     },
     View {

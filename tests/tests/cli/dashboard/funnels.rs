@@ -7,7 +7,8 @@ use super::play;
 use super::raw::{asked, quoted, sorted, table, value_of, words};
 
 /// SQL with a table `best`: who, the value of a split, how many steps were reached, and when each was. Each start is
-/// followed from event to event; the one that gets furthest counts, the earliest of several.
+/// followed from event to event. The one that gets furthest counts; of several the first to get there, and of several
+/// that get there by the same event the latest.
 fn best(tenant: &str, found: &Value) -> String {
     let steps: Vec<String> = found["steps"]
         .as_array()
@@ -23,6 +24,7 @@ fn best(tenant: &str, found: &Value) -> String {
     let mut joins = String::new();
     let mut reached = vec!["1".to_owned()];
     let mut times = vec!["s1.at AS at1".to_owned()];
+    let mut ends = vec!["s1".to_owned()];
     for (n, step) in steps.iter().enumerate().skip(1) {
         let (now, last) = (n + 1, n);
         joins += &format!(
@@ -34,10 +36,11 @@ fn best(tenant: &str, found: &Value) -> String {
         );
         reached.push(format!("(s{now}.at IS NOT NULL)::integer"));
         times.push(format!("s{now}.at AS at{now}"));
+        ends.insert(0, format!("s{now}"));
     }
     let order = match found["is_first_only"] == true {
         true => "started.at1, started.id",
-        false => "started.depth DESC, started.at1, started.id",
+        false => "started.depth DESC, started.end_at, started.end_id, started.at1 DESC, started.id",
     };
     format!(
         "WITH event AS MATERIALIZED (
@@ -46,7 +49,7 @@ fn best(tenant: &str, found: &Value) -> String {
              WHERE e.tenant_id = '{tenant}' AND e.name IN ({names}) AND {who} IS NOT NULL AND ({filter})
                AND e.created_at >= '{since}' AND e.created_at < timestamptz '{until}' + interval '{within}'
          ), started AS (
-            SELECT s1.who, s1.value, s1.id, {depth} AS depth, {times}
+            SELECT s1.who, s1.value, s1.id, {depth} AS depth, {times}, coalesce({end_at}) AS end_at, coalesce({end_id}) AS end_id
               FROM (SELECT * FROM event e WHERE e.name = {first} AND e.created_at < '{until}') s1 {joins}
          ), best AS (
             SELECT DISTINCT ON (started.who) * FROM started ORDER BY started.who, {order}
@@ -54,6 +57,8 @@ fn best(tenant: &str, found: &Value) -> String {
         names = steps.join(", "),
         depth = reached.join(" + "),
         times = times.join(", "),
+        end_at = ends.iter().map(|step| format!("{step}.at")).collect::<Vec<_>>().join(", "),
+        end_id = ends.iter().map(|step| format!("{step}.id")).collect::<Vec<_>>().join(", "),
         first = steps[0],
     )
 }
@@ -67,14 +72,15 @@ pub(super) fn judge(client: &mut Client, tenant: &str, found: &Value) {
         let (now, last) = (n + 1, n.max(1));
         let sql = format!(
             "{} SELECT {name}, {value} count(*) FILTER (WHERE depth >= {now}),
-                    round(count(*) FILTER (WHERE depth >= {now}) / count(*)::numeric, 4),
+                    round(count(*) FILTER (WHERE depth >= {now}) / nullif(count(*), 0)::numeric, 4),
                     CASE WHEN {now} > 1 THEN round(count(*) FILTER (WHERE depth >= {now}) / nullif(count(*) FILTER (WHERE depth >= {last}), 0)::numeric, 4) END,
                     CASE WHEN {now} > 1 THEN round((percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM at{now})::float8 - extract(epoch FROM at{last})::float8)
                          FILTER (WHERE depth >= {now}))::numeric, 3) END
-               FROM best GROUP BY value",
+               FROM best {group}",
             best(tenant, found),
             name = quoted(step.as_str().unwrap()),
             value = if is_split { "value," } else { "" },
+            group = if is_split { "GROUP BY value" } else { "" },
         );
         expected.extend(asked(client, &sql));
     }

@@ -26,7 +26,9 @@ fn measure(metric: &str) -> String {
     match metric {
         "events" => "count(*)".to_owned(),
         // Actors of different tenants are different people.
-        "people" => "count(DISTINCT (e.tenant_id, e.actor)) FILTER (WHERE e.actor <> '')".to_owned(),
+        "people" => {
+            "count(DISTINCT (e.tenant_id, e.actor)) FILTER (WHERE e.actor <> '')".to_owned()
+        }
         "success" => SUCCESS.to_owned(),
         "errors" => "count(*) FILTER (WHERE e.failed)".to_owned(),
         "p95" => "percentile_disc(0.95) WITHIN GROUP (ORDER BY e.duration)".to_owned(),
@@ -57,7 +59,9 @@ pub(super) fn judge(client: &mut Client, tenants: &str, page: &Value) {
     let filter = words(page, "where");
     let source = source(tenants, &filter);
     let what = format!("{since} to {until} in {}, {filter}", words(page, "zone"));
-    let within = |since: &str, until: &str| format!("e.created_at >= '{since}' AND e.created_at < '{until}'");
+    let within = |since: &str, until: &str| {
+        format!("e.created_at >= '{since}' AND e.created_at < '{until}'")
+    };
     let now = within(&since, &until);
     let before = page["before"].as_array().map(|span| {
         let [since, until] = [0, 1].map(|n| span[n].as_str().unwrap());
@@ -84,14 +88,34 @@ pub(super) fn judge(client: &mut Client, tenants: &str, page: &Value) {
     }
     judge_time(client, &source, &now, before.as_deref(), page, &what);
     let property = format!("data.{}", page["property"].as_str().unwrap_or_default());
-    for (panel, key) in [("names", "name"), ("subjects", "subject"), ("properties", &*property), ("people", "actor")] {
+    for (panel, key) in [
+        ("names", "name"),
+        ("subjects", "subject"),
+        ("properties", &*property),
+        ("people", "actor"),
+    ] {
         // A share link may show no people.
         let Some(rows) = page["panels"][panel].as_array() else { continue };
-        judge_panel(client, &source, &now, before.as_deref(), key, rows, &format!("{panel} of {what}"));
+        judge_panel(
+            client,
+            &source,
+            &now,
+            before.as_deref(),
+            key,
+            rows,
+            &format!("{panel} of {what}"),
+        );
     }
 }
 
-fn judge_time(client: &mut Client, source: &str, now: &str, before: Option<&str>, page: &Value, what: &str) {
+fn judge_time(
+    client: &mut Client,
+    source: &str,
+    now: &str,
+    before: Option<&str>,
+    page: &Value,
+    what: &str,
+) {
     let (unit, zone, metric) = (words(page, "unit"), words(page, "zone"), words(page, "metric"));
     let measure = measure(&metric);
     let point = match unit.as_str() {
@@ -104,7 +128,9 @@ fn judge_time(client: &mut Client, source: &str, now: &str, before: Option<&str>
     };
     let split = page["split"].as_str().map_or("NULL::text".to_owned(), value_of);
     let sql = |span: &str, split: &str| {
-        format!("SELECT {point}, {split}, {measure} FROM {source} WHERE {span} GROUP BY 1, 2 ORDER BY 1, 2")
+        format!(
+            "SELECT {point}, {split}, {measure} FROM {source} WHERE {span} GROUP BY 1, 2 ORDER BY 1, 2"
+        )
     };
     let expected = asked(client, &sql(now, &split));
     let series = list(&page["series"]);
@@ -133,13 +159,23 @@ fn judge_time(client: &mut Client, source: &str, now: &str, before: Option<&str>
         }
     }
     // Each point of the log is one of the chart's.
-    let missing: Vec<&Row> = expected.iter().filter(|one| !rows.iter().any(|row| row[0] == one[0])).collect();
+    let missing: Vec<&Row> =
+        expected.iter().filter(|one| !rows.iter().any(|row| row[0] == one[0])).collect();
     assert!(missing.is_empty(), "{missing:?}: {what}");
-    assert!(expected.is_empty() || seen > 0 || expected.iter().all(|one| is_empty(&one[2])), "{what}");
+    assert!(
+        expected.is_empty() || seen > 0 || expected.iter().all(|one| is_empty(&one[2])),
+        "{what}"
+    );
     let Some(before) = before else { return };
     let former: Vec<Row> = asked(client, &sql(before, "NULL::text"));
-    let mut found: Vec<String> = rows.iter().filter_map(|row| row.last()).filter(|value| !is_empty(value)).cloned().collect();
-    let mut expected: Vec<String> = former.into_iter().map(|row| row[2].clone()).filter(|value| !is_empty(value)).collect();
+    let mut found: Vec<String> = rows
+        .iter()
+        .filter_map(|row| row.last())
+        .filter(|value| !is_empty(value))
+        .cloned()
+        .collect();
+    let mut expected: Vec<String> =
+        former.into_iter().map(|row| row[2].clone()).filter(|value| !is_empty(value)).collect();
     if expected.len() > found.len() {
         // The period before may have one day more than this one.
         expected.truncate(found.len());
@@ -153,9 +189,19 @@ fn judge_time(client: &mut Client, source: &str, now: &str, before: Option<&str>
     }
 }
 
-fn judge_panel(client: &mut Client, source: &str, now: &str, before: Option<&str>, key: &str, rows: &[Value], what: &str) {
+fn judge_panel(
+    client: &mut Client,
+    source: &str,
+    now: &str,
+    before: Option<&str>,
+    key: &str,
+    rows: &[Value],
+    what: &str,
+) {
     let value = value_of(key);
-    let counts = |span: &str| format!("SELECT {value}, count(*) FROM {source} WHERE {span} GROUP BY 1 ORDER BY 2 DESC");
+    let counts = |span: &str| {
+        format!("SELECT {value}, count(*) FROM {source} WHERE {span} GROUP BY 1 ORDER BY 2 DESC")
+    };
     let all = asked(client, &counts(now));
     let former = before.map(|span| asked(client, &counts(span)));
     let total: f64 = all.iter().map(|row| row[1].parse::<f64>().unwrap()).sum();
@@ -171,7 +217,9 @@ fn judge_panel(client: &mut Client, source: &str, now: &str, before: Option<&str
         if row["isOthers"] == true {
             continue;
         }
-        let of = |rows: &[Row]| rows.iter().find(|row| row[0] == name).map_or(0.0, |row| row[1].parse().unwrap());
+        let of = |rows: &[Row]| {
+            rows.iter().find(|row| row[0] == name).map_or(0.0, |row| row[1].parse().unwrap())
+        };
         let expected: f64 = of(&all);
         assert_eq!(events, expected.to_string(), "{name} of {what}");
         let share = (1000.0 * expected / total).round() / 10.0;
@@ -182,14 +230,23 @@ fn judge_panel(client: &mut Client, source: &str, now: &str, before: Option<&str
         }
         let former = of(former);
         assert_eq!(row["isNew"], former == 0.0, "{name} of {what}");
-        let change = if former == 0.0 { String::new() } else { (expected / former - 1.0).to_string() };
-        same(&plain(row["change"].as_str().unwrap()), &change, "change", &format!("{name} of {what}"));
+        let change =
+            if former == 0.0 { String::new() } else { (expected / former - 1.0).to_string() };
+        same(
+            &plain(row["change"].as_str().unwrap()),
+            &change,
+            "change",
+            &format!("{name} of {what}"),
+        );
     }
     assert_eq!(sum, total, "{what}: all rows and the others are all events");
     // Those with the most events are there.
     let least = rows.iter().filter(|row| row["isOthers"] != true && !row["value"].is_null());
-    let least = least.map(|row| row["events"].as_str().unwrap().parse::<f64>().unwrap()).fold(f64::MAX, f64::min);
-    let more = all.iter().filter(|row| !row[0].is_empty() && row[1].parse::<f64>().unwrap() > least);
+    let least = least
+        .map(|row| row["events"].as_str().unwrap().parse::<f64>().unwrap())
+        .fold(f64::MAX, f64::min);
+    let more =
+        all.iter().filter(|row| !row[0].is_empty() && row[1].parse::<f64>().unwrap() > least);
     for row in more {
         assert!(rows.iter().any(|found| found["value"] == *row[0]), "{row:?} is missing in {what}");
     }
@@ -207,7 +264,8 @@ pub(super) fn judge_details(client: &mut Client, tenants: &str, page: &Value) {
                FROM {source} WHERE e.created_at >= '{since}' AND e.created_at < '{until}' GROUP BY 1"
         ),
     );
-    let mut found: Vec<Row> = table(page, "rows").into_iter().map(|row| row[..6].to_vec()).collect();
+    let mut found: Vec<Row> =
+        table(page, "rows").into_iter().map(|row| row[..6].to_vec()).collect();
     found.sort();
     expected.sort();
     assert_eq!(found.len(), expected.len(), "{} {found:?}", quoted(&key));

@@ -37,6 +37,7 @@ const TABLES: &[&str] = &[
     "counted_keys",
     "monthly_key_actors",
     "api_keys",
+    "api_tokens",
 ];
 
 /// A cluster with a log of which every part differs from a new one's.
@@ -70,6 +71,8 @@ pub(crate) fn fill(cluster: &Cluster, method: &str) {
                  SELECT eventlog.retire_event('plan_updated');
                  INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}');
                  INSERT INTO eventlog.api_keys (id, tenant_id, kind, secret_hash) VALUES ('0123456789abcdef', '{TENANT_A}', 'read', sha256('x'));
+                 INSERT INTO eventlog.api_tokens (id, key_id, kind, secret_hash, tenant_id, scope, expires_at)
+                 VALUES ('0123456789abcdee', '0123456789abcdef', 'share', sha256('y'), '{TENANT_A}', '{{}}', 'infinity');
                  SELECT eventlog.log_event(CASE WHEN g % 3 = 0 THEN '{TENANT_A}'::uuid ELSE '{TENANT_B}'::uuid END, {GOOD}, idempotency_key => 'k' || g)
                    FROM generate_series(1, 90) g;
                  SELECT * FROM eventlog.log_events(ARRAY['{TENANT_A}', '{TENANT_A}']::uuid[], '{{own,bogus}}', ARRAY['{{\"a\": 1}}', '{{}}'],

@@ -8,6 +8,7 @@ mod maintain;
 mod maintain_load;
 mod maintain_waits;
 mod partitions_others;
+mod quarters;
 mod retention;
 mod rollup_faults;
 mod rollup_oracle;

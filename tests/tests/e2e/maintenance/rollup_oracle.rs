@@ -197,8 +197,9 @@ fn count_and_compare(mode: &str, prepare: &str) {
         owner_of_runs.batch_execute(FORCED).unwrap();
         let plan = rows(
             &mut owner_of_runs,
-            "EXPLAIN SELECT eventlog_private.count_all(e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.created_at, e.weight, '{}')
-               FROM eventlog.events e",
+            "EXPLAIN SELECT c.counted, pg_backend_pid() FROM (
+                SELECT eventlog_private.count_all(e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.created_at, e.weight, '{}') AS counted
+                  FROM eventlog.events e) c",
         );
         assert!(plan.concat().concat().contains("Partial Aggregate"), "{plan:?}");
     }

@@ -34,8 +34,13 @@ impl Report {
 
     /// A call over all events of [`filled`].
     pub(crate) fn of_all(&self, tenant: Option<&str>) -> String {
+        self.cut(tenant, &[])
+    }
+
+    /// The same with more arguments.
+    fn cut(&self, tenant: Option<&str>, more: &[(&str, &str)]) -> String {
         let tenant = tenant.map(|tenant| format!("'{tenant}'"));
-        let mut arguments = Vec::new();
+        let mut arguments = more.to_vec();
         if self.has("since") {
             arguments.extend([("since", "'2026-01-01'"), ("until", "'2026-01-20'")]);
         }
@@ -138,6 +143,23 @@ fn every_report_shows_a_tenants_role_its_own_rows_only() {
             assert_ne!(own, of_other, "{}", report.name);
         }
         assert_eq!((&own, &own), (&named, &of_service), "{}", report.name);
+        // Nor does a filter, a breakdown or a time zone show another one's.
+        let mut cuts = Vec::new();
+        for cut in [
+            ("filters", r#"'{"data.skillName": {"not": "x"}, "subject": {"present": true}}'"#),
+            ("filters", r#"'{"name": {"not": "x"}}'"#),
+            ("breakdown", "'data.skillName'"),
+            ("breakdown", "'data.url'"),
+            ("time_zone", "'Asia/Kolkata'"),
+        ] {
+            if report.has(cut.0) {
+                let call = report.cut(None, &[cut]);
+                let found = answer(&mut superuser, "reader", TENANT_A, &call);
+                let of_other = report.cut(Some(TENANT_B), &[cut]);
+                assert_ne!(found, answer(&mut superuser, "service", "", &of_other), "{call}");
+                cuts.push((call, found));
+            }
+        }
 
         // And it is what it is without the other tenant's rows.
         let tables = rows(
@@ -153,6 +175,9 @@ fn every_report_shows_a_tenants_role_its_own_rows_only() {
                 .unwrap();
         }
         assert_eq!(answer(&mut superuser, "reader", TENANT_A, &report.of_all(None)), own);
+        for (call, expected) in cuts {
+            assert_eq!(answer(&mut superuser, "reader", TENANT_A, &call), expected, "{call}");
+        }
         superuser.batch_execute("ROLLBACK").unwrap();
     }
 }

@@ -106,7 +106,10 @@ fn set_tenant_remembers_names_apart_from_limits() {
     client.batch_execute("SELECT eventlog.set_tenant(tenant_name => 'acme')").unwrap();
     assert_eq!(rows(&mut client, names), [["acme", "∅"]]);
     assert!(rows(&mut client, limits).is_empty(), "a name is no limit");
-    assert_eq!(text(&mut client, "SELECT name FROM eventlog._tenant_names()"), "acme");
+    assert_eq!(
+        text(&mut client, "SELECT coalesce(display_name, tenant_name) FROM eventlog.tenant_names"),
+        "acme"
+    );
     client
         .batch_execute(
             "SELECT eventlog.set_tenant(eventlog.tenant('acme'), display_name => 'Acme, Inc.');
@@ -115,7 +118,10 @@ fn set_tenant_remembers_names_apart_from_limits() {
         .unwrap();
     assert_eq!(rows(&mut client, names), [["acme", "Acme, Inc."]]);
     assert_eq!(rows(&mut client, limits), [["100"]]);
-    assert_eq!(text(&mut client, "SELECT name FROM eventlog._tenant_names()"), "Acme, Inc.");
+    assert_eq!(
+        text(&mut client, "SELECT coalesce(display_name, tenant_name) FROM eventlog.tenant_names"),
+        "Acme, Inc."
+    );
     client
         .batch_execute("SELECT eventlog.set_tenant(tenant_name => 'acme', display_name => '')")
         .unwrap();
