@@ -106,6 +106,7 @@ fn record(db: &Db, role: &str, file: &str, lines: &[&str]) {
         writeln!(text, "--- in colour\n{}", shown.trim_end()).expect("a text");
         let piped = in_pipe(db, role, line);
         assert!(!piped.contains('\u{1b}'), "{line}: a pipe gets no colours");
+        assert!(!piped.contains("(exit code"), "{line}: {piped}");
         writeln!(text, "--- pipe\n{}\n", piped.trim_end()).expect("a text");
     }
     compare(db, file, &text);
@@ -155,6 +156,22 @@ fn every_form_of_rows_is_as_recorded() {
         }
     }
     compare(&db, "forms.txt", &text);
+}
+
+#[test]
+fn the_doctor_prints_rows_when_asked_and_a_list_otherwise() {
+    let db = seeded();
+    let of = |form: &str| in_pipe(&db, "postgres", &format!("eventlog doctor {form} || true"));
+    let tabs = of("--tsv");
+    let rows: Vec<Vec<&str>> = tabs.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(rows[0], ["check", "state", "found", "fix", "role"]);
+    assert!(rows.len() > 15 && rows.iter().all(|row| row.len() == 5), "{tabs}");
+    let json: serde_json::Value = serde_json::from_str(&of("--json")).expect("JSON");
+    for (row, object) in rows.iter().skip(1).zip(json.as_array().expect("an array")) {
+        assert_eq!([&object["check"], &object["state"]], [row[0], row[1]]);
+        assert!(["ok", "advice", "wrong", "unseen"].contains(&row[1]), "{row:?}");
+    }
+    assert!(of("").starts_with("ok      extension    "));
 }
 
 /// Runs the program until its output, which also goes to the file OUT, has a text so many times; then
