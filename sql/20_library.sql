@@ -222,31 +222,6 @@ CREATE FUNCTION eventlog._percentile(histogram double precision[], share double 
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'percentile_wrapper';
 
--- The days on which actors were active, in the format of extension/src/report/activity.rs.
-CREATE FUNCTION eventlog_private.activity_step(state internal, actor text, day_offset integer, first_days integer,
-                                        returning_days integer, days integer) RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'activity_step_wrapper';
-
-CREATE FUNCTION eventlog_private.activity_final(state internal) RETURNS bytea
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'activity_final_wrapper';
-
-CREATE AGGREGATE eventlog._activity(actor text, day_offset integer, first_days integer, returning_days integer,
-                                    days integer) (
-    SFUNC = eventlog_private.activity_step,
-    STYPE = internal,
-    FINALFUNC = eventlog_private.activity_final
-);
-
-CREATE FUNCTION eventlog._active_within(activity bytea, days_back integer, days integer) RETURNS integer[]
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'active_within_wrapper';
-
-CREATE FUNCTION eventlog._retained(activity bytea, starts integer[]) RETURNS integer[]
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'retained_wrapper';
-
 -- The days of a time zone on which actors were active, in the format of extension/src/report/presence.rs. A
 -- row is a month of a rollup, or one instant.
 CREATE FUNCTION eventlog_private.presence_step(state internal, actor text, month date, days integer, quarters bytea, at timestamptz,

@@ -116,18 +116,9 @@ CREATE FUNCTION eventlog_private.quarters_before(quarters bytea, quarter integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'quarters_before_wrapper';
 
--- Returns the quarter-hour of an instant in its month, as a set of one.
-CREATE FUNCTION eventlog._quarter(at timestamptz) RETURNS bytea
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'quarter_of_month_wrapper';
-
 CREATE FUNCTION eventlog_private.quarters_step(state internal, at timestamptz) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'quarters_step_wrapper';
-
-CREATE FUNCTION eventlog_private.merge_quarters_step(state internal, quarters bytea) RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'merge_quarters_step_wrapper';
 
 CREATE FUNCTION eventlog_private.quarters_final(state internal) RETURNS bytea
 LANGUAGE c IMMUTABLE PARALLEL SAFE
@@ -138,35 +129,4 @@ CREATE AGGREGATE eventlog._quarters(at timestamptz) (
     SFUNC = eventlog_private.quarters_step,
     STYPE = internal,
     FINALFUNC = eventlog_private.quarters_final
-);
-
-CREATE AGGREGATE eventlog._merge_quarters(quarters bytea) (
-    SFUNC = eventlog_private.merge_quarters_step,
-    STYPE = internal,
-    FINALFUNC = eventlog_private.quarters_final
-);
-
--- Returns true if a quarter-hour of the month begins in the span.
-CREATE FUNCTION eventlog._active_in(month date, quarters bytea, since timestamptz, until timestamptz) RETURNS boolean
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'active_in_wrapper';
-
--- Returns which of the days have a quarter-hour of the month, counted from 0. `day_starts` are the starts of
--- the days, ascending, and the end of the last; periods of any length will do.
-CREATE FUNCTION eventlog._quarter_days(month date, quarters bytea, day_starts timestamptz[]) RETURNS integer[]
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'quarter_days_wrapper';
-
-CREATE FUNCTION eventlog_private.activity_of_quarters_step(state internal, actor text, month date, first_quarters bytea,
-                                                    returning_quarters bytea, day_starts timestamptz[]) RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'activity_of_quarters_step_wrapper';
-
--- Like _activity(), with days that are given by their starts in any time zone. Actors without a quarter-hour
--- in one of them are left out.
-CREATE AGGREGATE eventlog._activity_of_quarters(actor text, month date, first_quarters bytea, returning_quarters bytea,
-                                                day_starts timestamptz[]) (
-    SFUNC = eventlog_private.activity_of_quarters_step,
-    STYPE = internal,
-    FINALFUNC = eventlog_private.activity_final
 );

@@ -26,7 +26,7 @@ BEGIN
         SELECT c.*
           FROM eventlog._cut(tenant, starts, periods, until, names, filters,
                              CASE WHEN breakdown IS NULL THEN 'name' ELSE nullif(breakdown, 'none') END,
-                             CASE WHEN breakdown <> 'none' THEN top END) c
+                             CASE WHEN breakdown <> 'none' THEN top END, breakdown IS NOT NULL) c
     ), wanted AS (
         SELECT w.value, w.is_others,
                CASE WHEN breakdown IS NULL THEN row_number() OVER (ORDER BY w.value)
@@ -44,7 +44,7 @@ BEGIN
            coalesce(eventlog._as_count(c.successes), 0),
            round(eventlog._percentile(c.duration_histogram, 0.5)::numeric, 1),
            round(eventlog._percentile(c.duration_histogram, 0.95)::numeric, 1),
-           coalesce(c.actors, 0), CASE WHEN breakdown IS NOT NULL THEN w.value END, w.is_others,
+           CASE WHEN breakdown IS NOT NULL THEN coalesce(c.actors, 0) END, CASE WHEN breakdown IS NOT NULL THEN w.value END, w.is_others,
            coalesce(c.covered_since, (SELECT max(o.covered_since) FROM counted o), first_at)
       FROM wanted w
      CROSS JOIN generate_series(1, (SELECT max(n) FROM unnest(periods) AS n)) AS p (period)

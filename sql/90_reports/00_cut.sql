@@ -8,9 +8,9 @@
 -- Returns the counts of a tenant by period and by value of a breakdown. The period of a time is the element of
 -- `periods` for the last of `starts` that is not after it; null is none. With `top`, values after the first ones
 -- are counted together as others. Without a breakdown there is one value, null. actors are distinct in each
--- row; last_at is null unless there is one period.
+-- row, if they are asked for: they cost more than all else. last_at is null unless there is one period.
 CREATE FUNCTION eventlog._cut(tenant uuid, starts timestamptz[], periods integer[], until timestamptz, names text[],
-                              filters jsonb, breakdown text, top integer)
+                              filters jsonb, breakdown text, top integer, with_actors boolean)
 RETURNS TABLE (period integer, value text, is_others boolean, names_seen bigint, events double precision, failures double precision,
                successes double precision, duration_count double precision, duration_sum double precision,
                duration_histogram double precision[], is_sampled boolean, actors bigint, last_at timestamptz, covered_since timestamptz)
@@ -46,7 +46,7 @@ BEGIN
                                  CASE WHEN breakdown = 'name' THEN cut_by WHEN breakdown IS NOT NULL THEN 'e.value' END, top, grain) c;
     ELSE
         RETURN QUERY
-        SELECT c.*, covered FROM eventlog._cut_names(tenant, starts, until, names, condition, cut_by, top, grain) c;
+        SELECT c.*, covered FROM eventlog._cut_names(tenant, starts, until, names, condition, cut_by, top, grain, with_actors) c;
     END IF;
 END
 $$;
@@ -176,7 +176,7 @@ $query$;
 
 -- From the rollups by name, whose counts eventlog._counts_by_name() completes from raw rows.
 CREATE FUNCTION eventlog._cut_names(tenant uuid, starts timestamptz[], until timestamptz, names text[], condition text, cut_by text,
-                                    top integer, grain interval)
+                                    top integer, grain interval, with_actors boolean)
 RETURNS TABLE (period integer, value text, is_others boolean, names_seen bigint, events double precision, failures double precision,
                successes double precision, duration_count double precision, duration_sum double precision,
                duration_histogram double precision[], is_sampled boolean, actors bigint, last_at timestamptz)
@@ -239,7 +239,7 @@ BEGIN
                        SELECT c.* FROM unnest($15) AS h (hour)
                         CROSS JOIN LATERAL eventlog._counts_by_name($1, greatest(h.hour, $4), least(h.hour + interval ''1 hour'', $5),
                                                                     $6, ''15 minutes'') c' END),
-        format($sql$
+        CASE WHEN with_actors THEN format($sql$
             SELECT u.period::integer AS period, g.value, g.is_others, u.actors
               FROM (SELECT k.value, k.is_others, eventlog._period_actors(a.actor, a.month, a.days, a.quarters, a.at, $13) AS counts
                       FROM (%1$s) k
@@ -253,7 +253,8 @@ BEGIN
              CROSS JOIN unnest(g.counts) WITH ORDINALITY AS u (actors, period)$sql$,
             CASE WHEN all_names THEN $sql$SELECT '' AS name, NULL::text AS value, false AS is_others$sql$
                  ELSE 'SELECT DISTINCT s.name, s.shown_value AS value, s.is_others FROM shown s' END,
-            actor, CASE WHEN of_days THEN 'NULL::bytea' ELSE 'm.quarters' END))
+            actor, CASE WHEN of_days THEN 'NULL::bytea' ELSE 'm.quarters' END)
+        ELSE 'SELECT NULL::integer AS period, NULL::text AS value, NULL::boolean AS is_others, NULL::bigint AS actors WHERE false' END)
       USING tenant, starts, NULL::integer[], starts[1], until, names, top, grain, ends.head_until, ends.tail_since,
             late.late_since, late.late_until, starts || until, date_trunc('month', starts[1])::date, cut_hours;
 END

@@ -1,6 +1,5 @@
 //! Aggregates of rollups and reports.
 
-pub(crate) mod activity;
 pub(crate) mod funnel;
 pub(crate) mod histogram;
 pub(crate) mod period_actors;

@@ -10,7 +10,7 @@ use pgrx::{Internal, pg_sys};
 
 use crate::pg::aggregate::{self, array_argument, with_state};
 use crate::pg::datum::Text;
-use crate::report::quarters::{self, DAY, QUARTER};
+use crate::report::quarters::{self, DAY, QUARTER, instants};
 
 /// Most periods: the hours of a year, and some more.
 const MOST_PERIODS: usize = 10_000;
@@ -59,10 +59,12 @@ impl PeriodActors {
         if found.is_empty() {
             return;
         }
-        if !seen.contains_key(actor) {
-            seen.insert(actor.into(), vec![0; counts.len().div_ceil(64)].into_boxed_slice());
-        }
-        let Some(bits) = seen.get_mut(actor) else { return };
+        let bits = match seen.get_mut(actor) {
+            Some(bits) => bits,
+            None => seen
+                .entry(actor.into())
+                .or_insert_with(|| vec![0; counts.len().div_ceil(64)].into_boxed_slice()),
+        };
         for period in found.iter() {
             let bit = 1 << (period % 64);
             counts[*period] += i64::from(bits[period / 64] & bit == 0);
@@ -104,7 +106,9 @@ fn period_actors_step(
 ) -> Internal {
     with_state(state, fcinfo, |periods: &mut PeriodActors| {
         if periods.bounds.is_empty() {
-            periods.begin(bounds_of(fcinfo));
+            let mut bounds = instants(array_argument(fcinfo, 6), "bounds");
+            bounds.truncate(MOST_PERIODS + 1);
+            periods.begin(bounds);
         }
         let Some(actor) = actor.as_ref().map(Text::as_str).filter(|actor| !actor.is_empty()) else {
             return;
@@ -120,19 +124,6 @@ fn period_actors_step(
             _ => {}
         }
     })
-}
-
-/// Returns the argument `bounds`, in order.
-fn bounds_of(fcinfo: pg_sys::FunctionCallInfo) -> Vec<i64> {
-    let Some(array) = array_argument(fcinfo, 6) else { return Vec::new() };
-    let elements = match array.elements::<TimestampWithTimeZone>("bounds") {
-        Ok(elements) => elements,
-        Err(fault) => fault.raise(),
-    };
-    (0..elements.len().min(MOST_PERIODS + 1))
-        .filter_map(|n| elements.get(n))
-        .map(|at| at.into_inner())
-        .collect()
 }
 
 /// Returns the number of actors of each period; null if there was no row.

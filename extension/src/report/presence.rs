@@ -12,8 +12,7 @@ use pgrx::{Internal, pg_sys};
 
 use crate::pg::aggregate::{self, array_argument, with_state};
 use crate::pg::datum::Text;
-use crate::report::activity::instants;
-use crate::report::quarters;
+use crate::report::quarters::{self, instants};
 
 /// Longest span that fits, in days, somewhat above the 3,700 that `eventlog._check_span` allows.
 const LONGEST: usize = 3_800;

@@ -6,11 +6,12 @@
 
 use std::cmp::Ordering;
 
-use pgrx::datum::{Date, TimestampWithTimeZone};
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{Internal, pg_sys};
 
 use crate::pg::aggregate::{self, with_state};
+use crate::pg::array::Array;
 
 /// A quarter of an hour in microseconds.
 pub(crate) const QUARTER: i64 = 15 * 60 * 1_000_000;
@@ -49,6 +50,16 @@ pub(crate) fn read(quarters: &[u8]) -> impl Iterator<Item = u16> {
 /// Returns the starts of the quarters of a month, in order.
 pub(crate) fn starts(month: i32, quarters: &[u8]) -> impl Iterator<Item = i64> {
     read(quarters).map(move |quarter| start_of(month, quarter))
+}
+
+/// Returns the instants of an array, in order.
+pub(crate) fn instants(array: Option<Array>, what: &str) -> Vec<i64> {
+    let Some(array) = array else { return Vec::new() };
+    let elements = match array.elements::<TimestampWithTimeZone>(what) {
+        Ok(elements) => elements,
+        Err(fault) => fault.raise(),
+    };
+    (0..elements.len()).filter_map(|n| elements.get(n)).map(|at| at.into_inner()).collect()
 }
 
 /// Adds a quarter to a sorted list.
@@ -110,25 +121,6 @@ fn quarters_before(quarters: &[u8], quarter: i32) -> Vec<u8> {
     quarters[..2 * kept].to_vec()
 }
 
-/// Returns the quarter of an instant in its month, as a set of one; null for an infinite instant.
-#[pg_extern(sql = false)]
-fn quarter_of_month(at: TimestampWithTimeZone) -> Option<Vec<u8>> {
-    let at = at.into_inner();
-    (at != i64::MIN && at != i64::MAX).then(|| quarter_of(at).1.to_be_bytes().to_vec())
-}
-
-/// Returns true if a quarter of the month begins in the span.
-#[pg_extern(sql = false)]
-fn active_in(
-    month: Date,
-    quarters: &[u8],
-    since: TimestampWithTimeZone,
-    until: TimestampWithTimeZone,
-) -> bool {
-    let span = since.into_inner()..until.into_inner();
-    starts(month.to_pg_epoch_days(), quarters).any(|start| span.contains(&start))
-}
-
 /// The quarters that an aggregate has seen.
 #[derive(Default)]
 struct Quarters(Vec<u16>);
@@ -143,20 +135,6 @@ fn quarters_step(
     with_state(state, fcinfo, |quarters: &mut Quarters| {
         if let Some(at) = at {
             insert(&mut quarters.0, quarter_of(at.into_inner()).1);
-        }
-    })
-}
-
-/// Step of `_merge_quarters(quarters)`.
-#[pg_extern(sql = false)]
-fn merge_quarters_step(
-    state: Internal,
-    more: Option<&[u8]>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Internal {
-    with_state(state, fcinfo, |quarters: &mut Quarters| {
-        for quarter in more.into_iter().flat_map(read) {
-            insert(&mut quarters.0, quarter);
         }
     })
 }
