@@ -228,10 +228,10 @@ fn every_report_is_over_all_tenants_for_those_who_may_read_them() {
     }
     let mut owner = db.connect("log_owner");
     let of_all = format!(
-        "SELECT events FROM eventlog.summary(since => now() - interval '100 days', tenant_id => '{ALL}')"
+        "SELECT events FROM eventlog.summary(since => now() - interval '80 days', tenant_id => '{ALL}')"
     );
     let by_hand =
-        "SELECT count(*) FROM eventlog.events WHERE created_at >= now() - interval '100 days'";
+        "SELECT count(*) FROM eventlog.events WHERE created_at >= now() - interval '80 days'";
     assert_eq!(text(&mut owner, &of_all), text(&mut owner, by_hand));
     let sum = |report: &str, column: &str| {
         format!(
