@@ -89,11 +89,16 @@ report "$northwind" escalation_rate
 report "$northwind" success_rate
 report "$northwind" checkout_conversion
 report "$northwind" top_subjects --names tool_used --limit 3
+report "$northwind" summary --names skill_executed --breakdown data.skillName --top 3
+report "$northwind" summary --filter data.skillName=export --filter 'data.durationMs>3000'
+report "$northwind" cohort_retention period=week --since "$(value "SELECT (now() - interval '28 days')::date")"
 query product_analyst "$(as_tenant "$northwind")" "SELECT subject, events, success_rate, median_duration AS median, p95_duration AS p95
   FROM eventlog.subject_stats('{skill_executed}');"
 query product_analyst "$(as_tenant "$northwind")" "SELECT step, name, reached, conversion, round(median_seconds) AS \"median, s\"
   FROM eventlog.funnel('{quota_exceeded,checkout_completed,plan_updated}',
                        since => now() - interval '60 days');"
+query postgres '-c role=log_owner' "SELECT display_name, events, previous_events AS before, growth, actors, failures
+  FROM eventlog.tenants_overview(row_limit => 3);"
 counted=$(EVENTLOG_TENANT=$northwind demo_program product_analyst "$eventlog" \
     report summary --since "$(value "SELECT now() - interval '61 days'")" --json | sed -n 's/.*"events":\([0-9]*\).*/\1/p')
 raw=$(value "SELECT count(*) FROM eventlog.events WHERE tenant_id = '$northwind'")
@@ -106,6 +111,7 @@ for name in Northwind Globex Initech; do
     read_keys+=("$(key "$name" --kind read --description "dashboard of $name")")
 done
 write_key=$(key Northwind --description 'events of Northwind')
+all_key=$(demo_program postgres "$eventlog" key create --all-tenants --kind read --can-replay --description 'all tenants' 2> /dev/null)
 demo_start gateway env PGHOST="$demo_folder" PGPORT="$cluster_port" PGDATABASE="$demo_database" PGUSER=gateway \
     "$eventlog" serve --listen 127.0.0.1:0
 address=
@@ -116,6 +122,7 @@ for _ in {1..100}; do
 done
 [ -n "$address" ] || { cat "$demo_folder/gateway.log" >&2; fail 'the gateway does not start'; }
 [ "$(http /readyz '')" = 200 ] || fail 'the gateway is not ready'
+[ "$(http /api/analytics/tenants_overview "$all_key")" = 200 ] || fail 'the gateway refuses the key of all tenants'
 for key in "${read_keys[@]}"; do
     [ "$(http /api/analytics/summary "$key")" = 200 ] || fail 'the gateway refuses a key'
 done
@@ -126,11 +133,12 @@ demo_start product env PGHOST="$demo_folder" PGPORT="$cluster_port" PGDATABASE="
 
 echo "    ${bold}http://$address$plain"
 echo
-echo '    asks for a key, which decides whose figures it shows; several may be entered.'
+echo '    asks once for a key, which decides whose figures it shows. Click on what you see: it filters.'
 echo
-for n in 0 1 2; do
-    names=(Northwind Globex Initech)
-    printf '    %s\n      %s%s%s\n' "${names[n]}" "$bold" "${read_keys[n]}" "$plain"
+names=(Northwind Globex Initech 'All tenants')
+keys=("${read_keys[@]}" "$all_key")
+for n in 0 1 2 3; do
+    printf '    %s\n      %s%s%s\n' "${names[n]}" "$bold" "${keys[n]}" "$plain"
 done
 echo
 echo '    The application goes on for an hour, a session every 90 seconds: the page follows.'

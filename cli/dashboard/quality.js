@@ -1,6 +1,6 @@
 // The page Quality: what fails, how long things take, what was refused, what drifts, and the state of the log.
 
-import { html } from './ui.js';
+import { html, useState } from './ui.js';
 import { Doctor } from './quality_doctor.js';
 import { Errors } from './quality_errors.js';
 import { Quarantine } from './quality_quarantine.js';
@@ -12,8 +12,10 @@ export function Page(props) {
   const { session } = props;
   // A share link is of reports that take filters.
   const isShare = session?.kind === 'share';
+  // Events that were logged again may change the drift, whose answer is kept for long.
+  const [retries, setRetries] = useState(0);
   return html`<${Errors} ...${props} />
     <${Subjects} ...${props} />
-    ${!isShare && html`<${Quarantine} ...${props} /><${Taxonomy} ...${props} />`}
+    ${!isShare && html`<${Quarantine} ...${props} retried=${() => setRetries((count) => count + 1)} /><${Taxonomy} key=${retries} ...${props} />`}
     ${session?.all_tenants && html`<${Doctor} />`}`;
 }

@@ -9,7 +9,7 @@ const MOST = 100;
 /** The quarantine is of no range: what is in it waits. */
 const EVER = '1970-01-01';
 
-export function Quarantine({ ask, session, state, again }) {
+export function Quarantine({ ask, session, state, again, retried }) {
   const [open, setOpen] = useState(null);
   const [pages, setPages] = useState([]);
   const before = pages.at(-1) ?? null;
@@ -37,7 +37,7 @@ export function Quarantine({ ask, session, state, again }) {
     { title: 'Payload', class: 'payload', text: (row) => (row.data === null ? NONE : html`<code>${cut(row.data, 80)}</code>`), value: (row) => row.data },
   ];
   const names = [...new Set((answer.rows ?? []).filter((row) => row.can_replay && row.name !== null).map(({ name }) => name))].sort();
-  const retry = session.can_replay && state.tenant !== 'all' && names.length > 0 && html`<${Retry} names=${names} tenant=${state.tenant} done=${() => { setPages([]); again(); }} />`;
+  const retry = session.can_replay && state.tenant !== 'all' && names.length > 0 && html`<${Retry} names=${names} tenant=${state.tenant} done=${() => { setPages([]); retried(); again(); }} />`;
   return html`<${Card} id="rejected" title="Quarantine" note=${counts.rows ? `${plural(total, 'rejected event')}, all time` : null} actions=${retry}>
     <${Body} report=${counts} none="No event was rejected.">
       ${(rows) => html`<${Table} id="rejected" csv caption="Quarantine: reasons" rows=${rows} columns=${reasons} />

@@ -66,7 +66,8 @@ DECLARE
         SELECT pg_relation_size(c.oid) / CASE WHEN c.reltuples > 0 AND c.relpages > 0
                                               THEN c.relpages * current_setting('block_size')::double precision / c.reltuples ELSE 100 END
           FROM pg_class c WHERE c.oid = partition);
-    hours    double precision := extract(epoch FROM until - from_at) / 3600;
+    hours    double precision := CASE WHEN isfinite(from_at) AND isfinite(until)
+                                      THEN extract(epoch FROM until - from_at) / 3600 ELSE 'infinity' END;
     fitting  double precision;
 BEGIN
     IF events <= most_events OR hours = 'infinity' THEN

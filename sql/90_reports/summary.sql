@@ -32,7 +32,7 @@ BEGIN
            coalesce(c.is_sampled, false), c.value, coalesce(c.is_others, false), coalesce(c.covered_since, since), c.last_at
       FROM (VALUES (1)) AS one (row)
       LEFT JOIN eventlog._cut(tenant, ARRAY[since], '{1}', until, asked, filters, breakdown,
-                              CASE WHEN breakdown IS NOT NULL THEN top END) c ON true
+                              CASE WHEN breakdown IS NOT NULL THEN top END, true) c ON true
      -- Without a breakdown there is always a row.
      WHERE breakdown IS NULL OR c.period IS NOT NULL
      ORDER BY coalesce(c.is_others, false), c.events DESC, c.value;

@@ -172,13 +172,14 @@ BEGIN
                        AND m.created_at >= greatest(first_at, watermark) AND m.created_at < last_date::timestamptz
                      UNION ALL
                     SELECT r.actor FROM eventlog.late_events l
-                      JOIN eventlog.events r ON r.id = l.id AND r.created_at = l.created_at
+                      JOIN eventlog._measured_events() r ON r.id = l.id AND r.created_at = l.created_at
                      WHERE r.tenant_id = s.tenant_id AND r.actor <> ''
                        AND r.created_at >= greatest(first_at, late_since) AND r.created_at < late_until) a
              GROUP BY a.actor) g),
            eventlog._as_count(s.failures),
            round((s.failures / nullif(s.failures + s.successes, 0))::numeric, 4),
            (SELECT e.created_at FROM eventlog.events e WHERE e.tenant_id = s.tenant_id AND e.created_at < until
+                AND eventlog._uncountable_column(e.name, e.data, e.actor, e.subject, e.created_at, e.weight) IS NULL
              ORDER BY e.created_at DESC LIMIT 1)
       FROM shown s
       LEFT JOIN LATERAL (SELECT coalesce(n.display_name, n.tenant_name) AS name

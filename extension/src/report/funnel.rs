@@ -260,8 +260,8 @@ impl Funnel {
     }
 }
 
-fn positive(number: i32) -> usize {
-    usize::try_from(number).unwrap_or(0)
+fn positive(number: Option<i32>) -> usize {
+    number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
 }
 
 /// Step of `_funnel(who, steps_of_event, at, id, deadline, value, is_sampled, steps, any_attempt,
@@ -280,16 +280,16 @@ fn funnel_step(
     deadline: Option<TimestampWithTimeZone>,
     value: Option<Text<'_>>,
     is_sampled: Option<bool>,
-    steps: i32,
-    any_attempt: bool,
-    top: i32,
-    step: i32,
+    steps: Option<i32>,
+    any_attempt: Option<bool>,
+    top: Option<i32>,
+    step: Option<i32>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     with_state(state, fcinfo, |funnel: &mut Funnel| {
         funnel.options = Options {
             steps: positive(steps).min(MOST_STEPS),
-            any_attempt,
+            any_attempt: any_attempt.unwrap_or(true),
             top: positive(top),
             step: positive(step),
         };

@@ -129,17 +129,22 @@ fn presence_step(
     days: Option<i32>,
     quarters: Option<&[u8]>,
     at: Option<TimestampWithTimeZone>,
-    is_first: bool,
-    is_returning: bool,
-    first_day: Date,
+    is_first: Option<bool>,
+    is_returning: Option<bool>,
+    first_day: Option<Date>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     with_state(state, fcinfo, |presence: &mut Presence| {
         if presence.starts.is_empty() {
             presence.begin(instants(array_argument(fcinfo, 9), "day_starts"));
         }
-        let Some(actor) = actor.as_ref().map(Text::as_str) else { return };
-        let purpose = Purpose { is_first, is_returning };
+        let (Some(actor), Some(first_day)) = (actor.as_ref().map(Text::as_str), first_day) else {
+            return;
+        };
+        let purpose = Purpose {
+            is_first: is_first.unwrap_or(false),
+            is_returning: is_returning.unwrap_or(false),
+        };
         if let Some(at) = at {
             let at = at.into_inner();
             let day = presence.day_of(at);

@@ -89,9 +89,10 @@ fn report(db: &Db, tenant: &str, call: &str) -> Value {
     serde_json::from_str(&json).unwrap()
 }
 
-/// As the gateway serves it: ids are text.
+/// As the gateway serves it: ids are text. Without the start of a span until now, which moves.
 fn served(mut rows: Value) -> Value {
     for row in rows.as_array_mut().unwrap() {
+        row.as_object_mut().unwrap().remove("covered_since");
         for id in ["id", "last_id"] {
             if let Some(Value::Number(number)) = row.get(id) {
                 row[id] = number.to_string().into();
@@ -110,15 +111,16 @@ fn each_route_gives_what_its_function_gives() {
             // The end of a span is now, which moves.
             let before = served(report(&world.db, tenant, call));
             let answer = read(&mut http, key, asked);
-            let after = report(&world.db, tenant, call);
+            let after = served(report(&world.db, tenant, call));
             assert_eq!(answer.status, 200, "{asked}: {}", answer.text());
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             // Whoever shows it, no text of it is markup.
             assert!(!answer.text().contains('<'), "{asked}");
             let found = answer.json();
             assert_eq!(found["tenant_id"], tenant, "{asked}");
-            if found["rows"] != before {
-                assert_eq!(found["rows"], after, "{asked} of {tenant}");
+            let found_rows = served(found["rows"].clone());
+            if found_rows != before {
+                assert_eq!(found_rows, after, "{asked} of {tenant}");
             }
             let is_empty = found["rows"].as_array().unwrap().is_empty();
             assert!(tenant == TENANT_B || !is_empty, "{asked} says nothing");

@@ -59,7 +59,7 @@ fn events_of_other_tools_are_imported_once_however_often_the_file_is_read() {
         &mut db.superuser(),
         "SELECT name, data, actor, occurred_at AT TIME ZONE 'UTC', created_at AT TIME ZONE 'UTC', id < 0,
                 tenant_id IN (eventlog.tenant('acme'), eventlog.tenant('globex'))
-           FROM eventlog.events ORDER BY created_at",
+           FROM eventlog.events ORDER BY name = 'signed_up', created_at",
     );
     let [time, sent] = ["2026-11-20 10:00:00", "2026-11-20 10:00:02"];
     assert_eq!(found[0], ["order_completed", r#"{"total": 99.50}"#, "u1", time, sent, "t", "f"]);

@@ -15,7 +15,7 @@ pub(super) fn judge(client: &mut Client, page: &Value) {
                 count(*) FILTER (WHERE e.created_at < since),
                 count(DISTINCT e.actor) FILTER (WHERE e.created_at >= since)
            FROM eventlog.events e, span
-          WHERE e.created_at < until AND e.created_at >= since - (until - since) GROUP BY 1"
+          WHERE e.created_at < until AND e.created_at >= date_trunc('hour', since - (until - since)) GROUP BY 1"
     );
     let found = table(page, "rows").into_iter().map(|row| [&row[..3], &row[4..5]].concat());
     assert_eq!(sorted(found.collect()), sorted(asked(client, &sql)));

@@ -100,6 +100,7 @@ fn literal(random: &mut Random, kind: &str) -> String {
             "1 microsecond",
             "178000000 years",
         ])),
+        "record" => "ROW(1, 'a', NULL)".to_owned(),
         other => panic!("no literals of type {other}"),
     }
 }

@@ -110,7 +110,7 @@ fn a_default_partition_takes_events_until_maintenance_moves_them_where_they_belo
         "{failures}"
     );
     member.batch_execute("SELECT eventlog.log_event(NULL, 'ping'); COMMIT").unwrap();
-    assert_eq!(run()[0], "done");
+    assert_eq!(run(), ["done", ""]);
     let rest =
         "SELECT count(*) FROM eventlog.events_rest WHERE created_at > now() - interval '1 day'";
     assert_eq!(text(&mut superuser, rest), "0");

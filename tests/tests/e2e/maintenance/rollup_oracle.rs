@@ -16,15 +16,16 @@ const TYPES: &str = "
     SELECT eventlog.define_event('pang', duration_key => 'ms', success_key => 'ok', success_values => '{yes,1,true}',
                                  error_key => 'error', count_keys => '{k}')";
 
-/// Sums are compared by nine digits, since they are added up in another order.
-const MEASURES: &str = "count(*), to_char(sum(e.weight), '9.99999999EEEE'),
-    to_char(coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0), '9.99999999EEEE'),
-    to_char(coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0), '9.99999999EEEE'),
-    to_char(coalesce(sum(e.weight) FILTER (WHERE e.duration IS NOT NULL), 0), '9.99999999EEEE'),
-    to_char(coalesce(sum(e.weight * e.duration), 0), '9.99999999EEEE'),
+/// Sums are compared by nine digits, since they are added up in another order, and times pi, so that none
+/// lies at the edge between two roundings.
+const MEASURES: &str = "count(*), to_char(pi() * sum(e.weight), '9.99999999EEEE'),
+    to_char(pi() * coalesce(sum(e.weight) FILTER (WHERE e.has_failed), 0), '9.99999999EEEE'),
+    to_char(pi() * coalesce(sum(e.weight) FILTER (WHERE NOT e.has_failed), 0), '9.99999999EEEE'),
+    to_char(pi() * coalesce(sum(e.weight) FILTER (WHERE e.duration IS NOT NULL), 0), '9.99999999EEEE'),
+    to_char(pi() * coalesce(sum(e.weight * e.duration), 0), '9.99999999EEEE'),
     eventlog._histogram(e.duration, e.weight) FILTER (WHERE e.duration IS NOT NULL)";
-const STORED: &str = "events, to_char(weighted_events, '9.99999999EEEE'), to_char(failures, '9.99999999EEEE'), to_char(successes, '9.99999999EEEE'),
-    to_char(duration_count, '9.99999999EEEE'), to_char(duration_sum, '9.99999999EEEE'), duration_histogram";
+const STORED: &str = "events, to_char(pi() * weighted_events, '9.99999999EEEE'), to_char(pi() * failures, '9.99999999EEEE'), to_char(pi() * successes, '9.99999999EEEE'),
+    to_char(pi() * duration_count, '9.99999999EEEE'), to_char(pi() * duration_sum, '9.99999999EEEE'), duration_histogram";
 const ACTIVE: &str = "bit_or(1 << (extract(day FROM e.created_at)::integer - 1)),
     string_agg(DISTINCT decode(lpad(to_hex(floor(extract(epoch FROM e.created_at - date_trunc('month', e.created_at)) / 900)::integer),
                                     4, '0'), 'hex'), ''::bytea

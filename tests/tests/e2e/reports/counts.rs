@@ -252,7 +252,10 @@ fn sampled_events_are_weighted_back() {
             ),
             (format!("SELECT changes FROM eventlog.plan_changes({span})"), "3"),
             (format!("SELECT events FROM eventlog.recent_errors({span})"), "1"),
-            (format!("SELECT * FROM eventlog.escalation_rate({span})"), "20|5|0.2500|15|0.7500"),
+            (
+                format!("SELECT * FROM eventlog.escalation_rate({span})"),
+                "20|5|0.2500|15|0.7500|∅|f",
+            ),
         ] {
             assert_eq!(rows(&mut reader, &call).concat().join("|"), expected, "{call}");
         }
