@@ -131,18 +131,23 @@ export async function funnelSteps() {
 
 export async function funnelDropouts() {
   await inBrowser(async (page) => {
-    await enter(page, keys.a, '?page=funnels&range=90d&within=1h&time_zone=UTC');
-    for (const step of [1, 2, 3]) {
+    const look = async (step, within) => {
       await open(page, `[data-step="${step - 1}"] .lost button`, '#dropouts');
       const { dropouts } = await tables(page);
-      await have({ judge: { page: 'dropouts', steps: STEPS, within: '1 hour', step, ...await span(page), rows: dropouts } });
+      await have({ judge: { page: 'dropouts', steps: STEPS, within, step, ...await span(page), rows: dropouts } });
       if (step === 1) {
         await accessible(page, 'dropouts');
         await shot(page, 'funnel-dropouts');
       }
       await close(page, '#dropouts');
       assert.match(await focused(page), /dropped out after this step|went all the way/);
-    }
+    };
+    // Within a day somebody goes all the way, within an hour nobody.
+    await enter(page, keys.a, '?page=funnels&range=90d&within=1d&time_zone=UTC');
+    await look(3, '1 day');
+    await after(page, () => select(page, 'funnel-within', '1h'));
+    await look(1, '1 hour');
+    await look(2, '1 hour');
     // From there to one person's events.
     await open(page, '[data-step="0"] .lost button', '#dropouts');
     const who = (await tables(page)).dropouts[0][0];

@@ -158,6 +158,7 @@ export async function tenants() {
     await judge(page, { tenant: tenant.startsWith('b') ? 'b' : 'a' });
     await page.click('#tenant');
     await page.type('.menu-box input[type=search]', 'bbbb');
+    await page.waitForSelector('.menu-box .option[data-value^="bbbb"]');
     await after(page, () => page.click('.menu-box .option[data-value^="bbbb"]'));
     await judge(page, { tenant: 'b' });
     // All of them together.

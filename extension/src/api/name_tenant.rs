@@ -55,9 +55,8 @@ fn name_tenant<'a>(
     let event = on.event();
     let is_after = event.fired_after() && (event.fired_by_insert() || event.fired_by_update());
     let columns = on.extra_args().unwrap_or_default();
-    if !(is_after && event.fired_for_row())
-        || !is_table_of_names(&log, trigger::relation(on), &columns)
-    {
+    let is_ours = is_table_of_names(&log, trigger::relation(on), &columns);
+    if !(is_after && event.fired_for_row() && is_ours) {
         Fault::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             "name_tenant() is for the table of tenants whose names the log was told to keep",

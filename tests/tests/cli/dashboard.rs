@@ -128,14 +128,14 @@ impl<'a> Stage<'a> {
         };
         let mut raw = self.cluster.connect(&self.database, "postgres");
         match found["page"].as_str() {
-            Some("funnel") => return funnels::judge(&mut raw, tenant, found),
-            Some("dropouts") => return funnels::judge_dropouts(&mut raw, tenant, found),
-            Some("retention") => return retention::judge(&mut raw, tenant, found),
-            Some("quality") => return quality::judge(&mut raw, tenant, found),
-            Some("doctor") => return quality::judge_doctor(self.cluster, &self.database, found),
+            Some("funnel") => funnels::judge(&mut raw, tenant, found),
+            Some("dropouts") => funnels::judge_dropouts(&mut raw, tenant, found),
+            Some("retention") => retention::judge(&mut raw, tenant, found),
+            Some("quality") => quality::judge(&mut raw, tenant, found),
+            Some("doctor") => quality::judge_doctor(self.cluster, &self.database, found),
             Some("programs") => {
                 let origin = format!("http://{}", self.gateway.address);
-                return welcome::judge(&origin, TENANT_EMPTY, found);
+                welcome::judge(&origin, TENANT_EMPTY, found)
             }
             Some("overview") => overview::judge(&mut raw, &tenants, found),
             Some("details") => overview::judge_details(&mut raw, &tenants, found),

@@ -59,7 +59,7 @@ impl Question {
         Question {
             steps: (0..=random.below(4)).map(|_| *random.pick(&NAMES)).collect(),
             within: *random.pick(&[10, 30, 120, 400]),
-            by: *random.pick(&["actor", "actor", "subject", "data.plan", "plan"]),
+            by: random.pick::<&str>(&["actor", "actor", "subject", "data.plan", "plan"]),
             since,
             until: since + random.below(400) as i64,
             breakdown: *random.pick(&[
@@ -232,7 +232,7 @@ fn random_log(random: &mut Random, first_id: i64) -> Vec<Event> {
     (0..random.below(70) as i64)
         .map(|n| Event {
             id: first_id + n,
-            name: *random.pick(&NAMES),
+            name: random.pick::<&str>(&NAMES),
             created: random.below(600 / step) as i64 * step as i64,
             occurred: random.one_in(3).then(|| random.below(600 / step) as i64 * step as i64),
             actor: *random.pick(&[Some("ann"), Some("bob"), Some("cy \"x\" \\"), Some(""), None]),
