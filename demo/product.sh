@@ -19,7 +19,7 @@ report() {
     local tenant=$1
     shift
     show_command "eventlog report $*"
-    EVENTLOG_TENANT=$tenant demo_program product_analyst "$eventlog" report "$@" | sed 's/^/    /'
+    EVENTLOG_TENANT=$tenant COLUMNS=120 demo_program product_analyst "$eventlog" report "$@" --table | sed 's/^/    /'
     echo
 }
 
@@ -98,7 +98,7 @@ query product_analyst "$(as_tenant "$northwind")" "SELECT step, name, reached, c
   FROM eventlog.funnel('{quota_exceeded,checkout_completed,plan_updated}',
                        since => now() - interval '60 days');"
 query postgres '-c role=log_owner' "SELECT display_name, events, previous_events AS before, growth, actors, failures
-  FROM eventlog.tenants_overview(row_limit => 3);"
+  FROM eventlog.tenants_overview() WHERE display_name IS NOT NULL;"
 counted=$(EVENTLOG_TENANT=$northwind demo_program product_analyst "$eventlog" \
     report summary --since "$(value "SELECT now() - interval '61 days'")" --json | sed -n 's/.*"events":\([0-9]*\).*/\1/p')
 raw=$(value "SELECT count(*) FROM eventlog.events WHERE tenant_id = '$northwind'")

@@ -29,17 +29,20 @@ impl Form {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct FormOptions {
     /// Print JSON; errors and warnings are then JSON too
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["csv", "tsv", "expanded"])]
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["csv", "tsv", "expanded", "table"])]
     pub(crate) json: bool,
     /// Print comma-separated values
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["tsv", "expanded"])]
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["tsv", "expanded", "table"])]
     csv: bool,
     /// Print tab-separated values, the default in a pipe or a file
-    #[arg(long, help_heading = "Output", conflicts_with = "expanded")]
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["expanded", "table"])]
     tsv: bool,
     /// Print one line per value, the default on a terminal if a table does not fit
-    #[arg(short = 'x', long, help_heading = "Output")]
+    #[arg(short = 'x', long, help_heading = "Output", conflicts_with = "table")]
     expanded: bool,
+    /// Print what a terminal shows, also in a pipe or a file
+    #[arg(long, help_heading = "Output")]
+    table: bool,
     /// Leave out the names of the columns
     #[arg(long, help_heading = "Output")]
     no_header: bool,
@@ -53,14 +56,14 @@ impl FormOptions {
             FormOptions { csv: true, .. } => Form::Csv,
             FormOptions { tsv: true, .. } => Form::Tsv,
             FormOptions { expanded: true, .. } => Form::Expanded,
-            _ if is_terminal() => Form::Table,
+            _ if self.table || is_terminal() => Form::Table,
             _ => Form::Tsv,
         }
     }
 
     /// Returns true if one of the options was given.
     pub(crate) fn is_asked(&self) -> bool {
-        self.json || self.csv || self.tsv || self.expanded
+        self.json || self.csv || self.tsv || self.expanded || self.table
     }
 
     pub(crate) fn has_header(&self) -> bool {
