@@ -32,7 +32,7 @@ export function read(parameters) {
   const [attempt] = list(parameters.attempt);
   return {
     steps: list(parameters.step).map(text).slice(0, MOST_STEPS),
-    within: within in WINDOWS ? within : '7d',
+    within: Object.hasOwn(WINDOWS, within ?? '') ? within : '7d',
     by: by === 'subject' || isKey(by ?? '') ? text(by) : 'actor',
     split: ['actor', 'subject'].includes(split) || isKey(split ?? '') ? text(split) : null,
     isFirstOnly: attempt === 'first',

@@ -18,7 +18,7 @@ export const EXPIRIES = { '1 day': '1 day', '7 days': '7 days', '30 days': '30 d
 export function fromScope(scope, state) {
   // After a reload the address has what was chosen since.
   const known = location.search.length > 1 ? state : read(scope.view ?? '');
-  const page = location.search.length > 1 ? known.page : scope.page ?? 'overview';
+  const page = location.search.length > 1 ? known.page : read(`?page=${encodeURIComponent(scope.page ?? '')}`).page;
   return { ...known, page, tenant: null, filters: location.search.length > 1 ? known.filters : [], compare: 'none' };
 }
 

@@ -51,7 +51,8 @@ const within = (list, value, otherwise) => (list.includes(value) ? value : other
 
 /** Reads the parts of an address that are a page's own. */
 function viewOf(asked, known) {
-  const view = {};
+  // Without a prototype, whose names an address could have.
+  const view = Object.create(null);
   for (const [name, value] of asked) if (!known.has(name) && /^[a-z_]{1,40}$/.test(name)) (view[name] ??= []).push(value);
   return view;
 }

@@ -37,6 +37,12 @@ BEGIN
         RAISE EXCEPTION 'a token needs a valid key to read'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'eventlog key list';
     END IF;
+    -- A key of all tenants has all_tenants() as its own.
+    IF create_token.tenant_id <> key.tenant_id AND create_token.tenant_id <> ALL (coalesce(key.tenant_ids, '{}'))
+       AND key.tenant_id <> eventlog.all_tenants() THEN
+        RAISE EXCEPTION 'the key is of another tenant'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'eventlog key list';
+    END IF;
     IF expires_in IS NULL OR expires_in <= '0'::interval OR expires_in > interval '366 days' THEN
         RAISE EXCEPTION 'expires_in must be positive and at most 366 days, got %', coalesce(expires_in::text, 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''30 days''';

@@ -43,8 +43,10 @@ pub(crate) fn of_header(headers: &HeaderMap) -> Option<Result<Credential, Proble
 /// Reads the cookie of a session. With several of that name, which a page of a neighbouring host may have
 /// set, none counts.
 pub(crate) fn of_cookie(headers: &HeaderMap) -> Option<ApiToken> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    // Another cookie may have any bytes.
+    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
+    let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='));
     let mut own = pairs.filter(|(name, _)| name.trim() == COOKIE).map(|(_, value)| value.trim());
     let (first, second) = (own.next()?, own.next());
     let token = ApiToken::parse(first).filter(|token| token.kind == TokenKind::Session);

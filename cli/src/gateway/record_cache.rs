@@ -11,6 +11,8 @@ use crate::connection::Pool;
 
 /// How long one is trusted while it cannot be looked up.
 const OUTAGE: Duration = Duration::from_secs(3600);
+/// Most that are kept. A key may have a thousand tokens, each with a scope of some kilobytes.
+const MOST: usize = 4000;
 /// How often the look-up is repeated meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -128,12 +130,25 @@ impl<R: Record> RecordCache<R> {
                 Ok(Some(record))
             }
             None => {
+                make_room(&mut entries);
                 let entry = Entry { known: Mutex::new(known), turn: tokio::sync::Mutex::new(()) };
                 entries.insert(id.to_owned(), Arc::new(entry));
                 Ok(Some(record))
             }
         }
     }
+}
+
+/// Drops the half that was looked up longest ago, if there are too many.
+fn make_room<R>(entries: &mut HashMap<String, Arc<Entry<R>>>) {
+    if entries.len() < MOST {
+        return;
+    }
+    let mut confirmed: Vec<Instant> =
+        entries.values().map(|entry| entry.known().confirmed).collect();
+    confirmed.sort_unstable();
+    let middle = confirmed[confirmed.len() / 2];
+    entries.retain(|_, entry| entry.known().confirmed > middle);
 }
 
 fn away() -> Problem {

@@ -30,13 +30,18 @@ use crate::api_token::TokenKind;
 /// How long a link lasts unless it is said.
 const LASTS: &str = "30 days";
 
+/// Longest scope in bytes, as JSON.
+const MOST_SCOPE: usize = 8192;
+
+/// Lists the newest links.
 const LIST: &str = "
     SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', t.id, 'tenant_id', t.tenant_id,
                         'description', t.description, 'scope', t.scope, 'created_at', t.created_at,
                         'expires_at', t.expires_at) ORDER BY t.created_at DESC, t.id), '[]')::pg_catalog.text
-      FROM eventlog.api_tokens t
-     WHERE t.key_id OPERATOR(pg_catalog.=) $1 AND t.kind OPERATOR(pg_catalog.=) 'share'
-       AND t.revoked_at IS NULL AND t.expires_at OPERATOR(pg_catalog.>) pg_catalog.now()";
+      FROM (SELECT * FROM eventlog.api_tokens s
+             WHERE s.key_id OPERATOR(pg_catalog.=) $1 AND s.kind OPERATOR(pg_catalog.=) 'share'
+               AND s.revoked_at IS NULL AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.now()
+             ORDER BY s.created_at DESC, s.id LIMIT 200) t";
 
 /// Makes a link. The key itself must be in a header: a session may not pass on what it reads.
 pub(crate) async fn create(
@@ -74,6 +79,12 @@ pub(crate) async fn create(
     }
     let token = generate(TokenKind::Share)?;
     let (hash, text) = (token.hash(), json!(scope).to_string());
+    if text.len() > MOST_SCOPE {
+        return Err(Problem::bad_request(format!(
+            "the filters, names and view of the link have {} bytes, limit {MOST_SCOPE}",
+            text.len()
+        )));
+    }
     let values = [
         (&token.id() as _, Type::TEXT),
         (&&*key.id as _, Type::TEXT),

@@ -16,6 +16,7 @@ use pgrx::{Internal, pg_sys};
 use crate::error::Fault;
 use crate::pg::aggregate::{self, with_state};
 use crate::pg::datum::Text;
+use crate::report::budget::Budget;
 
 /// Most events that are looked at, which are kept in memory until all are there.
 const MOST_EVENTS: usize = 20_000_000;
@@ -29,7 +30,13 @@ struct Funnel {
     people: HashMap<Box<str>, Vec<Event>>,
     /// The values that the funnel is broken down by, and the place of each in a list.
     values: HashMap<Box<str>, u32>,
+    budget: Budget,
 }
+
+/// Bytes that a person takes besides the name and the events, and a value besides its text: the counts
+/// of up to 20 steps.
+const OF_PERSON: usize = 96;
+const OF_VALUE: usize = 900;
 
 #[derive(Clone, Copy, Default)]
 struct Options {
@@ -73,7 +80,10 @@ fn best_attempt(events: &mut [Event], options: Options) -> Option<Attempt> {
     events.sort_unstable_by_key(|event| (event.at, event.id));
     let mut latest: Vec<Option<Attempt>> = vec![None; options.steps];
     let mut best: Option<Attempt> = None;
-    for event in events.iter() {
+    for (number, event) in events.iter().enumerate() {
+        if number % 65_536 == 65_535 {
+            pgrx::check_for_interrupts!();
+        }
         // From the last step, so that an event is never two steps of one attempt.
         for step in (0..options.steps).rev() {
             if event.steps & (1 << step) == 0 {
@@ -304,9 +314,14 @@ fn funnel_step(
             let next = funnel.values.len() as u32 + 1;
             match funnel.values.get(value.as_str()) {
                 Some(place) => *place,
-                None => *funnel.values.entry(value.as_str().into()).or_insert(next),
+                None => {
+                    funnel.budget.take(value.as_str().len() + OF_VALUE);
+                    *funnel.values.entry(value.as_str().into()).or_insert(next)
+                }
             }
         });
+        // A list of events doubles when it is full.
+        funnel.budget.take(2 * size_of::<Event>());
         let event = Event {
             at: at.into_inner(),
             id,
@@ -318,6 +333,7 @@ fn funnel_step(
         match funnel.people.get_mut(who.as_str()) {
             Some(events) => events.push(event),
             None => {
+                funnel.budget.take(who.as_str().len() + OF_PERSON);
                 funnel.people.insert(who.as_str().into(), vec![event]);
             }
         }

@@ -1,5 +1,6 @@
 //! Aggregates of rollups and reports.
 
+mod budget;
 pub(crate) mod funnel;
 pub(crate) mod histogram;
 pub(crate) mod period_actors;

@@ -10,6 +10,7 @@ use pgrx::{Internal, pg_sys};
 
 use crate::pg::aggregate::{self, array_argument, with_state};
 use crate::pg::datum::Text;
+use crate::report::budget::Budget;
 use crate::report::quarters::{self, DAY, QUARTER, instants};
 
 /// Most periods: the hours of a year, and some more.
@@ -24,7 +25,11 @@ struct PeriodActors {
     counts: Vec<i64>,
     /// The periods of a row.
     found: Vec<usize>,
+    budget: Budget,
 }
+
+/// Bytes that an actor takes besides the name and the bits.
+const OF_ACTOR: usize = 80;
 
 impl PeriodActors {
     fn begin(&mut self, bounds: Vec<i64>) {
@@ -42,7 +47,7 @@ impl PeriodActors {
 
     /// Adds instants of an actor, in order.
     fn add(&mut self, actor: &str, instants: impl Iterator<Item = i64>) {
-        let Self { bounds, seen, counts, found } = self;
+        let Self { bounds, seen, counts, found, budget } = self;
         let (mut period, mut ends_at) = (0, i64::MIN);
         found.clear();
         for at in instants.filter(|at| *at != i64::MIN) {
@@ -61,9 +66,11 @@ impl PeriodActors {
         }
         let bits = match seen.get_mut(actor) {
             Some(bits) => bits,
-            None => seen
-                .entry(actor.into())
-                .or_insert_with(|| vec![0; counts.len().div_ceil(64)].into_boxed_slice()),
+            None => {
+                let words = counts.len().div_ceil(64);
+                budget.take(actor.len() + OF_ACTOR + 8 * words);
+                seen.entry(actor.into()).or_insert_with(|| vec![0; words].into_boxed_slice())
+            }
         };
         for period in found.iter() {
             let bit = 1 << (period % 64);

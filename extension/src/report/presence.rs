@@ -12,6 +12,7 @@ use pgrx::{Internal, pg_sys};
 
 use crate::pg::aggregate::{self, array_argument, with_state};
 use crate::pg::datum::Text;
+use crate::report::budget::Budget;
 use crate::report::quarters::{self, instants};
 
 /// Longest span that fits, in days, somewhat above the 3,700 that `eventlog._check_span` allows.
@@ -25,7 +26,11 @@ struct Presence {
     starts: Vec<i64>,
     words: usize,
     actors: HashMap<Box<str>, Actor>,
+    budget: Budget,
 }
+
+/// Bytes that an actor takes besides the name and the days.
+const OF_ACTOR: usize = 96;
 
 struct Actor {
     first: i64,
@@ -61,10 +66,14 @@ impl Presence {
     ) {
         let known = match self.actors.get_mut(actor) {
             Some(known) => known,
-            None => self.actors.entry(actor.into()).or_insert_with(|| Actor {
-                first: i64::MAX,
-                days: vec![0; self.words].into_boxed_slice(),
-            }),
+            None => {
+                // Once more for the bytes of the result.
+                self.budget.take(actor.len() + OF_ACTOR + 16 * self.words);
+                self.actors.entry(actor.into()).or_insert_with(|| Actor {
+                    first: i64::MAX,
+                    days: vec![0; self.words].into_boxed_slice(),
+                })
+            }
         };
         for (at, day) in events {
             if purpose.is_first {
@@ -107,7 +116,8 @@ impl Presence {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = (self.words as u64).to_le_bytes().to_vec();
+        let mut bytes = Vec::with_capacity(8 + self.actors.len() * 8 * (1 + self.words));
+        bytes.extend((self.words as u64).to_le_bytes());
         for actor in self.actors.values() {
             let first = self.day_of(actor.first).and_then(|day| i64::try_from(day).ok());
             bytes.extend(first.unwrap_or(-1).to_le_bytes());
@@ -171,13 +181,17 @@ fn presence_final(state: Internal) -> Option<Vec<u8>> {
     Some(presence.bytes())
 }
 
-/// Returns the words of an actor, the first day among them, and all words.
-fn read(presence: &[u8]) -> (usize, Vec<u64>) {
-    let mut words = presence
-        .chunks_exact(8)
-        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
-    let size = words.next().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
-    (size.saturating_add(1), words.collect())
+/// Goes through the actors: the words of each, the first day among them.
+fn for_each(presence: &[u8], mut actor: impl FnMut(&[u64])) {
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    let Some((size, actors)) = presence.split_at_checked(8) else { return };
+    let size = usize::try_from(word(size)).unwrap_or(0).saturating_add(1);
+    let mut words = Vec::new();
+    for bytes in actors.chunks_exact(size.saturating_mul(8)) {
+        words.clear();
+        words.extend(bytes.chunks_exact(8).map(word));
+        actor(&words);
+    }
 }
 
 /// Returns the bits that are set, in order.
@@ -205,8 +219,7 @@ fn present_within(presence: &[u8], days_back: i32, days: i32) -> Vec<i32> {
     // Where actors become active, and where they cease to be. An active day counts to the end of its
     // window, which the next active day extends.
     let mut changes = vec![0; days + 1];
-    let (size, actors) = read(presence);
-    for actor in actors.chunks_exact(size) {
+    for_each(presence, |actor| {
         let mut until = 0;
         for day in days_of(&actor[1..]).take_while(|day| *day < days) {
             if day >= until {
@@ -216,7 +229,7 @@ fn present_within(presence: &[u8], days_back: i32, days: i32) -> Vec<i32> {
             until = (day + window).min(days);
         }
         changes[until] -= i32::from(until > 0);
-    }
+    });
     let mut active = 0;
     changes.truncate(days);
     for change in &mut changes {
@@ -240,12 +253,11 @@ fn retention_of(presence: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
     let width = periods + 1;
     let mut matrix = vec![0; periods * width];
     let period_of = |day: usize| starts.partition_point(|start| *start <= day).checked_sub(1);
-    let (size, actors) = read(presence);
-    for actor in actors.chunks_exact(size) {
+    for_each(presence, |actor| {
         // -1 is no day.
         let first = usize::try_from(actor[0] as i64).ok();
         let Some(cohort) = first.and_then(period_of).filter(|period| *period < periods) else {
-            continue;
+            return;
         };
         matrix[cohort * width] += 1;
         let mut last = None;
@@ -255,6 +267,6 @@ fn retention_of(presence: &[u8], starts: Vec<Option<i32>>) -> Vec<i32> {
                 last = Some(period);
             }
         }
-    }
+    });
     matrix
 }

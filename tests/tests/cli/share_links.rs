@@ -137,7 +137,8 @@ fn a_link_shows_its_scope_and_nothing_widens_it() {
         ("names".to_owned(), 200),
         ("funnel?steps=seen&steps=seen".to_owned(), 200),
         ("cohort_retention".to_owned(), 200),
-        ("active_actors".to_owned(), 200),
+        // Its figures are of the 30 days before, too.
+        ("active_actors".to_owned(), 403),
     ] {
         let answer = ask(&mut http, &link, &path);
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
@@ -336,4 +337,56 @@ fn a_link_of_one_tenant_shows_nothing_of_another_in_any_report() {
         }
     }
     assert!(reached >= 30, "{reached}");
+}
+
+#[test]
+fn a_report_that_looks_past_its_span_does_not_look_past_the_links() {
+    let world = past(&[]);
+    let mut superuser = world.db.superuser();
+    superuser
+        .batch_execute(
+            "SELECT eventlog.define_event('seen', error_key => 'kind', optional_keys => '{kind,userId,message}')",
+        )
+        .unwrap();
+    let reader = world.key(&["--kind", "read"]);
+    let mut http = world.http();
+    let day = |superuser: &mut postgres::Client, sql: &str| {
+        text(superuser, &format!("SELECT ({sql})::date::text"))
+    };
+    let (since, until) = (
+        day(&mut superuser, "(now() AT TIME ZONE 'UTC')::date - 10"),
+        day(&mut superuser, "(now() AT TIME ZONE 'UTC')::date - 8"),
+    );
+    let link = share(&mut http, &reader, &json!({ "since": since, "until": until }));
+    // Two events of a subject lie in the span; those of the following days do not count.
+    let steps = "funnel?steps=seen&steps=seen&steps=seen&by=subject";
+    for query in ["&within=3700 days", "&within=P7D", ""] {
+        let answer = ask(&mut http, &link, &format!("{steps}{query}"));
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+        assert_eq!(answer.json()["rows"][2]["reached"], 0, "{query}: {}", answer.text());
+    }
+    // A week or month that began before the span is left out.
+    for period in ["week", "month", "day"] {
+        let answer = ask(&mut http, &link, &format!("cohort_retention?period={period}"));
+        let none = Vec::new();
+        let json = answer.json();
+        let rows = json["rows"].as_array().unwrap_or(&none);
+        assert!(answer.status == 200 || answer.status == 400, "{period}: {}", answer.text());
+        let starts = rows.iter().map(|row| row["cohort"].as_str().unwrap());
+        assert!(starts.into_iter().all(|start| start >= since.as_str()), "{period}: {rows:?}");
+    }
+    // Nor does it show a text of a single event.
+    let errors = ask(&mut http, &link, "recent_errors").json();
+    let row = &errors["rows"][0];
+    assert!(row["events"].as_u64().is_some_and(|events| events > 0), "{errors}");
+    assert!(row["last_id"].is_null() && row["last_message"].is_null(), "{errors}");
+    let with_people = json!({ "since": since, "until": until, "people": true });
+    let with_people = share(&mut http, &reader, &with_people);
+    let errors = ask(&mut http, &with_people, "recent_errors").json();
+    assert!(errors["rows"][0]["last_id"].is_string(), "{errors}");
+
+    let many: Vec<String> = (0..30).map(|n| format!("{n}{}", "x".repeat(1_000))).collect();
+    let answer = post(&mut http, &reader, &json!({ "range": "24h", "names": many }));
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("limit 8192"), "{}", answer.text());
 }

@@ -62,15 +62,18 @@ async fn answer(
     let is_csv = csv::is_wanted(format.as_deref(), headers)?;
     let (asked, query) = tenant_choice::split(&query)?;
     let mut arguments = parameter::read(&route.parameters, &query)?;
+    let mut hidden: &[&str] = &[];
     let tenant = match caller.share() {
         None => tenant_choice::choose(&caller.key, asked.as_deref(), route, &mut arguments)?,
         Some(share) => {
             let tenant = share.choose(asked.as_deref())?;
-            share.scope()?.hold(route, &routes.personal_keys, &mut arguments)?;
+            let scope = share.scope()?;
+            scope.hold(route, &routes.personal_keys, &mut arguments)?;
+            hidden = scope.hidden_columns();
             tenant
         }
     };
-    let answer = gateway.reports.ask(tenant, route, &arguments).await?;
+    let answer = gateway.reports.ask_without(hidden, tenant, route, &arguments).await?;
     if is_csv {
         let text = csv::write(&route.columns, &answer.rows).map_err(|error| {
             tracing::error!("a report cannot be written as CSV: {error}");

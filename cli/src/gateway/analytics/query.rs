@@ -20,7 +20,7 @@ use crate::gateway::report_turns::{Turn, Turns};
 use crate::gateway::shared_limit::Refusal;
 use crate::gateway::tenant_policy::READS_ONE_TENANT;
 use crate::output::with_sources;
-use crate::reports::quoted;
+use crate::reports::{Column, quoted};
 use crate::tenant;
 
 /// The PostgreSQL routine that reports a function's own `RAISE`.
@@ -64,6 +64,17 @@ impl Reports {
         route: &Route,
         arguments: &[Given<'_>],
     ) -> Result<Answer, Problem> {
+        self.ask_without(&[], tenant, route, arguments).await
+    }
+
+    /// Returns the rows of a route, with nulls in the hidden columns.
+    pub(super) async fn ask_without(
+        &self,
+        hidden: &[&str],
+        tenant: Uuid,
+        route: &Route,
+        arguments: &[Given<'_>],
+    ) -> Result<Answer, Problem> {
         let given = arguments.iter().map(|argument| -> (&(dyn ToSql + Sync), Type) {
             match &argument.value {
                 Value::One(text) => (text, Type::TEXT),
@@ -81,6 +92,17 @@ impl Reports {
             Source::View(view) => view.query(),
         };
         let limit = MAX_ROWS + 1;
+        let is_hidden = |column: &Column| hidden.contains(&column.name.as_str());
+        let shown = match route.columns.iter().any(is_hidden) {
+            false => "*".to_owned(),
+            true => {
+                let shown = route.columns.iter().map(|column| match is_hidden(column) {
+                    true => format!("NULL AS {}", quoted(&column.name)),
+                    false => format!("f.{}", quoted(&column.name)),
+                });
+                shown.collect::<Vec<_>>().join(", ")
+            }
+        };
         let ids: Vec<String> = route
             .columns
             .iter()
@@ -99,7 +121,7 @@ impl Reports {
         };
         let sql = format!(
             "SELECT $1, {READS_ONE_TENANT}, pg_catalog.count(*), pg_catalog.json_agg({row})::pg_catalog.text
-               FROM (SELECT * FROM ({from}) f LIMIT {limit}) r"
+               FROM (SELECT {shown} FROM ({from}) f LIMIT {limit}) r"
         );
         let given: Vec<&str> = arguments.iter().map(|given| given.argument.name.as_str()).collect();
         let (row, notices) = self.run(tenant, &sql, &values, &given, true).await?;

@@ -9,9 +9,14 @@ use serde_json::{Value as Json, json};
 use super::parameter::{Given, Kind, Value};
 use super::route::{Route, Source};
 use crate::gateway::problem::Problem;
+use crate::reports::Report;
 
 /// Columns that say who somebody is, or that may: payloads. Counts of such a name are numbers.
 const PERSONAL_COLUMNS: &[&str] = &["actor", "actors", "who", "data"];
+/// Columns of single events, which a link without people shows as nulls.
+const HIDDEN_COLUMNS: &[&str] = &["last_message", "last_id"];
+/// Reports that look at days before the span that they are asked for.
+const LOOKING_BACK: &[&str] = &["active_actors"];
 
 /// What a share link shows.
 #[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
@@ -53,6 +58,11 @@ impl Scope {
         Ok(())
     }
 
+    /// Returns the columns whose values the link does not show.
+    pub(super) fn hidden_columns(&self) -> &'static [&'static str] {
+        if self.people { &[] } else { HIDDEN_COLUMNS }
+    }
+
     /// Changes the arguments of a report so that it stays within the scope, or refuses it. `personal` has
     /// the payload keys whose values stand for people.
     pub(super) fn hold<'a>(
@@ -68,6 +78,9 @@ impl Scope {
             Source::Function(report) => report,
         };
         let Some(filters) = report.argument("filters") else { return Err(unreachable_report()) };
+        if LOOKING_BACK.contains(&report.name.as_str()) {
+            return Err(unreachable_report());
+        }
         let text = |name: &str, arguments: &[Given<'_>]| {
             let given = arguments.iter().find(|given| given.argument.name == name)?;
             match &given.value {
@@ -117,7 +130,10 @@ impl Scope {
             set(arguments, first_ever, "false".to_owned());
         }
         let bounds = self.bounds(Timestamp::now()).map_err(Problem::forbidden)?;
-        bounds.hold(route, arguments)
+        bounds.hold(route, arguments)?;
+        bounds.hold_within(report, arguments);
+        hold_cohorts(report, arguments);
+        Ok(())
     }
 
     fn is_narrow(&self) -> bool {
@@ -208,6 +224,25 @@ impl Bounds {
         Ok(())
     }
 
+    /// Limits how far past the end of the span a funnel follows people: by as much as the span is long.
+    fn hold_within<'a>(&self, report: &'a Report, arguments: &mut Vec<Given<'a>>) {
+        let (Some(within), Some(until)) = (report.argument("within"), self.until) else { return };
+        let longest = until.duration_since(self.since).as_secs().max(1);
+        let asked = arguments.iter().find(|given| given.argument.name == "within");
+        let asked = match asked.map(|given| &given.value) {
+            Some(Value::One(text)) => text.parse::<Span>().ok(),
+            _ => Some(7.days()),
+        };
+        // What is no span is refused by the report.
+        let seconds = asked.and_then(|span| {
+            let end = self.since.to_zoned(self.zone.clone()).checked_add(span).ok()?;
+            Some(end.timestamp().duration_since(self.since).as_secs())
+        });
+        if seconds.is_none_or(|seconds| seconds > longest) {
+            set(arguments, within, format!("{longest} seconds"));
+        }
+    }
+
     /// Returns the bounds widened to whole days of the link's own zone.
     fn days(&self) -> Result<(Timestamp, Option<Timestamp>), jiff::Error> {
         let whole = |time: Timestamp| time.to_zoned(self.zone.clone()).start_of_day();
@@ -220,6 +255,34 @@ impl Bounds {
             }
         };
         Ok((whole(self.since)?.timestamp(), until))
+    }
+}
+
+/// Moves the start of cohorts to that of the next week or month, where it lies within one: the report would
+/// begin with all of it.
+fn hold_cohorts<'a>(report: &'a Report, arguments: &mut Vec<Given<'a>>) {
+    if report.name != "cohort_retention" {
+        return;
+    }
+    let value = |name: &str| {
+        let given = arguments.iter().find(|given| given.argument.name == name)?;
+        match &given.value {
+            Value::One(text) => Some(text.clone()),
+            Value::List(_) => None,
+        }
+    };
+    let period = value("period").unwrap_or_else(|| "week".to_owned());
+    let Some(since) = value("since").and_then(|text| text.parse::<Date>().ok()) else { return };
+    let begins = match period.as_str() {
+        "week" => {
+            let past = i64::from(since.weekday().to_monday_zero_offset());
+            since.checked_add((if past == 0 { 0 } else { 7 - past }).days())
+        }
+        "month" if since.day() > 1 => since.first_of_month().checked_add(1.month()),
+        _ => Ok(since),
+    };
+    if let (Ok(begins), Some(argument)) = (begins, report.argument("since")) {
+        set(arguments, argument, begins.to_string());
     }
 }
 

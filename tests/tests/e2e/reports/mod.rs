@@ -9,6 +9,7 @@ mod flights;
 mod funnels;
 mod hostile;
 mod marks;
+mod memory;
 mod partitions;
 mod product;
 mod retention;
