@@ -75,6 +75,11 @@ BEGIN
         GET DIAGNOSTICS rows = ROW_COUNT;
         changed := changed + rows;
     END LOOP;
+    -- A key that was chosen just now has not been in a pass yet.
+    INSERT INTO eventlog.counted_keys (name, key, since)
+    SELECT DISTINCT recount_keys.name, k.key, s.rolled_until
+      FROM jsonb_array_elements_text(rules -> recount_keys.name -> 'count_keys') AS k (key), eventlog.rollup_state s
+     WHERE NOT EXISTS (SELECT FROM eventlog.counted_keys c WHERE c.name = recount_keys.name AND c.key = k.key);
     UPDATE eventlog.counted_keys c SET since = least(c.since, coalesce(broken + 1, '-infinity')) WHERE c.name = recount_keys.name;
     IF counted[1] > 0 THEN
         PERFORM eventlog_private.drop_counts_of_erased(eventlog_private.counted_tenants(), '-infinity');

@@ -357,6 +357,18 @@ fn a_key_that_is_counted_later_is_counted_from_then_on_and_by_recount_from_the_b
     assert_equal(&mut owner, "recounted");
     assert_eq!(text(&mut owner, "SELECT eventlog.recount('ping')"), "0");
 
+    // A key that no run has seen yet is counted from the beginning too.
+    let choose = |keys: &str| {
+        format!(
+            "SELECT eventlog.define_event('ping', count_keys => '{keys}'); SELECT eventlog.recount('ping')"
+        )
+    };
+    owner.batch_execute(&choose("{k,l,m}")).unwrap();
+    let of_m = "SELECT isfinite(since) FROM eventlog.counted_keys WHERE key = 'm'";
+    assert_eq!(rows(&mut owner, of_m), [["f"]]);
+    owner.batch_execute(&choose("{k,l}")).unwrap();
+    owner.batch_execute("DELETE FROM eventlog.counted_keys WHERE key = 'm'").unwrap();
+
     // Outcomes of keys are measured anew too.
     owner.batch_execute("SELECT eventlog.define_event('ping', success_key => 'success')").unwrap();
     assert_ne!(rows(&mut owner, differences), none);
