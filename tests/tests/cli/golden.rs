@@ -39,6 +39,8 @@ fn environment<'a>(command: &'a mut Command, db: &Db, role: &str) -> &'a mut Com
         .env("EVENTLOG_TENANT", TENANT_A)
         .env("TZ", "America/New_York")
         .env("TERM", "xterm")
+        // script runs the line with it; bash sets COLUMNS to the terminal's width, sh leaves it alone.
+        .env("SHELL", "/bin/sh")
         .stdin(Stdio::null())
 }
 
@@ -102,7 +104,10 @@ fn record(db: &Db, role: &str, file: &str, lines: &[&str]) {
         let (dumb, plain) = (("TERM", "dumb"), ("NO_COLOR", "1"));
         let shown = [dumb, plain].map(|it| on_terminal(db, role, line, 80, it));
         assert_eq!(shown[0], shown[1], "{line}: on a dumb terminal");
-        let shown = on_terminal(db, role, line, 80, ("COLUMNS", "200"));
+        let widened = [(60, ("COLUMNS", "200")), (200, ("LANG", "C"))]
+            .map(|(columns, variable)| on_terminal(db, role, line, columns, variable));
+        assert_eq!(widened[0], widened[1], "{line}: COLUMNS counts, not the terminal's width");
+        let shown = on_terminal(db, role, line, 80, ("LANG", "C"));
         writeln!(text, "--- in colour\n{}", shown.trim_end()).expect("a text");
         let piped = in_pipe(db, role, line);
         assert!(!piped.contains('\u{1b}'), "{line}: a pipe gets no colours");
