@@ -29,6 +29,36 @@ const REPORTS: &[(&str, &str, Option<&str>)] = &[
                       percentile_cont(0.95) WITHIN GROUP (ORDER BY (data ->> 'durationMs')::numeric)
                  FROM eventlog.events WHERE created_at >= now() - interval '90 days') r"),
     ),
+    ("summary, 90 days, of a name", "eventlog.summary(now() - interval '90 days', filters => '{\"name\": \"tool_used\"}')", None),
+    (
+        "summary, 90 days, of a counted key",
+        "eventlog.summary(now() - interval '90 days', filters => '{\"name\": \"skill_executed\", \"data.skillName\": \"skill7\"}')",
+        None,
+    ),
+    (
+        "summary, 90 days, of any key",
+        "eventlog.summary(now() - interval '90 days', filters => '{\"name\": \"tool_used\", \"data.toolName\": \"tool7\"}')",
+        None,
+    ),
+    ("summary, 90 days, by name", "eventlog.summary(now() - interval '90 days', breakdown => 'name')", None),
+    (
+        "summary, 90 days, by a counted key",
+        "eventlog.summary(now() - interval '90 days', filters => '{\"name\": \"skill_executed\"}', breakdown => 'data.skillName')",
+        None,
+    ),
+    (
+        "summary, 90 days, by any key",
+        "eventlog.summary(now() - interval '90 days', filters => '{\"name\": \"tool_used\"}', breakdown => 'data.toolName')",
+        Some("(SELECT data ->> 'toolName', count(*), count(DISTINCT actor) FROM eventlog.events
+                WHERE created_at >= now() - interval '90 days' AND name = 'tool_used' GROUP BY 1) r"),
+    ),
+    ("events_per_hour, 30 days", "eventlog.events_per_hour()", None),
+    ("tenants_overview, 30 days", "eventlog.tenants_overview()", None),
+    (
+        "funnel of three, 30 days",
+        "eventlog.funnel('{conversation_started, skill_executed, tool_used}')",
+        None,
+    ),
     (
         "active_actors, 90 days",
         "eventlog.active_actors(since => current_date - 90)",
@@ -42,6 +72,11 @@ const REPORTS: &[(&str, &str, Option<&str>)] = &[
                 GROUP BY 1, 2) r"),
     ),
     ("cohort_retention, 12 weeks", "eventlog.cohort_retention()", None),
+    (
+        "active_actors by a counted key",
+        "eventlog.active_actors(since => current_date - 90, name => 'skill_executed', breakdown => 'data.skillName', top => 5)",
+        None,
+    ),
     ("cohort_retention of a name", "eventlog.cohort_retention('skill_executed', 'tool_used')", None),
     ("top_subjects, 30 days", "eventlog.top_subjects()", None),
     ("unused_subjects", "eventlog.unused_subjects()", None),
@@ -70,6 +105,17 @@ fn cpu_seconds(pid: &str) -> f64 {
     // User and system time, in ticks of 10 ms, twelve and thirteen fields after the name.
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// The most memory that a process of its own took at a time, without what it shares.
+fn most_megabytes(pid: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kilobytes = |of: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(of))?;
+        line.trim().trim_end_matches(" kB").parse::<usize>().ok()
+    };
+    let most = kilobytes("VmHWM:").unwrap_or(0);
+    most.saturating_sub(kilobytes("RssShmem:").unwrap_or(0)) / 1024
 }
 
 fn insert_cost(cluster: &Cluster, scale: Scale) {
@@ -116,12 +162,15 @@ pub(crate) fn run(scale: Scale) {
     let fill = include_str!("months.sql").replace("$rows", &rows_wanted.to_string());
     cluster.psql("months", "postgres", &fill).expect("the events");
     let mut owner = cluster.connect("months", "log_owner");
-    let (seconds, cpu) = {
+    let (seconds, cpu, megabytes) = {
         let mut run = cluster.connect("months", "log_owner");
         let pid = text(&mut run, "SELECT pg_backend_pid()");
-        (timed(&mut run, "CALL eventlog.maintain()"), cpu_seconds(&pid))
+        let seconds = timed(&mut run, "CALL eventlog.maintain()");
+        (seconds, cpu_seconds(&pid), most_megabytes(&pid))
     };
-    println!("  filling the rollups: {seconds:.1} s, of which the backend computed {cpu:.1} s");
+    println!(
+        "  filling the rollups: {seconds:.1} s, of which the backend computed {cpu:.1} s; it took at most {megabytes} MB"
+    );
     let idle: Vec<f64> =
         (0..20).map(|_| timed(&mut owner, "CALL eventlog.maintain()") * 1e3).collect();
     let idle_step = "SELECT eventlog_private.do_roll_up('watermark'), eventlog_private.do_roll_up('events'), eventlog_private.do_roll_up('late events')";

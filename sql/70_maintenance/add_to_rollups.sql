@@ -8,10 +8,11 @@
 -- $1 to $4: since, until, tenants and late. Returns the number of events.
 --
 -- Rows are inserted in index order, so that the rows of a tenant end up side by side. ON CONFLICT is left out
--- where the span starts an hour, day or month, since nothing can be there yet. LIMIT tells the planner how
--- many rows there are.
+-- where the span starts an hour, day or month, since nothing can be there yet but from another part of it. LIMIT
+-- tells the planner how many rows there are.
 CREATE FUNCTION eventlog_private.add_to_rollups(source text, notes text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-                                         tenants uuid[] DEFAULT NULL, late tid[] DEFAULT NULL)
+                                         tenants uuid[] DEFAULT NULL, late tid[] DEFAULT NULL,
+                                         is_further_part boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -51,7 +52,7 @@ BEGIN
     END IF;
     FOR rollup IN
         SELECT v.table_name, counted[v.place] AS rows,
-               CASE WHEN (since = date_trunc(v.stretch, since)) IS NOT TRUE THEN
+               CASE WHEN is_further_part OR (since = date_trunc(v.stretch, since)) IS NOT TRUE THEN
                     format('ON CONFLICT ON CONSTRAINT %I DO UPDATE SET %s', v.table_name || '_pkey', v.addition) END AS conflict
           FROM (VALUES (2, 'hourly_counts', 'hour', add_counts),
                        (3, 'daily_counts', 'day', add_counts),

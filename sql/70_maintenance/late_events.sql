@@ -1,6 +1,7 @@
 -- Counting late events, and reporting events that cannot be counted.
 
--- Adds up to most_rows() late events to the rollups, and returns their number. A note whose time has no
+-- Adds up to most_rows() late events to the rollups, and returns their number: fewer if the counts of all do not
+-- fit into memory. A note whose time has no
 -- partition waits: the partition may be detached and come back.
 CREATE FUNCTION eventlog_private.add_late_events(until timestamptz DEFAULT 'infinity') RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -22,12 +23,22 @@ BEGIN
     IF notes = '{}' THEN
         RETURN 0;
     END IF;
-    SELECT array_agg(DISTINCT e.tenant_id), array_agg(DISTINCT e.name), min(e.created_at) INTO tenants, names, since
-      FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
-     WHERE l.ctid = ANY (notes);
-    counted := eventlog_private.add_to_rollups(
-        'eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at WHERE l.ctid = ANY ($4)',
-        'SELECT $4', late => notes);
+    LOOP
+        SELECT array_agg(DISTINCT e.tenant_id), array_agg(DISTINCT e.name), min(e.created_at) INTO tenants, names, since
+          FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
+         WHERE l.ctid = ANY (notes);
+        BEGIN
+            counted := eventlog_private.add_to_rollups(
+                'eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at WHERE l.ctid = ANY ($4)',
+                'SELECT $4', late => notes);
+            EXIT;
+        EXCEPTION WHEN out_of_memory THEN
+            IF cardinality(notes) < 4 THEN
+                RAISE;
+            END IF;
+            notes := notes[:cardinality(notes) / 4];
+        END;
+    END LOOP;
     PERFORM eventlog_private.reopen_retention(tenants, names, since);
     RETURN counted;
 END

@@ -79,10 +79,32 @@ BEGIN
 END
 $$;
 
--- Counts the next stretch below the announced watermark, and returns the number of events.
+-- Adds the events of a stretch of a partition to the rollups: those whose ids leave this remainder when divided
+-- by `divisor`. Without `tenants` it reads the whole partition; with them, a part of it, by the indexes, which lead
+-- with the tenant. The note of a tenant that was not there when the tenants were looked up stays then: its event
+-- is not counted here.
+CREATE FUNCTION eventlog_private.add_stretch(since timestamptz, until timestamptz, tenants uuid[], divisor integer, remainder integer)
+RETURNS bigint
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.add_to_rollups(
+        'eventlog.events e WHERE e.created_at >= $1 AND e.created_at < $2'
+            || CASE WHEN tenants IS NULL THEN '' ELSE ' AND e.tenant_id = ANY ($3)' END || format(of_ids, 'e'),
+        'SELECT array_agg(l.ctid) FROM eventlog.late_events l WHERE l.created_at >= $1 AND l.created_at < $2'
+            || CASE WHEN tenants IS NULL THEN ''
+                    ELSE ' AND NOT EXISTS (SELECT FROM eventlog.events n WHERE n.id = l.id AND n.created_at = l.created_at
+                                                                     AND n.tenant_id <> ALL ($3))' END || format(of_ids, 'l'),
+        since, until, tenants, is_further_part => remainder > 0)
+      FROM (SELECT CASE WHEN divisor = 1 THEN '' ELSE format(' AND abs(%%1$s.id %% %s) = %s', divisor, remainder) END AS of_ids) c
+$$;
+
+-- Counts the next stretch below the announced watermark, and returns the number of events. Counts that do not fit
+-- into memory are tried again for a shorter stretch, and within an hour for a part of the ids at a time.
 CREATE FUNCTION eventlog_private.roll_up() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
 AS $$
 DECLARE
     state     eventlog.rollup_state;
@@ -92,6 +114,7 @@ DECLARE
     until     timestamptz;
     stretch   timestamptz;
     tenants   uuid[];
+    divisor   integer := 1;
     counted   bigint;
 BEGIN
     SELECT * INTO STRICT state FROM eventlog.rollup_state;
@@ -108,23 +131,22 @@ BEGIN
     since := greatest(state.rolled_until, partition.from_at);
     until := least(state.announced_until, partition.until_at);
     stretch := eventlog_private.stretch_of(partition.partition_oid, partition.from_at, since, until);
-    IF since = partition.from_at AND stretch = until THEN
-        -- All of the partition so far.
-        counted := eventlog_private.add_to_rollups(
-            'eventlog.events e WHERE e.created_at >= $1 AND e.created_at < $2',
-            'SELECT array_agg(l.ctid) FROM eventlog.late_events l WHERE l.created_at >= $1 AND l.created_at < $2',
-            since, stretch);
-    ELSE
-        -- A part of it, by the indexes, which lead with the tenant. The note of a tenant that was not there
-        -- when the tenants were looked up stays: its event is not counted here.
-        tenants := eventlog_private.tenants_in(partition.partition_oid);
-        counted := eventlog_private.add_to_rollups(
-            'eventlog.events e WHERE e.created_at >= $1 AND e.created_at < $2 AND e.tenant_id = ANY ($3)',
-            'SELECT array_agg(l.ctid) FROM eventlog.late_events l WHERE l.created_at >= $1 AND l.created_at < $2
-                AND NOT EXISTS (SELECT FROM eventlog.events n WHERE n.id = l.id AND n.created_at = l.created_at
-                                                              AND n.tenant_id <> ALL ($3))',
-            since, stretch, tenants);
-    END IF;
+    LOOP
+        tenants := CASE WHEN since > partition.from_at OR stretch < until THEN
+                        coalesce(tenants, eventlog_private.tenants_in(partition.partition_oid)) END;
+        BEGIN
+            counted := (SELECT sum(eventlog_private.add_stretch(since, stretch, tenants, divisor, r)) FROM generate_series(0, divisor - 1) AS r);
+            EXIT;
+        EXCEPTION WHEN out_of_memory THEN
+            IF isfinite(since) AND stretch > since + interval '1 hour' THEN
+                stretch := since + (stretch - since) / 4;
+            ELSIF divisor < 4096 THEN
+                divisor := divisor * 8;
+            ELSE
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
     UPDATE eventlog.rollup_state SET rolled_until = stretch;
     RETURN counted;
 END
@@ -179,7 +201,8 @@ BEGIN
         END IF;
     WHEN 'late events' THEN
         rows := eventlog_private.add_late_events();
-        is_more := rows >= eventlog_private.most_rows();
+        is_more := rows > 0 AND EXISTS (SELECT FROM eventlog.late_events l WHERE l.created_at < state.rolled_until
+                                           AND l.created_at <@ (SELECT eventlog_private.partitioned_time()));
         action := 'counted %s late events in the rollups';
     WHEN 'events' THEN
         IF state.announced_until <= state.rolled_until THEN

@@ -24,6 +24,34 @@ BEGIN
 END
 $$;
 
+-- Returns which parts of a span the rollups answer for, in stretches of at most a `grain`: hours from first_hour
+-- to last_hour, and among them days from first_day to last_day. The rest is for raw rows. A span may be too short
+-- for either; then both ends are the same.
+CREATE FUNCTION eventlog._rollup_parts(since timestamptz, until timestamptz, grain interval, OUT first_hour timestamptz,
+                                       OUT last_hour timestamptz, OUT first_day timestamptz, OUT last_day timestamptz)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    watermark timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
+BEGIN
+    first_hour := since;
+    last_hour := since;
+    IF grain >= interval '1 hour' THEN
+        first_hour := date_bin('1 hour', since + interval '1 hour' - interval '1 microsecond', '2000-01-01');
+        last_hour := greatest(first_hour, least(date_bin('1 hour', until, '2000-01-01'), watermark));
+    END IF;
+    first_day := last_hour;
+    last_day := last_hour;
+    IF grain >= interval '1 day' THEN
+        first_day := least(last_hour, date_trunc('day', first_hour + interval '1 day' - interval '1 microsecond'));
+        -- The day of the watermark counts as whole: the rollups by day hold exactly what lies below it.
+        last_day := greatest(first_day, CASE WHEN last_hour = watermark THEN last_hour ELSE date_trunc('day', last_hour) END);
+    END IF;
+END
+$$;
+
 -- Returns counts of a tenant by name and by stretches of time that together make up the span, each at most
 -- a `grain` long.
 CREATE FUNCTION eventlog._counts_by_name(tenant uuid, since timestamptz, until timestamptz, names text[], grain interval)
@@ -40,26 +68,14 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    watermark  timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
-    first_hour timestamptz := since;
-    last_hour  timestamptz := since;
+    first_hour timestamptz;
+    last_hour  timestamptz;
     first_day  timestamptz;
     last_day   timestamptz;
     late_since timestamptz;
     late_until timestamptz;
 BEGIN
-    IF grain >= interval '1 hour' THEN
-        first_hour := date_bin('1 hour', since + interval '1 hour' - interval '1 microsecond', '2000-01-01');
-        last_hour := greatest(first_hour, least(date_bin('1 hour', until, '2000-01-01'), watermark));
-    END IF;
-    first_day := last_hour;
-    last_day := last_hour;
-    IF grain >= interval '1 day' THEN
-        first_day := least(last_hour, date_trunc('day', first_hour + interval '1 day' - interval '1 microsecond'));
-        -- The day of the watermark counts as whole: daily_counts holds exactly what lies below it.
-        last_day := greatest(first_day, CASE WHEN last_hour = watermark THEN last_hour ELSE date_trunc('day', last_hour) END);
-    END IF;
-
+    SELECT p.* INTO first_hour, last_hour, first_day, last_day FROM eventlog._rollup_parts(since, until, grain) p;
     IF first_day < last_day THEN
         RETURN QUERY
         SELECT d.day::timestamptz, d.name, d.events, d.weighted_events, d.failures, d.successes, d.duration_count,

@@ -52,19 +52,14 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    watermark  timestamptz := (SELECT s.rolled_until FROM eventlog.rollup_state s);
-    first_hour timestamptz := date_bin('1 hour', since + interval '1 hour' - interval '1 microsecond', '2000-01-01');
-    last_hour  timestamptz := greatest(first_hour, least(date_bin('1 hour', until, '2000-01-01'), watermark));
-    first_day  timestamptz := last_hour;
-    last_day   timestamptz := last_hour;
+    first_hour timestamptz;
+    last_hour  timestamptz;
+    first_day  timestamptz;
+    last_day   timestamptz;
     late_since timestamptz;
     late_until timestamptz;
 BEGIN
-    IF grain >= interval '1 day' THEN
-        first_day := least(last_hour, date_trunc('day', first_hour + interval '1 day' - interval '1 microsecond'));
-        -- As in _counts_by_name(), the day of the watermark counts as whole.
-        last_day := greatest(first_day, CASE WHEN last_hour = watermark THEN last_hour ELSE date_trunc('day', last_hour) END);
-    END IF;
+    SELECT p.* INTO first_hour, last_hour, first_day, last_day FROM eventlog._rollup_parts(since, until, grain) p;
     IF first_day < last_day THEN
         RETURN QUERY
         SELECT d.day::timestamptz, d.name, d.value, d.events, d.weighted_events, d.failures, d.successes, d.duration_count,
@@ -113,14 +108,12 @@ $$;
 
 -- Returns the names of the span whose events the rollups do not hold by a payload key. Their rows are read, since
 -- a key need not be declared.
-CREATE FUNCTION eventlog._names_not_counting(tenant uuid, since timestamptz, until timestamptz, names text[], key text) RETURNS text[]
+CREATE FUNCTION eventlog._names_not_counting(tenant uuid, since timestamptz, until timestamptz, names text[], counting text[]) RETURNS text[]
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT ARRAY(
-        SELECT DISTINCT c.name
-          FROM eventlog._counts_by_name(tenant, since, until, names, '1 day') c
-         WHERE c.name <> ALL (eventlog._names_counting(since, names, key)))
+    SELECT CASE WHEN names <@ counting THEN '{}' ELSE ARRAY(
+        SELECT DISTINCT c.name FROM eventlog._counts_by_name(tenant, since, until, names, '1 day') c WHERE c.name <> ALL (counting)) END
 $$;
 
 -- From the rollups by a key. `condition` is over raw rows, `of_values` the same over a row e of a rollup with
@@ -141,7 +134,7 @@ SET work_mem = '64MB'
 AS $$
 DECLARE
     counting text[] := eventlog._names_counting(starts[1], names, key);
-    others   text[] := eventlog._names_not_counting(tenant, starts[1], until, names, key);
+    others   text[] := eventlog._names_not_counting(tenant, starts[1], until, names, counting);
     of_days  boolean := eventlog._grain_of(starts || until) = interval '1 day'
                         OR eventlog._grain_of(starts) = interval '1 day' AND until >= (SELECT w.rolled_until FROM eventlog.rollup_state w);
     ends     record := eventlog._ends_of(starts[1], until, of_days);

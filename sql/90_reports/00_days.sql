@@ -23,3 +23,12 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT CASE WHEN (at AT TIME ZONE time_zone)::date = day THEN at END
 $$;
+
+-- Returns the bits of the days of a month that lie in a span.
+CREATE FUNCTION eventlog._days_within(month date, since date, until date) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN since <= month AND until > month + 30 THEN 2147483647
+                WHEN until <= month OR since > month + 30 THEN 0
+                ELSE ((1::bigint << least(31, until - month)) - (1::bigint << greatest(0, since - month)))::integer & 2147483647 END
+$$;

@@ -36,7 +36,7 @@ DECLARE
     part    record;
     matches boolean;
 BEGIN
-    condition := eventlog._filter_condition(filters, asked);
+    condition := eventlog._filter_sql(filters);
     names := asked;
     source := 'names';
     FOR part IN SELECT p.field, p.operator, p.operand FROM eventlog._filter_parts(filters) p LOOP

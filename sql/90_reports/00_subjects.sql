@@ -16,7 +16,7 @@ SET work_mem = '64MB'
 AS $$
 #variable_conflict use_column
 DECLARE
-    condition text := eventlog._filter_condition(filters, names);
+    condition text := eventlog._filter_sql(filters);
     first_at  timestamptz := eventlog._day_start(since, time_zone);
     end_at    timestamptz := eventlog._day_start(until, time_zone);
     -- The whole days of UTC in between.

@@ -105,7 +105,7 @@ BEGIN
                    (g.item -> 'sampled')::integer & (1 << (s.step - 1)) <> 0 AS is_sampled
               FROM jsonb_array_elements(groups) WITH ORDINALITY AS g (item, place)
              CROSS JOIN generate_series(1, cardinality(steps)) AS s (step)) c
-     CROSS JOIN eventlog._rows_since(tenant, since, until, steps) AS kept (since)
+     CROSS JOIN eventlog._covered_since(tenant, since, until, steps, filters) AS kept (since)
     WINDOW each_group AS (PARTITION BY c.place ORDER BY c.step)
      ORDER BY c.place, c.step;
 END

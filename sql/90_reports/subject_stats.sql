@@ -23,6 +23,7 @@ BEGIN
     PERFORM eventlog._check_span(since, until);
     PERFORM eventlog._check_row_limit(row_limit);
     PERFORM eventlog._check_time_zone(time_zone);
+    PERFORM eventlog._check_filters_known(filters, asked);
     RETURN QUERY
     SELECT c.name, c.subject, eventlog._as_count(c.weighted_events), eventlog._as_count(c.successes), eventlog._as_count(c.failures),
            round((c.successes / nullif(c.successes + c.failures, 0))::numeric, 4),

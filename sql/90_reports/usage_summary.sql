@@ -28,6 +28,7 @@ DECLARE
     source  text;
 BEGIN
     PERFORM eventlog._check_top(top);
+    PERFORM eventlog._check_filters_known(filters, asked);
     subjects := eventlog._without_nulls(subjects);
     IF NOT is_all THEN
         PERFORM eventlog._check_span(since, coalesce(until, greatest(since, today + 1)));
@@ -55,7 +56,7 @@ BEGIN
           WHERE eventlog._is_tenant($1, e.tenant_id) AND e.created_at >= $11 AND e.created_at < $12
             AND ($4 IS NULL OR e.name = ANY ($4)) AND e.subject IS NOT NULL AND e.count_subjects
             AND starts_with(e.subject, $7) AND ($8 IS NULL OR e.subject = ANY ($8)) AND (%s)
-          GROUP BY 1, 2, 3', value, eventlog._filter_condition(filters, asked)) END;
+          GROUP BY 1, 2, 3', value, eventlog._filter_sql(filters)) END;
     RETURN QUERY EXECUTE format($sql$
         WITH counted AS MATERIALIZED (%s),
         ranked AS (
@@ -74,7 +75,8 @@ BEGIN
           FROM (SELECT s.*, sum(s.events) OVER (PARTITION BY s.value, s.is_others) AS total FROM used s) u
          ORDER BY u.is_others, u.total DESC, u.value, u.events DESC, u.subject$sql$, source)
       USING tenant, since, until, asked, filters, time_zone, coalesce(prefix, ''), subjects, top,
-            eventlog._rows_since(tenant, eventlog._day_start(since, time_zone), eventlog._day_start(until, time_zone), asked),
+            CASE WHEN value IS NOT NULL THEN
+                eventlog._covered_since(tenant, eventlog._day_start(since, time_zone), eventlog._day_start(until, time_zone), asked, filters) END,
             eventlog._day_start(since, time_zone), eventlog._day_start(until, time_zone);
 END
 $$;

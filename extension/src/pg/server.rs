@@ -31,6 +31,13 @@ pub(crate) fn database() -> Oid {
     unsafe { pg_sys::MyDatabaseId }
 }
 
+/// Returns `maintenance_work_mem`, in bytes.
+pub(crate) fn maintenance_work_mem() -> usize {
+    // SAFETY: reads PostgreSQL's own variable, in kB.
+    let kilobytes = unsafe { pg_sys::maintenance_work_mem };
+    usize::try_from(kilobytes).unwrap_or(0) << 10
+}
+
 /// Returns the operating system's user that the server runs as.
 pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()

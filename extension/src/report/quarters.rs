@@ -62,17 +62,17 @@ pub(crate) fn instants(array: Option<Array>, what: &str) -> Vec<i64> {
     (0..elements.len()).filter_map(|n| elements.get(n)).map(|at| at.into_inner()).collect()
 }
 
-/// Adds a quarter to a sorted list.
-pub(crate) fn insert(quarters: &mut Vec<u16>, quarter: u16) {
+/// Adds a quarter to a sorted list, and returns true if it was not there.
+pub(crate) fn insert(quarters: &mut Vec<u16>, quarter: u16) -> bool {
     match quarters.last().map_or(Ordering::Less, |last| last.cmp(&quarter)) {
         Ordering::Less => quarters.push(quarter),
-        Ordering::Equal => {}
-        Ordering::Greater => {
-            if let Err(at) = quarters.binary_search(&quarter) {
-                quarters.insert(at, quarter);
-            }
-        }
+        Ordering::Equal => return false,
+        Ordering::Greater => match quarters.binary_search(&quarter) {
+            Ok(_) => return false,
+            Err(at) => quarters.insert(at, quarter),
+        },
     }
+    true
 }
 
 /// Returns a sorted list as it is stored.

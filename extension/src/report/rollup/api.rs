@@ -82,7 +82,7 @@ fn count_serialize(state: Internal) -> Option<Vec<u8>> {
     let bytes = aggregate::state::<Counts>(&state)?.to_bytes();
     if bytes.len() > MOST_BYTES {
         Fault::new(
-            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
             format!("the counts of one process have {} bytes, limit {MOST_BYTES}", bytes.len()),
         )
         .hint("SET max_parallel_maintenance_workers = 0;")

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use pgrx::PgSqlErrorCode;
+
+use crate::error::Fault;
 use crate::pg::datum::Jsonb;
+use crate::pg::server;
 use crate::report::histogram::bucket_of;
 use crate::report::quarters::{self, DAY};
 use crate::report::rollup::interned::{ByNumbers, Interned};
@@ -13,6 +17,12 @@ use crate::report::rollup::measure::{self, Event, Measure, NO_RULES, Rules};
 pub(crate) const HOUR: i64 = DAY / 24;
 /// Uncountable events that a message lists.
 const LISTED: usize = 5;
+/// Bytes that a bucket and a quarter take in lists that double when they are full.
+const OF_BUCKET: usize = 2 * size_of::<(i32, f64)>();
+pub(crate) const OF_QUARTER: usize = 2 * size_of::<u16>();
+/// The counts take at most this many times `maintenance_work_mem`, of which PostgreSQL's default is
+/// 64 MB. Five million ordinary events take half of that.
+const TIMES_WORK_MEM: usize = 4;
 
 /// A group of a rollup: the numbers of the tenant and of texts, and a time, in hours, days, or days of
 /// which a month is the first. What a rollup is not by is 0.
@@ -39,7 +49,8 @@ pub(crate) struct Measures {
 }
 
 impl Measures {
-    fn add(&mut self, event: Measure) {
+    /// Adds an event, and returns the bytes that this takes besides.
+    fn add(&mut self, event: Measure) -> usize {
         self.events += 1;
         self.weighted_events += event.weight;
         match event.has_failed {
@@ -50,18 +61,24 @@ impl Measures {
         if let Some(duration) = event.duration {
             self.duration_count += event.weight;
             self.duration_sum += event.weight * duration;
-            self.add_bucket(bucket_of(duration), event.weight);
+            return self.add_bucket(bucket_of(duration), event.weight);
         }
+        0
     }
 
-    pub(crate) fn add_bucket(&mut self, bucket: i32, weight: f64) {
+    fn add_bucket(&mut self, bucket: i32, weight: f64) -> usize {
         match self.histogram.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
             Ok(at) => self.histogram[at].1 += weight,
-            Err(at) => self.histogram.insert(at, (bucket, weight)),
+            Err(at) => {
+                self.histogram.insert(at, (bucket, weight));
+                return OF_BUCKET;
+            }
         }
+        0
     }
 
-    pub(crate) fn merge(&mut self, other: Measures) {
+    /// Adds other measures, and returns the bytes that this takes besides.
+    pub(crate) fn merge(&mut self, other: Measures) -> usize {
         self.events += other.events;
         self.weighted_events += other.weighted_events;
         self.failures += other.failures;
@@ -70,10 +87,10 @@ impl Measures {
         self.duration_sum += other.duration_sum;
         if self.histogram.is_empty() {
             self.histogram = other.histogram;
+            self.histogram.len() * OF_BUCKET
         } else {
-            for (bucket, weight) in other.histogram {
-                self.add_bucket(bucket, weight);
-            }
+            let buckets = other.histogram.into_iter();
+            buckets.map(|(bucket, weight)| self.add_bucket(bucket, weight)).sum()
         }
     }
 }
@@ -92,16 +109,15 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    fn add(&mut self, quarter: u16, at: i64) {
-        quarters::insert(&mut self.quarters, quarter);
+    /// Adds a quarter, and returns the bytes that this takes besides.
+    fn add(&mut self, quarter: u16, at: i64) -> usize {
         self.first_at = self.first_at.min(at);
+        if quarters::insert(&mut self.quarters, quarter) { OF_QUARTER } else { 0 }
     }
 
-    pub(crate) fn merge(&mut self, other: &Active) {
-        for quarter in &other.quarters {
-            quarters::insert(&mut self.quarters, *quarter);
-        }
-        self.first_at = self.first_at.min(other.first_at);
+    /// Adds the quarters of another, and returns the bytes that this takes besides.
+    pub(crate) fn merge(&mut self, other: &Active) -> usize {
+        other.quarters.iter().map(|quarter| self.add(*quarter, other.first_at)).sum()
     }
 }
 
@@ -156,9 +172,39 @@ pub(crate) struct Counts {
     /// By tenant, name, key, value and month, and the actor.
     pub(crate) key_actors: ByNumbers<(Group, u32), Active>,
     pub(crate) uncountable: Uncountable,
+    /// Bytes of the lists in all measures and activities.
+    pub(crate) lists: usize,
+}
+
+/// Returns the bytes of a map, about: a third to half of its places are free.
+fn bytes_of<K, V>(map: &ByNumbers<K, V>) -> usize {
+    map.len() * 2 * size_of::<(K, V)>()
 }
 
 impl Counts {
+    /// Raises 53200 if the counts take more memory than they may. It lies outside of what PostgreSQL
+    /// manages, and the server ends as a whole if it cannot be had.
+    pub(crate) fn check_size(&self) {
+        let most = TIMES_WORK_MEM * server::maintenance_work_mem();
+        let bytes = self.tenants.bytes()
+            + self.texts.bytes()
+            + bytes_of(&self.hours)
+            + bytes_of(&self.subjects)
+            + bytes_of(&self.actors)
+            + bytes_of(&self.keys)
+            + bytes_of(&self.key_actors)
+            + self.lists;
+        if bytes > most {
+            Fault::new(
+                PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
+                format!("the counts of the rollups take more than {} MB of memory", most >> 20),
+            )
+            .detail(format!("The limit is {TIMES_WORK_MEM} times maintenance_work_mem."))
+            .hint("SET maintenance_work_mem = '256MB';")
+            .raise();
+        }
+    }
+
     /// Takes another process's counts, without reading them yet.
     pub(crate) fn unread(bytes: &[u8]) -> Self {
         Counts { unread: bytes.to_vec(), ..Counts::default() }
@@ -197,7 +243,7 @@ impl Counts {
         let hour = event.created_at.div_euclid(HOUR) as i32;
         let day = hour.div_euclid(24);
         let group = Group { tenant, name, key: 0, value: 0, at: hour };
-        self.hours.entry(group).or_default().add(measure);
+        self.lists += self.hours.entry(group).or_default().add(measure);
 
         if let Some(subject) = event.subject
             && rules.count_subjects
@@ -206,13 +252,13 @@ impl Counts {
             match self.subjects.entry(Group { value, at: day, ..group }) {
                 Entry::Occupied(mut known) => {
                     let known = known.get_mut();
-                    known.measures.add(measure);
+                    self.lists += known.measures.add(measure);
                     known.first_at = known.first_at.min(event.created_at);
                     known.last_at = known.last_at.max(event.created_at);
                 }
                 Entry::Vacant(new) => {
                     let mut measures = Measures::default();
-                    measures.add(measure);
+                    self.lists += measures.add(measure);
                     let at = event.created_at;
                     new.insert(Subject { measures, first_at: at, last_at: at });
                 }
@@ -223,7 +269,8 @@ impl Counts {
         let actor = event.actor.map(|actor| self.texts.number(actor));
         let new = || Active { quarters: Vec::new(), first_at: event.created_at };
         if let Some(value) = actor {
-            self.actors
+            self.lists += self
+                .actors
                 .entry(Group { value, at: month, ..group })
                 .or_insert_with(new)
                 .add(quarter, event.created_at);
@@ -233,13 +280,15 @@ impl Counts {
             let Some(value) = measure::counted_value(event.data, key) else { continue };
             let (key, value) = (self.texts.number(&**key), self.texts.number(&*value));
             let group = Group { key, value, ..group };
-            self.keys.entry(group).or_default().add(measure);
+            self.lists += self.keys.entry(group).or_default().add(measure);
             if let Some(actor) = actor.filter(|_| event.actor != Some("")) {
-                self.key_actors
+                self.lists += self
+                    .key_actors
                     .entry((Group { at: month, ..group }, actor))
                     .or_insert_with(new)
                     .add(quarter, event.created_at);
             }
         }
+        self.check_size();
     }
 }

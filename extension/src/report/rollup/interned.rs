@@ -8,11 +8,15 @@ use std::rc::Rc;
 pub(crate) struct Interned<T: ?Sized> {
     numbers: HashMap<Rc<T>, u32>,
     values: Vec<Rc<T>>,
+    bytes: usize,
 }
+
+/// Bytes that a value takes besides its own: two counts, and its places in the table and the list.
+const OF_VALUE: usize = 80;
 
 impl<T: ?Sized> Default for Interned<T> {
     fn default() -> Self {
-        Interned { numbers: HashMap::new(), values: Vec::new() }
+        Interned { numbers: HashMap::new(), values: Vec::new(), bytes: 0 }
     }
 }
 
@@ -26,6 +30,7 @@ impl<T: Eq + Hash + Ord + ?Sized> Interned<T> {
             return *number;
         }
         let number = self.values.len() as u32;
+        self.bytes += size_of_val(value) + OF_VALUE;
         let value: Rc<T> = value.into();
         self.values.push(Rc::clone(&value));
         self.numbers.insert(value, number);
@@ -35,6 +40,11 @@ impl<T: Eq + Hash + Ord + ?Sized> Interned<T> {
     /// Returns the value of a number.
     pub(crate) fn value(&self, number: u32) -> &T {
         &self.values[number as usize]
+    }
+
+    /// Returns the bytes that all values take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Returns all values, in the order of their numbers.

@@ -122,7 +122,9 @@ impl Counts {
         for names in actors.chunk_by(is_same) {
             let mut quarters = names[0].1.quarters.clone();
             for (_, active) in &names[1..] {
-                active.quarters.iter().for_each(|q| quarters::insert(&mut quarters, *q));
+                active.quarters.iter().for_each(|q| {
+                    quarters::insert(&mut quarters, *q);
+                });
             }
             all_names.push((*names[0].0, quarters));
         }

@@ -1,7 +1,9 @@
 //! Counts as bytes, on their way from a worker to the leader of a parallel query: a table of tenants
 //! and one of texts, then each rollup's groups, which refer to the tables by number.
 
-use crate::report::rollup::counts::{Active, Counts, Group, Measures, Subject};
+use std::collections::hash_map::Entry;
+
+use crate::report::rollup::counts::{Active, Counts, Group, Measures, OF_QUARTER, Subject};
 
 struct Writer(Vec<u8>);
 
@@ -145,6 +147,14 @@ enum Rollup {
     Keys,
 }
 
+/// Adds an activity to a map, and returns the bytes of the lists that this takes.
+fn merge_active<K>(entry: Entry<'_, K, Active>, active: Active) -> usize {
+    match entry {
+        Entry::Occupied(mut known) => known.get_mut().merge(&active),
+        Entry::Vacant(new) => new.insert(active).quarters.len() * OF_QUARTER,
+    }
+}
+
 impl Counts {
     /// Returns the counts as bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -202,7 +212,8 @@ impl Counts {
         self.hours.reserve(hours);
         for _ in 0..hours {
             let group = numbers.group(bytes, Rollup::Names);
-            self.hours.entry(group).or_default().merge(bytes.measures());
+            self.lists += self.hours.entry(group).or_default().merge(bytes.measures());
+            self.check_size();
         }
         let subjects = bytes.length();
         self.subjects.reserve(subjects);
@@ -214,32 +225,30 @@ impl Counts {
                 self.subjects.entry(group).or_insert(Subject { measures, first_at, last_at });
             known.first_at = known.first_at.min(first_at);
             known.last_at = known.last_at.max(last_at);
-            known.measures.merge(bytes.measures());
+            self.lists += known.measures.merge(bytes.measures());
+            self.check_size();
         }
         let actors = bytes.length();
         self.actors.reserve(actors);
         for _ in 0..actors {
             let group = numbers.group(bytes, Rollup::Values);
             let active = bytes.active();
-            match self.actors.get_mut(&group) {
-                Some(known) => known.merge(&active),
-                None => drop(self.actors.insert(group, active)),
-            }
+            self.lists += merge_active(self.actors.entry(group), active);
+            self.check_size();
         }
         let keys = bytes.length();
         self.keys.reserve(keys);
         for _ in 0..keys {
             let group = numbers.group(bytes, Rollup::Keys);
-            self.keys.entry(group).or_default().merge(bytes.measures());
+            self.lists += self.keys.entry(group).or_default().merge(bytes.measures());
+            self.check_size();
         }
         for _ in 0..bytes.length() {
             let group = numbers.group(bytes, Rollup::Keys);
             let actor = numbers.text(bytes.u32());
             let active = bytes.active();
-            match self.key_actors.get_mut(&(group, actor)) {
-                Some(known) => known.merge(&active),
-                None => drop(self.key_actors.insert((group, actor), active)),
-            }
+            self.lists += merge_active(self.key_actors.entry((group, actor)), active);
+            self.check_size();
         }
         self.uncountable.events += bytes.i64();
         for _ in 0..bytes.length() {

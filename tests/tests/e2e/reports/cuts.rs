@@ -39,7 +39,7 @@ const FILTERS: &[(&str, &str)] = &[
 ];
 
 /// Breakdowns, and what they mean in SQL.
-const BREAKDOWNS: &[(&str, &str)] = &[
+pub(super) const BREAKDOWNS: &[(&str, &str)] = &[
     ("'name'", "name"),
     ("'data.plan'", "data ->> 'plan'"),
     ("'data.it''s'", "data ->> 'it''s'"),
@@ -47,9 +47,9 @@ const BREAKDOWNS: &[(&str, &str)] = &[
     ("'actor'", "nullif(actor, '')"),
 ];
 
-const STATES: [&str; 3] = ["raw rows", "rolled up", "with late events"];
+pub(super) const STATES: [&str; 3] = ["raw rows", "rolled up", "with late events"];
 
-fn log() -> Db {
+pub(super) fn log() -> Db {
     let db = Db::new();
     db.superuser().batch_execute(include_str!("cuts.sql")).unwrap();
     db.connect("log_owner").batch_execute("SET timezone = 'UTC'").unwrap();
@@ -63,7 +63,7 @@ fn add_events(db: &Db, arguments: &str) {
 }
 
 /// Brings the log into a state, with the same events for all that is compared then.
-fn enter(db: &Db, state: &str) {
+pub(super) fn enter(db: &Db, state: &str) {
     match state {
         "rolled up" => {
             db.connect("log_owner").batch_execute("CALL eventlog.maintain()").unwrap();
@@ -73,12 +73,12 @@ fn enter(db: &Db, state: &str) {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A tenant's own reader, and the owner, who counts raw rows.
-fn clients(db: &Db) -> (Client, Client) {
+pub(super) fn clients(db: &Db) -> (Client, Client) {
     let mut clients = (db.connect_as("reader", TENANT_A), db.superuser());
     for client in [&mut clients.0, &mut clients.1] {
         client.batch_execute("SET timezone = 'UTC'; SET client_min_messages = warning").unwrap();

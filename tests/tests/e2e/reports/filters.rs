@@ -225,4 +225,23 @@ fn a_filter_on_an_unknown_name_or_key_says_so() {
         let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
         assert_eq!(*notices.lock().unwrap(), expected, "{arguments}");
     }
+    // Once, whatever a report does with its filters.
+    let key = "unknown payload key \"skill_name\"|perhaps \"data.skillName\"";
+    let filters = r#"'{"name": "strict", "data.skill_name": "x"}'"#;
+    let reports = super::every_report::reports(&mut db.superuser());
+    let mut compared = 0;
+    for report in reports.iter().filter(|report| report.has("filters")) {
+        for (breakdown, most) in [(None, 1), (Some(("breakdown", "'data.skill_name'")), 2)] {
+            let given: Vec<_> = [("filters", filters)].into_iter().chain(breakdown).collect();
+            if breakdown.is_none() || report.has("breakdown") {
+                notices.lock().unwrap().clear();
+                reader.batch_execute(&report.call(&given)).unwrap();
+                let heard = notices.lock().unwrap();
+                assert!((1..=most).contains(&heard.len()), "{}: {heard:?}", report.call(&given));
+                assert!(heard.iter().all(|notice| notice == key), "{heard:?}");
+            }
+        }
+        compared += 1;
+    }
+    assert!(compared >= 12, "{compared}");
 }

@@ -1,6 +1,7 @@
 //! Report functions against figures that plain SQL gives.
 
 mod activity;
+mod breakdowns;
 mod counts;
 mod cuts;
 mod every_report;
