@@ -1,6 +1,7 @@
 //! The gateway and the command line: the built program against real servers.
 
 mod analytics;
+mod clients;
 mod connecting;
 mod csv;
 mod dashboard;
