@@ -11,10 +11,15 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::problem::Problem;
 use super::state::Gateway;
-use super::{analytics, dashboard, doctor, probes, replay, request_log, sessions, shares, track};
+use super::{
+    analytics, dashboard, doctor, probes, protocol, replay, request_log, sessions, shares, track,
+};
 use crate::output::Failure;
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
+    let segment = protocol::segment::ROUTES.iter();
+    let segment = segment
+        .fold(Router::new(), |routes, path| routes.route(path, post(protocol::segment::take)));
     let routes = Router::new()
         .route("/", get(dashboard::page))
         .route("/dashboard/{file}", get(dashboard::file))
@@ -34,6 +39,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
         .route("/healthz", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(probes::metrics))
+        .merge(segment)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(CompressionLayer::new())

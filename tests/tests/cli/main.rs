@@ -25,6 +25,7 @@ mod outage;
 mod packaging;
 mod poison;
 mod proof;
+mod protocols_segment;
 mod public_keys;
 mod replay;
 mod reports;

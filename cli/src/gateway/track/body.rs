@@ -38,8 +38,31 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Text, Problem> {
-    let is_gzip = is_gzip(headers)?;
     is_json(headers)?;
+    let is_gzip = is_gzip(headers)?;
+    read_text(gateway, gateway.bodies.none(key), headers, is_gzip, body).await
+}
+
+/// Reads a body of another protocol: JSON, also as plain text, which browsers send without asking
+/// first. It may be packed without saying so. `key` is `None` if it is not known yet.
+pub(crate) async fn read_plain(
+    gateway: &Gateway,
+    key: Option<&Key>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Text, Problem> {
+    let share = key.map_or_else(|| gateway.bodies.of_strangers(), |key| gateway.bodies.none(key));
+    let is_gzip = is_gzip(headers)?;
+    read_text(gateway, share, headers, is_gzip, body).await
+}
+
+async fn read_text(
+    gateway: &Gateway,
+    mut share: Share,
+    headers: &HeaderMap,
+    is_gzip: bool,
+    body: Body,
+) -> Result<Text, Problem> {
     let max = gateway.arguments.max_body;
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if declared
@@ -48,7 +71,6 @@ pub(crate) async fn read(
     {
         return Err(too_large(max));
     }
-    let mut share = gateway.bodies.none(key);
     let time = gateway.arguments.body_timeout;
     let bytes = timeout(time, receive(gateway, body, &mut share)).await.map_err(|_| {
         let message = format!("the body took longer than {time:?}");
@@ -116,13 +138,31 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
 
 /// Checks the content type. A body without one counts as JSON.
 fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    match essence == "application/json" || essence.ends_with("+json") {
+    match essence(headers).is_none_or(|essence| is_json_type(&essence)) {
         true => Ok(()),
         false => Err(unsupported("the body must be application/json")),
     }
+}
+
+/// Returns true if the body is plain text, and false if it is JSON.
+pub(crate) fn is_plain(headers: &HeaderMap) -> Result<bool, Problem> {
+    match essence(headers) {
+        Some(essence) if essence == "text/plain" => Ok(true),
+        Some(essence) if !is_json_type(&essence) => {
+            Err(unsupported("the body must be application/json or text/plain"))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Returns the content type without its parameters.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or("?");
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+fn is_json_type(essence: &str) -> bool {
+    essence == "application/json" || essence.ends_with("+json")
 }
 
 fn unsupported(message: &str) -> Problem {

@@ -1,7 +1,7 @@
 //! `POST /api/track`: takes events.
 
 pub(crate) mod body;
-mod json_fields;
+pub(crate) mod json_fields;
 mod shapes;
 
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use eventlog_writer::{Error, Event, Outcome};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::connections::Connection;
+use super::event_types::EventTypes;
+use super::intake::{self, Protocol, Taken, not_json};
 use super::key::Key;
 use super::problem::{Problem, shown, without_markup};
 use super::state::Gateway;
@@ -37,35 +38,22 @@ pub(crate) async fn track(
     let waits = waits(&uri)?;
     let user = user(&headers)?;
     let body = body::read(&gateway, &key, &headers, body).await?;
-    let events = events(&gateway, &key, user.as_deref(), &body)?;
+    // Only a restricted key is asked for the name of an alias; the log itself knows it for others.
+    let types = match key.is_restricted() {
+        true => Some(gateway.event_types.get().await),
+        false => None,
+    };
+    let events = events(&gateway, &key, types.as_deref(), user.as_deref(), &body)?;
     drop(body);
     let count = events.len();
-    key.fits(count)?;
-    key.count(count - 1)?;
-    let accepted = || (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response();
-    if !waits {
-        return gateway
-            .writer
-            .log_all(events)
-            .map(|()| accepted())
-            .map_err(|events| full(&gateway, &events));
-    }
-    let ends = gateway.writer.log_all_and_wait(events).map_err(|events| full(&gateway, &events))?;
-    match timeout(gateway.arguments.wait_timeout, ends).await {
-        Ok(ends) => {
+    match intake::take(&gateway, &key, events, count, waits).await? {
+        Taken::Queued => {
+            Ok((StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response())
+        }
+        Taken::Ends(ends) => {
             let answer = without_markup(&verdicts(&ends).to_string());
             Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
         }
-        // The events are in the queue and will be written.
-        Err(_) => Ok(accepted()),
-    }
-}
-
-/// Returns why the queue did not take these events.
-fn full(gateway: &Gateway, events: &[Event]) -> Problem {
-    match gateway.writer.has_room(events) {
-        true => Problem::too_many("too many of the tenant's events wait for the database", 5),
-        false => Problem::unavailable("too many events wait for the database", 5),
     }
 }
 
@@ -99,48 +87,25 @@ fn user(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 fn events(
     gateway: &Gateway,
     key: &Key,
+    types: Option<&EventTypes>,
     user: Option<&str>,
     body: &str,
 ) -> Result<Vec<Event>, Problem> {
-    let not_json = |error: serde_json::Error| {
-        let (line, column) = (error.line(), error.column());
-        Problem::bad_request(format!("the body is not JSON: line {line}, column {column}"))
-    };
     let is_array = body.trim_start().starts_with('[');
     let texts: Vec<&RawValue> = match is_array {
-        true => serde_json::from_str(body).map_err(not_json)?,
-        false => vec![serde_json::from_str(body).map_err(not_json)?],
+        true => serde_json::from_str(body).map_err(|error| not_json(&error))?,
+        false => vec![serde_json::from_str(body).map_err(|error| not_json(&error))?],
     };
-    let max = gateway.arguments.max_events;
     if texts.is_empty() {
         return Err(Problem::bad_request("the array has no event"));
     }
-    if texts.len() > max {
-        let found = texts.len();
-        return Err(Problem::too_large(format!("{found} events in one request: limit {max}")));
-    }
+    intake::check_number(gateway, texts.len())?;
     let mut events = Vec::with_capacity(texts.len());
     for (position, text) in texts.into_iter().enumerate() {
         let at = |problem: Problem| if is_array { problem.at(position) } else { problem };
-        let incoming = shapes::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
-        if incoming.tenant.is_some_and(|tenant| tenant != key.tenant) {
-            return Err(at(Problem::forbidden("tenantId must be the key's tenant")));
-        }
-        if !key.may_log(incoming.event.name().as_str()) {
-            return Err(at(Problem::forbidden("this key may not log events of this name")));
-        }
-        let event = incoming.event;
-        let user = incoming.user.or_else(|| user.map(str::to_owned));
-        let actor = key.actor(event.name().as_str(), user, event.payload());
-        let actor = actor.map_err(|fault| at(Problem::forbidden(fault)))?;
-        let mut event = event.tenant(key.tenant);
-        if let Some(actor) = actor {
-            event = event.actor(actor);
-        }
-        if let Some(given) = incoming.idempotency_key {
-            event = event.idempotency_key(key.idempotency_key(given));
-        }
-        events.push(event);
+        let mut incoming = shapes::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
+        incoming.user = incoming.user.or_else(|| user.map(str::to_owned));
+        events.push(incoming.admit(key, types, Protocol::Track).map_err(at)?);
     }
     Ok(events)
 }
