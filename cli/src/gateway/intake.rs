@@ -18,6 +18,10 @@ pub(crate) enum Protocol {
     Track,
     /// Segment's HTTP tracking API
     Segment,
+    /// PostHog's capture API
+    PostHog,
+    /// CloudEvents over HTTP
+    CloudEvents,
 }
 
 impl Protocol {
@@ -26,6 +30,8 @@ impl Protocol {
         match self {
             Protocol::Track => "track",
             Protocol::Segment => "segment",
+            Protocol::PostHog => "posthog",
+            Protocol::CloudEvents => "cloudevents",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the events of a request came to, and the counts of it.
 
 use eventlog_writer::Event;
+use serde_json::{Value, json};
 
 use crate::gateway::event_types::EventTypes;
 use crate::gateway::intake::{Incoming, Protocol};
@@ -65,4 +66,10 @@ impl Sorted {
         let is_all = self.count > 0 && self.refused.len() == self.count;
         is_all.then(|| self.refused.swap_remove(0).1)
     }
+}
+
+/// Describes refusals in an answer.
+pub(super) fn describe(refused: &[(usize, Problem)]) -> Value {
+    let said = |(position, problem): &(usize, Problem)| json!({ "position": position, "code": problem.code(), "message": problem.message() });
+    refused.iter().map(said).collect()
 }

@@ -82,6 +82,13 @@ impl<'a> Entries<'a> {
     }
 }
 
+impl<'a> FromIterator<(&'a str, &'a RawValue)> for Entries<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a RawValue)>>(entries: I) -> Self {
+        let entry = |(key, value)| (Cow::Borrowed(key), Value::Raw(value));
+        Entries(entries.into_iter().map(entry).collect())
+    }
+}
+
 impl<'de> Deserialize<'de> for Entries<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]

@@ -12,32 +12,32 @@ use crate::gateway::credentials;
 use crate::gateway::key::Key;
 use crate::gateway::problem::Problem;
 use crate::gateway::state::Gateway;
-use crate::gateway::track::body::{self, Text};
+use crate::gateway::track::body::{self, Form, Text};
 
 /// Reads a request. `key_of` finds the key in the body, for requests that have none in a header.
-pub(super) async fn read(
+pub(crate) async fn read(
     gateway: &Gateway,
     connection: &Connection,
     headers: &HeaderMap,
     body: Body,
     key_of: fn(&str) -> Option<String>,
 ) -> Result<(Arc<Key>, Text), Problem> {
-    let is_plain = body::is_plain(headers)?;
-    let is_of_browser = is_plain || credentials::is_of_browser(headers);
+    let form = body::form(headers)?;
+    let is_of_browser = form != Form::Json || credentials::is_of_browser(headers);
     if credentials::of_header(headers).is_some() {
         let key = gateway.authorize(connection, headers, Kind::Write).await?;
         check_public(&key, is_of_browser)?;
-        let text = body::read_plain(gateway, Some(&key), headers, body).await?;
+        let text = body::read_form(gateway, Some(&key), headers, form, body).await?;
         return Ok((key, text));
     }
-    let text = body::read_plain(gateway, None, headers, body).await?;
+    let text = body::read_form(gateway, None, headers, form, body).await?;
     let given = key_of(&text).ok_or_else(Problem::unauthorized)?;
-    let key = public_or_servers(gateway, connection, &given, is_of_browser).await?;
+    let key = of_text(gateway, connection, &given, is_of_browser).await?;
     Ok((key, text))
 }
 
 /// Returns the key of this text. A browser may only have one that is restricted to names.
-pub(super) async fn public_or_servers(
+pub(crate) async fn of_text(
     gateway: &Gateway,
     connection: &Connection,
     given: &str,
@@ -49,7 +49,7 @@ pub(super) async fn public_or_servers(
     Ok(key)
 }
 
-fn check_public(key: &Key, is_of_browser: bool) -> Result<(), Problem> {
+pub(crate) fn check_public(key: &Key, is_of_browser: bool) -> Result<(), Problem> {
     match is_of_browser && !key.is_public() {
         true => Err(Problem::forbidden(
             "pages may only use a key that is restricted to names: \

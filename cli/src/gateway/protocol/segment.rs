@@ -10,10 +10,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use eventlog_writer::Event;
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
-use super::answer::{Message, Sorted};
+use super::answer::{Message, Sorted, describe};
 use super::entries::{Entries, id};
 use super::request;
 use super::time::{self, Skew};
@@ -126,7 +126,7 @@ pub(crate) async fn take(
     let route = path.as_str().rsplit('/').next().unwrap_or_default();
     match taken(&gateway, &connection, route, &headers, body).await {
         Ok(refused) => success(&refused),
-        Err(problem) => failure(problem),
+        Err(problem) => failure(&problem),
     }
 }
 
@@ -262,15 +262,14 @@ fn occurred_at(fields: &Fields<'_>, skew: Option<Skew>) -> Result<Option<SystemT
 fn success(refused: &[(usize, Problem)]) -> Response {
     let mut body = json!({ "success": true });
     if !refused.is_empty() {
-        let said = |(position, problem): &(usize, Problem)| json!({ "position": position, "code": problem.code(), "message": problem.message() });
-        body["refused"] = refused.iter().map(said).collect::<Value>();
+        body["refused"] = describe(refused);
     }
     let json = [(header::CONTENT_TYPE, "application/json")];
     (StatusCode::OK, json, without_markup(&body.to_string())).into_response()
 }
 
 /// The answer to a request of which nothing was taken.
-fn failure(problem: Problem) -> Response {
+pub(super) fn failure(problem: &Problem) -> Response {
     let body = json!({ "success": false, "code": problem.code(), "message": problem.message() });
     problem.response_with(&body)
 }

@@ -4,6 +4,8 @@ use std::io::Read;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -40,27 +42,66 @@ pub(crate) async fn read(
 ) -> Result<Text, Problem> {
     is_json(headers)?;
     let is_gzip = is_gzip(headers)?;
-    read_text(gateway, gateway.bodies.none(key), headers, is_gzip, body).await
+    let packed = if is_gzip { Packed::Yes } else { Packed::No };
+    read_text(gateway, gateway.bodies.none(key), headers, packed, Form::Json, body).await
 }
 
-/// Reads a body of another protocol: JSON, also as plain text, which browsers send without asking
-/// first. It may be packed without saying so. `key` is `None` if it is not known yet.
-pub(crate) async fn read_plain(
+/// What the content type says of a body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    Json,
+    /// JSON as plain text, which a page may send without asking first.
+    Plain,
+    /// JSON in base64, in the field `data` of a form, which a page may send likewise.
+    Encoded,
+}
+
+/// Reads what the content type says. A body without one counts as JSON.
+pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+    match essence(headers).as_deref() {
+        None => Ok(Form::Json),
+        Some("text/plain") => Ok(Form::Plain),
+        Some("application/x-www-form-urlencoded") => Ok(Form::Encoded),
+        Some(essence) if is_json_type(essence) => Ok(Form::Json),
+        Some(_) => Err(unsupported("the body must be application/json or text/plain")),
+    }
+}
+
+/// Reads a body of another protocol. It may be packed without saying so. `key` is `None` if it is not
+/// known yet.
+pub(crate) async fn read_form(
     gateway: &Gateway,
     key: Option<&Key>,
     headers: &HeaderMap,
+    form: Form,
     body: Body,
 ) -> Result<Text, Problem> {
     let share = key.map_or_else(|| gateway.bodies.of_strangers(), |key| gateway.bodies.none(key));
-    let is_gzip = is_gzip(headers)?;
-    read_text(gateway, share, headers, is_gzip, body).await
+    let packed = if is_gzip(headers)? { Packed::Yes } else { Packed::Perhaps };
+    read_text(gateway, share, headers, packed, form, body).await
+}
+
+/// Whether a body is gzip.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packed {
+    Yes,
+    No,
+    /// If it begins as gzip does, which JSON never does.
+    Perhaps,
+}
+
+impl Packed {
+    fn of(self, bytes: &[u8]) -> bool {
+        self == Packed::Yes || self == Packed::Perhaps && bytes.starts_with(&[0x1f, 0x8b])
+    }
 }
 
 async fn read_text(
     gateway: &Gateway,
     mut share: Share,
     headers: &HeaderMap,
-    is_gzip: bool,
+    packed: Packed,
+    form: Form,
     body: Body,
 ) -> Result<Text, Problem> {
     let max = gateway.arguments.max_body;
@@ -76,7 +117,17 @@ async fn read_text(
         let message = format!("the body took longer than {time:?}");
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
     })??;
-    let bytes = if is_gzip { unpack(gateway, &bytes, &mut share)? } else { bytes };
+    let bytes = if packed.of(&bytes) { unpack(gateway, &bytes, &mut share)? } else { bytes };
+    let bytes = match form {
+        Form::Encoded => {
+            let bytes = decode(&bytes)?;
+            match Packed::Perhaps.of(&bytes) {
+                true => unpack(gateway, &bytes, &mut share)?,
+                false => bytes,
+            }
+        }
+        Form::Json | Form::Plain => bytes,
+    };
     let text =
         String::from_utf8(bytes).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     if json_depth::exceeds(&text, MAX_DEPTH) {
@@ -140,19 +191,18 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
 fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     match essence(headers).is_none_or(|essence| is_json_type(&essence)) {
         true => Ok(()),
-        false => Err(unsupported("the body must be application/json")),
+        false => Err(not_json()),
     }
 }
 
-/// Returns true if the body is plain text, and false if it is JSON.
-pub(crate) fn is_plain(headers: &HeaderMap) -> Result<bool, Problem> {
-    match essence(headers) {
-        Some(essence) if essence == "text/plain" => Ok(true),
-        Some(essence) if !is_json_type(&essence) => {
-            Err(unsupported("the body must be application/json or text/plain"))
-        }
-        _ => Ok(false),
-    }
+/// Returns the bytes in the field `data` of a form.
+fn decode(form: &[u8]) -> Result<Vec<u8>, Problem> {
+    let mut fields = form_urlencoded::parse(form);
+    let data = fields.find_map(|(name, value)| (name == "data").then_some(value));
+    // A plus that was not encoded has become a space.
+    let data = data.map(|data| STANDARD.decode(data.trim().replace(' ', "+")));
+    let fault = || Problem::bad_request("the form must have the field data, in base64");
+    data.and_then(Result::ok).ok_or_else(fault)
 }
 
 /// Returns the content type without its parameters.
@@ -161,8 +211,13 @@ fn essence(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-fn is_json_type(essence: &str) -> bool {
+pub(crate) fn is_json_type(essence: &str) -> bool {
     essence == "application/json" || essence.ends_with("+json")
+}
+
+/// The problem of a body that is not JSON.
+pub(crate) fn not_json() -> Problem {
+    unsupported("the body must be application/json")
 }
 
 fn unsupported(message: &str) -> Problem {

@@ -1,5 +1,6 @@
 //! `POST /api/track`: takes events.
 
+mod beacon;
 pub(crate) mod body;
 pub(crate) mod json_fields;
 mod shapes;
@@ -16,6 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::connections::Connection;
+use super::credentials;
 use super::event_types::EventTypes;
 use super::intake::{self, Protocol, Taken, not_json};
 use super::key::Key;
@@ -34,47 +36,72 @@ pub(crate) async fn track(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let key = gateway.authorize(&connection, &headers, Kind::Write).await?;
-    let waits = waits(&uri)?;
+    let Query { waits, key: given } = query(&uri)?;
     let user = user(&headers)?;
-    let body = body::read(&gateway, &key, &headers, body).await?;
+    let is_beacon = credentials::of_header(&headers).is_none() && beacon::is_one(&headers, &given);
+    let (key, body) = match is_beacon {
+        true => beacon::read(&gateway, &connection, &headers, given, body).await?,
+        false => {
+            let key = gateway.authorize(&connection, &headers, Kind::Write).await?;
+            let body = body::read(&gateway, &key, &headers, body).await?;
+            (key, body)
+        }
+    };
     // Only a restricted key is asked for the name of an alias; the log itself knows it for others.
     let types = match key.is_restricted() {
         true => Some(gateway.event_types.get().await),
         false => None,
     };
-    let events = events(&gateway, &key, types.as_deref(), user.as_deref(), &body)?;
+    let text = if is_beacon { beacon::events(&body) } else { &body };
+    let events = events(&gateway, &key, types.as_deref(), user.as_deref(), text)?;
     drop(body);
     let count = events.len();
-    match intake::take(&gateway, &key, events, count, waits).await? {
-        Taken::Queued => {
-            Ok((StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response())
-        }
+    let taken = intake::take(&gateway, &key, events, count, waits).await?;
+    Ok(answer(&taken, count))
+}
+
+/// The answer to a request of so many events.
+pub(crate) fn answer(taken: &Taken, count: usize) -> Response {
+    match taken {
+        Taken::Queued => (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response(),
         Taken::Ends(ends) => {
-            let answer = without_markup(&verdicts(&ends).to_string());
-            Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+            let answer = without_markup(&verdicts(ends).to_string());
+            ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
         }
     }
 }
 
-/// Reads `?wait=`.
-fn waits(uri: &Uri) -> Result<bool, Problem> {
-    let mut waits = false;
+/// What a query asks for.
+struct Query {
+    waits: bool,
+    /// The key of a beacon.
+    key: Option<String>,
+}
+
+fn query(uri: &Uri) -> Result<Query, Problem> {
+    let mut query = Query { waits: false, key: None };
     for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        waits = match pair {
-            "wait=true" | "wait=1" => true,
-            "wait=false" | "wait=0" => false,
-            _ if pair == "wait" || pair.starts_with("wait=") => {
-                return Err(Problem::bad_request("wait must be true or false"));
-            }
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "wait" => query.waits = waits(value)?,
+            // A key is plain.
+            "key" => query.key = Some(value.to_owned()),
             _ => {
-                let name = pair.split('=').next().unwrap_or_default();
-                let message = format!("unknown parameter {}; known is wait", shown(name));
+                let message = format!("unknown parameter {}; known are wait, key", shown(name));
                 return Err(Problem::bad_request(message));
             }
-        };
+        }
     }
-    Ok(waits)
+    Ok(query)
+}
+
+/// Reads the value of `?wait=`.
+pub(crate) fn waits(value: &str) -> Result<bool, Problem> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Problem::bad_request("wait must be true or false")),
+    }
 }
 
 fn user(headers: &HeaderMap) -> Result<Option<String>, Problem> {
