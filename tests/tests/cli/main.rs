@@ -25,6 +25,8 @@ mod outage;
 mod packaging;
 mod poison;
 mod proof;
+mod protocols_other;
+mod protocols_posthog;
 mod protocols_segment;
 mod public_keys;
 mod replay;
