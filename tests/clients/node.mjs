@@ -51,7 +51,7 @@ async function cloudevents({ address, key, events }) {
         const event = new CloudEvent({ source: '/shop', type: name, time, authtype: 'user', authid: user, data: properties });
         const { headers, body } = number % 2 ? HTTP.binary(event) : HTTP.structured(event);
         for (let tries = 0; tries < 20; tries += 1) {
-            const answer = await fetch(`${address}/api/cloudevents`, {
+            const answer = await fetch(`${address}/api/cloudevents?wait=true`, {
                 method: 'POST', headers: { ...headers, authorization: `Bearer ${key}` }, body,
             }).catch(() => null);
             if (answer) answers.push(answer.status);

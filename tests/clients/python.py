@@ -64,7 +64,7 @@ def cloudevents(address, key, events):
         for _ in range(20):
             try:
                 headers = {**message.headers, "authorization": f"Bearer {key}"}
-                answer = session.post(f"{address}/api/cloudevents", data=message.body, headers=headers)
+                answer = session.post(f"{address}/api/cloudevents?wait=true", data=message.body, headers=headers)
             except requests.ConnectionError:
                 time.sleep(0.2)
                 continue
