@@ -108,7 +108,7 @@ pub(crate) async fn take(
     // The request itself has counted as one.
     key.count(count.saturating_sub(1))?;
     if events.is_empty() {
-        return Ok(if waits { Taken::Ends(Vec::new()) } else { Taken::Queued });
+        return Ok(Taken::Queued);
     }
     if !waits {
         let queued = gateway.writer.log_all(events).map_err(|events| full(gateway, &events));

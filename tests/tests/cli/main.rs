@@ -25,6 +25,7 @@ mod outage;
 mod packaging;
 mod poison;
 mod proof;
+mod protocols_hostile;
 mod protocols_other;
 mod protocols_posthog;
 mod protocols_segment;

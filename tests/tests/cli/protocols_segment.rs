@@ -188,5 +188,6 @@ fn what_is_wrong_is_said_with_code_and_message() {
     assert_eq!(world.events("name"), [["page"]]);
     settle(&mut http);
     let rejected = "SELECT name, sqlstate FROM eventlog.rejected_events ORDER BY name";
-    println!("{:?}", rows(&mut world.db.superuser(), rejected));
+    let found = rows(&mut world.db.superuser(), rejected);
+    assert_eq!(found, [["", "42704"], ["page", "22023"]]);
 }
