@@ -8,10 +8,7 @@ fn with_little_memory() -> (Db, Client) {
     let db = Db::new();
     let mut superuser = db.superuser();
     superuser
-        .batch_execute(&format!(
-            "ALTER DATABASE {} SET maintenance_work_mem = '1MB'",
-            db.name
-        ))
+        .batch_execute(&format!("ALTER DATABASE {} SET maintenance_work_mem = '1MB'", db.name))
         .expect("a setting");
     let mut owner = db.connect("log_owner");
     owner
@@ -54,7 +51,8 @@ fn assert_counted(owner: &mut Client, events: u32) {
         assert_eq!(counted, events.to_string(), "{rollup}");
     }
     for rollup in ["monthly_actors", "monthly_key_actors", "first_events"] {
-        let counted = text(owner, &format!("SELECT count(*) FROM eventlog.{rollup} WHERE name = 'ping'"));
+        let counted =
+            text(owner, &format!("SELECT count(*) FROM eventlog.{rollup} WHERE name = 'ping'"));
         assert_eq!(counted, events.to_string(), "{rollup}");
     }
     assert_eq!(text(owner, "SELECT count(*) FROM eventlog.late_events"), "0");
