@@ -72,6 +72,8 @@ async function cloudevents({ address, key, events }) {
 }
 
 const clients = { segment, rudderstack, posthog, cloudevents };
+// A server runs on; some clients wait by timers that do not keep a program alive.
+setInterval(() => {}, 1000);
 // A client's log goes where faults go.
 console.log = console.info = console.debug = console.error;
 await clients[process.argv[2]](JSON.parse(readFileSync(0, 'utf8')));

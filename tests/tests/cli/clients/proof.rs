@@ -14,22 +14,10 @@ const WRONG_KEY: &str =
 pub(super) fn prove(client: &Client) {
     let stage = &Stage::new(client);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            stage.log_many_and_lose_the_gateway();
-            eprintln!("DONE many")
-        });
-        scope.spawn(|| {
-            meet_a_wrong_key(stage);
-            eprintln!("DONE wrong")
-        });
-        scope.spawn(|| {
-            meet_a_limit(stage);
-            eprintln!("DONE limit")
-        });
-        scope.spawn(|| {
-            have_events_refused(stage);
-            eprintln!("DONE refused")
-        });
+        scope.spawn(|| stage.log_many_and_lose_the_gateway());
+        scope.spawn(|| meet_a_wrong_key(stage));
+        scope.spawn(|| meet_a_limit(stage));
+        scope.spawn(|| have_events_refused(stage));
     });
 }
 
