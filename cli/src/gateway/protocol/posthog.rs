@@ -151,12 +151,13 @@ async fn taken(
             Ok(fields) => (id("uuid", fields.uuid), read(&fields, skew, &types)),
             Err(fault) => (Ok(None), Err(fault)),
         };
-        sorted.push(gateway, &key, &types, Protocol::PostHog, message);
+        sorted.push(&key, &types, Protocol::PostHog, message);
         if waits {
             uuids.push(uuid.unwrap_or_default());
         }
     }
     drop(text);
+    sorted.add_to(&gateway.metrics, Protocol::PostHog);
     // An answer with verdicts says it of each.
     if !waits && let Some(problem) = sorted.all_refused() {
         return Err(problem);

@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
 
+use super::entries::text;
 use crate::gateway::track::json_fields::number;
 
 /// Within this, what a client's clock is off cannot be told from the time that the request took.
@@ -57,7 +58,7 @@ fn read(value: &RawValue) -> Result<SystemTime, ()> {
     let json = value.get();
     let time = match json.starts_with('"') {
         true => {
-            let text: String = serde_json::from_str(json).map_err(|_| ())?;
+            let text = text(json).ok_or(())?;
             let without_zone = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
             let read = text.parse::<Timestamp>().ok();
             read.or_else(|| without_zone().map(|zoned| zoned.timestamp()))
