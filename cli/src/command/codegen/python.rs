@@ -374,12 +374,18 @@ fn docstring(code: &mut String, indent: &str, event_type: &EventType) {
         )
         .map(|line| line.trim_end().to_owned())
         .collect();
-    let mut text = text.join("\n").replace('\\', "\\\\").replace("\"\"", "\\\"\\\"");
-    if text.ends_with('"') {
-        text.insert(text.len() - 1, '\\');
+    let text = text.join("\n");
+    let mut escaped = String::new();
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        // A quote that could be one of three.
+        if c == '\\' || c == '"' && letters.peek().is_none_or(|next| *next == '"') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
     }
     let end = if text.contains('\n') { format!("\n{indent}") } else { String::new() };
-    line!(code, "{indent}\"\"\"{text}{end}\"\"\"");
+    line!(code, "{indent}\"\"\"{escaped}{end}\"\"\"");
 }
 
 fn string(text: &str) -> String {
