@@ -35,4 +35,5 @@ mod share_links;
 mod shares;
 mod statement_timeout;
 mod track;
+mod typed;
 mod upkeep;

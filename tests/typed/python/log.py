@@ -24,7 +24,7 @@ class EventLog:
     def close(self) -> None:
         request = urllib.request.Request(
             os.environ["EVENTLOG_URL"] + "/api/track?wait=true",
-            json.dumps({"events": self._events}).encode(),
+            json.dumps(self._events).encode(),
             {"authorization": "Bearer " + os.environ["EVENTLOG_KEY"], "content-type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:

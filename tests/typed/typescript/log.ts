@@ -19,7 +19,7 @@ export class EventLog {
     const answer = await fetch(`${url}/api/track?wait=true`, {
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-      body: JSON.stringify({ events: this.events }),
+      body: JSON.stringify(this.events),
     });
     console.log(await answer.text());
   }

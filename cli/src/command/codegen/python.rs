@@ -193,8 +193,9 @@ fn payload(code: &mut String, event_type: &EventType, name: &str, used: &mut Use
     for (is_required, part) in
         [(true, format!("_{name}Required")), (false, format!("_{name}Optional"))]
     {
-        let keys: Vec<&Key> =
-            event_type.keys.iter().filter(|key| key.is_required == is_required).collect();
+        // Pyright has no TypedDict with an empty key.
+        let is_shown = |key: &&Key| key.is_required == is_required && !key.name.is_empty();
+        let keys: Vec<&Key> = event_type.keys.iter().filter(is_shown).collect();
         if keys.is_empty() {
             continue;
         }
