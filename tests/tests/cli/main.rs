@@ -21,6 +21,7 @@ mod http;
 mod keys;
 mod keys_of_tenants;
 mod outage;
+mod own_clients;
 mod packaging;
 mod poison;
 mod proof;
