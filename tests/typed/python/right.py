@@ -1,12 +1,15 @@
 """Uses that type checkers take, and the log too."""
 
+import dataclasses
+import json
+import os
 from datetime import datetime, timezone
 
 import client
 import events
-from log import EventLog
+from pg_eventlog import EventLog
 
-log = EventLog()
+log = EventLog(url=os.environ["EVENTLOG_URL"], key=os.environ["EVENTLOG_KEY"], on_drop=None)
 typed = client.Events(log)
 
 typed.order_placed(order_id="A-1", channel="web", total=12.5, actor="ada", idempotency_key="A-1")
@@ -25,4 +28,4 @@ name, data = events.page_viewed(path="/basket")
 log.track(name, data)
 log.track(*events.ping())
 
-log.close()
+print(json.dumps(dataclasses.asdict(log.close(timeout=60))))

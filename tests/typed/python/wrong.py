@@ -1,10 +1,14 @@
 """Uses that type checkers refuse. Those that run are refused by the log, with this SQLSTATE."""
 
+import dataclasses
+import json
+import os
+
 import client
 import events
-from log import EventLog
+from pg_eventlog import EventLog
 
-log = EventLog()
+log = EventLog(url=os.environ["EVENTLOG_URL"], key=os.environ["EVENTLOG_KEY"], on_drop=None)
 typed = client.Events(log)
 
 a: events.OrderPlaced = {"orderId": "A-1", "channel": "web", "total": 1, "chanel": "web"}  # refused 23514
@@ -40,4 +44,4 @@ def never() -> None:
     print(name)
 
 
-log.close()
+print(json.dumps(dataclasses.asdict(log.close(timeout=60))))

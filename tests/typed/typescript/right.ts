@@ -1,9 +1,11 @@
 // Uses that compile, and that the log takes.
 
+import { EventLog } from "pg-eventlog";
 import { typed, type EventName, type OrderPlaced } from "./events.js";
-import { EventLog } from "./log.js";
 
-const log = new EventLog();
+declare const process: { env: Record<string, string | undefined> };
+
+const log = new EventLog({ url: process.env.EVENTLOG_URL, key: process.env.EVENTLOG_KEY, onDrop: null });
 const events = typed(log);
 
 const order: OrderPlaced = { orderId: "A-1", channel: "web", total: 12.5 };
@@ -27,4 +29,4 @@ events.orderCancelled({ orderId: "A-2", reason: null });
 const name: EventName = "ping";
 events.track(name, {});
 
-await log.close();
+console.log(JSON.stringify(await log.close({ timeoutMs: 60_000 })));

@@ -1,9 +1,11 @@
 // Uses that do not compile. Run all the same, each is refused by the log, with this SQLSTATE.
 
+import { EventLog } from "pg-eventlog";
 import { typed } from "./events.js";
-import { EventLog } from "./log.js";
 
-const log = new EventLog();
+declare const process: { env: Record<string, string | undefined> };
+
+const log = new EventLog({ url: process.env.EVENTLOG_URL, key: process.env.EVENTLOG_KEY, onDrop: null });
 const events = typed(log);
 
 events.orderPlaced({ orderId: "A-1", channel: "web", total: 1, chanel: "web" }); // refused 23514
@@ -23,4 +25,4 @@ events.pageViewed(); // refused 23514
 events.ping({ x: 1 }); // refused 23514
 events.orderCancelled({ orderId: ["A-1"] }); // refused 23514
 
-await log.close();
+console.log(JSON.stringify(await log.close({ timeoutMs: 60_000 })));
