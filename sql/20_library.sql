@@ -72,6 +72,32 @@ AS 'MODULE_PATHNAME', 'log_events_wrapper';
 COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean) IS
 'Logs a batch given as arrays of equal length, one element per event; tenant_ids, data and the later ones may be NULL. Valid events are logged, invalid ones go to rejected_events. Returns the counts and, if with_verdicts is true, a verdict for each event; if it is NULL, verdicts only if an event is rejected. A batch_number that the producer has sent before writes nothing and returns the former counts.';
 
+-- All arguments must be given, so that a call with fewer means the function above.
+CREATE FUNCTION eventlog.log_events(
+    tenant_ids       uuid[],
+    names            text[],
+    data             text[],
+    occurred_at      timestamptz[],
+    actors           text[],
+    subjects         text[],
+    idempotency_keys text[],
+    producer         uuid,
+    batch_number     bigint,
+    with_verdicts    boolean,
+    protocols        text[],
+    OUT written      bigint,
+    OUT duplicate    bigint,
+    OUT sampled      bigint,
+    OUT rejected     bigint,
+    OUT is_repeat    boolean,
+    OUT verdicts     jsonb
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'log_events_of_protocols_wrapper';
+
+COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean, text[]) IS
+'Logs a batch as log_events with arrays does, for a program that translates what clients of other products send: protocols names the protocol of each event, which rejected_events keeps.';
+
 CREATE FUNCTION eventlog.log_events(
     events        jsonb,
     with_verdicts boolean DEFAULT false,
@@ -104,6 +130,12 @@ AS 'MODULE_PATHNAME', 'validate_event_wrapper';
 
 COMMENT ON FUNCTION eventlog.validate_event(text, jsonb) IS
 'Tests name and payload as log_event would: returns whether they are valid, the error if not, and the payload as it would be stored.';
+
+-- Returns the name under which events of this name are stored: that of the event type that has it as an alias,
+-- else the name itself.
+CREATE FUNCTION eventlog._name_of(name text) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'name_of_wrapper';
 
 CREATE FUNCTION eventlog_private.check_import(
     id          bigint,
