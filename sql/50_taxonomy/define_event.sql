@@ -158,7 +158,10 @@ CREATE FUNCTION eventlog.define_event(
     retention        interval DEFAULT NULL,
     count_subjects   boolean DEFAULT NULL,
     success_values   text[]  DEFAULT NULL,
-    count_keys       text[]  DEFAULT NULL
+    count_keys       text[]  DEFAULT NULL,
+    value_types      jsonb   DEFAULT NULL,
+    aliases          text[]  DEFAULT NULL,
+    context_keys     text[]  DEFAULT NULL
 ) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -179,7 +182,9 @@ AS $$
         'hash_keys', define_event.hash_keys, 'hash_actor', define_event.hash_actor,
         'path_keys', define_event.path_keys, 'status', define_event.status, 'successor', define_event.successor,
         'retention', define_event.retention, 'count_subjects', define_event.count_subjects,
-        'success_values', define_event.success_values, 'count_keys', define_event.count_keys)) r))
+        'success_values', define_event.success_values, 'count_keys', define_event.count_keys,
+        'value_types', define_event.value_types, 'aliases', define_event.aliases,
+        'context_keys', define_event.context_keys)) r))
 $$;
 
 COMMENT ON FUNCTION eventlog.define_event IS
