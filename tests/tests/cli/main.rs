@@ -2,6 +2,7 @@
 
 mod aliases;
 mod analytics;
+mod clients;
 mod connecting;
 mod csv;
 mod dashboard;
