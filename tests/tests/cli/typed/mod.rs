@@ -4,6 +4,7 @@
 //! The projects are in `tests/typed`, the compilers where `make setup-tests` puts them.
 
 mod made_up;
+mod manual;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -90,7 +91,8 @@ fn marked(folder: &Path, file: &str) -> (BTreeSet<usize>, Vec<String>) {
     let text = fs::read_to_string(folder.join(file)).expect("it was copied");
     let (mut lines, mut codes) = (BTreeSet::new(), Vec::new());
     for (number, line) in (1..).zip(text.lines()) {
-        if let Some((_, code)) = line.split_once(" refused ") {
+        let refused = line.split_once("// refused ").or_else(|| line.split_once("# refused "));
+        if let Some((_, code)) = refused {
             codes.push(code.to_owned());
             lines.insert(number);
         } else if line.ends_with("# wrong") {
