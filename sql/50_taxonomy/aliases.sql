@@ -49,6 +49,22 @@ BEGIN
 END
 $$;
 
+-- Takes from event types that a plan leaves out what the plan uses as names and aliases of others.
+CREATE FUNCTION eventlog_private.take_aliases(events jsonb) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH used AS (
+        SELECT array_agg(u.text) AS texts
+          FROM (SELECT k FROM jsonb_object_keys(events) k
+                 UNION ALL
+                SELECT jsonb_array_elements_text(e.value -> 'aliases') FROM jsonb_each(events) e) AS u (text)
+    )
+    UPDATE eventlog.event_types t SET aliases = ARRAY(SELECT a FROM unnest(t.aliases) AS a WHERE a <> ALL (u.texts))
+      FROM used u
+     WHERE NOT events ? t.name AND t.aliases && u.texts
+$$;
+
 -- Raises 42704 for a name that no event type has.
 CREATE FUNCTION eventlog_private.refuse_name(name text) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE

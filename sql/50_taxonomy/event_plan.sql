@@ -141,6 +141,7 @@ BEGIN
     END LOOP;
     -- Last, since a plan may move an alias from one to another.
     IF taxonomy_import.apply THEN
+        PERFORM eventlog_private.take_aliases(taxonomy_import.plan -> 'events');
         PERFORM eventlog_private.check_aliases(ARRAY(SELECT k FROM jsonb_object_keys(taxonomy_import.plan -> 'events') k));
     END IF;
 END

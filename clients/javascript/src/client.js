@@ -2,7 +2,6 @@
 
 import { changed, eventOf, itemOf } from "./event.js";
 import { trackExecution } from "./execution.js";
-import { forget, sendAtExit } from "./exit.js";
 import { Unfit } from "./json.js";
 import { Sender } from "./sender.js";
 import { settingsOf, timeLimit } from "./settings.js";
@@ -48,7 +47,6 @@ export class EventLog {
       if (beforeSend !== null) event = changed(event, beforeSend, maxEventBytes);
       if (event === null) throw new Unfit("before_send", "beforeSend dropped it");
       this.#sender.push(itemOf(event, maxEventBytes));
-      sendAtExit(this.#sender);
     } catch (error) {
       const isKnown = error instanceof Unfit;
       this.#tally.drop(isKnown ? error.reason : "not_json", isKnown ? error.message : "it cannot be read", 1, known);
@@ -73,7 +71,6 @@ export class EventLog {
       await this.#sender.flush(timeLimit(options, CLOSE_MS), true);
       this.#sender.close();
       this.#tally.tellAll();
-      forget(this.#sender);
       this.#leavePage();
     }
     return this.stats();

@@ -9,11 +9,12 @@ const EXIT_MS = 5_000;
 
 /** Has a sender's events sent when nothing else keeps the process alive. */
 export function sendAtExit(sender) {
+  if (typeof globalThis.process?.on !== "function") return;
   waiting.add(sender);
   if (isWatching) return;
   isWatching = true;
   try {
-    globalThis.process?.on?.("beforeExit", () => {
+    globalThis.process.on("beforeExit", () => {
       for (const one of waiting) {
         waiting.delete(one);
         if (one.pending > 0) void one.flush(EXIT_MS, true).then(() => one.abort());
@@ -24,7 +25,7 @@ export function sendAtExit(sender) {
   }
 }
 
-/** Forgets a sender. */
+/** Forgets a sender, none of whose events wait. */
 export function forget(sender) {
   waiting.delete(sender);
 }

@@ -1,10 +1,13 @@
 // The queue of events and the loop that sends it.
 
+import { forget, sendAtExit } from "./exit.js";
+
 /** How long the log knows an idempotency key is a day: a batch that is older could be logged twice. */
 const LONGEST_TRY_MS = 23 * 60 * 60 * 1_000;
 
 /** Refusals in a row after which the next request waits. */
 const REFUSALS_AT_ONCE = 20;
+const REFUSAL_PAUSE_MS = 50;
 
 /** Browsers let keepalive requests under way have 64 KiB together. */
 const KEEPALIVE_BYTES = 60_000;
@@ -31,6 +34,7 @@ export class Sender {
   #most;
   #failures = 0;
   #refusals = 0;
+  #denials = 0;
   /** Ends the wait before the next try. */
   #endWait = null;
   #isClosed = false;
@@ -55,6 +59,7 @@ export class Sender {
     this.pending += 1;
     this.#pendingBytes += item.bytes;
     this.#entered += 1;
+    if (this.pending === 1) sendAtExit(this);
     const isBatch = this.#queue.length - this.#head >= batchEvents || this.#queuedBytes >= batchBytes;
     this.#schedule(isBatch ? 0 : lingerMs, isBatch);
   }
@@ -117,7 +122,7 @@ export class Sender {
       const rest = this.#judge(part, answer);
       if (rest !== null) {
         parts.push(...rest.reverse());
-        if (this.#refusals > REFUSALS_AT_ONCE) await this.#wait(this.#backoff(this.#refusals - REFUSALS_AT_ONCE));
+        await this.#pause();
         continue;
       }
       this.#failures += 1;
@@ -131,6 +136,12 @@ export class Sender {
         await this.#wait(answer.afterMs ?? this.#backoff(this.#failures), answer.afterMs !== null);
       }
     }
+  }
+
+  /** Waits a little after many refusals in a row, longer if none of the requests is let in. */
+  async #pause() {
+    if (this.#denials > 0) await this.#wait(this.#backoff(this.#denials));
+    else if (this.#refusals > REFUSALS_AT_ONCE) await this.#wait(Math.random() * REFUSAL_PAUSE_MS);
   }
 
   /** Returns true if a batch fits into what a browser sends even if its page goes. */
@@ -173,6 +184,7 @@ export class Sender {
     };
     if (answer.kind === "taken") {
       this.#refusals = 0;
+      this.#denials = 0;
       this.#most = Math.min(this.#settings.batchEvents, this.#most * 2);
       this.#taken(part, answer.verdicts);
       return [];
@@ -185,7 +197,7 @@ export class Sender {
     }
     this.#refusals += 1;
     if (answer.kind === "denied") {
-      this.#refusals += REFUSALS_AT_ONCE;
+      this.#denials += 1;
       this.#tally.lastError = answer.message;
       this.#end(part, "denied", answer.message);
       return [];
@@ -227,6 +239,7 @@ export class Sender {
     this.pending -= items.length;
     this.#left += items.length;
     for (const item of items) this.#pendingBytes -= item.bytes;
+    if (this.pending === 0) forget(this);
   }
 
   /** Drops events. */
@@ -265,7 +278,7 @@ export class Sender {
   hide() {
     const batch = this.#take(this.#settings.batchEvents, KEEPALIVE_BYTES - this.#transport.keptAlive);
     if (batch.length === 0) return;
-    void this.#transport.send(batch, true).then((answer) => {
+    void this.#transport.send(batch, true, true).then((answer) => {
       if (this.#isClosed) return;
       const rest = this.#judge(batch, answer) ?? [batch];
       for (const part of rest.reverse()) {
@@ -285,6 +298,7 @@ export class Sender {
   close() {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    forget(this);
     clearTimeout(this.#timer?.id);
     const waiting = this.#queue.slice(this.#head);
     this.#queue = [];

@@ -90,8 +90,11 @@ export class Transport {
     this.#settings = settings;
   }
 
-  /** Sends events; returns what the answer means. @param {{json: string}[]} items */
-  async send(items, keepalive) {
+  /**
+   * Sends events; returns what the answer means. With `keepalive` a browser sends them even if the page
+   * goes meanwhile; with `isLast` the page goes now, so that nothing can be waited for.
+   */
+  async send(items, keepalive, isLast = false) {
     const { timeoutMs } = this.#settings;
     const controller = new AbortController();
     this.#controllers.add(controller);
@@ -107,7 +110,7 @@ export class Transport {
       timer.unref?.();
     });
     try {
-      return await Promise.race([this.#ask(items, keepalive, controller.signal), given]);
+      return await Promise.race([this.#ask(items, keepalive, isLast, controller.signal), given]);
     } catch (error) {
       const cause = error?.cause?.code ?? error?.cause?.message ?? error?.message;
       return { kind: "later", afterMs: null, message: `the gateway cannot be reached: ${cause ?? "no reason given"}` };
@@ -117,7 +120,7 @@ export class Transport {
     }
   }
 
-  async #ask(items, keepalive, signal) {
+  async #ask(items, keepalive, isLast, signal) {
     const { address, key, confirm, gzip, fetch, isBrowser } = this.#settings;
     const text = `[${items.map((item) => item.json).join(",")}]`;
     const bytes = items.reduce((sum, item) => sum + item.bytes + 1, 1);
@@ -133,7 +136,7 @@ export class Transport {
     if (globalThis.process?.env?.NEXT_RUNTIME) init.cache = "no-store";
     if (keepalive) this.keptAlive += bytes;
     try {
-      const response = await fetch(confirm && !keepalive ? `${address}?wait=true` : address, init);
+      const response = await fetch(confirm && !isLast ? `${address}?wait=true` : address, init);
       return meaning(response.status, response.headers.get("retry-after"), await readText(response));
     } finally {
       if (keepalive) this.keptAlive -= bytes;

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod analytics;
+mod clients;
 mod connecting;
 mod csv;
 mod dashboard;
@@ -26,6 +27,10 @@ mod own_clients;
 mod packaging;
 mod poison;
 mod proof;
+mod protocols_hostile;
+mod protocols_other;
+mod protocols_posthog;
+mod protocols_segment;
 mod public_keys;
 mod replay;
 mod reports;

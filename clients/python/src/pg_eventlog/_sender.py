@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import Callable, Deque, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Deque, List, NamedTuple, Optional, Sequence, TypeVar, Union
 
 from ._event import Item
 from ._settings import Settings
@@ -20,11 +20,14 @@ _LONGEST_TRY = 23 * 3600.0
 
 # Refusals in a row after which the next request waits.
 _REFUSALS_AT_ONCE = 20
+_REFUSAL_PAUSE = 0.05
 
 # Seconds after which a thread without events ends; the next event starts another.
 _IDLE = 60.0
 
 _senders: "weakref.WeakSet[Sender]" = weakref.WeakSet()
+
+Result = TypeVar("Result")
 
 #: Called when a thread is started.
 at_start: List[Callable[[], None]] = []
@@ -71,8 +74,8 @@ class Sender:
         self._thread: Optional[threading.Thread] = None
         self._most = self._settings.batch_events
         self._failures = 0
-        self._refusals = 0
-        # True while somebody waits for the queue to be sent.
+        self._refusals = self._denials = 0
+        # How many wait for the queue to be sent.
         self._hurries = 0
         self._is_closed = False
         if self._transport is not None:
@@ -206,6 +209,16 @@ class Sender:
 
     # What the thread does.
 
+    def _alone(self, change: Callable[..., Result], *given: Any) -> Result:
+        """Changes the counts: an event that a finalizer logs in the midst of it is put aside."""
+        self._is_busy = True
+        try:
+            return change(*given)
+        finally:
+            self._is_busy = False
+            if self._aside:
+                self._take_in()
+
     def _is_batch(self) -> bool:
         return len(self._queue) >= self._settings.batch_events or self._queued_bytes >= self._settings.batch_bytes
 
@@ -220,7 +233,7 @@ class Sender:
             except Exception as error:
                 # A fault of ours, which must not end the thread with events in the queue.
                 with self._lock:
-                    self._end(batch, "retries", f"the client has a fault: {error!r}")
+                    self._alone(self._end, batch, "retries", f"the client has a fault: {error!r}")
             self._tally.tell()
 
     def _next(self) -> Optional[List[Item]]:
@@ -241,16 +254,20 @@ class Sender:
                 if left <= 0:
                     break
                 self._wakeup.wait(left)
-            batch: List[Item] = []
-            size = 0
-            while self._queue and len(batch) < self._most:
-                item_size = len(self._queue[0].json) + 1
-                if batch and size + item_size + 1 > self._settings.batch_bytes:
-                    break
-                size += item_size
-                batch.append(self._queue.popleft())
-            self._queued_bytes -= size - len(batch)
-            return batch
+            return self._alone(self._take)
+
+    def _take(self) -> List[Item]:
+        """Takes the next batch out of the queue."""
+        batch: List[Item] = []
+        size = 0
+        while self._queue and len(batch) < self._most:
+            item_size = len(self._queue[0].json) + 1
+            if batch and size + item_size + 1 > self._settings.batch_bytes:
+                break
+            size += item_size
+            batch.append(self._queue.popleft())
+        self._queued_bytes -= size - len(batch)
+        return batch
 
     def _deliver(self, batch: List[Item]) -> None:
         """Sends a batch, in parts if need be, until each of its events has an end."""
@@ -265,18 +282,15 @@ class Sender:
             with self._lock:
                 if self._is_closed:
                     return
-                rest = self._judge(part, answer)
+                rest = self._alone(self._judge, part, answer)
                 if rest is not None:
                     parts.extend(reversed(rest))
-                    over = self._refusals - _REFUSALS_AT_ONCE
-                    wait = self._backoff(over) if over > 0 else 0.0
-                    if wait and parts:
-                        self._wait(wait, False)
+                    self._pause()
                 else:
                     self._failures += 1
                     is_over = time.monotonic() - began > _LONGEST_TRY
                     if self._failures > self._settings.max_retries or is_over:
-                        self._end(part, "retries", answer.message)
+                        self._alone(self._end, part, "retries", answer.message)
                         self._failures = 0
                     else:
                         parts.append(part)
@@ -285,6 +299,13 @@ class Sender:
                 if self._is_closed:
                     return
             self._tally.tell()
+
+    def _pause(self) -> None:
+        """Waits a little after many refusals in a row, longer if none of the requests is let in."""
+        if self._denials:
+            self._wait(self._backoff(self._denials), False)
+        elif self._refusals > _REFUSALS_AT_ONCE:
+            self._wait(random.random() * _REFUSAL_PAUSE, False)
 
     def _backoff(self, tries: int) -> float:
         """A random part of a time that doubles with each try."""
@@ -312,7 +333,7 @@ class Sender:
         half = len(part) // 2
         halves = [part[:half], part[half:]]
         if answer.kind == "taken":
-            self._refusals = 0
+            self._refusals = self._denials = 0
             self._most = min(self._settings.batch_events, self._most * 2)
             self._taken(part, answer.verdicts)
             return []
@@ -324,7 +345,7 @@ class Sender:
             return []
         self._refusals += 1
         if answer.kind == "denied":
-            self._refusals += _REFUSALS_AT_ONCE
+            self._denials += 1
             self._tally.last_error = answer.message
             self._end(part, "denied", answer.message)
             return []

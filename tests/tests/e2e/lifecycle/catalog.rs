@@ -131,6 +131,23 @@ fn every_declared_function_can_be_called() {
 }
 
 #[test]
+fn a_function_of_a_trigger_says_that_it_is_one_when_it_is_called() {
+    let db = Db::new();
+    let mut superuser = db.superuser();
+    let functions = "SELECT format('SELECT %s()', oid::regproc) FROM pg_proc
+                      WHERE pronamespace IN ('eventlog'::regnamespace, 'eventlog_private'::regnamespace) AND prorettype = 'trigger'::regtype";
+    let calls = rows(&mut superuser, functions).concat();
+    assert!(calls.len() >= 4, "{calls:?}");
+    for call in calls {
+        let error = superuser.batch_execute(&call).expect_err(&call);
+        let error = error.as_db_error().expect("the server's");
+        // PL/pgSQL's own is 0A000.
+        assert!(["39P01", "0A000"].contains(&error.code().code()), "{call}: {error:?}");
+        assert!(error.message().contains("can only be called as"), "{call}: {error:?}");
+    }
+}
+
+#[test]
 fn every_relation_of_the_log_is_closed_by_row_level_security_and_open_to_nobody_by_default() {
     let db = Db::empty();
     let mut superuser = db.superuser();

@@ -273,7 +273,7 @@ fn a_log_of_layout_1_quarantines_events_of_other_protocols_without_naming_the_pr
     update(&db);
     let mut owner = db.connect("log_owner");
     let call = format!(
-        "SELECT rejected FROM eventlog.log_events('{{{TENANT_A}}}', '{{No such}}', '{{{{}}}}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{{segment}}')"
+        "SELECT rejected FROM eventlog.log_events('{{{TENANT_A}}}', '{{No such}}', ARRAY['{{{{}}}}'], NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{{segment}}')"
     );
     let before = "SELECT count(*) FROM eventlog.rejected_events WHERE name = 'No such'";
     assert_eq!(text(&mut owner, &call), "1");

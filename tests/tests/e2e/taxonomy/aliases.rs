@@ -330,6 +330,10 @@ fn a_plan_carries_aliases_and_may_move_one_from_an_event_to_another() {
     let plan = text(&mut owner, export);
     assert_eq!(rows(&mut other, &import(&plan)), [["add", "a"], ["change", "order_completed"]]);
     assert!(rows(&mut other, &import(&plan)).is_empty());
+    // One that leaves 'a' out retires it, and may give its alias away.
+    let moved = plan.replace("\"a\": {\"aliases\"", "\"b\": {\"aliases\"");
+    assert_eq!(rows(&mut other, &import(&moved)), [["add", "b"], ["retire", "a"]]);
+    assert_eq!(rows(&mut other, &import(&plan)), [["change", "a"], ["retire", "b"]]);
     let doubled = plan.replace(
         "\"order_completed\": {",
         "\"order_completed\": {\"aliases\": [\"Order Completed\"], ",
