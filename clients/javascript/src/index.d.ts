@@ -113,7 +113,7 @@ export interface Options {
   retryBaseMs?: number;
   /** Longest such wait: 10 s. */
   retryMaxMs?: number;
-  /** Whether requests of more than 1 KiB are compressed: true. */
+  /** Whether requests of more than 1 KiB are compressed: true; in browsers they never are. */
   gzip?: boolean;
   /** Changes an event, or returns null to drop it. It runs within `track`, so it must be quick. */
   beforeSend?: (event: OutgoingEvent) => OutgoingEvent | null | undefined | false;
