@@ -161,10 +161,11 @@ impl Example {
         answer
     }
 
-    /// Ends it as a supervisor does.
-    fn stop(mut self) {
+    /// Ends it by a signal.
+    fn stop(mut self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().expect("kill").success());
+        let status = Command::new("kill").args([signal, &pid]).status();
+        assert!(status.expect("kill").success());
         self.child.wait().expect("it is ours");
     }
 }
@@ -179,7 +180,8 @@ fn the_examples_log_what_they_serve_and_send_it_before_they_end() {
             let answer = example.get(path);
             assert!(answer.contains(" 200 ") && answer.contains(says), "{name}: {answer}");
         }
-        example.stop();
+        // Django's server for development ends in order by Ctrl-C only.
+        example.stop(if name == "django" { "-INT" } else { "-TERM" });
         let found =
             world.events("name, actor, coalesce(data ->> 'toolName', data ->> 'skillName')");
         let expected = [["tool_used", "user 1", "search"], ["skill_executed", "user 1", "canvas"]];
