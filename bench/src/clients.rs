@@ -24,7 +24,9 @@ pub(crate) fn run(scale: Scale) {
     let gateway = start(&cluster);
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../clients");
     println!("\nA call of the clients, µs, while the gateway on the same machine takes the events");
-    println!("{events} calls each; JSON: the payload's JSON alone, at most 1,000 a second; steady: as many");
+    println!(
+        "{events} calls each; JSON: the payload's JSON alone, at most 1,000 a second; steady: as many"
+    );
     println!("calls of track; flood: calls without a pause\n");
     println!("  {:<14}{:<10}{:>10}{:>10}{:>12}   target", "", "", "p50", "p99", "longest");
     for (name, program, target) in TARGETS {

@@ -78,6 +78,52 @@ fn the_package_for_javascript_is_imported_and_required_where_it_is_installed() {
     }
 }
 
+/// The blocks of a page that are whole programs: those that import.
+fn programs(page: &str, language: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+    let text = std::fs::read_to_string(path).expect("a page");
+    let fence = format!("```{language}\n");
+    let blocks = text.split(&fence).skip(1).map(|rest| rest.split("```").next().expect("one"));
+    blocks.filter(|block| block.starts_with("import")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_lines_of_the_manual_run_as_they_stand() {
+    build();
+    let folder = Folder::new("manual");
+    std::fs::create_dir_all(folder.0.join("node_modules")).expect("a folder");
+    let package = std::fs::canonicalize(clients().join("javascript")).expect("it is there");
+    std::os::unix::fs::symlink(package, folder.0.join("node_modules/pg-eventlog")).expect("a link");
+    let mut ran = 0;
+    for (page, language) in [
+        ("docs/javascript.md", "js"),
+        ("clients/javascript/README.md", "js"),
+        ("docs/python.md", "python"),
+        ("clients/python/README.md", "python"),
+    ] {
+        for program in programs(page, language) {
+            let world = World::new(&[]);
+            let (interpreter, file) = match language {
+                "js" => ("node", folder.0.join("program.mjs")),
+                _ => ("python3", folder.0.join("program.py")),
+            };
+            std::fs::write(&file, &program).expect("a file");
+            let mut command = Command::new(interpreter);
+            command.arg(&file).env("PYTHONPATH", clients().join("python/src"));
+            command.env("PYTHONDONTWRITEBYTECODE", "1").env("EVENTLOG_KEY", &world.key_a);
+            command.env("EVENTLOG_URL", format!("http://{}", world.gateway.address));
+            let printed = run(&mut command);
+            let logged = world.events("name").len();
+            assert!((1..=2).contains(&logged), "{page}: {logged}");
+            if program.contains("dropped") {
+                assert!(printed.contains(&format!("{logged} written, 0 dropped")), "{printed}");
+            }
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 5);
+}
+
 #[test]
 fn the_package_for_python_is_built_and_imported_with_its_types() {
     let folder = Folder::new("pip");
