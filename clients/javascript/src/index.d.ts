@@ -86,7 +86,7 @@ export interface Stats {
 
 export interface Options {
   /** Address of the gateway, such as `https://events.example.com`. */
-  url: string | URL | undefined;
+  url: string | { readonly href: string } | undefined;
   /** A key of `eventlog key create`; in a browser one that anybody may see. */
   key: string | undefined;
   /** False logs nothing. By default true unless the environment variable `EVENTLOG_ENABLED` is 0. */

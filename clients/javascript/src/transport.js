@@ -14,7 +14,7 @@ const LATER = new Set([408, 425, 429]);
 
 /** Returns the address of `/api/track` below an address of the gateway; throws if it is none. */
 export function trackUrl(url) {
-  const address = new URL(String(url));
+  const address = new URL(String(url?.href ?? url));
   if (!/^https?:$/.test(address.protocol)) throw new TypeError("the url must begin with http:// or https://");
   if (address.username || address.password) throw new TypeError("the url must not have a user or a password");
   const path = address.pathname.replace(/\/+$/, "");

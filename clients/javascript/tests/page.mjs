@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 
@@ -46,6 +47,9 @@ try {
   });
   await tab.goto("about:blank");
   assert.deepEqual(faults, []);
+  // A browser that ends takes its requests with it: the test says when the log has them.
+  console.log("gone");
+  await once(process.stdin.resume(), "end");
   assert.ok(asked.includes("POST") && !asked.includes("OPTIONS"), "no request needs leave of its own");
 } finally {
   await browser.close();

@@ -1,10 +1,10 @@
 //! The clients `pg-eventlog` as they are published: their packages, their own tests, the examples with the
 //! frameworks that they are for, and a page in a browser.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use eventlog_tests::wait_for;
@@ -243,7 +243,13 @@ fn a_page_sends_what_waits_when_it_goes_and_its_browser_asks_for_no_leave() {
     page.args(["500", "node"]).arg(clients().join("javascript/tests/page.mjs"));
     page.env("EVENTLOG_URL", format!("http://{}", world.gateway.address));
     page.env("EVENTLOG_KEY", world.key(&["--event", "tool_used"]));
-    run(&mut page);
+    let mut child = page.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node");
+    let mut said = String::new();
+    let stdout = child.stdout.take().expect("piped");
+    BufReader::new(stdout).read_line(&mut said).expect("text");
+    assert_eq!(said, "gone\n");
     let sql = "SELECT count(*) || ' ' || count(DISTINCT data ->> 'n') FROM eventlog.events";
     wait_for(&mut world.db.superuser(), sql, "1100 1100");
+    drop(child.stdin.take());
+    assert!(child.wait().expect("it is ours").success());
 }

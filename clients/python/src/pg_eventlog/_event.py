@@ -86,7 +86,7 @@ def changed(event: OutgoingEvent, before_send: BeforeSend, limit: int) -> Option
         kept = before_send(copy)
     except Exception:
         raise Unfit("before_send_failed", "before_send raised an exception") from None
-    if kept is None or kept is False:
+    if kept is None:
         return None
     if not isinstance(kept, dict):
         raise Unfit("before_send_failed", "before_send must return the event, or None to drop it")
