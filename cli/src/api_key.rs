@@ -24,82 +24,72 @@ impl Kind {
         }
     }
 
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
+
+/// The kinds of keys or of tokens, each with a letter in its text.
+pub(crate) trait Lettered: Copy + 'static {
+    /// All of them.
+    const ALL: &[Self];
+
+    /// Returns the letter, which no other kind of keys or tokens has.
+    fn letter(self) -> &'static str;
+}
+
+impl Lettered for Kind {
+    const ALL: &[Self] = &[Kind::Write, Kind::Read];
+
     fn letter(self) -> &'static str {
         match self {
             Kind::Write => "w",
             Kind::Read => "r",
         }
     }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        [Kind::Write, Kind::Read].into_iter().find(|kind| kind.name() == name)
-    }
 }
 
-/// What keys and tokens consist of: `el_<letter>_<id>_<secret>`. Not `Debug`.
-pub(crate) struct Secret {
-    /// Hexadecimal digits; not secret.
-    pub(crate) id: String,
+/// A key, `el_w_<id>_<secret>`, which is printed once, by `eventlog key create`.
+pub(crate) type ApiKey = Secret<Kind>;
+
+/// A key or a token: `el_<letter>_<id>_<secret>`. Not `Debug`.
+pub(crate) struct Secret<K> {
+    pub(crate) kind: K,
+    id: String,
     bytes: [u8; SECRET_BYTES],
 }
 
-impl Secret {
-    pub(crate) fn generate() -> Result<Self, getrandom::Error> {
+impl<K: Lettered> Secret<K> {
+    pub(crate) fn generate(kind: K) -> Result<Self, getrandom::Error> {
         let (mut id, mut bytes) = ([0; ID_BYTES], [0; SECRET_BYTES]);
         getrandom::fill(&mut id)?;
         getrandom::fill(&mut bytes)?;
-        Ok(Secret { id: hex::encode(&id), bytes })
+        Ok(Secret { kind, id: hex::encode(&id), bytes })
     }
 
-    /// Reads a text, and its letter.
-    pub(crate) fn parse(text: &str) -> Option<(&str, Self)> {
+    /// Reads the text of one of these kinds.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix("el_")?.split('_');
         let (letter, id, secret) = (parts.next()?, parts.next()?, parts.next()?);
+        let kind = *K::ALL.iter().find(|kind| kind.letter() == letter)?;
         let _: [u8; ID_BYTES] = hex::decode(id)?;
         let bytes = hex::decode(secret)?;
-        parts.next().is_none().then(|| (letter, Secret { id: id.to_owned(), bytes }))
+        parts.next().is_none().then(|| Secret { kind, id: id.to_owned(), bytes })
     }
 
-    pub(crate) fn text(&self, letter: &str) -> String {
-        format!("el_{letter}_{}_{}", self.id, hex::encode(&self.bytes))
+    /// Returns the part that is not secret: hexadecimal digits.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn text(&self) -> String {
+        format!("el_{}_{}_{}", self.kind.letter(), self.id, hex::encode(&self.bytes))
     }
 
     /// Returns the hash that is stored. One round without a salt is enough: a secret of 256 random bits
     /// cannot be guessed, however fast the hash, and every request computes it.
     pub(crate) fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.bytes).into()
-    }
-}
-
-/// A key, `el_w_<id>_<secret>`. Not `Debug`: the secret is printed once, by `eventlog key create`.
-pub(crate) struct ApiKey {
-    pub(crate) kind: Kind,
-    secret: Secret,
-}
-
-impl ApiKey {
-    pub(crate) fn generate(kind: Kind) -> Result<Self, getrandom::Error> {
-        Ok(ApiKey { kind, secret: Secret::generate()? })
-    }
-
-    /// Reads the text of a key.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (letter, secret) = Secret::parse(text)?;
-        let kind = [Kind::Write, Kind::Read].into_iter().find(|kind| kind.letter() == letter)?;
-        Some(ApiKey { kind, secret })
-    }
-
-    /// Returns the public part of the key: hexadecimal digits.
-    pub(crate) fn id(&self) -> &str {
-        &self.secret.id
-    }
-
-    pub(crate) fn text(&self) -> String {
-        self.secret.text(self.kind.letter())
-    }
-
-    pub(crate) fn hash(&self) -> [u8; 32] {
-        self.secret.hash()
     }
 }
 

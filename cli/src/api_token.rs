@@ -1,6 +1,6 @@
 //! The text of a token, which the gateway makes from a key to read.
 
-use crate::api_key::Secret;
+use crate::api_key::{Lettered, Secret};
 
 /// What a token is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,8 +12,6 @@ pub(crate) enum TokenKind {
 }
 
 impl TokenKind {
-    const ALL: [Self; 2] = [TokenKind::Session, TokenKind::Share];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             TokenKind::Session => "session",
@@ -21,50 +19,25 @@ impl TokenKind {
         }
     }
 
-    const fn letter(self) -> &'static str {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
+
+impl Lettered for TokenKind {
+    const ALL: &[Self] = &[TokenKind::Session, TokenKind::Share];
+
+    fn letter(self) -> &'static str {
         match self {
             TokenKind::Session => "s",
             // For "view"; r and w are keys.
             TokenKind::Share => "v",
         }
     }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
 }
 
-/// A token, `el_s_<id>_<secret>` or `el_v_<id>_<secret>`. Not `Debug`: the secret is sent once.
-pub(crate) struct ApiToken {
-    pub(crate) kind: TokenKind,
-    secret: Secret,
-}
-
-impl ApiToken {
-    pub(crate) fn generate(kind: TokenKind) -> Result<Self, getrandom::Error> {
-        Ok(ApiToken { kind, secret: Secret::generate()? })
-    }
-
-    /// Reads the text of a token.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (letter, secret) = Secret::parse(text)?;
-        let kind = TokenKind::ALL.into_iter().find(|kind| kind.letter() == letter)?;
-        Some(ApiToken { kind, secret })
-    }
-
-    /// Returns the public part of the token: hexadecimal digits.
-    pub(crate) fn id(&self) -> &str {
-        &self.secret.id
-    }
-
-    pub(crate) fn text(&self) -> String {
-        self.secret.text(self.kind.letter())
-    }
-
-    pub(crate) fn hash(&self) -> [u8; 32] {
-        self.secret.hash()
-    }
-}
+/// A token, `el_s_<id>_<secret>` or `el_v_<id>_<secret>`, which is sent once.
+pub(crate) type ApiToken = Secret<TokenKind>;
 
 #[cfg(test)]
 mod tests {

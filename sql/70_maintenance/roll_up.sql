@@ -96,7 +96,7 @@ AS $$
                     ELSE ' AND NOT EXISTS (SELECT FROM eventlog.events n WHERE n.id = l.id AND n.created_at = l.created_at
                                                                      AND n.tenant_id <> ALL ($3))' END || format(of_ids, 'l'),
         since, until, tenants, is_further_part => remainder > 0)
-      FROM (SELECT CASE WHEN divisor = 1 THEN '' ELSE format(' AND abs(%%1$s.id %% %s) = %s', divisor, remainder) END AS of_ids) c
+      FROM (SELECT CASE WHEN divisor = 1 THEN '' ELSE format(' AND abs(%%1$s.id %%%% %s) = %s', divisor, remainder) END AS of_ids) c
 $$;
 
 -- Counts the next stretch below the announced watermark, and returns the number of events. Counts that do not fit

@@ -65,10 +65,12 @@ fn is_table_of_tenants(log: &Log, relation: pg_sys::Oid, key: Option<&str>) -> b
 /// Runs after DELETE for each row; the trigger's argument is the key column. It acts as the log's
 /// owner: a SECURITY DEFINER function of a superuser would run the owner's triggers as the
 /// superuser.
-#[pg_trigger]
-fn erase_tenant<'a>(
-    on: &'a PgTrigger<'a>,
-) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
+#[pg_extern(sql = false)]
+fn erase_tenant(fcinfo: pg_sys::FunctionCallInfo) {
+    trigger::run(fcinfo, "erase_tenant", on_erase_tenant);
+}
+
+fn on_erase_tenant(on: &PgTrigger<'_>) {
     let log = registry::require();
     let key = on.extra_args().ok().and_then(|arguments| arguments.first().cloned());
     let relation = trigger::relation(on);
@@ -96,5 +98,4 @@ fn erase_tenant<'a>(
         let erase = if has_erase { &ERASE } else { &ERASE_OF_0_1_0 };
         erase.with(|plan| plan.execute(&session, Mode::Write, params));
     }
-    Ok(None)
 }

@@ -21,10 +21,12 @@ fn announced_watermark() -> TimestampWithTimeZone {
 
 /// Notes a row that is inserted into a closed partition: by an import, or by the owner's COPY. On a
 /// detached partition it does nothing.
-#[pg_trigger]
-fn late_event<'a>(
-    on: &'a PgTrigger<'a>,
-) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
+#[pg_extern(sql = false)]
+fn late_event(fcinfo: pg_sys::FunctionCallInfo) {
+    trigger::run(fcinfo, "late_event", on_late_event);
+}
+
+fn on_late_event(on: &PgTrigger<'_>) {
     let log = registry::require();
     if trigger::partitioned_table(on) != Some(log.events) {
         if trigger::owner(on) != log.owner {
@@ -34,7 +36,7 @@ fn late_event<'a>(
             )
             .raise();
         }
-        return Ok(None);
+        return;
     }
     let column = on.new().and_then(|row| {
         let tenant_id = row.get_by_name::<Uuid>("tenant_id").ok()??;
@@ -47,5 +49,4 @@ fn late_event<'a>(
     {
         late_events::note(&log, &[(Some(tenant_id), id)], created_at);
     }
-    Ok(None)
 }

@@ -46,12 +46,14 @@ fn is_table_of_names(log: &Log, relation: pg_sys::Oid, columns: &[String]) -> bo
 
 /// Runs after INSERT or UPDATE for each row; the trigger's arguments are the columns of the key and
 /// of the name.
-#[pg_trigger]
-fn name_tenant<'a>(
-    on: &'a PgTrigger<'a>,
-) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
+#[pg_extern(sql = false)]
+fn name_tenant(fcinfo: pg_sys::FunctionCallInfo) {
+    trigger::run(fcinfo, "name_tenant", on_name_tenant);
+}
+
+fn on_name_tenant(on: &PgTrigger<'_>) {
     // Without a log there is nothing to name, and no reason to refuse the application's row.
-    let Ok(log) = registry::current() else { return Ok(None) };
+    let Ok(log) = registry::current() else { return };
     let event = on.event();
     let is_after = event.fired_after() && (event.fired_by_insert() || event.fired_by_update());
     let columns = on.extra_args().unwrap_or_default();
@@ -64,13 +66,13 @@ fn name_tenant<'a>(
         .hint("the log's owner types: SELECT eventlog.reference_tenants('<table>', name_column => '<column>');")
         .raise();
     }
-    let [key, name] = &columns[..] else { return Ok(None) };
+    let [key, name] = &columns[..] else { return };
     if event.fired_by_update()
         && [key, name]
             .iter()
             .all(|column| trigger::value_before(on, column) == trigger::value(on, column))
     {
-        return Ok(None);
+        return;
     }
     let tenant = trigger::value(on, key).and_then(|text| parse_uuid(text.as_bytes()));
     if let Some(tenant) = tenant {
@@ -80,5 +82,4 @@ fn name_tenant<'a>(
         let params = Params::new([Some(uuid_datum(&tenant)), name]);
         NOTE.with(|plan| plan.execute(&session, Mode::Write, params));
     }
-    Ok(None)
 }

@@ -15,10 +15,11 @@ fn cached_tables() -> Vec<&'static str> {
 
 /// Statement trigger on those tables: invalidates the registry of this backend at the end of the
 /// statement and of the others at commit. ROLLBACK undoes it like the change itself.
-#[pg_trigger]
-fn registry_changed<'a>(
-    on: &'a PgTrigger<'a>,
-) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, std::convert::Infallible> {
+#[pg_extern(sql = false)]
+fn registry_changed(fcinfo: pg_sys::FunctionCallInfo) {
+    trigger::run(fcinfo, "registry_changed", on_registry_changed);
+}
+
+fn on_registry_changed(on: &PgTrigger<'_>) {
     invalidation::announce(trigger::relation(on));
-    Ok(None)
 }

@@ -1,14 +1,32 @@
-//! The relation that a trigger is on.
+//! Running as a trigger, and the relation that a trigger is on.
 
 use std::ffi::{CStr, CString};
 
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Oid};
 use pgrx::trigger_support::PgTrigger;
+
+use crate::error::Fault;
 
 // SAFETY: PostgreSQL's own function, as its header declares it, which pgrx leaves out. It may raise:
 // called through the guard.
 unsafe extern "C-unwind" {
     fn get_partition_parent(relation: Oid, even_if_detached: bool) -> Oid;
+}
+
+/// Runs the body of a trigger's function; 39P01 if it is called as a function. pgrx's `#[pg_trigger]` raises
+/// XX000 then.
+pub(crate) fn run(fcinfo: pg_sys::FunctionCallInfo, name: &str, body: impl FnOnce(&PgTrigger<'_>)) {
+    // SAFETY: PostgreSQL calls with a valid fcinfo, which outlives the call.
+    let trigger = unsafe { PgTrigger::from_fcinfo(&*fcinfo) };
+    match trigger {
+        Ok(trigger) => body(&trigger),
+        Err(_) => Fault::new(
+            PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+            format!("{name}() can only be called as a trigger"),
+        )
+        .raise(),
+    }
 }
 
 /// Returns the relation that the trigger is on.

@@ -1,6 +1,8 @@
 //! The gateway and the command line: the built program against real servers.
 
+mod aliases;
 mod analytics;
+mod clients;
 mod connecting;
 mod csv;
 mod dashboard;
@@ -41,4 +43,5 @@ mod share_links;
 mod shares;
 mod statement_timeout;
 mod track;
+mod typed;
 mod upkeep;

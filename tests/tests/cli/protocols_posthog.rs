@@ -46,7 +46,10 @@ fn a_batch_of_a_library_is_logged_and_answered_as_it_expects() {
     ] });
     for path in ["/batch/", "/batch"] {
         let answer = post(&mut http, path, &body);
-        assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"status":"Ok"}"#), "{path}");
+        let said = answer.json();
+        assert_eq!((answer.status, &said["status"]), (200, &json!("Ok")), "{path}");
+        assert_eq!(said["refused"].as_array().unwrap().len(), 1, "{said}");
+        assert_eq!(said["refused"][0]["position"], 6, "{said}");
     }
     let expected = [
         ["signed_up", "u1", r#"{"plan": "pro"}"#],

@@ -76,7 +76,11 @@ fn a_batch_of_a_library_is_logged_and_answered_as_it_expects() {
     // The client's clock is right.
     body.as_object_mut().unwrap().remove("sentAt");
     let answer = post(&mut http, "/v1/batch", &world.key_a, &body);
-    assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"success":true}"#));
+    let refused = json!([{ "position": 6, "code": "rejected", "message": "unknown event name \"Nonesuch\"" }]);
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({ "success": true, "refused": refused }))
+    );
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(
         world.events("name, actor, data"),

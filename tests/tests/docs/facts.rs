@@ -60,7 +60,8 @@ fn the_reference_has_every_sqlstate_that_is_raised() {
             let end = after.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
             let name = after[..end.unwrap_or(after.len())].to_owned();
             // PL/pgSQL's conditions have the names of Rust's, but for the groups in these.
-            let name = name.strip_prefix("T_R_").map(str::to_owned).unwrap_or(name);
+            let group = ["T_R_", "E_R_I_E_"].into_iter().find_map(|group| name.strip_prefix(group));
+            let name = group.map(str::to_owned).unwrap_or(name);
             conditions.push(if is_of_rust { name.to_ascii_lowercase() } else { name });
         }
     }

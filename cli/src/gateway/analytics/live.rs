@@ -40,11 +40,15 @@ pub(crate) async fn live(
     })?;
     let watched = gateway.live.watch(tenant).await?;
     let stream = Stream::new(&gateway.live, watched, place);
-    let events = stream::unfold((stream, true), |(mut stream, is_first)| async move {
-        // The first event confirms that the stream is open.
-        let is_on = is_first || stream.next().await;
-        let event = Event::default().event(if is_first { "open" } else { "tick" }).data("{}");
-        is_on.then_some((Ok::<_, Infallible>(event), (stream, false)))
+    let events = stream::unfold((stream, true), move |(mut stream, is_first)| {
+        let (gateway, headers) = (Arc::clone(&gateway), headers.clone());
+        async move {
+            // The first event confirms that the stream is open. A key that was revoked gets no more.
+            let is_on =
+                is_first || (stream.next().await && gateway.keys.reader(&headers).await.is_ok());
+            let event = Event::default().event(if is_first { "open" } else { "tick" }).data("{}");
+            is_on.then_some((Ok::<_, Infallible>(event), (stream, false)))
+        }
     });
     Ok(Sse::new(events).into_response())
 }

@@ -52,6 +52,9 @@ impl Scope {
         if bounds.until.is_some_and(|until| until < bounds.since) {
             return Err(Problem::bad_request("since must be before until"));
         }
+        if !bounds.is_within_the_calendar() {
+            return Err(Problem::bad_request("since and until must be of the years 1 to 9998"));
+        }
         if !self.people && self.filters.as_ref().is_some_and(|own| names_people(own, personal)) {
             return Err(Problem::bad_request("filters name people: people must be true for that"));
         }
@@ -150,9 +153,11 @@ impl Scope {
 
     fn bounds(&self, now: Timestamp) -> Result<Bounds, String> {
         let zone = match &self.time_zone {
-            Some(name) => TimeZone::get(name).map_err(|_| {
-                "time_zone must be a time zone by name, such as Europe/Berlin".to_owned()
-            })?,
+            Some(name) => {
+                TimeZone::get(name).ok().filter(|zone| !zone.is_unknown()).ok_or_else(|| {
+                    "time_zone must be a time zone by name, such as Europe/Berlin".to_owned()
+                })?
+            }
             None => TimeZone::UTC,
         };
         if let Some(range) = self.range.as_deref().filter(|range| *range != "custom") {
@@ -178,6 +183,12 @@ impl Scope {
 }
 
 impl Bounds {
+    /// Returns true unless whole days around the span would be out of what a time can be.
+    fn is_within_the_calendar(&self) -> bool {
+        let year = |time: Timestamp| time.to_zoned(self.zone.clone()).year();
+        [Some(self.since), self.until].into_iter().flatten().all(|t| (1..=9998).contains(&year(t)))
+    }
+
     /// Moves the span that is asked for into these bounds; it is all of them unless one is asked for.
     fn hold<'a>(&self, route: &'a Route, arguments: &mut Vec<Given<'a>>) -> Result<(), Problem> {
         let of_report = arguments.iter().find(|given| given.argument.name == "time_zone");
@@ -224,7 +235,8 @@ impl Bounds {
         Ok(())
     }
 
-    /// Limits how far past the end of the span a funnel follows people: by as much as the span is long.
+    /// Limits `within`, for which a funnel follows a person also past the end of the span: to as long as the
+    /// span is.
     fn hold_within<'a>(&self, report: &'a Report, arguments: &mut Vec<Given<'a>>) {
         let (Some(within), Some(until)) = (report.argument("within"), self.until) else { return };
         let longest = until.duration_since(self.since).as_secs().max(1);

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use eventlog_writer::Event;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::answer::is_refusal;
 use super::entries::{Entries, id};
 use super::{request, time};
 use crate::api_key::Kind;
 use crate::gateway::connections::Connection;
 use crate::gateway::credentials;
 use crate::gateway::event_types::EventTypes;
-use crate::gateway::intake::{self, Incoming, Protocol, not_json};
+use crate::gateway::intake::{self, Incoming, Protocol, Taken, not_json};
 use crate::gateway::problem::{Problem, shown};
 use crate::gateway::state::Gateway;
 use crate::gateway::track::{self, body};
@@ -72,6 +73,15 @@ pub(crate) async fn take(
     let taken = intake::take(&gateway, &key, events, count, waits).await?;
     let counts = &gateway.metrics.messages;
     counts.with_label_values(&[Protocol::CloudEvents.name(), "event"]).inc_by(count as u64);
+    // Senders look at the status only.
+    if let (false, Taken::Ends(ends)) = (is_batch, &taken)
+        && let [Err(error)] = &ends[..]
+    {
+        return Err(match is_refusal(error) {
+            true => Problem::new(StatusCode::BAD_REQUEST, "rejected", error.message()),
+            false => Problem::unavailable("the log did not take the event", 1),
+        });
+    }
     Ok(track::answer(&taken, count))
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Message, Sorted, describe};
+use super::answer::{Message, Sorted, describe, is_refusal};
 use super::entries::{Entries, id};
 use super::request;
 use super::time::{self, Skew};
@@ -136,7 +136,7 @@ async fn taken(
     headers: &HeaderMap,
     sent_at: Option<String>,
     body: Body,
-    waits: bool,
+    has_verdicts: bool,
 ) -> Result<Answered, Problem> {
     let (key, text) = request::read(gateway, connection, headers, body, key_of).await?;
     let types = gateway.event_types.get().await;
@@ -152,17 +152,21 @@ async fn taken(
             Err(fault) => (Ok(None), Err(fault)),
         };
         sorted.push(gateway, &key, &types, Protocol::PostHog, message);
-        if waits {
+        if has_verdicts {
             uuids.push(uuid.unwrap_or_default());
         }
     }
     drop(text);
-    // An answer with verdicts says it of each.
-    if !waits && let Some(problem) = sorted.all_refused() {
-        return Err(problem);
+    if !has_verdicts {
+        sorted.log(gateway, &key).await?;
+        return match sorted.all_refused() {
+            Some(problem) => Err(problem),
+            None => Ok(Answered { sorted, uuids, taken: Taken::Queued }),
+        };
     }
+    // The answer says it of each.
     let events = std::mem::take(&mut sorted.events);
-    let taken = intake::take(gateway, &key, events, sorted.count, waits).await?;
+    let taken = intake::take(gateway, &key, events, sorted.count, true).await?;
     Ok(Answered { sorted, uuids, taken })
 }
 
@@ -323,7 +327,8 @@ fn verdict(end: &Result<Outcome, Error>) -> Value {
             "result": "warning", "details": "left out: sampled, or the tenant opted out",
         }),
         Ok(_) => json!({ "result": "ok" }),
-        Err(error) => json!({ "result": "drop", "details": error.message() }),
+        Err(error) if is_refusal(error) => json!({ "result": "drop", "details": error.message() }),
+        Err(error) => json!({ "result": "retry", "details": error.message() }),
     }
 }
 

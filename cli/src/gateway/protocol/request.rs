@@ -23,15 +23,18 @@ pub(crate) async fn read(
     key_of: fn(&str) -> Option<String>,
 ) -> Result<(Arc<Key>, Text), Problem> {
     let form = body::form(headers)?;
-    let is_of_browser = form != Form::Json || credentials::is_of_browser(headers);
+    let is_of_browser = credentials::is_of_browser(headers);
     if credentials::of_header(headers).is_some() {
         let key = gateway.authorize(connection, headers, Kind::Write).await?;
+        // A page that sends this header says where it comes from, whatever the form of the body: a library
+        // for servers calls its JSON a form.
         check_public(&key, is_of_browser)?;
         let text = body::read_form(gateway, Some(&key), headers, form, body).await?;
         return Ok((key, text));
     }
     let text = body::read_form(gateway, None, headers, form, body).await?;
     let given = key_of(&text).ok_or_else(Problem::unauthorized)?;
+    let is_of_browser = is_of_browser || form != Form::Json;
     let key = of_text(gateway, connection, &given, is_of_browser).await?;
     Ok((key, text))
 }

@@ -165,12 +165,11 @@ async fn taken(
         }
     }
     drop(text);
-    if let Some(problem) = sorted.all_refused() {
-        return Err(problem);
+    sorted.log(gateway, &key).await?;
+    match sorted.all_refused() {
+        Some(problem) => Err(problem),
+        None => Ok(sorted.refused),
     }
-    let Sorted { events, refused, count, .. } = sorted;
-    intake::take(gateway, &key, events, count, false).await?;
-    Ok(refused)
 }
 
 /// Finds the key in a body.

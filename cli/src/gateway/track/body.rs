@@ -119,6 +119,8 @@ async fn read_text(
     })??;
     let bytes = if packed.of(&bytes) { unpack(gateway, &bytes, &mut share)? } else { bytes };
     let bytes = match form {
+        // RudderStack's library for Node sends JSON under this type.
+        Form::Encoded if bytes.trim_ascii_start().starts_with(b"{") => bytes,
         Form::Encoded => {
             let bytes = decode(&bytes)?;
             match Packed::Perhaps.of(&bytes) {

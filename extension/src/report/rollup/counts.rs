@@ -20,8 +20,9 @@ const LISTED: usize = 5;
 /// Bytes that a bucket and a quarter take in lists that double when they are full.
 const OF_BUCKET: usize = 2 * size_of::<(i32, f64)>();
 pub(crate) const OF_QUARTER: usize = 2 * size_of::<u16>();
-/// The counts take at most this many times `maintenance_work_mem`, of which PostgreSQL's default is
-/// 64 MB. Five million ordinary events take half of that.
+/// The counts of a process take at most this many times `maintenance_work_mem`, of which PostgreSQL's
+/// default is 64 MB: room for two million events of the benchmark. The counts of a second process that are
+/// merged and the rows made from them take up to twice as much again.
 const TIMES_WORK_MEM: usize = 4;
 
 /// A group of a rollup: the numbers of the tenant and of texts, and a time, in hours, days, or days of

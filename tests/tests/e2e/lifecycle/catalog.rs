@@ -45,6 +45,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
             AND prosrc NOT IN ('as_owner_wrapper', 'as_owner_for_gateway_wrapper', 'as_role_wrapper') GROUP BY 1 ORDER BY 1",
     );
     let expected = [
+        ["_name_of", "ss"],
         ["_percentile", "is"],
         ["_present_within", "is"],
         ["_quarters_union", "is"],
@@ -126,6 +127,23 @@ fn every_declared_function_can_be_called() {
             assert_ne!(error.code().code(), "42883", "{error:?}");
         }
         superuser.batch_execute("ROLLBACK").unwrap();
+    }
+}
+
+#[test]
+fn a_function_of_a_trigger_says_that_it_is_one_when_it_is_called() {
+    let db = Db::new();
+    let mut superuser = db.superuser();
+    let functions = "SELECT format('SELECT %s()', oid::regproc) FROM pg_proc
+                      WHERE pronamespace IN ('eventlog'::regnamespace, 'eventlog_private'::regnamespace) AND prorettype = 'trigger'::regtype";
+    let calls = rows(&mut superuser, functions).concat();
+    assert!(calls.len() >= 4, "{calls:?}");
+    for call in calls {
+        let error = superuser.batch_execute(&call).expect_err(&call);
+        let error = error.as_db_error().expect("the server's");
+        // PL/pgSQL's own is 0A000.
+        assert!(["39P01", "0A000"].contains(&error.code().code()), "{call}: {error:?}");
+        assert!(error.message().contains("can only be called as"), "{call}: {error:?}");
     }
 }
 

@@ -11,6 +11,7 @@ mod partitions_others;
 mod quarters;
 mod retention;
 mod rollup_faults;
+mod rollup_memory;
 mod rollup_oracle;
 mod rollups;
 mod worker;

@@ -230,7 +230,10 @@ fn a_filter_on_an_unknown_name_or_key_says_so() {
     let filters = r#"'{"name": "strict", "data.skill_name": "x"}'"#;
     let reports = super::every_report::reports(&mut db.superuser());
     let mut compared = 0;
-    for report in reports.iter().filter(|report| report.has("filters")) {
+    // The steps of a funnel are of other names, so that no key can be meant.
+    let is_meant =
+        |report: &&super::every_report::Report| report.has("filters") && !report.has("steps");
+    for report in reports.iter().filter(is_meant) {
         for (breakdown, most) in [(None, 1), (Some(("breakdown", "'data.skill_name'")), 2)] {
             let given: Vec<_> = [("filters", filters)].into_iter().chain(breakdown).collect();
             if breakdown.is_none() || report.has("breakdown") {
@@ -243,5 +246,5 @@ fn a_filter_on_an_unknown_name_or_key_says_so() {
         }
         compared += 1;
     }
-    assert!(compared >= 12, "{compared}");
+    assert!(compared >= 10, "{compared}");
 }
