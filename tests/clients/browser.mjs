@@ -3,8 +3,8 @@
 //
 // The first line of standard input is the TASK of node.mjs; where an event has no user, nobody has signed
 // in yet, and those come first. The page stays open until standard input ends. What comes back is
-// {"anonymous", "errors"}: the id of the visitor who had not
-// signed in, and what the console and the network complained of.
+// {"anonymous", "errors"}: the id of the visitor who had not signed in, and what the console and the network
+// complained of.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
