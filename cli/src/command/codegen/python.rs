@@ -20,8 +20,8 @@ const KEYWORDS: &str = "\
     and as assert async await break class continue def del elif else except finally for from \
     global if import in is lambda nonlocal not or pass raise return try while with yield";
 
-/// Types that have no capital, which a function must not hide.
-const BUILTINS: &str = "bool datetime float int str";
+/// Types without a capital, which a function must not hide, and what mypy takes for the decorator.
+const BUILTINS: &str = "bool datetime deprecated float int str";
 
 /// Parameters that every function has.
 const OPTIONS: &str = "self other actor subject occurred_at idempotency_key";
