@@ -304,8 +304,8 @@ class Sender:
                         self._failures = 0
                     else:
                         parts.append(part)
-                        is_asked = answer.after is not None
-                        self._wait(answer.after if answer.after is not None else self._backoff(self._failures), is_asked)
+                        # Clients that were told the same time do not all come back at once.
+                        self._wait((answer.after or 0.0) + self._backoff(self._failures), answer.after is not None)
                 if self._is_closed:
                     return
             self._tally.tell()
