@@ -68,6 +68,13 @@ fn literal(random: &mut Random, kind: &str) -> String {
             "-infinity",
             "4714-11-24 BC",
         ])),
+        "date[]" => quote(random.pick::<&str>(&[
+            "{}",
+            "{2026-01-01,2026-01-08,2026-01-15}",
+            "{2026-01-08,2026-01-01}",
+            "{NULL}",
+            "{infinity,-infinity}",
+        ])),
         "bytea" => quote(random.pick::<&str>(&[
             "",
             "\\x01",
