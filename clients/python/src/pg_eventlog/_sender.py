@@ -30,7 +30,8 @@ _IDLE = 60.0
 _AWAKE = 5.0
 _SHORTEST_LOOK = 0.01
 
-_senders: "weakref.WeakSet[Sender]" = weakref.WeakSet()
+#: The senders of this process.
+senders: "weakref.WeakSet[Sender]" = weakref.WeakSet()
 
 Result = TypeVar("Result")
 
@@ -50,7 +51,7 @@ class Sender:
         self._on_drop = on_drop
         self._transport: Optional[Transport] = None
         self._begin()
-        _senders.add(self)
+        senders.add(self)
 
     def _begin(self) -> None:
         """Begins with nothing: also in the child of a fork, whose parent has the events."""
@@ -109,12 +110,13 @@ class Sender:
 
     def _take_in(self) -> None:
         """Takes in what was put aside, by the thread that has the lock."""
-        self._is_busy = True
-        try:
-            while self._aside:
+        # Asked again when it is not busy any more: what comes in between would be left there.
+        while self._aside:
+            self._is_busy = True
+            try:
                 self._take_one(self._aside.popleft())
-        finally:
-            self._is_busy = False
+            finally:
+                self._is_busy = False
 
     def _take_one(self, entry: Union[Item, Drop]) -> None:
         tally, settings = self._tally, self._settings
@@ -302,8 +304,8 @@ class Sender:
                         self._failures = 0
                     else:
                         parts.append(part)
-                        is_asked = answer.after is not None
-                        self._wait(answer.after if answer.after is not None else self._backoff(self._failures), is_asked)
+                        # Clients that were told the same time do not all come back at once.
+                        self._wait((answer.after or 0.0) + self._backoff(self._failures), answer.after is not None)
                 if self._is_closed:
                     return
             self._tally.tell()
@@ -396,8 +398,3 @@ class Sender:
         """Drops events."""
         self._tally.drop(reason, message, len(items), items[0].name if items else None)
         self._leave(items)
-
-
-def all_senders() -> "List[Sender]":
-    """Returns the senders of this process."""
-    return list(_senders)
