@@ -23,7 +23,7 @@ fn run(command: &mut Command) -> String {
 
 /// The Python with the frameworks, which `make setup-tests` makes.
 fn python() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/bin/python3")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/examples/bin/python3")
 }
 
 /// An empty folder, removed in the end.
