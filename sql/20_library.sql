@@ -72,6 +72,32 @@ AS 'MODULE_PATHNAME', 'log_events_wrapper';
 COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean) IS
 'Logs a batch given as arrays of equal length, one element per event; tenant_ids, data and the later ones may be NULL. Valid events are logged, invalid ones go to rejected_events. Returns the counts and, if with_verdicts is true, a verdict for each event; if it is NULL, verdicts only if an event is rejected. A batch_number that the producer has sent before writes nothing and returns the former counts.';
 
+-- All arguments must be given, so that a call with fewer means the function above.
+CREATE FUNCTION eventlog.log_events(
+    tenant_ids       uuid[],
+    names            text[],
+    data             text[],
+    occurred_at      timestamptz[],
+    actors           text[],
+    subjects         text[],
+    idempotency_keys text[],
+    producer         uuid,
+    batch_number     bigint,
+    with_verdicts    boolean,
+    protocols        text[],
+    OUT written      bigint,
+    OUT duplicate    bigint,
+    OUT sampled      bigint,
+    OUT rejected     bigint,
+    OUT is_repeat    boolean,
+    OUT verdicts     jsonb
+) RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
+AS 'MODULE_PATHNAME', 'log_events_of_protocols_wrapper';
+
+COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean, text[]) IS
+'Logs a batch as log_events with arrays does, for a program that translates what clients of other products send: protocols names the protocol of each event, which rejected_events keeps.';
+
 CREATE FUNCTION eventlog.log_events(
     events        jsonb,
     with_verdicts boolean DEFAULT false,
@@ -104,6 +130,12 @@ AS 'MODULE_PATHNAME', 'validate_event_wrapper';
 
 COMMENT ON FUNCTION eventlog.validate_event(text, jsonb) IS
 'Tests name and payload as log_event would: returns whether they are valid, the error if not, and the payload as it would be stored.';
+
+-- Returns the name under which events of this name are stored: that of the event type that has it as an alias,
+-- else the name itself.
+CREATE FUNCTION eventlog._name_of(name text) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'name_of_wrapper';
 
 CREATE FUNCTION eventlog_private.check_import(
     id          bigint,
@@ -187,103 +219,6 @@ COMMENT ON FUNCTION eventlog.late_event() IS
 CREATE FUNCTION eventlog_private.announced_watermark() RETURNS timestamptz
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'announced_watermark_wrapper';
-
-CREATE FUNCTION eventlog_private.histogram_step(state internal, value double precision, weight double precision) RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'histogram_step_wrapper';
-
-CREATE FUNCTION eventlog_private.merge_histograms_step(state internal, histogram double precision[]) RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'merge_histograms_step_wrapper';
-
-CREATE FUNCTION eventlog_private.histogram_final(state internal) RETURNS double precision[]
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'histogram_final_wrapper';
-
--- Builds a histogram of values: pairs of a bucket and its weight.
-CREATE AGGREGATE eventlog._histogram(value double precision, weight double precision) (
-    SFUNC = eventlog_private.histogram_step,
-    STYPE = internal,
-    FINALFUNC = eventlog_private.histogram_final
-);
-
-CREATE AGGREGATE eventlog._merge_histograms(histogram double precision[]) (
-    SFUNC = eventlog_private.merge_histograms_step,
-    STYPE = internal,
-    FINALFUNC = eventlog_private.histogram_final
-);
-
-CREATE FUNCTION eventlog_private.add_histograms(a double precision[], b double precision[]) RETURNS double precision[]
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'add_histograms_wrapper';
-
--- Returns the value below which a share (0 to 1) of a histogram lies, within 2 %.
-CREATE FUNCTION eventlog._percentile(histogram double precision[], share double precision) RETURNS double precision
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'percentile_wrapper';
-
--- The days of a time zone on which actors were active, in the format of extension/src/report/presence.rs. A
--- row is a month of a rollup, or one instant.
-CREATE FUNCTION eventlog_private.presence_step(state internal, actor text, month date, days integer, quarters bytea, at timestamptz,
-                                        is_first boolean, is_returning boolean, first_day date, day_starts timestamptz[])
-RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'presence_step_wrapper';
-
-CREATE FUNCTION eventlog_private.presence_final(state internal) RETURNS bytea
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'presence_final_wrapper';
-
-CREATE AGGREGATE eventlog._presence(actor text, month date, days integer, quarters bytea, at timestamptz, is_first boolean,
-                                    is_returning boolean, first_day date, day_starts timestamptz[]) (
-    SFUNC = eventlog_private.presence_step,
-    STYPE = internal,
-    FINALFUNC = eventlog_private.presence_final
-);
-
-CREATE FUNCTION eventlog._present_within(presence bytea, days_back integer, days integer) RETURNS integer[]
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'present_within_wrapper';
-
-CREATE FUNCTION eventlog._retention_of(presence bytea, starts integer[]) RETURNS integer[]
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'retention_of_wrapper';
-
--- Goes through the events of a funnel; returns JSON (extension/src/report/funnel.rs).
-CREATE FUNCTION eventlog_private.funnel_step(state internal, who text, steps_of_event integer, at timestamptz, id bigint,
-                                      deadline timestamptz, value text, is_sampled boolean, steps integer, any_attempt boolean,
-                                      top integer, step integer) RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'funnel_step_wrapper';
-
-CREATE FUNCTION eventlog_private.funnel_final(state internal) RETURNS text
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'funnel_final_wrapper';
-
-CREATE AGGREGATE eventlog._funnel(who text, steps_of_event integer, at timestamptz, id bigint, deadline timestamptz, value text,
-                                  is_sampled boolean, steps integer, any_attempt boolean, top integer, step integer) (
-    SFUNC = eventlog_private.funnel_step,
-    STYPE = internal,
-    FINALFUNC = eventlog_private.funnel_final
-);
-
-CREATE FUNCTION eventlog_private.period_actors_step(state internal, actor text, month date, days integer, quarters bytea, at timestamptz,
-                                             bounds timestamptz[]) RETURNS internal
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'period_actors_step_wrapper';
-
-CREATE FUNCTION eventlog_private.period_actors_final(state internal) RETURNS bigint[]
-LANGUAGE c IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'period_actors_final_wrapper';
-
--- Counts the distinct actors of each period. A row is a month of a rollup (with quarters, or with days of UTC
--- alone) or one instant. `bounds` are the starts of the periods and the end of the last. Of quarters only those
--- count that lie wholly in the span.
-CREATE AGGREGATE eventlog._period_actors(actor text, month date, days integer, quarters bytea, at timestamptz, bounds timestamptz[]) (
-    SFUNC = eventlog_private.period_actors_step,
-    STYPE = internal,
-    FINALFUNC = eventlog_private.period_actors_final
-);
 
 -- Returns the tables of which the library keeps a copy.
 CREATE FUNCTION eventlog_private.cached_tables() RETURNS text[]

@@ -43,7 +43,7 @@ BEGIN
          WHERE r.can_replay
            AND (tenants IS NULL OR coalesce(r.claimed_tenant_id, r.tenant_id) = ANY (tenants)
                                    AND coalesce(r.tenant_id, r.claimed_tenant_id) = ANY (tenants))
-           AND (names IS NULL OR r.name = ANY (names))
+           AND (names IS NULL OR r.name = ANY (names) OR eventlog._name_of(r.name) = ANY (names))
            AND (replay_rows.since IS NULL OR r.created_at >= replay_rows.since)
          ORDER BY r.id
          LIMIT replay_rows.row_limit

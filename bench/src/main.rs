@@ -16,6 +16,7 @@ mod memory;
 mod months;
 mod names;
 mod partitions;
+mod protocols;
 mod rules;
 mod scale;
 mod single;
@@ -41,6 +42,7 @@ const SUBJECTS: &[Subject] = &[
     ("flood", flood::run),
     ("gateway", gateway::run),
     ("gateway head of line", head_of_line::run),
+    ("gateway protocols", protocols::run),
     ("writer", writer::run),
     ("months", months::run),
     ("partitions", partitions::run),

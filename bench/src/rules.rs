@@ -29,6 +29,13 @@ const NAMES: &[(&str, &str, &str)] = &[
     ),
     ("defaulted", "default_values, one key", r#"default_values => '{"source": "hook"}'"#),
     ("timed", "occurred_at_key", "occurred_at_key => 'at'"),
+    (
+        "typed",
+        "value_types of all nine keys",
+        r#"value_types => '{"skillId": "string", "toolName": "string", "hookEvent": "string", "durationMs": "number",
+            "success": "boolean", "email": "string", "cwd": "string", "at": "string", "note": "string"}'"#,
+    ),
+    ("aliased", "an alias of the name", "aliases => '{An alias}'"),
     ("sampled", "sample_rate, kept", "sample_rate => 0.999999999999, sample_key => 'skillId'"),
     ("left_out", "sample_rate, left out", "sample_rate => 1e-12, sample_key => 'skillId'"),
     ("enriched", "an enrichment, found", ""),
@@ -36,6 +43,11 @@ const NAMES: &[(&str, &str, &str)] = &[
 ];
 
 const TENANT_WITH_QUOTA: &str = "cccccccc-cccc-4ccc-8ccc-cccccccccccc";
+
+/// Returns the name that events of a type are given.
+fn logged_as(name: &'static str) -> &'static str {
+    if name == "aliased" { "An alias" } else { name }
+}
 
 /// Events by the log's owner, in a PL/pgSQL loop in the server.
 pub(crate) fn run(scale: Scale) {
@@ -82,7 +94,7 @@ pub(crate) fn run(scale: Scale) {
     client.batch_execute("CREATE INDEX ON public.skills (name)").expect("a table of ours");
 
     let mut labels: Vec<(&str, &str, &str)> =
-        NAMES.iter().map(|(name, label, _)| (*name, *label, TENANT_A)).collect();
+        NAMES.iter().map(|(name, label, _)| (logged_as(name), *label, TENANT_A)).collect();
     labels.push(("plain", "a tenant with a quota", TENANT_WITH_QUOTA));
     let mut times = vec![Vec::with_capacity(scale.rounds); labels.len()];
     let mut order: Vec<usize> = (0..labels.len()).collect();

@@ -56,7 +56,7 @@ enum Command {
     Doctor(command::doctor::Arguments),
     /// Check an event plan and sample payloads, for CI
     Lint(command::lint::Arguments),
-    /// Generate Rust code for the event types
+    /// Generate types for the event types: Rust, TypeScript, Python
     Codegen(command::codegen::Arguments),
     /// Create, list and revoke the gateway's API keys
     Key(command::key::Arguments),

@@ -23,6 +23,9 @@ pub(crate) mod quarantine {
     /// Most characters of an idempotency key.
     pub(crate) const KEY_CHARACTERS: usize = 255;
 
+    /// Most characters of the name of a protocol.
+    pub(crate) const PROTOCOL_CHARACTERS: usize = 40;
+
     /// Largest payload as text, in bytes; of a larger one only the reason is kept.
     pub(crate) const PAYLOAD_BYTES: usize = 65_536;
 }

@@ -73,6 +73,22 @@ BEGIN
                     array_position(count_keys, NULL) IS NULL AND array_position(count_keys, '') IS NULL
                     AND cardinality(count_keys) <= 10 AND octet_length(array_to_string(count_keys, '')) <= 1000);
     END IF;
+    IF eventlog_private.lacks_column('event_types', 'value_types', 'jsonb') THEN
+        ALTER TABLE eventlog.event_types
+            ADD COLUMN value_types jsonb NOT NULL DEFAULT '{}'
+                CONSTRAINT event_types_value_types_check CHECK (
+                    jsonb_typeof(value_types) = 'object'
+                    AND NOT jsonb_path_exists(value_types,
+                        'strict $.* ? (@.type() != "string" || !(@ like_regex "^(string|number|boolean|array|object)$"))')),
+            ADD COLUMN aliases text[] NOT NULL DEFAULT '{}'
+                CONSTRAINT event_types_aliases_check CHECK (
+                    array_position(aliases, NULL) IS NULL AND array_position(aliases, '') IS NULL
+                    AND cardinality(aliases) <= 20),
+            ADD COLUMN context_keys text[] NOT NULL DEFAULT '{}'
+                CONSTRAINT event_types_context_keys_check CHECK (
+                    array_position(context_keys, NULL) IS NULL AND array_position(context_keys, '') IS NULL
+                    AND cardinality(context_keys) <= 50);
+    END IF;
 
     COMMENT ON TABLE eventlog.event_types IS
         'Event types: the names that may be logged, and the rules of their payloads. Change them with eventlog.define_event().';
@@ -105,6 +121,9 @@ BEGIN
     COMMENT ON COLUMN eventlog.event_types.count_subjects IS 'True if reports count its events by subject too; false if almost every event has a subject of its own.';
     COMMENT ON COLUMN eventlog.event_types.success_values IS 'Values of success_key, as text, that mean success; every other value means failure. If the key is missing, a boolean "success" counts. Empty if success_key is a boolean.';
     COMMENT ON COLUMN eventlog.event_types.count_keys IS 'Keys of the payload by whose values the rollups count too, at most 10, so that reports by these keys are quick. For keys with few values, such as a plan or a country, not for ids.';
+    COMMENT ON COLUMN eventlog.event_types.value_types IS 'JSON types of keys, such as {"total": "number"}: string, number, boolean, array or object.';
+    COMMENT ON COLUMN eventlog.event_types.aliases IS 'Other names under which its events arrive, such as "Order Completed". They are stored under its name.';
+    COMMENT ON COLUMN eventlog.event_types.context_keys IS 'Keys of the context that a client of another protocol sends, such as locale or page.url. The gateway keeps them in the key "context" of the payload.';
 END
 $$;
 
@@ -121,7 +140,7 @@ AS $$
         "occurred_at_key": null, "default_values": {}, "default_when_key": null, "sample_rate": 1, "sample_key": null,
         "redact_keys": [], "hash_keys": [], "hash_actor": false, "path_keys": [],
         "status": "active", "successor": null, "retention": null, "count_subjects": true,
-        "success_values": [], "count_keys": []}'
+        "success_values": [], "count_keys": [], "value_types": {}, "aliases": [], "context_keys": []}'
 $$;
 
 -- Returns the rules of a row of event_types that differ from the defaults.

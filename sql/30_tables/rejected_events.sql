@@ -27,6 +27,10 @@ BEGIN
         PERFORM eventlog_private.secure('eventlog.rejected_events');
         PERFORM eventlog_private.secure('eventlog.rejected_events_id_seq');
     END IF;
+    -- Since layout 2.
+    IF eventlog_private.lacks_column('rejected_events', 'protocol', 'text') THEN
+        ALTER TABLE eventlog.rejected_events ADD COLUMN protocol text;
+    END IF;
     IF to_regclass('eventlog.rejected_events_tenant_id_created_at_idx') IS NULL THEN
         CREATE INDEX rejected_events_tenant_id_created_at_idx
             ON eventlog.rejected_events (tenant_id, created_at DESC);
@@ -51,5 +55,7 @@ BEGIN
         'True if replay_rejected() may log it: the caller was allowed to write it, and it was stored completely.';
 
     COMMENT ON COLUMN eventlog.rejected_events.weight IS 'Number of events it stands for, if it survived sampling; null for 1.';
+    COMMENT ON COLUMN eventlog.rejected_events.protocol IS
+        'The protocol of another product by which the gateway received it: segment, posthog or cloudevents; track for the gateway''s own; null for other callers.';
 END
 $$;

@@ -120,7 +120,8 @@ DECLARE
 BEGIN
     EXECUTE format($sql$
         CREATE UNLOGGED TABLE eventlog.import_in_progress AS
-        SELECT row_number() OVER ()::integer AS place, r.id, r.tenant_id, r.name, v.data, r.created_at,
+        SELECT row_number() OVER ()::integer AS place, r.id, r.tenant_id,
+               CASE WHEN v.sqlstate IS NULL THEN eventlog._name_of(r.name) ELSE r.name END AS name, v.data, r.created_at,
                r.occurred_at, v.actor, CASE WHEN v.sqlstate IS NULL THEN v.subject ELSE r.subject END AS subject,
                CASE WHEN r.weight >= 1 AND r.weight < 'infinity' THEN r.weight END AS weight, %s
                coalesce(r.cast_sqlstate, v.sqlstate, CASE WHEN f.fault IS NOT NULL THEN '22023' END) AS sqlstate,

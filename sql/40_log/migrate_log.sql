@@ -19,7 +19,7 @@ BEGIN
     LOOP
         BEGIN
             PERFORM eventlog._lock_partitions();
-            FOREACH relation IN ARRAY ARRAY['events', 'tenant_settings', 'event_types', 'tenant_roles', 'producers']::name[] LOOP
+            FOREACH relation IN ARRAY ARRAY['events', 'tenant_settings', 'event_types', 'tenant_roles', 'producers', 'rejected_events']::name[] LOOP
                 IF to_regclass(format('eventlog.%I', relation)) IS NOT NULL THEN
                     EXECUTE format('LOCK TABLE ONLY eventlog.%I IN ACCESS EXCLUSIVE MODE', relation);
                 END IF;

@@ -14,6 +14,13 @@ DECLARE
     allowed_values jsonb            := rules -> 'allowed_values';
     with_null      text             := (SELECT r.key FROM jsonb_each(rules) r
                                          WHERE jsonb_typeof(r.value) = 'array' AND r.value @> '[null]' LIMIT 1);
+    value_types    jsonb            := rules -> 'value_types';
+    wrong_alias    text             := (SELECT a FROM jsonb_array_elements_text(rules -> 'aliases') a
+                                         WHERE octet_length(a) NOT BETWEEN 1 AND 128 OR a ~ '[[:cntrl:]]' OR a = check_definition.name LIMIT 1);
+    wrong_context  text             := (SELECT k FROM jsonb_array_elements_text(rules -> 'context_keys') k
+                                         WHERE octet_length(k) > 128 OR k !~ '^[^.[:cntrl:]]+(\.[^.[:cntrl:]]+)*$' LIMIT 1);
+    most_aliases      constant integer := 20;
+    most_context_keys constant integer := 50;
     most_subject_keys constant integer := 8;
     most_count_keys   constant integer := 10;
     count_keys_bytes  constant integer := 1000;
@@ -62,6 +69,28 @@ BEGIN
                 'strict $.*[*] ? (@.type() == "object" || @.type() == "array" || @.type() == "null")')) THEN
         RAISE EXCEPTION 'allowed_values must give each key an array of strings, numbers or booleans'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'such as {"role": ["user", "assistant"]}';
+    ELSIF value_types IS NOT NULL AND (
+            jsonb_typeof(value_types) <> 'object'
+            OR EXISTS (SELECT FROM jsonb_each(CASE jsonb_typeof(value_types) WHEN 'object' THEN value_types ELSE '{}' END) v
+                        WHERE v.value NOT IN ('"string"', '"number"', '"boolean"', '"array"', '"object"'))) THEN
+        RAISE EXCEPTION 'value_types must give each key one of string, number, boolean, array and object'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as {"total": "number", "items": "array"}';
+    ELSIF jsonb_array_length(rules -> 'aliases') > most_aliases THEN
+        RAISE EXCEPTION 'aliases has % names, limit %', jsonb_array_length(rules -> 'aliases'), most_aliases
+            USING ERRCODE = 'program_limit_exceeded';
+    ELSIF right(name, 2) = '.*' AND jsonb_array_length(rules -> 'aliases') > 0 THEN
+        RAISE EXCEPTION 'wildcard "%" cannot have aliases', name
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'an event of an alias is stored under the name of its event type';
+    ELSIF wrong_alias IS NOT NULL THEN
+        RAISE EXCEPTION '"%" cannot be an alias', left(wrong_alias, 80)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'use another text than the name itself, of 1 to 128 bytes, without control characters';
+    ELSIF jsonb_array_length(rules -> 'context_keys') > most_context_keys THEN
+        RAISE EXCEPTION 'context_keys has % keys, limit %', jsonb_array_length(rules -> 'context_keys'), most_context_keys
+            USING ERRCODE = 'program_limit_exceeded';
+    ELSIF wrong_context IS NOT NULL THEN
+        RAISE EXCEPTION '"%" cannot be one of context_keys', left(wrong_context, 80)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''{locale,page.url}'', of at most 128 bytes each';
     END IF;
 END
 $$;
@@ -77,15 +106,32 @@ DECLARE
     rule text;
 BEGIN
     SELECT r.key, r.rule INTO key, rule
-      FROM eventlog.event_types t,
-           LATERAL (
+      FROM eventlog.event_types t
+           -- A log of layout 1 has no such column.
+     CROSS JOIN LATERAL (SELECT coalesce(to_jsonb(t) -> 'value_types', '{}') AS of_keys) types
+     CROSS JOIN LATERAL (
              SELECT k, 'required and redacted' FROM unnest(t.required_keys) k WHERE k = ANY (t.redact_keys)
              UNION ALL
              SELECT k, 'redacted, but has allowed values' FROM jsonb_object_keys(t.allowed_values) k
               WHERE k = ANY (t.redact_keys)
              UNION ALL
              SELECT k, 'hashed, but has allowed values' FROM jsonb_object_keys(t.allowed_values) k
-              WHERE k = ANY (t.hash_keys) OR t.hash_actor AND k = t.actor_key) AS r (key, rule)
+              WHERE k = ANY (t.hash_keys) OR t.hash_actor AND k = t.actor_key
+             UNION ALL
+             -- Arrays and objects keep their type: what is in them is hashed or shortened.
+             SELECT v.key, format('of type %s, but is hashed', v.value) FROM jsonb_each_text(types.of_keys) v
+              WHERE v.value IN ('number', 'boolean') AND (v.key = ANY (t.hash_keys) OR t.hash_actor AND v.key = t.actor_key)
+             UNION ALL
+             SELECT v.key, format('of type %s, but is a path', v.value) FROM jsonb_each_text(types.of_keys) v
+              WHERE v.value IN ('number', 'boolean') AND v.key = ANY (t.path_keys)
+             UNION ALL
+             SELECT v.key, format('of type %s, but has an allowed value of type %s', v.value, jsonb_typeof(a.value))
+               FROM jsonb_each_text(types.of_keys) v, jsonb_array_elements(t.allowed_values -> v.key) a
+              WHERE jsonb_typeof(a.value) <> v.value
+             UNION ALL
+             SELECT v.key, format('of type %s, but has a default of type %s', v.value, jsonb_typeof(t.default_values -> v.key))
+               FROM jsonb_each_text(types.of_keys) v
+              WHERE jsonb_typeof(t.default_values -> v.key) NOT IN (v.value, 'null')) AS r (key, rule)
      WHERE t.name = name
      LIMIT 1;
     IF FOUND THEN
@@ -122,7 +168,9 @@ BEGIN
                 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'eventlog.event_types'::regclass AND a.attname = g)) THEN
         PERFORM eventlog._require_layout(eventlog._layout_version());
     END IF;
+    PERFORM eventlog_private.lock_names(ARRAY[name], jsonb_array_length(rules -> 'aliases') > 0);
     PERFORM eventlog_private.set_event_type(name, rules, replaced => given);
+    PERFORM eventlog_private.check_aliases(ARRAY[name]);
 END
 $$;
 
@@ -158,7 +206,10 @@ CREATE FUNCTION eventlog.define_event(
     retention        interval DEFAULT NULL,
     count_subjects   boolean DEFAULT NULL,
     success_values   text[]  DEFAULT NULL,
-    count_keys       text[]  DEFAULT NULL
+    count_keys       text[]  DEFAULT NULL,
+    value_types      jsonb   DEFAULT NULL,
+    aliases          text[]  DEFAULT NULL,
+    context_keys     text[]  DEFAULT NULL
 ) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -179,7 +230,9 @@ AS $$
         'hash_keys', define_event.hash_keys, 'hash_actor', define_event.hash_actor,
         'path_keys', define_event.path_keys, 'status', define_event.status, 'successor', define_event.successor,
         'retention', define_event.retention, 'count_subjects', define_event.count_subjects,
-        'success_values', define_event.success_values, 'count_keys', define_event.count_keys)) r))
+        'success_values', define_event.success_values, 'count_keys', define_event.count_keys,
+        'value_types', define_event.value_types, 'aliases', define_event.aliases,
+        'context_keys', define_event.context_keys)) r))
 $$;
 
 COMMENT ON FUNCTION eventlog.define_event IS
@@ -198,8 +251,7 @@ BEGIN
        SET status = 'retired', successor = coalesce(retire_event.successor, t.successor)
      WHERE t.name = retire_event.name;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'unknown event name "%"', retire_event.name
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM eventlog.event_types;';
+        PERFORM eventlog_private.refuse_name(retire_event.name);
     END IF;
 END
 $$;

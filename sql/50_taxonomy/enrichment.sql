@@ -25,8 +25,7 @@ BEGIN
         RAISE EXCEPTION 'arguments of add_enrichment() must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     IF NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = add_enrichment.name) THEN
-        RAISE EXCEPTION 'unknown event name "%"', add_enrichment.name
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM eventlog.event_types;';
+        PERFORM eventlog_private.refuse_name(add_enrichment.name);
     END IF;
     SELECT string_agg(format('"%s"', w.wanted), ', ' ORDER BY w.place) INTO missing
       FROM unnest(ARRAY[match_column, value_column]) WITH ORDINALITY AS w (wanted, place)

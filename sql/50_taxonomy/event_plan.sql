@@ -99,6 +99,8 @@ BEGIN
     IF taxonomy_import.apply THEN
         -- Keeps the rows compared below unchanged until the commit.
         LOCK TABLE eventlog.event_types IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM eventlog_private.lock_names(ARRAY(SELECT k FROM jsonb_object_keys(taxonomy_import.plan -> 'events') k),
+            EXISTS (SELECT FROM jsonb_each(taxonomy_import.plan -> 'events') e WHERE jsonb_array_length(e.value -> 'aliases') > 0));
     END IF;
     FOR step IN
         WITH wanted AS (
@@ -137,6 +139,11 @@ BEGIN
         detail := step.detail;
         RETURN NEXT;
     END LOOP;
+    -- Last, since a plan may move an alias from one to another.
+    IF taxonomy_import.apply THEN
+        PERFORM eventlog_private.take_aliases(taxonomy_import.plan -> 'events');
+        PERFORM eventlog_private.check_aliases(ARRAY(SELECT k FROM jsonb_object_keys(taxonomy_import.plan -> 'events') k));
+    END IF;
 END
 $$;
 

@@ -70,8 +70,7 @@ DECLARE
 BEGIN
     PERFORM eventlog._require_layout(2);
     IF NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = recount.name) THEN
-        RAISE EXCEPTION 'unknown event name "%"', left(recount.name, 200)
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM eventlog.event_types;';
+        PERFORM eventlog_private.refuse_name(recount.name);
     END IF;
     -- Nothing is counted or dropped meanwhile.
     PERFORM eventlog_private.lock_maintenance();

@@ -1,6 +1,6 @@
 -- Erasing: which rows, and one batch of them.
 
--- Returns the actor that a quarantined payload names under the actor_key of its name; null if there is
+-- Returns the actor that a quarantined payload names under the actor_key of its event type; null if there is
 -- none, or if the payload cannot be parsed.
 CREATE FUNCTION eventlog_private.quarantined_actor(name text, data text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
@@ -8,11 +8,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+    stored_as text := eventlog._name_of(name);
     key text := (
         SELECT t.actor_key FROM eventlog.event_types t
-         WHERE t.name = quarantined_actor.name
-            OR (t.name LIKE '%.*' AND starts_with(quarantined_actor.name, left(t.name, -1)))
-         ORDER BY t.name = quarantined_actor.name DESC, length(t.name) DESC
+         WHERE t.name = stored_as
+            OR (t.name LIKE '%.*' AND starts_with(stored_as, left(t.name, -1)))
+         ORDER BY t.name = stored_as DESC, length(t.name) DESC
          LIMIT 1);
 BEGIN
     IF key IS NULL OR data IS NULL THEN

@@ -90,8 +90,8 @@ AS $$
                                                    WHERE t.text IS NOT NULL ORDER BY t.place) END
 $$;
 
--- Returns the given names. An unknown name gives a NOTICE, because the report shows zeros for it, as for a
--- name without events.
+-- Returns the given names, and for an alias the name that it stands for, with a NOTICE. An unknown name gives
+-- a NOTICE, because the report shows zeros for it, as for a name without events.
 CREATE FUNCTION eventlog._check_names(names text[]) RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -100,7 +100,15 @@ DECLARE
     asked   text[] := eventlog._without_nulls(names);
     unknown text;
     nearest text;
+    alias   record;
 BEGIN
+    FOR alias IN SELECT DISTINCT n.name, eventlog._name_of(n.name) AS stored_as FROM unnest(asked) AS n (name) LOOP
+        IF alias.stored_as <> alias.name THEN
+            RAISE NOTICE '"%" is an alias of "%"', left(alias.name, 200), alias.stored_as
+                USING DETAIL = 'Its events are stored under that name.';
+            asked := array_replace(asked, alias.name, alias.stored_as);
+        END IF;
+    END LOOP;
     FOR unknown IN
         SELECT DISTINCT n.name FROM unnest(asked) AS n (name)
          WHERE NOT EXISTS (SELECT FROM eventlog.event_types t

@@ -20,9 +20,10 @@ END
 $$;
 
 -- Returns the parts of filters, one per operator: all must hold. `field` is name, actor, subject or data;
--- `key` is the payload key. `operand` is a value or an array of values. Raises 22023 for what is no filter.
+-- `key` is the payload key. `operand` is a value or an array of values; aliases among names are replaced by the
+-- names that they stand for. Raises 22023 for what is no filter.
 CREATE FUNCTION eventlog._filter_parts(filters jsonb) RETURNS TABLE (field text, key text, operator text, operand jsonb)
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 5
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -72,6 +73,11 @@ BEGIN
                 operator := test.operator;
                 operand := test.operand;
                 PERFORM eventlog._check_filter_operand(condition.name, field, operator, operand);
+                IF field = 'name' AND operator IN ('is', 'not') THEN
+                    operand := (SELECT jsonb_agg(coalesce(to_jsonb(eventlog._name_of(v.value #>> '{}')), v.value))
+                                  FROM jsonb_array_elements(CASE jsonb_typeof(operand) WHEN 'array' THEN operand
+                                                                 ELSE jsonb_build_array(operand) END) AS v (value));
+                END IF;
                 RETURN NEXT;
             END LOOP;
         END LOOP;
@@ -263,7 +269,9 @@ BEGIN
          CROSS JOIN LATERAL (SELECT unnest(t.required_keys || t.optional_keys || t.subject_keys
                                            || ARRAY[t.actor_key, t.duration_key, t.success_key, t.error_key, t.occurred_at_key])
                               UNION ALL
-                             SELECT jsonb_object_keys(t.allowed_values)
+                             SELECT jsonb_object_keys(t.allowed_values || t.value_types)
+                              UNION ALL
+                             SELECT 'context' WHERE t.context_keys <> '{}'
                               UNION ALL
                              SELECT jsonb_object_keys(t.default_values)) AS k (key)
          WHERE (names IS NULL OR t.name = ANY (names)) AND k.key IS NOT NULL);

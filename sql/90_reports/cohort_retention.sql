@@ -78,12 +78,11 @@ DECLARE
     most_periods constant integer := 600;
     tenant    uuid := eventlog._report_tenant(cohort_retention.tenant_id);
     today     date := eventlog._today(time_zone);
-    of_first  text[] := CASE WHEN first_name IS NOT NULL THEN ARRAY[first_name] END;
-    of_return text[] := CASE WHEN returning_name IS NOT NULL THEN ARRAY[returning_name] END;
+    of_first  text[] := eventlog._check_names(CASE WHEN first_name IS NOT NULL THEN ARRAY[first_name] END);
+    of_return text[] := eventlog._check_names(CASE WHEN returning_name IS NOT NULL THEN ARRAY[returning_name] END);
     begins    date;
     starts    date[];
 BEGIN
-    PERFORM eventlog._check_names(ARRAY[first_name, returning_name]);
     IF period IS NULL OR period NOT IN ('day', 'week', 'month') THEN
         RAISE EXCEPTION 'unknown period "%"', period
             USING ERRCODE = 'invalid_parameter_value', HINT = 'day, week or month';

@@ -41,7 +41,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'names of events without null, such as ''{conversation_started,message_sent}''';
     END IF;
-    PERFORM eventlog._check_names(steps);
+    steps := eventlog._check_names(steps);
     PERFORM eventlog._check_within(within);
     who := eventlog._who_of(by, tenant, steps);
     EXECUTE format($sql$
@@ -90,6 +90,7 @@ BEGIN
     -- As a list from 1, whatever dimensions and bounds the argument has.
     steps := ARRAY(SELECT s.name FROM unnest(steps) WITH ORDINALITY AS s (name, place) ORDER BY s.place);
     groups := eventlog._run_funnel(tenant, steps, within, by, since, until, filters, breakdown, top, coalesce(any_attempt, true), 0);
+    steps := ARRAY(SELECT eventlog._name_of(s.name) FROM unnest(steps) WITH ORDINALITY AS s (name, place) ORDER BY s.place);
     -- Without a breakdown there is a row for each step, even if nobody is in it.
     IF breakdown IS NULL AND groups = '[]' THEN
         groups := '[{"is_others": false, "sampled": 0}]';

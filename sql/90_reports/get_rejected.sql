@@ -8,7 +8,7 @@ CREATE FUNCTION eventlog.get_rejected(
     row_limit  integer     DEFAULT 100,
     tenant_id  uuid        DEFAULT NULL
 ) RETURNS TABLE (id bigint, name text, data text, sqlstate text, reason text, actor text, subject text,
-                 occurred_at timestamptz, created_at timestamptz, can_replay boolean)
+                 occurred_at timestamptz, created_at timestamptz, can_replay boolean, protocol text)
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -25,12 +25,13 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'for all of the quarantine: since => ''-infinity''';
     END IF;
     RETURN QUERY
-    SELECT r.id, r.name, r.data, r.sqlstate, r.reason, r.actor, r.subject, r.occurred_at, r.created_at, r.can_replay
+    SELECT r.id, r.name, r.data, r.sqlstate, r.reason, r.actor, r.subject, r.occurred_at, r.created_at, r.can_replay,
+           r.protocol
       FROM eventlog.rejected_events r
      -- A row of a caller without a tenant belongs to the tenant that it named.
      WHERE eventlog._is_tenant(tenant, coalesce(r.tenant_id, r.claimed_tenant_id))
        AND r.created_at >= since AND r.created_at < until
-       AND (asked IS NULL OR r.name = ANY (asked))
+       AND (asked IS NULL OR r.name = ANY (asked) OR eventlog._name_of(r.name) = ANY (asked))
        AND (before_id IS NULL OR r.id < before_id)
      ORDER BY r.id DESC
      LIMIT row_limit;
@@ -38,4 +39,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.get_rejected(text[], timestamptz, timestamptz, bigint, integer, uuid) IS
-'Rejected events, newest first, at most row_limit (default 100): what was sent, why it was refused, and whether replay_rejected() may log it (can_replay), for names that were given, rejected from since (default 30 days ago) to until (default tomorrow). For the next page pass the id of the last row as before_id.';
+'Rejected events, newest first, at most row_limit (default 100): what was sent, why it was refused, whether replay_rejected() may log it (can_replay), by which protocol the gateway received it, for names that were given or whose aliases were, rejected from since (default 30 days ago) to until (default tomorrow). For the next page pass the id of the last row as before_id.';

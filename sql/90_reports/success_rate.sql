@@ -16,6 +16,8 @@ DECLARE
     tenant uuid := eventlog._report_tenant(success_rate.tenant_id);
     asked  text[] := eventlog._check_names(ARRAY[succeeded, failed]);
 BEGIN
+    succeeded := eventlog._name_of(succeeded);
+    failed := eventlog._name_of(failed);
     PERFORM eventlog._check_span(since, until);
     RETURN QUERY
     SELECT s.subject, s.successes, s.failures, round(s.successes / nullif(s.successes::numeric + s.failures, 0), 4), s.last_at

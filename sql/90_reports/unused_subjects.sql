@@ -15,7 +15,7 @@ AS $$
 DECLARE
     tenant uuid := eventlog._report_tenant(unused_subjects.tenant_id);
     asked  text[] := eventlog._check_names(names);
-    removing text[] := coalesce(eventlog._without_nulls(removed_by), '{}');
+    removing text[] := ARRAY(SELECT eventlog._name_of(r) FROM unnest(removed_by) AS r WHERE r IS NOT NULL);
 BEGIN
     IF idle_for IS NULL OR idle_for < '0'::interval THEN
         RAISE EXCEPTION 'idle_for must not be negative or null, got %', coalesce(idle_for::text, 'null')

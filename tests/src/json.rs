@@ -10,6 +10,7 @@ const KEYS: &[&str] = &[
     "sessionId",
     "conversationId",
     "durationMs",
+    "context",
     "",
     " ",
     "ä",

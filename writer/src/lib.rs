@@ -9,6 +9,8 @@
 
 #[cfg(feature = "asynchronous")]
 pub mod asynchronous;
+#[cfg(any(feature = "sync", feature = "asynchronous"))]
+mod double;
 mod engine;
 mod error;
 mod event;

@@ -68,6 +68,7 @@ pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(),
     require_log(&transaction).await?;
     arguments.filter.time_zone.set(&transaction).await?;
     arguments.filter.resolve_times(&transaction).await?;
+    arguments.filter.resolve_names(&transaction).await?;
     let filter = &arguments.filter;
     // Unambiguous times, and numbers with all their digits.
     let settings = "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1;

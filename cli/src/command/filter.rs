@@ -118,7 +118,10 @@ pub(crate) async fn warn_of_unknown(transaction: &Transaction<'_>, names: &[Stri
     if names.is_empty() {
         return;
     }
-    let sql = "SELECT t.name FROM eventlog.event_types t";
+    // A log of layout 1 has no aliases.
+    let sql = "SELECT t.name FROM eventlog.event_types t
+                UNION ALL
+               SELECT jsonb_array_elements_text(to_jsonb(t) -> 'aliases') FROM eventlog.event_types t";
     // A role that may not read the names gets no warning.
     let Ok(rows) = transaction.query_typed(sql, &[]).await else { return };
     let known: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -148,6 +151,26 @@ impl Filter {
         let times = [&mut self.since, &mut self.until].into_iter().flatten();
         let times = times.map(|time| (time, "timestamp with time zone")).collect();
         time_zone::resolve(transaction, times).await
+    }
+
+    /// Replaces aliases by the names under which their events are stored.
+    pub(crate) async fn resolve_names(
+        &mut self,
+        transaction: &Transaction<'_>,
+    ) -> Result<(), Failure> {
+        if self.names.is_empty() {
+            return Ok(());
+        }
+        let has_aliases = "SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                            WHERE n.nspname = 'eventlog' AND p.proname = '_name_of'";
+        if transaction.query_typed(has_aliases, &[]).await?.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT eventlog._name_of(n.name)
+                     FROM unnest($1) WITH ORDINALITY AS n (name, place) ORDER BY n.place";
+        let rows = transaction.query_typed(sql, &[(&self.names, Type::TEXT_ARRAY)]).await?;
+        self.names = rows.iter().map(|row| row.get(0)).collect();
+        Ok(())
     }
 
     /// Returns the names, or `None` for all.

@@ -1,5 +1,6 @@
 //! `eventlog lint`: checks an event plan and sample payloads, for CI.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +77,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
             checked += check_samples(&mut transaction, file, text, &mut faults, &mut names).await?;
         }
         if arguments.all_names {
-            faults.extend(names.0.iter().filter(|(_, is_sampled)| !**is_sampled).map(
+            faults.extend(names.has_sample.iter().filter(|(_, is_sampled)| !**is_sampled).map(
                 |(name, _)| Fault {
                     file: arguments.taxonomy.display().to_string(),
                     sample: None,
@@ -88,7 +89,7 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         }
     }
     transaction.rollback().await?;
-    report(&arguments, names.0.len(), checked, &faults)
+    report(&arguments, names.has_sample.len(), checked, &faults)
 }
 
 fn report(
@@ -174,9 +175,13 @@ async fn begin(client: &mut Client) -> Result<Transaction<'_>, Failure> {
     Ok(transaction)
 }
 
-/// Returns the names of the plan, and whether each has a sample.
+/// The names of the plan, and whether each has a sample.
 #[derive(Default)]
-struct Names(std::collections::BTreeMap<String, bool>);
+struct Names {
+    has_sample: BTreeMap<String, bool>,
+    /// The names that aliases stand for.
+    of_aliases: BTreeMap<String, String>,
+}
 
 async fn check_plan(
     transaction: &mut Transaction<'_>,
@@ -202,9 +207,12 @@ async fn check_plan(
             return Ok(());
         }
     }
-    let sql = "SELECT key FROM jsonb_object_keys($1::jsonb -> 'events') AS key";
+    let sql = "SELECT e.key, ARRAY(SELECT jsonb_array_elements_text(e.value -> 'aliases'))
+                 FROM jsonb_each($1::jsonb -> 'events') AS e";
     for row in transaction.query_typed(sql, &[(&plan, Type::TEXT)]).await? {
-        names.0.insert(row.get(0), false);
+        let (name, aliases): (String, Vec<String>) = (row.get(0), row.get(1));
+        names.of_aliases.extend(aliases.into_iter().map(|alias| (alias, name.clone())));
+        names.has_sample.insert(name, false);
     }
     Ok(())
 }
@@ -242,7 +250,8 @@ async fn check_samples(
                 break;
             }
         };
-        if let Some(is_sampled) = names.0.get_mut(&sample.name) {
+        let name = names.of_aliases.get(&sample.name).unwrap_or(&sample.name);
+        if let Some(is_sampled) = names.has_sample.get_mut(name) {
             *is_sampled = true;
         }
         let verdict = validate(transaction, &sample).await?;

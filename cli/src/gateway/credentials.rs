@@ -4,6 +4,8 @@
 //! is good for reading only, and only if the request comes from a page of this gateway.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use super::problem::Problem;
 use crate::api_key::ApiKey;
@@ -20,24 +22,44 @@ pub(crate) enum Credential {
     Token(ApiToken),
 }
 
-/// Reads `Authorization: Bearer el_…` or `X-Api-Key: el_…`. `None` without such a header; an error for
-/// anything but a key or the token of a share link, so that a cookie never makes up for a wrong key.
+/// Reads `Authorization: Bearer el_…`, the same as the user of `Basic`, or `X-Api-Key: el_…`. `None`
+/// without such a header; an error for anything but a key or the token of a share link, so that a cookie
+/// never makes up for a wrong key.
 pub(crate) fn of_header(headers: &HeaderMap) -> Option<Result<Credential, Problem>> {
-    let text = match headers.get(header::AUTHORIZATION) {
+    let credential = match headers.get(header::AUTHORIZATION) {
         Some(value) => value.to_str().ok().and_then(|value| {
             let (scheme, text) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
+            match scheme.eq_ignore_ascii_case("basic") {
+                true => of_text(&user_of_basic(text.trim())?),
+                false if scheme.eq_ignore_ascii_case("bearer") => of_text(text.trim()),
+                false => None,
+            }
         }),
-        None => headers.get("x-api-key")?.to_str().ok().map(str::trim),
+        None => headers.get("x-api-key")?.to_str().ok().and_then(|text| of_text(text.trim())),
     };
-    let credential = text.and_then(|text| match ApiKey::parse(text) {
+    Some(credential.ok_or_else(Problem::unauthorized))
+}
+
+/// Reads a key, or the token of a share link.
+pub(crate) fn of_text(text: &str) -> Option<Credential> {
+    match ApiKey::parse(text) {
         Some(key) => Some(Credential::Key(key)),
         None => {
             let token = ApiToken::parse(text)?;
             (token.kind == TokenKind::Share).then_some(Credential::Token(token))
         }
-    });
-    Some(credential.ok_or_else(Problem::unauthorized))
+    }
+}
+
+/// Returns the user of `base64(user:password)`; the password of a key is empty.
+fn user_of_basic(text: &str) -> Option<String> {
+    let decoded = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
+    Some(decoded.strip_suffix(':')?.to_owned())
+}
+
+/// Returns true if a page of a browser made the request.
+pub(crate) fn is_of_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN) || headers.contains_key(SEC_FETCH_SITE)
 }
 
 /// Reads the cookie of a session. With several of that name, which a page of a neighbouring host may have

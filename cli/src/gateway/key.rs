@@ -57,6 +57,16 @@ impl Key {
         self.event_names.is_some() || self.actors != Actors::Any
     }
 
+    /// Returns true for keys that browsers may carry: they log some names and no others.
+    pub(crate) fn is_public(&self) -> bool {
+        self.event_names.is_some()
+    }
+
+    /// Returns true if the key, and not its holder, decides who the actor is.
+    pub(crate) fn decides_actors(&self) -> bool {
+        self.actors != Actors::Any
+    }
+
     /// Returns the idempotency key for the log. A restricted key has a namespace of its own, so that its
     /// holder cannot take an idempotency key that one of the tenant's services is about to use.
     pub(crate) fn idempotency_key(&self, given: String) -> String {

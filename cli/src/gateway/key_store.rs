@@ -51,7 +51,18 @@ impl KeyStore {
         headers: &HeaderMap,
         kind: Kind,
     ) -> Result<Arc<Key>, Problem> {
-        match credentials::of_header(headers).ok_or_else(Problem::unauthorized)?? {
+        let given = credentials::of_header(headers).ok_or_else(Problem::unauthorized)??;
+        self.of_credential(given, kind).await
+    }
+
+    /// Returns the key of this text, which must be valid and of this kind.
+    pub(crate) async fn of_text(&self, text: &str, kind: Kind) -> Result<Arc<Key>, Problem> {
+        let given = credentials::of_text(text).ok_or_else(Problem::unauthorized)?;
+        self.of_credential(given, kind).await
+    }
+
+    async fn of_credential(&self, given: Credential, kind: Kind) -> Result<Arc<Key>, Problem> {
+        match given {
             Credential::Key(given) => {
                 let key = self.keys.find(given.id()).await?.ok_or_else(Problem::unauthorized)?;
                 if !key.opens_with(&given) {

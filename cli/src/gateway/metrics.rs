@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     stalled: IntGauge,
     failing: Gauge,
     events: IntCounterVec,
+    pub(crate) messages: IntCounterVec,
     /// Writer counters already added to the metric `events`.
     counted: Mutex<Stats>,
 }
@@ -64,6 +65,13 @@ impl Metrics {
             Opts::new("eventlog_events_total", "Events accepted, and their outcomes."),
             &["outcome"],
         );
+        let messages = IntCounterVec::new(
+            Opts::new(
+                "eventlog_protocol_messages_total",
+                "Messages by other protocols: events taken, refused, and those left out by type.",
+            ),
+            &["protocol", "message"],
+        );
         const VALID: &str = "names and labels are valid";
         let metrics = Metrics {
             requests: requests.expect(VALID),
@@ -76,6 +84,7 @@ impl Metrics {
             stalled: stalled.expect(VALID),
             failing: failing.expect(VALID),
             events: events.expect(VALID),
+            messages: messages.expect(VALID),
             counted: Mutex::default(),
             registry,
         };
@@ -90,6 +99,7 @@ impl Metrics {
         registry.register(Box::new(metrics.stalled.clone())).expect(VALID);
         registry.register(Box::new(metrics.failing.clone())).expect(VALID);
         registry.register(Box::new(metrics.events.clone())).expect(VALID);
+        registry.register(Box::new(metrics.messages.clone())).expect(VALID);
         metrics
     }
 

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Quotes and shortens a name that a client chose, for a message.
 pub(crate) fn shown(name: &str) -> String {
@@ -91,6 +91,14 @@ impl Problem {
         )
     }
 
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn is_unauthorized(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
     }
@@ -100,13 +108,10 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut error = json!({ "code": self.code, "message": self.message });
-        if let Some(position) = self.position {
-            error["position"] = position.into();
-        }
-        let body = without_markup(&json!({ "error": error }).to_string());
+impl Problem {
+    /// Returns the answer with a body of another shape, for clients of another protocol.
+    pub(crate) fn response_with(&self, body: &Value) -> Response {
+        let body = without_markup(&body.to_string());
         let json = [(header::CONTENT_TYPE, "application/json")];
         let mut response = (self.status, json, body).into_response();
         let headers = response.headers_mut();
@@ -121,5 +126,15 @@ impl IntoResponse for Problem {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let Some(position) = self.position {
+            error["position"] = position.into();
+        }
+        self.response_with(&json!({ "error": error }))
     }
 }

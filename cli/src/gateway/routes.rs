@@ -11,7 +11,9 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::problem::Problem;
 use super::state::Gateway;
-use super::{analytics, dashboard, doctor, probes, replay, request_log, sessions, shares, track};
+use super::{
+    analytics, dashboard, doctor, probes, protocol, replay, request_log, sessions, shares, track,
+};
 use crate::output::Failure;
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
@@ -34,6 +36,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
         .route("/healthz", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(probes::metrics))
+        .merge(protocols())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(CompressionLayer::new())
@@ -43,6 +46,27 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
         None => routes,
     };
     Ok(routes.with_state(gateway))
+}
+
+/// The routes of other clients' protocols.
+fn protocols() -> Router<Arc<Gateway>> {
+    let mut routes = Router::new()
+        .route("/v1/projects/{key}/settings", get(protocol::segment_settings::settings))
+        .route(protocol::posthog::VERDICTS, post(protocol::posthog::take_with_verdicts))
+        .route("/array/{token}/config", get(protocol::posthog_config::config))
+        .route("/array/{token}/config.js", get(protocol::posthog_config::script))
+        .route("/api/cloudevents", post(protocol::cloudevents::take));
+    for path in protocol::segment::ROUTES {
+        routes = routes.route(path, post(protocol::segment::take));
+    }
+    for path in protocol::posthog::ROUTES {
+        routes = routes.route(path, post(protocol::posthog::take));
+    }
+    for path in ["/flags", "/flags/", "/decide", "/decide/"] {
+        let flags = protocol::posthog_config::flags;
+        routes = routes.route(path, get(flags).post(flags));
+    }
+    routes
 }
 
 /// Returns the CORS layer, or `None` without origins: pages of other sites may not call then.
@@ -66,6 +90,12 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, Failure> {
         HeaderName::from_static("x-api-key"),
         track::USER_ID,
         request_log::REQUEST_ID,
+        // Of Segment's and PostHog's clients.
+        HeaderName::from_static("x-retry-count"),
+        HeaderName::from_static("posthog-sdk-info"),
+        HeaderName::from_static("posthog-attempt"),
+        HeaderName::from_static("posthog-request-id"),
+        HeaderName::from_static("posthog-request-timestamp"),
     ];
     Ok(Some(
         CorsLayer::new()

@@ -77,6 +77,13 @@ impl SharedLimit {
         Share { shares: Arc::clone(self), holder: Holder::of(key), number: 0 }
     }
 
+    /// Returns an empty share for clients of which no key is known yet. They leave more to those that have
+    /// shown one, as a restricted key does.
+    pub(crate) fn of_strangers(self: &Arc<Self>) -> Share {
+        let holder = Holder { tenant: Uuid::nil(), key: Some(Arc::from("")) };
+        Share { shares: Arc::clone(self), holder, number: 0 }
+    }
+
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,6 +12,7 @@ use super::analytics::query::Reports;
 use super::analytics::tenant_watch::Live;
 use super::arguments::Arguments;
 use super::connections::{Connection, Connections};
+use super::event_types::EventTypeCache;
 use super::health::{Health, Verdict};
 use super::key::Key;
 use super::key_store::{Caller, KeyStore};
@@ -30,6 +31,7 @@ pub(crate) struct Gateway {
     pub(super) writer: Writer,
     pub(super) keys: KeyStore,
     pub(super) catalog: Catalog,
+    pub(super) event_types: EventTypeCache,
     pub(super) reports: Arc<Reports>,
     pub(super) live: Live,
     pub(super) metrics: Metrics,
@@ -60,7 +62,8 @@ impl Gateway {
             writer: writer(target.clone(), &arguments),
             target,
             keys: KeyStore::new(pool.clone(), arguments.key_cache, default_limit),
-            catalog: Catalog::new(pool),
+            catalog: Catalog::new(pool.clone()),
+            event_types: EventTypeCache::new(pool),
             reports: Arc::clone(&reports),
             // Clients that log get most of the places.
             live: Live::new(reports, arguments.max_connections as usize / 4),

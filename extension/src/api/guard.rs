@@ -104,7 +104,9 @@ fn check(
         ..CheckOptions::default()
     };
     let is_changed = check::check(&log.hash_key, event_type, data, options)?.changed;
-    let detail = if is_changed {
+    let detail = if event_type.name.as_ref() != row.name && !event_type.is_wildcard() {
+        "the name is an alias"
+    } else if is_changed {
         "the log would strip a null, or redact, hash or shorten a value"
     } else if event_type.hash_actor && row.actor.is_some() {
         "the log would hash the actor"

@@ -25,6 +25,7 @@ struct Arrays {
     actors: Option<Elements<Text<'static>>>,
     subjects: Option<Elements<Text<'static>>>,
     idempotency_keys: Option<Elements<Text<'static>>>,
+    protocols: Option<Elements<Text<'static>>>,
 }
 
 /// Returns the value of a column that may have been left out.
@@ -51,6 +52,7 @@ impl Source for Arrays {
             actor: at(&self.actors, position),
             subject: at(&self.subjects, position),
             idempotency_key: at(&self.idempotency_keys, position),
+            protocol: at(&self.protocols, position),
             replay: None,
         };
         Element { event, text, fault, is_whole: false }
@@ -100,23 +102,103 @@ fn log_events(
         name!(verdicts, Option<Jsonb<'static>>),
     ),
 > {
-    let run = || {
+    let columns = Columns {
+        tenant_ids,
+        names,
+        data,
+        occurred_at,
+        actors,
+        subjects,
+        idempotency_keys,
+        protocols: None,
+    };
+    TableIterator::once(log_columns(columns, producer, batch_number, with_verdicts))
+}
+
+/// The form that takes arrays, for a program that translates what clients of other products send.
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the columns of events")]
+#[allow(clippy::type_complexity, reason = "the columns of the answer")]
+fn log_events_of_protocols(
+    tenant_ids: Option<Array>,
+    names: Option<Array>,
+    data: Option<Array>,
+    occurred_at: Option<Array>,
+    actors: Option<Array>,
+    subjects: Option<Array>,
+    idempotency_keys: Option<Array>,
+    producer: Option<Uuid>,
+    batch_number: Option<i64>,
+    with_verdicts: Option<bool>,
+    protocols: Option<Array>,
+) -> TableIterator<
+    'static,
+    (
+        name!(written, i64),
+        name!(duplicate, i64),
+        name!(sampled, i64),
+        name!(rejected, i64),
+        name!(is_repeat, bool),
+        name!(verdicts, Option<Jsonb<'static>>),
+    ),
+> {
+    let columns = Columns {
+        tenant_ids,
+        names,
+        data,
+        occurred_at,
+        actors,
+        subjects,
+        idempotency_keys,
+        protocols,
+    };
+    TableIterator::once(log_columns(columns, producer, batch_number, with_verdicts))
+}
+
+/// The arrays as they were given.
+struct Columns {
+    tenant_ids: Option<Array>,
+    names: Option<Array>,
+    data: Option<Array>,
+    occurred_at: Option<Array>,
+    actors: Option<Array>,
+    subjects: Option<Array>,
+    idempotency_keys: Option<Array>,
+    protocols: Option<Array>,
+}
+
+impl Columns {
+    /// Reads the arrays: 22004 without names, 22023 if their lengths differ.
+    fn read(self) -> Result<Arrays, Fault> {
         let names: Elements<Text<'_>> =
-            names.ok_or_else(|| Fault::null("names"))?.elements("names")?;
+            self.names.ok_or_else(|| Fault::null("names"))?.elements("names")?;
         let len = names.len();
-        let arrays = Arrays {
-            tenant_ids: column("tenant_ids", tenant_ids, len)?,
-            data: column("data", data, len)?,
-            occurred_at: column("occurred_at", occurred_at, len)?,
-            actors: column("actors", actors, len)?,
-            subjects: column("subjects", subjects, len)?,
-            idempotency_keys: column("idempotency_keys", idempotency_keys, len)?,
+        Ok(Arrays {
+            tenant_ids: column("tenant_ids", self.tenant_ids, len)?,
+            data: column("data", self.data, len)?,
+            occurred_at: column("occurred_at", self.occurred_at, len)?,
+            actors: column("actors", self.actors, len)?,
+            subjects: column("subjects", self.subjects, len)?,
+            idempotency_keys: column("idempotency_keys", self.idempotency_keys, len)?,
+            protocols: column("protocols", self.protocols, len)?,
             names,
-        };
+        })
+    }
+}
+
+/// Logs the events of some columns.
+fn log_columns(
+    columns: Columns,
+    producer: Option<Uuid>,
+    batch_number: Option<i64>,
+    with_verdicts: Option<bool>,
+) -> Answer {
+    let run = || {
+        let arrays = columns.read()?;
         let number = BatchNumber::of(producer, batch_number)?;
         batch::run(&arrays, number, with_verdicts.unwrap_or(true))
     };
-    TableIterator::once(answer(run, with_verdicts))
+    answer(run, with_verdicts)
 }
 
 /// The form for SQL callers: an array of objects with the names of the columns as keys.

@@ -11,6 +11,7 @@ mod late_event;
 mod log_event;
 mod log_events;
 mod machine_clock;
+mod name_of;
 mod name_tenant;
 mod owner_lock;
 mod registry_changed;

@@ -158,7 +158,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// What: finds the type of the event. An unknown name is treated as `eventlog.on_unknown_name`
+    /// What: finds the type of the event, and the name under which it is stored. An unknown name is treated as `eventlog.on_unknown_name`
     /// says; one that is registered comes with a log that has it.
     fn what(&self, log: &mut Rc<Log>) -> Result<(Text<'a>, Rc<EventType>), Reason> {
         let Some(name) = self.name else {
@@ -172,7 +172,7 @@ impl<'a> Event<'a> {
             Lookup::Unknown => self.unknown_type(log, name)?,
         };
         event_type.warn_if_deprecated();
-        Ok((name, event_type))
+        Ok((event_type.stored_name(name), event_type))
     }
 
     fn unknown_type(&self, log: &mut Rc<Log>, name: Text<'_>) -> Result<Rc<EventType>, Reason> {

@@ -28,6 +28,8 @@ pub(crate) struct Event<'a> {
     pub(crate) actor: Option<Text<'a>>,
     pub(crate) subject: Option<Text<'a>>,
     pub(crate) idempotency_key: Option<Text<'a>>,
+    /// The protocol of another product by which it came, for the quarantine.
+    pub(crate) protocol: Option<Text<'a>>,
     pub(crate) replay: Option<Replay>,
 }
 
@@ -42,7 +44,16 @@ impl<'a> Event<'a> {
         subject: Option<Text<'a>>,
         idempotency_key: Option<Text<'a>>,
     ) -> Self {
-        Event { tenant_id, name, data, occurred_at, actor, subject, idempotency_key, replay: None }
+        Event {
+            tenant_id,
+            name,
+            data,
+            occurred_at,
+            actor,
+            subject,
+            idempotency_key,
+            ..Event::default()
+        }
     }
 }
 

@@ -5,11 +5,14 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::error::Fault;
 use crate::event::Event;
-use crate::limits::quarantine::{KEY_CHARACTERS, LABEL_CHARACTERS, NAME_CHARACTERS, PAYLOAD_BYTES};
+use crate::limits::quarantine::{
+    KEY_CHARACTERS, LABEL_CHARACTERS, NAME_CHARACTERS, PAYLOAD_BYTES, PROTOCOL_CHARACTERS,
+};
 use crate::payload::edit::{Edits, Hashes};
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::identity::{ActAs, role_name};
 use crate::pg::jsonb::Container;
+use crate::pg::relation::lock_and_find_column;
 use crate::pg::spi::{Mode, Params, Prepared, Session};
 use crate::pg::uuid::uuid_datum;
 use crate::registry;
@@ -37,6 +40,28 @@ thread_local! {
             pg_sys::NAMEOID,
             pg_sys::BOOLOID,
             pg_sys::FLOAT4OID,
+        ],
+    ) };
+    static INSERT_WITH_PROTOCOL: Prepared = const { Prepared::new(
+        c"INSERT INTO eventlog.rejected_events
+              (tenant_id, claimed_tenant_id, name, data, occurred_at, actor, subject,
+               idempotency_key, sqlstate, reason, role_name, can_replay, weight, protocol)
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        &[
+            pg_sys::UUIDOID,
+            pg_sys::UUIDOID,
+            pg_sys::TEXTOID,
+            pg_sys::TEXTOID,
+            pg_sys::TIMESTAMPTZOID,
+            pg_sys::TEXTOID,
+            pg_sys::TEXTOID,
+            pg_sys::TEXTOID,
+            pg_sys::TEXTOID,
+            pg_sys::TEXTOID,
+            pg_sys::NAMEOID,
+            pg_sys::BOOLOID,
+            pg_sys::FLOAT4OID,
+            pg_sys::TEXTOID,
         ],
     ) };
 }
@@ -78,7 +103,7 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
         let key = event.idempotency_key.map(|key| cut(key, KEY_CHARACTERS));
         let data = clean.text.filter(|data| data.as_str().len() <= PAYLOAD_BYTES);
         can_replay &= clean.is_whole && data.is_some() && name.is_some();
-        let params = Params::new([
+        let values = [
             own.as_ref().map(uuid_datum),
             claimed.as_ref().map(uuid_datum),
             name,
@@ -92,10 +117,27 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
             Some(role_name()),
             can_replay.into_datum(),
             weight(&log, event).and_then(f32::into_datum),
-        ]);
+        ];
+        let protocol =
+            event.protocol.map(|protocol| self::cut(protocol.as_str(), PROTOCOL_CHARACTERS).0);
         let _owner = ActAs::role(log.owner);
-        INSERT.with(|plan| plan.execute(&session, Mode::Write, params));
+        write(&session, values, protocol);
     }
+}
+
+/// The values of a row, but for its protocol.
+type Values = [Option<pg_sys::Datum>; 13];
+
+/// Writes a row, as the log's owner. A log of layout 1 has no column for the protocol.
+fn write(session: &Session, values: Values, protocol: Option<Text<'_>>) {
+    let has_column = || lock_and_find_column(c"eventlog", c"rejected_events", c"protocol");
+    let Some(protocol) = protocol.filter(|_| has_column()) else {
+        INSERT.with(|plan| plan.execute(session, Mode::Write, Params::new(values)));
+        return;
+    };
+    let mut all = [Some(protocol.datum()); 14];
+    all[..values.len()].copy_from_slice(&values);
+    INSERT_WITH_PROTOCOL.with(|plan| plan.execute(session, Mode::Write, Params::new(all)));
 }
 
 /// An event without the values that its type keeps out of the log.

@@ -11,6 +11,7 @@ use crate::payload::edit::{Edits, Hashes, SetKey};
 use crate::payload::event_type::{EventType, KeyRule};
 use crate::payload::hash_key::HashKey;
 use crate::payload::scalar::equals;
+use crate::payload::value_type::ValueType;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::{Container, Value, key_order};
 use crate::pg::numeric;
@@ -84,12 +85,7 @@ pub(crate) fn check<'a>(
         }
         match rules.next_if(|rule| rule.name.as_bytes() == key) {
             Some(rule) => {
-                if let Some(allowed) = &rule.allowed
-                    && !allowed.iter().any(|one| equals(one, value))
-                {
-                    faults
-                        .push(format!("key {} has a value that is not allowed", shown(&rule.name)));
-                }
+                unfit(rule, value, &mut faults);
                 if rule.is_actor && !options.has_actor {
                     actor = Some(value);
                 }
@@ -133,6 +129,20 @@ pub(crate) fn check<'a>(
 fn missing(rule: &KeyRule, faults: &mut Vec<String>) {
     if rule.required {
         faults.push(format!("required key {} is missing", shown(&rule.name)));
+    }
+}
+
+/// Adds a fault for a value of another type than declared, or else for one that is not allowed.
+fn unfit(rule: &KeyRule, value: Value<'_>, faults: &mut Vec<String>) {
+    if let (Some(declared), Some(found)) = (rule.value_type, ValueType::of(value))
+        && declared != found
+    {
+        let (declared, found) = (declared.with_article(), found.with_article());
+        faults.push(format!("key {} must be {declared}, found {found}", shown(&rule.name)));
+    } else if let Some(allowed) = &rule.allowed
+        && !allowed.iter().any(|one| equals(one, value))
+    {
+        faults.push(format!("key {} has a value that is not allowed", shown(&rule.name)));
     }
 }
 

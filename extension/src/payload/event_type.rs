@@ -9,13 +9,20 @@ use crate::limits::SUBJECT_PARTS;
 use crate::payload::edit::{KeyEdit, KeyEdits};
 use crate::payload::enrichment::Enrichment;
 use crate::payload::scalar::{Scalar, scalars};
-use crate::pg::datum::Jsonb;
+use crate::payload::value_type::ValueType;
+use crate::pg::datum::{Jsonb, Text};
 use crate::pg::jsonb::{Container, Value, key_order};
 use crate::pg::record::record;
 use crate::settings;
 
 /// In `path_keys`: every string that is an absolute path.
 const ALL_PATHS: &str = "*";
+
+/// The key of a payload that holds what is kept of a client's context.
+const CONTEXT_KEY: &str = "context";
+
+/// The end of a name that stands for all names with the part before it.
+const WILDCARD: &str = ".*";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
@@ -41,6 +48,7 @@ pub(crate) struct KeyRule {
     pub(crate) required: bool,
     /// The values it may have; `None` if any will do.
     pub(crate) allowed: Option<Vec<Scalar>>,
+    pub(crate) value_type: Option<ValueType>,
     pub(crate) is_actor: bool,
     /// Its place in the subject.
     pub(crate) subject_part: Option<usize>,
@@ -69,6 +77,9 @@ record! {
         hash_keys: Vec<String>,
         hash_actor: bool,
         path_keys: Vec<String>,
+        value_types: Option<Jsonb<'a>>,
+        aliases: Vec<String>,
+        context_keys: Vec<String>,
     }
 }
 
@@ -78,6 +89,8 @@ pub(crate) struct EventType {
     pub(crate) name: Box<str>,
     pub(crate) status: Status,
     pub(crate) successor: Option<String>,
+    /// Other names of its events.
+    pub(crate) aliases: Vec<String>,
     /// In the order of an object's keys, so that one walk compares both.
     pub(crate) keys: Vec<KeyRule>,
     pub(crate) allow_other_keys: bool,
@@ -127,12 +140,21 @@ impl EventType {
         {
             key(&mut keys, &String::from_utf8_lossy(name));
         }
+        if !row.context_keys.is_empty() {
+            key(&mut keys, CONTEXT_KEY);
+        }
         for (part, name) in row.subject_keys.iter().enumerate().take(SUBJECT_PARTS) {
             key(&mut keys, name).subject_part = Some(part);
         }
         if let Some(rules) = row.allowed_values {
             for (name, values) in Container::root(rules.bytes()).pairs() {
                 key(&mut keys, &String::from_utf8_lossy(name)).allowed = Some(scalars(values));
+            }
+        }
+        if let Some(types) = row.value_types {
+            for (name, value) in Container::root(types.bytes()).pairs() {
+                key(&mut keys, &String::from_utf8_lossy(name)).value_type =
+                    ValueType::declared(value);
             }
         }
         keys.sort_by(|a, b| key_order(a.name.as_bytes(), b.name.as_bytes()));
@@ -153,6 +175,7 @@ impl EventType {
             name: row.name.into(),
             status: Status::parse(&row.status),
             successor: row.successor,
+            aliases: row.aliases,
             keys,
             allow_other_keys: row.allow_other_keys,
             max_bytes: usize::try_from(row.max_bytes).unwrap_or(0),
@@ -171,6 +194,20 @@ impl EventType {
                 .with_all_paths(row.path_keys.iter().any(|key| key == ALL_PATHS)),
             hash_actor,
             has_warned: Cell::new(false),
+        }
+    }
+
+    /// Returns true if it is a rule for all names with a prefix, and no name itself.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        self.name.ends_with(WILDCARD)
+    }
+
+    /// Returns the name under which an event is stored that was given this one: a name or an alias of
+    /// this type, or a name that its wildcard covers.
+    pub(crate) fn stored_name<'a>(&self, given: Text<'a>) -> Text<'a> {
+        match *self.name == *given.as_str() || self.is_wildcard() {
+            true => given,
+            false => Text::copy_of(&self.name),
         }
     }
 

@@ -8,3 +8,4 @@ pub(crate) mod enrichment;
 pub(crate) mod event_type;
 pub(crate) mod hash_key;
 pub(crate) mod scalar;
+pub(crate) mod value_type;

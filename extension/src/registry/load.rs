@@ -153,6 +153,7 @@ impl Log {
             events,
             ids,
             types: HashMap::new(),
+            aliases: HashMap::new(),
             tenants_of_roles: HashMap::new(),
             hash_key: HashKey::accepted(hash_key_id),
             redacted: KeyEdits::new(redacted.iter().map(|key| (&**key, KeyEdit::Redact))),
@@ -167,6 +168,7 @@ impl Log {
             let event_type = EventType::new(row, enrichments, &redacted);
             log.types.insert(event_type.name.clone(), Rc::new(event_type));
         }
+        log.add_aliases();
         let cluster = Text::copy_of(&cluster().to_string());
         let cluster = Params::new([Some(cluster.datum())]);
         TENANT_ROLES.with(|plan| plan.execute(&session, Mode::ReadLatest, cluster));

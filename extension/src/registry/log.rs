@@ -30,6 +30,8 @@ pub(crate) struct Log {
     /// The sequence of the identity column.
     pub(crate) ids: pg_sys::Oid,
     pub(super) types: HashMap<Box<str>, Rc<EventType>>,
+    /// Other names under which events of a type arrive. A name wins over an alias.
+    pub(super) aliases: HashMap<Box<str>, Rc<EventType>>,
     pub(super) tenants_of_roles: HashMap<pg_sys::Oid, [u8; 16]>,
     pub(crate) hash_key: HashKey,
     /// Edits of an event with an unknown name: `eventlog.redact_keys`.
@@ -46,8 +48,8 @@ impl Log {
         self.row_of(name)
     }
 
-    /// Finds the type of a name: its own row, or, where wildcards are allowed, the longest
-    /// prefix's.
+    /// Finds the type of a name: its own row; or the one that has it as an alias; or, where wildcards
+    /// are allowed, the longest prefix's.
     pub(crate) fn lookup(&self, name: &str) -> Lookup<'_> {
         match self.row_of(name) {
             Some(event_type) if event_type.status == Status::Retired => Lookup::Retired(event_type),
@@ -58,8 +60,8 @@ impl Log {
 
     /// A wildcard's own row is a rule, not a name.
     fn row_of(&self, name: &str) -> Option<&Rc<EventType>> {
-        let own = self.types.get(name).filter(|event_type| !event_type.name.ends_with(".*"));
-        own.or_else(|| self.wildcard(name))
+        let own = self.types.get(name).filter(|event_type| !event_type.is_wildcard());
+        own.or_else(|| self.aliases.get(name)).or_else(|| self.wildcard(name))
     }
 
     fn wildcard(&self, name: &str) -> Option<&Rc<EventType>> {
@@ -75,12 +77,31 @@ impl Log {
         self.tenants.settings(tenant_id)
     }
 
-    /// Returns the names that an event may have, without wildcards.
+    /// Returns the names and aliases that an event may have, without wildcards.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let is_name = |event_type: &&Rc<EventType>| {
-            event_type.status != Status::Retired && !event_type.name.ends_with(".*")
+        let is_name = |event_type: &Rc<EventType>| {
+            event_type.status != Status::Retired && !event_type.is_wildcard()
         };
-        self.types.values().filter(is_name).map(|event_type| &*event_type.name)
+        let names = self.types.values().filter(move |event_type| is_name(event_type));
+        let names = names.map(|event_type| &*event_type.name);
+        let aliases = self.aliases.iter().filter(move |(_, event_type)| is_name(event_type));
+        names.chain(aliases.map(|(alias, _)| &**alias))
+    }
+
+    /// Adds the aliases of all types. The table keeps them apart, but for rows that were written by
+    /// hand: a name wins over an alias, and of two types that have one the first by its name.
+    pub(super) fn add_aliases(&mut self) {
+        let mut types: Vec<&Rc<EventType>> = self.types.values().collect();
+        types.retain(|event_type| !event_type.aliases.is_empty() && !event_type.is_wildcard());
+        types.sort_by(|a, b| a.name.cmp(&b.name));
+        for event_type in types {
+            for alias in
+                event_type.aliases.iter().filter(|alias| !self.types.contains_key(&***alias))
+            {
+                let free = self.aliases.entry(alias.as_str().into());
+                free.or_insert_with(|| Rc::clone(event_type));
+            }
+        }
     }
 
     /// Returns the generation that the log was read in.

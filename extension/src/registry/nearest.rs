@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use crate::error::shown;
 use crate::limits::NAME_BYTES;
 use crate::registry;
-use crate::registry::log::Log;
+use crate::registry::log::{Log, is_well_formed};
 
 /// Distances computed for one hint.
 const MOST_COMPARED: usize = 8;
@@ -41,10 +41,14 @@ thread_local! {
 pub(crate) fn hint(name: &str) -> String {
     const NONE: &str =
         "SELECT name FROM eventlog.event_types; a new one: SELECT eventlog.define_event('<name>');";
+    const NEW_ALIAS: &str = "SELECT name, aliases FROM eventlog.event_types; a new alias: \
+        SELECT eventlog.define_event('<name>', aliases => ARRAY['<alias>', …]);";
     if name.len() > NAME_BYTES {
         return NONE.into();
     }
     let Ok(log) = registry::current() else { return NONE.into() };
+    // Another product's name, such as "Order Completed", which can only be an alias.
+    let none = if is_well_formed(name) { NONE } else { NEW_ALIAS };
     KNOWN.with_borrow_mut(|known| {
         known.refresh(&log);
         if let Some((_, hint)) = known.last.as_ref().filter(|(asked, _)| **asked == *name) {
@@ -52,7 +56,7 @@ pub(crate) fn hint(name: &str) -> String {
         }
         let near = known.nearest(name);
         let hint = match near.is_empty() {
-            true => NONE.into(),
+            true => none.into(),
             false => format!("did you mean {}?", near.join(" or ")),
         };
         known.last = Some((name.into(), hint.clone()));

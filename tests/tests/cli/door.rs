@@ -11,7 +11,7 @@ use crate::server::{World, numbered};
 const ONE: &str = r#"{"toolName":"t"}"#;
 
 /// Packs as gzip does without packing: stored blocks, and a checksum.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut child = std::process::Command::new("gzip")
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())

@@ -1,6 +1,8 @@
 //! The gateway and the command line: the built program against real servers.
 
+mod aliases;
 mod analytics;
+mod clients;
 mod connecting;
 mod csv;
 mod dashboard;
@@ -21,9 +23,14 @@ mod http;
 mod keys;
 mod keys_of_tenants;
 mod outage;
+mod own_clients;
 mod packaging;
 mod poison;
 mod proof;
+mod protocols_hostile;
+mod protocols_other;
+mod protocols_posthog;
+mod protocols_segment;
 mod public_keys;
 mod replay;
 mod reports;
@@ -35,4 +42,5 @@ mod share_links;
 mod shares;
 mod statement_timeout;
 mod track;
+mod typed;
 mod upkeep;

@@ -86,11 +86,13 @@ impl Gateway {
         Self::start_command(eventlog(cluster, database, GATEWAY), options)
     }
 
-    pub(crate) fn start_command(mut command: Command, options: &[&str]) -> Self {
-        command
-            .env("EVENTLOG_LINGER", "5ms")
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(options);
+    pub(crate) fn start_command(command: Command, options: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", command, options)
+    }
+
+    /// Starts it on an address.
+    pub(crate) fn start_at(address: &str, mut command: Command, options: &[&str]) -> Self {
+        command.env("EVENTLOG_LINGER", "5ms").args(["serve", "--listen", address]).args(options);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let mut log = String::new();

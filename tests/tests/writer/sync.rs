@@ -11,6 +11,27 @@ use eventlog_writer::{Event, EventName, Options, Outcome, Stats};
 use crate::common::{LONG, config, numbered, options, tenant};
 
 #[test]
+fn the_quarantine_names_the_protocol_of_events_that_have_one() {
+    let db = Db::new();
+    let mut client = db.superuser();
+    for options in [options(), options().tenant(tenant())] {
+        let writer = Writer::connect(config(&db, "service"), options);
+        let event = |name: &'static str| Event::new(name).tenant(tenant());
+        assert!(writer.log(event("bogus").protocol("segment")));
+        assert!(writer.log(
+            event("tool_used").protocol("segment").data(&serde_json::json!({"toolName": "t"}))
+        ));
+        assert!(writer.log(event("bogus")));
+        assert!(writer.flush(LONG));
+        let refused = writer.log_and_wait(event("bogus").protocol("posthog")).unwrap_err();
+        assert_eq!(refused.sqlstate(), Some("42704"), "{refused}");
+    }
+    let kept = "SELECT protocol, count(*) FROM eventlog.rejected_events GROUP BY 1 ORDER BY 1";
+    assert_eq!(rows(&mut client, kept), [["posthog", "2"], ["segment", "2"], ["∅", "2"]]);
+    assert_eq!(text(&mut client, "SELECT count(*) FROM eventlog.events"), "2");
+}
+
+#[test]
 fn what_is_logged_is_stored_with_every_column_and_null_keys_are_not_sent() {
     let db = Db::new();
     let writer = Writer::connect(config(&db, "service"), options());

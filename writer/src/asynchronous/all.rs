@@ -21,7 +21,7 @@ impl Writer {
     /// # Errors
     /// The events, uncounted, if there is no room for all of them or the writer is closed.
     pub fn log_all(&self, events: Vec<Event>) -> Result<(), Vec<Event>> {
-        let Some(handle) = &self.handle else { return Ok(()) };
+        let Some(handle) = &self.handle else { return self.all_without_log(events).map(drop) };
         handle.shared.submit_all(events, |_| None)
     }
 
@@ -44,9 +44,9 @@ impl Writer {
         events: Vec<Event>,
     ) -> Result<impl Future<Output = Vec<Result<Outcome, Error>>> + Send + use<>, Vec<Event>> {
         let mut receivers = Vec::with_capacity(events.len());
-        let mut are_left_out = 0;
+        let mut ends = Vec::new();
         match &self.handle {
-            None => are_left_out = events.len(),
+            None => ends = self.all_without_log(events)?,
             Some(handle) => {
                 let shared = &handle.shared;
                 shared.submit_all(events, |_| {
@@ -57,14 +57,24 @@ impl Writer {
             }
         }
         Ok(async move {
-            let mut ends = Vec::with_capacity(receivers.len() + are_left_out);
-            ends.extend((0..are_left_out).map(|_| Ok(Outcome::LeftOut)));
+            ends.reserve(receivers.len());
             for receiver in receivers {
                 let end = receiver.await;
                 ends.push(end.unwrap_or_else(|_| Err(Error::lost("the writer's task ended"))));
             }
             ends
         })
+    }
+
+    /// Returns the results of events that no log takes.
+    fn all_without_log(
+        &self,
+        events: Vec<Event>,
+    ) -> Result<Vec<Result<Outcome, Error>>, Vec<Event>> {
+        match &self.double {
+            Some(double) if double.is_closed() => Err(events),
+            _ => Ok(events.into_iter().map(|event| self.without_log(event)).collect()),
+        }
     }
 }
 

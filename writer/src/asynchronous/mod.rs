@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_postgres::{Config, Transaction};
 
+use crate::double::Double;
 use crate::engine::{Engine, Submitted};
 use crate::options::WhenFull;
 use crate::shared::SenderGuard;
@@ -50,8 +51,10 @@ pub use tasks::{Connecting, Connection};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Writer {
-    /// `None` if the writer is disabled.
+    /// `None` if the writer is disabled, or has a double.
     handle: Option<Arc<Handle>>,
+    /// What takes the events instead of a log, in the application's tests.
+    double: Option<Arc<Double>>,
 }
 
 /// Shared by the clones of a writer. The task owns [`Shared`] too, but not this, so that dropping the
@@ -125,23 +128,63 @@ impl Writer {
         connect: impl FnMut() -> Connecting + Send + 'static,
     ) -> Self {
         if !options.enabled {
-            return Writer { handle: None };
+            return Writer { handle: None, double: None };
         }
         let shared = Shared::new(options);
         tokio::spawn(senders::send_all(SenderGuard(Arc::clone(&shared)), Box::new(connect)));
-        Writer { handle: Some(Arc::new(Handle { shared, report: Mutex::new(None) })) }
+        let handle = Handle { shared, report: Mutex::new(None) };
+        Writer { handle: Some(Arc::new(handle)), double: None }
+    }
+
+    /// Returns a writer for the tests of an application: it hands each event to `handler`, on the thread
+    /// that logs it, and connects to nothing and needs no runtime. Events are completed and checked as by any writer, so one
+    /// that cannot be sent ([`Event::check`], [`Options::max_payload`]) or that [`Options::sample`] leaves
+    /// out is not handed over, and [`Options::tenant`], counts and `on_error` work. The rules of event
+    /// types are the log's: they are not checked. Ids count from 1; `log_in` hands the event over without
+    /// a word to the transaction.
+    ///
+    /// Disabled options ([`Options::enabled`], `EVENTLOG_ENABLED=0`) disable this writer too.
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    /// use eventlog_writer::{Event, EventName, Options, asynchronous::Writer, serde_json::json};
+    ///
+    /// async fn search(writer: &Writer, user: &str) {
+    ///     writer.log(Event::new(EventName::ToolUsed).actor(user).data(&json!({ "toolName": "search" })));
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (sender, logged) = channel();
+    /// let writer = Writer::with_handler(Options::new(), move |event| sender.send(event).unwrap());
+    /// search(&writer, "user-17").await;
+    ///
+    /// let event = logged.try_recv().unwrap();
+    /// assert_eq!((event.name(), event.get_actor()), (&EventName::ToolUsed, Some("user-17")));
+    /// assert_eq!(event.payload(), r#"{"toolName":"search"}"#);
+    /// # }
+    /// ```
+    pub fn with_handler(options: Options, handler: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Writer { handle: None, double: Double::new(options, handler) }
+    }
+
+    /// Returns the result of an event that no log takes.
+    fn without_log(&self, event: Event) -> Result<Outcome, Error> {
+        self.double.as_ref().map_or(Ok(Outcome::LeftOut), |double| double.submit(event))
     }
 
     /// Returns false if the writer is disabled ([`Options::enabled`]).
     pub fn is_enabled(&self) -> bool {
-        self.handle.is_some()
+        self.handle.is_some() || self.double.is_some()
     }
 
     /// Puts an event into the queue and returns at once, even with [`WhenFull::Block`]. Returns true if
     /// the event was taken, or left out by [`Options::sample`]; false if it was dropped or rejected,
     /// or the writer is disabled.
     pub fn log(&self, event: Event) -> bool {
-        let Some(handle) = &self.handle else { return false };
+        let Some(handle) = &self.handle else {
+            return self.double.as_ref().is_some_and(|double| double.log(event));
+        };
         let shared = &handle.shared;
         match shared.submit(event, None) {
             Submitted::Full(event, waiter) => {
@@ -159,7 +202,7 @@ impl Writer {
     /// # Errors
     /// Why the event was refused or lost.
     pub async fn log_and_wait(&self, event: Event) -> Result<Outcome, Error> {
-        let Some(handle) = &self.handle else { return Ok(Outcome::LeftOut) };
+        let Some(handle) = &self.handle else { return self.without_log(event) };
         let shared = &handle.shared;
         let (waiter, reply) = oneshot::channel();
         let patience = match shared.options.when_full {
@@ -212,7 +255,7 @@ impl Writer {
         transaction: &Transaction<'_>,
         event: Event,
     ) -> Result<Outcome, Error> {
-        let Some(_) = &self.handle else { return Ok(Outcome::LeftOut) };
+        let Some(_) = &self.handle else { return self.without_log(event) };
         let event = event.prepared()?;
         let rows = transaction.query_typed(wire::LOG_EVENT, &wire::event_values(&event)).await?;
         Ok(Outcome::of_id(rows.first().and_then(|row| row.get(0))))
@@ -246,18 +289,26 @@ impl Writer {
 
     /// Returns the number of events by outcome so far.
     pub fn stats(&self) -> Stats {
-        self.handle.as_ref().map(|handle| handle.shared.stats()).unwrap_or_default()
+        let Some(handle) = &self.handle else {
+            return self.double.as_ref().map(|double| double.stats()).unwrap_or_default();
+        };
+        handle.shared.stats()
     }
 
     /// Returns how the writer is doing now.
     pub fn health(&self) -> Health {
-        self.handle.as_ref().map(|handle| handle.shared.health()).unwrap_or_default()
+        let Some(handle) = &self.handle else {
+            return self.double.as_ref().map(|double| double.health()).unwrap_or_default();
+        };
+        handle.shared.health()
     }
 
     /// Takes no more events, sends what is queued, and ends as soon as that is answered or the time is
     /// over. Later calls return the same report.
     pub async fn close(&self, time: Duration) -> Report {
-        let Some(handle) = &self.handle else { return Report::default() };
+        let Some(handle) = &self.handle else {
+            return self.double.as_ref().map(|double| double.close()).unwrap_or_default();
+        };
         let shared = &handle.shared;
         if !shared.is_own_process() {
             return Report::default();

@@ -43,6 +43,7 @@ pub struct Event {
     pub(crate) actor: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) idempotency_key: Option<String>,
+    pub(crate) protocol: Option<&'static str>,
     /// True if the log reads the time of occurrence from the payload.
     pub(crate) has_clock: bool,
     /// Why the payload could not be serialized.
@@ -61,6 +62,7 @@ impl Event {
             actor: None,
             subject: None,
             idempotency_key: None,
+            protocol: None,
             has_clock: false,
             fault: None,
         }
@@ -124,6 +126,14 @@ impl Event {
     /// a day, and answers later ones with the id of the first ([`Outcome::Duplicate`]).
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Names the protocol by which the event came, which the quarantine keeps with it if the event is
+    /// refused. For programs that translate what other clients send, and for servers since 0.2. The
+    /// `log_in` of a writer ignores it: an event that it refuses is an error, and not in the quarantine.
+    pub fn protocol(mut self, protocol: &'static str) -> Self {
+        self.protocol = Some(protocol);
         self
     }
 

@@ -21,7 +21,7 @@ type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 /// role's, and half of `statement_timeout`, so that a held lock gives another error than a slow
 /// statement. The CASE makes the call depend on the settings; a join could evaluate them afterwards.
 macro_rules! log_events {
-    ($settings:literal) => {
+    ($settings:literal, $protocols:literal) => {
         concat!(
             "SELECT b.written, b.duplicate, b.sampled, b.rejected, b.verdicts::text, b.is_repeat
                FROM (SELECT set_config('lock_timeout', coalesce(least($11,
@@ -31,17 +31,24 @@ macro_rules! log_events {
             $settings,
             ") AS s (done)
               CROSS JOIN LATERAL eventlog.log_events(CASE WHEN s.done IS NOT NULL THEN $1 END,
-                        $2, $3, $4, $5, $6, $7, $8, $9, $10) AS b"
+                        $2, $3, $4, $5, $6, $7, $8, $9, $10",
+            $protocols,
+            ") AS b"
         )
     };
 }
 
 /// Logs as the role that the writer connects as, or as the tenants of the events.
-pub(crate) const LOG_EVENTS: &str = log_events!("");
+pub(crate) const LOG_EVENTS: &str = log_events!("", "");
 
 /// Logs as one tenant, set for this statement only.
 pub(crate) const LOG_EVENTS_OF_TENANT: &str =
-    log_events!(" || set_config('eventlog.tenant_id', $12, true)");
+    log_events!(" || set_config('eventlog.tenant_id', $12, true)", "");
+
+/// The same two with the protocols of the events, for servers since 0.2.
+const LOG_EVENTS_OF_PROTOCOLS: &str = log_events!("", ", $12");
+const LOG_EVENTS_OF_TENANT_AND_PROTOCOLS: &str =
+    log_events!(" || set_config('eventlog.tenant_id', $12, true)", ", $13");
 
 /// Logs one event, in the caller's transaction.
 pub(crate) const LOG_EVENT: &str =
@@ -58,6 +65,8 @@ pub(crate) struct Parameters<'b> {
     actors: Option<Vec<Option<&'b str>>>,
     subjects: Option<Vec<Option<&'b str>>>,
     idempotency_keys: Option<Vec<Option<&'b str>>>,
+    /// Sent only if an event has one.
+    protocols: Option<Vec<Option<&'b str>>>,
     producer: Uuid,
     /// `None` asks for the verdicts of refused events only, which servers since 0.2 give.
     with_verdicts: Option<bool>,
@@ -85,6 +94,7 @@ impl<'b> Parameters<'b> {
             actors: column(events, |event| event.actor.as_deref()),
             subjects: column(events, |event| event.subject.as_deref()),
             idempotency_keys: column(events, |event| event.idempotency_key.as_deref()),
+            protocols: column(events, |event| event.protocol),
             producer,
             with_verdicts: batch.with_verdicts.then_some(true),
             lock_timeout: batch.lock_timeout.map(milliseconds),
@@ -93,7 +103,12 @@ impl<'b> Parameters<'b> {
     }
 
     pub(crate) fn sql(&self) -> &'static str {
-        if self.tenant.is_some() { LOG_EVENTS_OF_TENANT } else { LOG_EVENTS }
+        match (self.tenant.is_some(), self.protocols.is_some()) {
+            (false, false) => LOG_EVENTS,
+            (true, false) => LOG_EVENTS_OF_TENANT,
+            (false, true) => LOG_EVENTS_OF_PROTOCOLS,
+            (true, true) => LOG_EVENTS_OF_TENANT_AND_PROTOCOLS,
+        }
     }
 
     pub(crate) fn values(&self) -> Vec<Parameter<'_>> {
@@ -113,6 +128,9 @@ impl<'b> Parameters<'b> {
         ];
         if let Some(tenant) = &self.tenant {
             values.push((tenant, Type::TEXT));
+        }
+        if self.protocols.is_some() {
+            values.push((&self.protocols, Type::TEXT_ARRAY));
         }
         values
     }

@@ -61,7 +61,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KEY", requires = "from")]
     tenant_key: Option<String>,
     /// With --from: file with a JSON object of names, such as {"Order Completed": "order_completed"}; null
-    /// leaves events out. Other names become lower case, with _ for blanks and signs
+    /// leaves events out. Aliases of event types stay; other names become lower case, with _ for blanks
+    /// and signs
     #[arg(long, value_name = "FILE", requires = "from")]
     map: Option<PathBuf>,
     /// With --from: define names that the log does not have, instead of quarantining their events
@@ -104,7 +105,11 @@ struct Counts {
 
 pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Failure> {
     let format = Format::of(arguments.format, &arguments.file)?;
-    let mut source = Source::open(&arguments.file, format, arguments.mapping()?)?;
+    let mut mapping = arguments.mapping()?;
+    if let Some(mapping) = &mut mapping {
+        mapping.names.keep(aliases(server).await?);
+    }
+    let mut source = Source::open(&arguments.file, format, mapping)?;
     let mut target = Target::new(server.connect().await?, &arguments.file);
     let progress = Progress::new(BYTES);
     if let Some(bytes) = source.bytes {
@@ -142,6 +147,15 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         0 => Ok(()),
         _ => Err(Failure::said()),
     }
+}
+
+/// Returns the aliases of the log's event types: none if there is no log, or one of layout 1.
+async fn aliases(server: &Server) -> Result<Vec<String>, Failure> {
+    let client = server.connect().await?;
+    let sql = "SELECT pg_catalog.jsonb_array_elements_text(pg_catalog.to_jsonb(t) OPERATOR(pg_catalog.->) 'aliases')
+                 FROM eventlog.event_types t";
+    let rows = client.query_typed(sql, &[]).await.unwrap_or_default();
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn import(

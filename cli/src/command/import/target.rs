@@ -70,7 +70,7 @@ impl Target {
         Target { client, table: format!("import_{stem}"), is_made: false, defined: HashSet::new() }
     }
 
-    /// Defines the names that the log does not have. A name that it cannot have is left to the import,
+    /// Defines the names that the log has neither as names nor as aliases. A name that it cannot have is left to the import,
     /// which quarantines its events.
     pub(super) async fn define(&mut self, mut names: Vec<String>) -> Result<(), Failure> {
         names.retain(|name| self.defined.insert(name.clone()));
@@ -80,7 +80,8 @@ impl Target {
         let transaction = as_owner(&mut self.client, "events").await?;
         let sql = "SELECT eventlog.define_event(n, description => 'Imported.') FROM unnest($1) AS n
                     WHERE n ~ '^[a-z][a-z0-9_.]{0,99}$'
-                      AND NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = n)";
+                      AND NOT EXISTS (SELECT FROM eventlog.event_types t
+                                       WHERE t.name = n OR to_jsonb(t) -> 'aliases' ? n)";
         transaction.query_typed(sql, &[(&names, Type::TEXT_ARRAY)]).await?;
         Ok(transaction.commit().await?)
     }

@@ -139,7 +139,9 @@ async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failur
             "INSERT INTO eventlog.api_keys
                     (id, tenant_id, kind, event_names, secret_hash, rate_limit, description, expires_at, actor, no_actor,
                      tenant_ids, can_replay)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::text::interval, $9, $10, $11, $12)",
+             VALUES ($1, $2, $3,
+                     -- Of an alias, the name under which its events are stored.
+                     (SELECT array_agg(eventlog._name_of(n)) FROM unnest($4) AS n), $5, $6, $7, now() + $8::text::interval, $9, $10, $11, $12)",
             &[
                 (&key.id(), Type::TEXT),
                 (&first, Type::UUID),
@@ -159,7 +161,7 @@ async fn create(transaction: &Transaction<'_>, new: Create) -> Result<(), Failur
     let unknown: Vec<String> = transaction
         .query_typed(
             "SELECT n FROM unnest($1) AS n
-              WHERE NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = n)",
+              WHERE NOT EXISTS (SELECT FROM eventlog.event_types t WHERE t.name = eventlog._name_of(n))",
             &[(&events, Type::TEXT_ARRAY)],
         )
         .await?

@@ -11,9 +11,13 @@ use crate::reports::{Column, first_sentence};
 /// Describes everything but the reports.
 const FIXED: &str = include_str!("../../../openapi.json");
 
+/// Describes the routes of other clients' protocols.
+const PROTOCOLS: &str = include_str!("../../../openapi-protocols.json");
+
 /// Writes the description with these routes.
 pub(crate) fn describe(routes: &[Route]) -> String {
     let mut all: Value = serde_json::from_str(FIXED).expect("openapi.json is JSON");
+    add_protocols(&mut all);
     let paths = all["paths"].as_object_mut().expect("openapi.json has paths");
     for route in routes {
         // The first route of a path is the one that is served.
@@ -22,6 +26,27 @@ pub(crate) fn describe(routes: &[Route]) -> String {
             .or_insert_with(|| json!({ "get": operation(route) }));
     }
     all.to_string()
+}
+
+/// Adds the routes of the protocols, with what their responses share written out: the format has no
+/// reference to all responses of an operation.
+fn add_protocols(all: &mut Value) {
+    let mut more: Value = serde_json::from_str(PROTOCOLS).expect("openapi-protocols.json is JSON");
+    let shared = more["components"]["x-responses"].take();
+    for (path, mut item) in std::mem::take(more["paths"].as_object_mut().expect("it has paths")) {
+        for operation in item.as_object_mut().into_iter().flat_map(|item| item.values_mut()) {
+            let name = operation["responses"]["$ref"].as_str().and_then(|to| to.rsplit('/').next());
+            if let Some(responses) = name.and_then(|name| shared.get(name)) {
+                operation["responses"] = responses.clone();
+            }
+        }
+        all["paths"][path] = item;
+    }
+    for kind in ["securitySchemes", "requestBodies", "responses", "schemas"] {
+        for (name, item) in more["components"][kind].as_object().into_iter().flatten() {
+            all["components"][kind][name] = item.clone();
+        }
+    }
 }
 
 fn operation(route: &Route) -> Value {

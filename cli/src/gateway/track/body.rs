@@ -4,6 +4,8 @@ use std::io::Read;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -38,8 +40,70 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Text, Problem> {
-    let is_gzip = is_gzip(headers)?;
     is_json(headers)?;
+    let is_gzip = is_gzip(headers)?;
+    let packed = if is_gzip { Packed::Yes } else { Packed::No };
+    read_text(gateway, gateway.bodies.none(key), headers, packed, Form::Json, body).await
+}
+
+/// What the content type says of a body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    Json,
+    /// JSON as plain text, which a page may send without asking first.
+    Plain,
+    /// JSON in base64, in the field `data` of a form, which a page may send likewise.
+    Encoded,
+}
+
+/// Reads what the content type says. A body without one counts as JSON.
+pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+    match essence(headers).as_deref() {
+        None => Ok(Form::Json),
+        Some("text/plain") => Ok(Form::Plain),
+        Some("application/x-www-form-urlencoded") => Ok(Form::Encoded),
+        Some(essence) if is_json_type(essence) => Ok(Form::Json),
+        Some(_) => Err(unsupported("the body must be application/json or text/plain")),
+    }
+}
+
+/// Reads a body of another protocol. It may be packed without saying so. `key` is `None` if it is not
+/// known yet.
+pub(crate) async fn read_form(
+    gateway: &Gateway,
+    key: Option<&Key>,
+    headers: &HeaderMap,
+    form: Form,
+    body: Body,
+) -> Result<Text, Problem> {
+    let share = key.map_or_else(|| gateway.bodies.of_strangers(), |key| gateway.bodies.none(key));
+    let packed = if is_gzip(headers)? { Packed::Yes } else { Packed::Perhaps };
+    read_text(gateway, share, headers, packed, form, body).await
+}
+
+/// Whether a body is gzip.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packed {
+    Yes,
+    No,
+    /// If it begins as gzip does, which JSON never does.
+    Perhaps,
+}
+
+impl Packed {
+    fn of(self, bytes: &[u8]) -> bool {
+        self == Packed::Yes || self == Packed::Perhaps && bytes.starts_with(&[0x1f, 0x8b])
+    }
+}
+
+async fn read_text(
+    gateway: &Gateway,
+    mut share: Share,
+    headers: &HeaderMap,
+    packed: Packed,
+    form: Form,
+    body: Body,
+) -> Result<Text, Problem> {
     let max = gateway.arguments.max_body;
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if declared
@@ -48,13 +112,24 @@ pub(crate) async fn read(
     {
         return Err(too_large(max));
     }
-    let mut share = gateway.bodies.none(key);
     let time = gateway.arguments.body_timeout;
     let bytes = timeout(time, receive(gateway, body, &mut share)).await.map_err(|_| {
         let message = format!("the body took longer than {time:?}");
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
     })??;
-    let bytes = if is_gzip { unpack(gateway, &bytes, &mut share)? } else { bytes };
+    let bytes = if packed.of(&bytes) { unpack(gateway, &bytes, &mut share)? } else { bytes };
+    let bytes = match form {
+        // RudderStack's library for Node sends JSON under this type.
+        Form::Encoded if bytes.trim_ascii_start().starts_with(b"{") => bytes,
+        Form::Encoded => {
+            let bytes = decode(&bytes)?;
+            match Packed::Perhaps.of(&bytes) {
+                true => unpack(gateway, &bytes, &mut share)?,
+                false => bytes,
+            }
+        }
+        Form::Json | Form::Plain => bytes,
+    };
     let text =
         String::from_utf8(bytes).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     if json_depth::exceeds(&text, MAX_DEPTH) {
@@ -116,13 +191,35 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
 
 /// Checks the content type. A body without one counts as JSON.
 fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    match essence == "application/json" || essence.ends_with("+json") {
+    match essence(headers).is_none_or(|essence| is_json_type(&essence)) {
         true => Ok(()),
-        false => Err(unsupported("the body must be application/json")),
+        false => Err(not_json()),
     }
+}
+
+/// Returns the bytes in the field `data` of a form.
+fn decode(form: &[u8]) -> Result<Vec<u8>, Problem> {
+    let mut fields = form_urlencoded::parse(form);
+    let data = fields.find_map(|(name, value)| (name == "data").then_some(value));
+    // A plus that was not encoded has become a space.
+    let data = data.map(|data| STANDARD.decode(data.trim().replace(' ', "+")));
+    let fault = || Problem::bad_request("the form must have the field data, in base64");
+    data.and_then(Result::ok).ok_or_else(fault)
+}
+
+/// Returns the content type without its parameters.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or("?");
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+pub(crate) fn is_json_type(essence: &str) -> bool {
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+/// The problem of a body that is not JSON.
+pub(crate) fn not_json() -> Problem {
+    unsupported("the body must be application/json")
 }
 
 fn unsupported(message: &str) -> Problem {

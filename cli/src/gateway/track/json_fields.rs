@@ -122,7 +122,7 @@ impl<'a> Fields<'a> {
 
 /// Reads seconds or milliseconds since 1970, whichever gives a time from 1973 to 5138, as the log reads the
 /// clocks of clients. A smaller number is unlikely to be a time.
-fn number(number: f64) -> Option<jiff::Timestamp> {
+pub(crate) fn number(number: f64) -> Option<jiff::Timestamp> {
     const LEAST_SECONDS: f64 = 1e8;
     const LEAST_MILLISECONDS: f64 = 1e11;
     const MOST: f64 = 1e14;

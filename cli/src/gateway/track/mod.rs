@@ -1,7 +1,8 @@
 //! `POST /api/track`: takes events.
 
+mod beacon;
 pub(crate) mod body;
-mod json_fields;
+pub(crate) mod json_fields;
 mod shapes;
 
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use axum::response::{IntoResponse, Response};
 use eventlog_writer::{Error, Event, Outcome};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::connections::Connection;
+use super::credentials;
+use super::event_types::EventTypes;
+use super::intake::{self, Protocol, Taken, not_json};
 use super::key::Key;
 use super::problem::{Problem, shown, without_markup};
 use super::state::Gateway;
@@ -33,60 +36,72 @@ pub(crate) async fn track(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let key = gateway.authorize(&connection, &headers, Kind::Write).await?;
-    let waits = waits(&uri)?;
+    let Query { waits, key: given } = query(&uri)?;
     let user = user(&headers)?;
-    let body = body::read(&gateway, &key, &headers, body).await?;
-    let events = events(&gateway, &key, user.as_deref(), &body)?;
+    let is_beacon = credentials::of_header(&headers).is_none() && beacon::is_one(&headers, &given);
+    let (key, body) = match is_beacon {
+        true => beacon::read(&gateway, &connection, &headers, given, body).await?,
+        false => {
+            let key = gateway.authorize(&connection, &headers, Kind::Write).await?;
+            let body = body::read(&gateway, &key, &headers, body).await?;
+            (key, body)
+        }
+    };
+    // Only a restricted key is asked for the name of an alias; the log itself knows it for others.
+    let types = match key.is_restricted() {
+        true => Some(gateway.event_types.get().await),
+        false => None,
+    };
+    let text = if is_beacon { beacon::events(&body) } else { &body };
+    let events = events(&gateway, &key, types.as_deref(), user.as_deref(), text)?;
     drop(body);
     let count = events.len();
-    key.fits(count)?;
-    key.count(count - 1)?;
-    let accepted = || (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response();
-    if !waits {
-        return gateway
-            .writer
-            .log_all(events)
-            .map(|()| accepted())
-            .map_err(|events| full(&gateway, &events));
-    }
-    let ends = gateway.writer.log_all_and_wait(events).map_err(|events| full(&gateway, &events))?;
-    match timeout(gateway.arguments.wait_timeout, ends).await {
-        Ok(ends) => {
-            let answer = without_markup(&verdicts(&ends).to_string());
-            Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+    let taken = intake::take(&gateway, &key, events, count, waits).await?;
+    Ok(answer(&taken, count))
+}
+
+/// The answer to a request of so many events.
+pub(crate) fn answer(taken: &Taken, count: usize) -> Response {
+    match taken {
+        Taken::Queued => (StatusCode::ACCEPTED, Json(json!({ "accepted": count }))).into_response(),
+        Taken::Ends(ends) => {
+            let answer = without_markup(&verdicts(ends).to_string());
+            ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
         }
-        // The events are in the queue and will be written.
-        Err(_) => Ok(accepted()),
     }
 }
 
-/// Returns why the queue did not take these events.
-fn full(gateway: &Gateway, events: &[Event]) -> Problem {
-    match gateway.writer.has_room(events) {
-        true => Problem::too_many("too many of the tenant's events wait for the database", 5),
-        false => Problem::unavailable("too many events wait for the database", 5),
-    }
+/// What a query asks for.
+struct Query {
+    waits: bool,
+    /// The key of a beacon.
+    key: Option<String>,
 }
 
-/// Reads `?wait=`.
-fn waits(uri: &Uri) -> Result<bool, Problem> {
-    let mut waits = false;
+fn query(uri: &Uri) -> Result<Query, Problem> {
+    let mut query = Query { waits: false, key: None };
     for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        waits = match pair {
-            "wait=true" | "wait=1" => true,
-            "wait=false" | "wait=0" => false,
-            _ if pair == "wait" || pair.starts_with("wait=") => {
-                return Err(Problem::bad_request("wait must be true or false"));
-            }
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "wait" => query.waits = waits(value)?,
+            // A key is plain.
+            "key" => query.key = Some(value.to_owned()),
             _ => {
-                let name = pair.split('=').next().unwrap_or_default();
-                let message = format!("unknown parameter {}; known is wait", shown(name));
+                let message = format!("unknown parameter {}; known are wait, key", shown(name));
                 return Err(Problem::bad_request(message));
             }
-        };
+        }
     }
-    Ok(waits)
+    Ok(query)
+}
+
+/// Reads the value of `?wait=`.
+pub(crate) fn waits(value: &str) -> Result<bool, Problem> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Problem::bad_request("wait must be true or false")),
+    }
 }
 
 fn user(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -99,48 +114,25 @@ fn user(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 fn events(
     gateway: &Gateway,
     key: &Key,
+    types: Option<&EventTypes>,
     user: Option<&str>,
     body: &str,
 ) -> Result<Vec<Event>, Problem> {
-    let not_json = |error: serde_json::Error| {
-        let (line, column) = (error.line(), error.column());
-        Problem::bad_request(format!("the body is not JSON: line {line}, column {column}"))
-    };
     let is_array = body.trim_start().starts_with('[');
     let texts: Vec<&RawValue> = match is_array {
-        true => serde_json::from_str(body).map_err(not_json)?,
-        false => vec![serde_json::from_str(body).map_err(not_json)?],
+        true => serde_json::from_str(body).map_err(|error| not_json(&error))?,
+        false => vec![serde_json::from_str(body).map_err(|error| not_json(&error))?],
     };
-    let max = gateway.arguments.max_events;
     if texts.is_empty() {
         return Err(Problem::bad_request("the array has no event"));
     }
-    if texts.len() > max {
-        let found = texts.len();
-        return Err(Problem::too_large(format!("{found} events in one request: limit {max}")));
-    }
+    intake::check_number(gateway, texts.len())?;
     let mut events = Vec::with_capacity(texts.len());
     for (position, text) in texts.into_iter().enumerate() {
         let at = |problem: Problem| if is_array { problem.at(position) } else { problem };
-        let incoming = shapes::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
-        if incoming.tenant.is_some_and(|tenant| tenant != key.tenant) {
-            return Err(at(Problem::forbidden("tenantId must be the key's tenant")));
-        }
-        if !key.may_log(incoming.event.name().as_str()) {
-            return Err(at(Problem::forbidden("this key may not log events of this name")));
-        }
-        let event = incoming.event;
-        let user = incoming.user.or_else(|| user.map(str::to_owned));
-        let actor = key.actor(event.name().as_str(), user, event.payload());
-        let actor = actor.map_err(|fault| at(Problem::forbidden(fault)))?;
-        let mut event = event.tenant(key.tenant);
-        if let Some(actor) = actor {
-            event = event.actor(actor);
-        }
-        if let Some(given) = incoming.idempotency_key {
-            event = event.idempotency_key(key.idempotency_key(given));
-        }
-        events.push(event);
+        let mut incoming = shapes::read(text).map_err(|fault| at(Problem::bad_request(fault)))?;
+        incoming.user = incoming.user.or_else(|| user.map(str::to_owned));
+        events.push(incoming.admit(key, types, Protocol::Track).map_err(at)?);
     }
     Ok(events)
 }

@@ -3,9 +3,9 @@
 use eventlog_writer::{Event, EventName};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use super::json_fields::{Fields, text};
+use crate::gateway::intake::Incoming;
 
 /// Keys of an event in the log's own terms.
 const NATIVE: &[&str] =
@@ -64,15 +64,6 @@ struct Skill<'a> {
     metadata: Option<&'a RawValue>,
 }
 
-/// An event with the tenant, the actor and the idempotency key that it names.
-pub(crate) struct Incoming {
-    pub(crate) event: Event,
-    pub(crate) tenant: Option<Uuid>,
-    /// The actor, if it names one.
-    pub(crate) user: Option<String>,
-    pub(crate) idempotency_key: Option<String>,
-}
-
 /// Reads an event, or returns what is wrong with it.
 pub(crate) fn read(event: &RawValue) -> Result<Incoming, String> {
     let mut fields = Fields::of(event)?;
@@ -94,7 +85,7 @@ pub(crate) fn read(event: &RawValue) -> Result<Incoming, String> {
     }
     let idempotency_key = fields.text("idempotencyKey")?;
     fields.end(known)?;
-    Ok(Incoming { event, tenant, user, idempotency_key })
+    Ok(Incoming { event, tenant, user, is_user_made_up: false, idempotency_key })
 }
 
 fn native(fields: &mut Fields<'_>) -> Result<Event, String> {

@@ -45,6 +45,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
             AND prosrc NOT IN ('as_owner_wrapper', 'as_owner_for_gateway_wrapper', 'as_role_wrapper') GROUP BY 1 ORDER BY 1",
     );
     let expected = [
+        ["_name_of", "ss"],
         ["_percentile", "is"],
         ["_present_within", "is"],
         ["_quarters_union", "is"],

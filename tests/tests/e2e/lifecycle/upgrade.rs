@@ -72,8 +72,9 @@ fn contents(db: &Db) -> Vec<String> {
         .flat_map(|table| {
             let later = match table.as_str() {
                 "event_types" => {
-                    "{retention,count_subjects,count_keys,success_values,success_key,optional_keys}"
+                    "{retention,count_subjects,count_keys,success_values,success_key,optional_keys,value_types,aliases,context_keys}"
                 }
+                "rejected_events" => "{protocol}",
                 "tenant_settings" => "{retention}",
                 "log_config" => "{layout_version,service_roles}",
                 "tenant_roles" | "producers" => "{role_oid,cluster}",
@@ -249,6 +250,8 @@ fn what_needs_the_new_layout_says_so_and_how_to_get_it() {
     for call in [
         "eventlog.define_event('own', retention => '1 day')",
         "eventlog.define_event('own', count_subjects => false)",
+        "eventlog.define_event('own', aliases => '{Own}')",
+        "eventlog.define_event('own', value_types => '{}')",
         &format!("eventlog.set_tenant('{TENANT_A}', retention => '1 day')"),
         "eventlog.taxonomy_import(eventlog.taxonomy_export())",
     ] {
@@ -262,6 +265,23 @@ fn what_needs_the_new_layout_says_so_and_how_to_get_it() {
         rows(&mut owner, "SELECT * FROM eventlog.taxonomy_import(eventlog.taxonomy_export())")
             .is_empty()
     );
+}
+
+#[test]
+fn a_log_of_layout_1_quarantines_events_of_other_protocols_without_naming_the_protocol() {
+    let db = log(OLD, "none");
+    update(&db);
+    let mut owner = db.connect("log_owner");
+    let call = format!(
+        "SELECT rejected FROM eventlog.log_events('{{{TENANT_A}}}', '{{No such}}', ARRAY['{{{{}}}}'], NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{{segment}}')"
+    );
+    let before = "SELECT count(*) FROM eventlog.rejected_events WHERE name = 'No such'";
+    assert_eq!(text(&mut owner, &call), "1");
+    assert_eq!(text(&mut owner, before), "1");
+    migrate(&mut owner);
+    assert_eq!(text(&mut owner, &call), "1");
+    let kept = "SELECT protocol FROM eventlog.rejected_events WHERE name = 'No such' ORDER BY id";
+    assert_eq!(rows(&mut owner, kept).concat(), ["∅", "segment"]);
 }
 
 /// Finds what reads a column or a table that an older log does not have.

@@ -16,11 +16,13 @@ BEGIN
                 || jsonb_strip_nulls(p), t, NULL));
     faults := (SELECT count(*) FROM (SELECT DISTINCT unnest(t.required_keys)) k (key) WHERE NOT stored ? key)
             + (SELECT count(*) FROM jsonb_each(t.allowed_values) a (key, allowed)
-                WHERE stored ? a.key AND NOT EXISTS (SELECT FROM jsonb_array_elements(a.allowed) v WHERE v = stored -> a.key))
+                WHERE stored ? a.key AND coalesce(jsonb_typeof(stored -> a.key) = t.value_types ->> a.key, true) AND NOT EXISTS (SELECT FROM jsonb_array_elements(a.allowed) v WHERE v = stored -> a.key))
+            + (SELECT count(*) FROM jsonb_each_text(t.value_types) v WHERE jsonb_typeof(stored -> v.key) <> v.value)
             + (SELECT count(*) FROM jsonb_object_keys(stored) k (key)
                 WHERE NOT t.allow_other_keys AND key <> ALL (t.required_keys || t.optional_keys || t.subject_keys
                         || array_remove(ARRAY[t.actor_key], NULL) || ARRAY(SELECT jsonb_object_keys(t.allowed_values))
-                        || ARRAY(SELECT jsonb_object_keys(t.default_values))))
+                        || ARRAY(SELECT jsonb_object_keys(t.default_values || t.value_types))
+                        || CASE WHEN t.context_keys <> '{}' THEN '{context}'::text[] ELSE '{}' END))
             + (pg_column_size(stored) > t.max_bytes)::int;
     is_valid := faults = 0;
     actor := CASE WHEN jsonb_typeof(stored -> t.actor_key) IN ('string', 'number', 'boolean') THEN stored ->> t.actor_key END;
@@ -123,6 +125,18 @@ fn hygiene(random: &mut Random) -> String {
     if random.one_in(2) { "'{}'".to_owned() } else { keys(random) }
 }
 
+/// Types of some keys, such as `'{"a": "number"}'`.
+fn value_types(random: &mut Random) -> String {
+    let mut types = Vec::new();
+    for key in KEYS.iter().chain(&["context"]) {
+        if random.one_in(6) {
+            let wanted = random.pick(&["string", "number", "boolean", "array", "object"]);
+            types.push(format!("\"{key}\": \"{wanted}\""));
+        }
+    }
+    format!("'{{{}}}'", types.join(","))
+}
+
 fn rules(random: &mut Random, name: &str) -> String {
     let mut allowed = Vec::new();
     for key in KEYS {
@@ -137,7 +151,7 @@ fn rules(random: &mut Random, name: &str) -> String {
          SELECT eventlog.define_event('{name}', required_keys => {}, optional_keys => {}, allow_other_keys => {},
                     allowed_values => '{{{}}}', max_bytes => {}, actor_key => {}, subject_keys => {});
          UPDATE eventlog.event_types SET default_values = {}, default_when_key = {}, redact_keys = {}, hash_keys = {}, path_keys = {},
-                    hash_actor = {} WHERE name = '{name}'",
+                    hash_actor = {}, value_types = {}, context_keys = {} WHERE name = '{name}'",
         keys(random),
         keys(random),
         random.one_in(2),
@@ -155,6 +169,8 @@ fn rules(random: &mut Random, name: &str) -> String {
         hygiene(random),
         hygiene(random),
         random.one_in(4),
+        if random.one_in(2) { "'{}'".to_owned() } else { value_types(random) },
+        random.pick(&["'{}'", "'{locale}'"]),
     )
 }
 

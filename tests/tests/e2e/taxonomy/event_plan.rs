@@ -14,11 +14,12 @@ fn a_plan_that_was_exported_imports_into_another_log_and_is_the_same_there() {
     owner
         .batch_execute(
             "SELECT eventlog.define_event('signed_up', domain => 'growth', description => 'it''s \"new\"', required_keys => '{plan}',
-                        allowed_values => '{\"plan\": [\"free\", 1.10, true]}', max_bytes => 512, actor_key => 'userId',
+                        allowed_values => '{\"tier\": [\"free\", 1.10, true]}', max_bytes => 512, actor_key => 'userId',
                         subject_keys => '{plan}', sample_rate => 0.25, sample_key => 'plan', redact_keys => '{password}',
                         path_keys => '{cwd}', default_values => '{\"source\": {\"kind\": \"web\"}}', default_when_key => 'plan', occurred_at_key => 'at',
                         allow_other_keys => false, duration_key => 'ms', success_key => 'ok', error_key => 'error',
-                        retention => '30 days', count_subjects => false);
+                        retention => '30 days', count_subjects => false, value_types => '{\"plan\": \"string\", \"ms\": \"number\"}',
+                        aliases => '{Signed Up,$signup}', context_keys => '{locale,page.url}');
              SELECT eventlog.retire_event('plan_updated', 'signed_up');
              SELECT eventlog.define_event('checkout_completed', status => 'deprecated', successor => 'signed_up')",
         )
@@ -136,6 +137,13 @@ fn a_plan_that_is_none_is_refused_with_all_its_faults_and_nothing_changes() {
         (r#"{"a": {"sample_rate": 1e400}}"#, "22003", "out of range"),
         (r#"{"a": {"subject_keys": ["1","2","3","4","5","6","7","8","9"]}}"#, "54000", "limit 8"),
         (r#"{"a": {"allowed_values": {"k": "v"}}}"#, "22023", "allowed_values"),
+        (r#"{"a": {"value_types": {"k": "text"}}}"#, "22023", "value_types"),
+        (
+            r#"{"a": {"aliases": ["tool_used"]}, "tool_used": {}}"#,
+            "42710",
+            "alias \"tool_used\" is taken",
+        ),
+        (r#"{"a": {"context_keys": [""]}}"#, "22023", "context_keys"),
         (
             r#"{"a": {"required_keys": ["k"], "redact_keys": ["k"]}}"#,
             "22023",

@@ -1,29 +1,40 @@
 //! Names of other tools' events.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::output::Failure;
 
-/// What names become: those of a file, else lower case with `_` for whatever a name cannot have.
+/// What names become: those of a file; aliases stay, since the log knows them; others become lower case
+/// with `_` for whatever a name cannot have.
 #[derive(Default)]
-pub(crate) struct Names(HashMap<String, Option<String>>);
+pub(crate) struct Names {
+    mapped: HashMap<String, Option<String>>,
+    aliases: HashSet<String>,
+}
 
 impl Names {
     /// Reads a file: a JSON object of names, with null for events that are left out.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read(path)
             .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
-        serde_json::from_slice(&text).map(Names).map_err(|error| {
+        let mapped = serde_json::from_slice(&text).map_err(|error| {
             Failure::new(format!("{} is not a map of names: {error}", path.display()))
                 .hint("{\"Order Completed\": \"order_completed\", \"$autocapture\": null}")
-        })
+        })?;
+        Ok(Names { mapped, ..Names::default() })
+    }
+
+    /// Lets the aliases of the log's event types stay as they are.
+    pub(crate) fn keep(&mut self, aliases: impl IntoIterator<Item = String>) {
+        self.aliases.extend(aliases);
     }
 
     /// Returns the name of an event in the log; `None` if it is left out.
     pub(super) fn of(&self, name: &str) -> Option<String> {
-        match self.0.get(name) {
+        match self.mapped.get(name) {
             Some(mapped) => mapped.clone(),
+            None if self.aliases.contains(name) => Some(name.to_owned()),
             None => Some(plain(name)),
         }
     }
@@ -69,7 +80,13 @@ mod tests {
 
     #[test]
     fn a_map_renames_and_leaves_out() {
-        let map = Names([("A b".to_owned(), Some("c".to_owned())), ("$x".to_owned(), None)].into());
+        let mut map = Names {
+            mapped: [("A b".to_owned(), Some("c".to_owned())), ("$x".to_owned(), None)].into(),
+            ..Names::default()
+        };
+        map.keep(["Order Completed".to_owned(), "$x".to_owned()]);
+        assert_eq!(map.of("Order Completed").as_deref(), Some("Order Completed"));
+        assert_eq!(map.of("Order completed").as_deref(), Some("order_completed"));
         assert_eq!(map.of("A b").as_deref(), Some("c"));
         assert_eq!(map.of("$x"), None);
         assert_eq!(map.of("D e").as_deref(), Some("d_e"));

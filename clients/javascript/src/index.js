@@ -1,0 +1,3 @@
+// pg-eventlog: events for eventlog, through its gateway.
+
+export { EventLog } from "./client.js";

@@ -1,0 +1,31 @@
+//! The browser builds of clients, in a real Chromium, with a public key.
+
+use super::proof::prove;
+use super::stage::Client;
+
+const SEGMENT: Client = Client {
+    program: "browser.mjs",
+    environment: "",
+    name: "segment",
+    variables: &[],
+    protocol: "segment",
+    is_gzip: false,
+    reports_refusals: false,
+    answers_before_the_kill: 300,
+};
+
+#[test]
+fn segments_client_for_browsers_logs_each_event_once() {
+    prove(&SEGMENT);
+}
+
+#[test]
+fn segments_client_for_browsers_logs_batches_once() {
+    prove(&Client { name: "segment-batches", answers_before_the_kill: 10, ..SEGMENT });
+}
+
+#[test]
+fn posthogs_client_for_browsers_logs_each_event_once() {
+    let client = Client { name: "posthog", protocol: "posthog", is_gzip: true, ..SEGMENT };
+    prove(&Client { answers_before_the_kill: 5, ..client });
+}

@@ -1,0 +1,195 @@
+//! A writer for the application's tests, which hands events to a function instead of sending them.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::engine::admission::Admission;
+use crate::stats::Health;
+use crate::{Error, Event, Options, Outcome, Report, Stats};
+
+/// Most kinds of refusals that are kept, as in [`Health::rejections`].
+const MOST_KINDS: usize = 10;
+
+/// What stands in for the log; see the module.
+pub(crate) struct Double {
+    options: Options,
+    handler: Box<dyn Fn(Event) + Send + Sync>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    stats: Stats,
+    rejections: Vec<Error>,
+    is_closed: bool,
+}
+
+impl fmt::Debug for Double {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Double").finish_non_exhaustive()
+    }
+}
+
+impl Double {
+    /// Returns a double, or none if the options disable the writer.
+    pub(crate) fn new(
+        options: Options,
+        handler: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Option<Arc<Self>> {
+        let handler = Box::new(handler);
+        options.enabled.then(|| Arc::new(Double { options, handler, state: Mutex::default() }))
+    }
+
+    /// Checks an event as a writer does, and hands it over. The function may panic, as assertions do:
+    /// no lock is held then.
+    pub(crate) fn submit(&self, mut event: Event) -> Result<Outcome, Error> {
+        let admission = event.admit(&self.options, SystemTime::now());
+        let mut state = self.state();
+        state.stats.submitted += 1;
+        if state.is_closed {
+            state.stats.dropped += 1;
+            drop(state);
+            return Err(self.report(Error::lost("the writer is closed").about(&event)));
+        }
+        match admission {
+            Admission::LeftOut => {
+                state.stats.sampled += 1;
+                Ok(Outcome::LeftOut)
+            }
+            Admission::Refused(error) => {
+                let error = error.about(&event);
+                state.stats.rejected += 1;
+                let kind = state.rejections.iter().position(|other| other.is_of_kind(&error));
+                let events = 1 + kind.map_or(0, |kind| state.rejections.remove(kind).events());
+                state.rejections.insert(0, error.clone().of_events(events));
+                state.rejections.truncate(MOST_KINDS);
+                drop(state);
+                Err(self.report(error))
+            }
+            Admission::Accepted(_) => {
+                state.stats.written += 1;
+                let id = i64::try_from(state.stats.written).ok();
+                drop(state);
+                (self.handler)(event);
+                Ok(Outcome::Written(id))
+            }
+        }
+    }
+
+    /// Submits an event that no caller waits for; returns true if it was taken.
+    pub(crate) fn log(&self, event: Event) -> bool {
+        self.submit(event).is_ok()
+    }
+
+    /// Returns true once no more events are taken.
+    #[cfg(feature = "asynchronous")]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.state().stats
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let rejections = self.state().rejections.clone();
+        Health { is_reaching: true, rejections, ..Health::default() }
+    }
+
+    pub(crate) fn close(&self) -> Report {
+        let mut state = self.state();
+        state.is_closed = true;
+        Report { stats: state.stats, rejections: state.rejections.clone() }
+    }
+
+    fn report(&self, error: Error) -> Error {
+        if let Some(on_error) = &self.options.on_error {
+            on_error(&error);
+        }
+        error
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, feature = "sync", feature = "asynchronous"))]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::{Duration, SystemTime};
+
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use crate::{Event, Options, Outcome, asynchronous, sync};
+
+    const TENANT: Uuid = Uuid::from_u128(7);
+
+    #[test]
+    fn a_double_hands_over_what_a_writer_would_send_and_counts_as_it_does() {
+        let (sender, logged) = channel();
+        let (errors, reported) = channel();
+        let options = Options::new()
+            .enabled(true)
+            .tenant(TENANT)
+            .max_payload(20)
+            .sample("sampled", 0.0, None)
+            .on_error(move |error| errors.send(error.to_string()).unwrap());
+        let writer = sync::Writer::with_handler(options, move |event| sender.send(event).unwrap());
+        let before = SystemTime::now();
+        assert!(writer.is_enabled() && writer.log(Event::new("ping").actor("a")));
+        let event = logged.try_recv().unwrap();
+        assert_eq!((event.name().as_str(), event.get_tenant()), ("ping", Some(TENANT)));
+        assert!(event.get_occurred_at().is_some_and(|at| at >= before));
+        let outcome = writer.log_and_wait(Event::new("ping").tenant(Uuid::nil())).unwrap();
+        assert_eq!(outcome, Outcome::Written(Some(2)));
+        assert_eq!(logged.try_recv().unwrap().get_tenant(), Some(Uuid::nil()));
+
+        // What cannot be sent, or is left out, is not handed over.
+        assert!(!writer.log(Event::new("pi\0ng")));
+        assert!(!writer.log(Event::new("pi\0ng")));
+        let large = Event::new("ping").data(&json!({ "text": "x".repeat(20) }));
+        assert!(writer.log_and_wait(large).unwrap_err().to_string().contains("too large"));
+        assert!(writer.log(Event::new("sampled").actor("b")));
+        assert!(logged.try_recv().is_err());
+        assert_eq!(reported.try_iter().count(), 3);
+        let rejections = writer.health().rejections;
+        assert_eq!(rejections.iter().map(|error| error.events()).collect::<Vec<_>>(), [1, 2]);
+
+        let failed: Result<(), &str> = writer.track(Event::new("work"), || Err("no"));
+        assert_eq!(failed, Err("no"));
+        let payload = logged.try_recv().unwrap().payload().to_owned();
+        assert!(payload.contains(r#""success":false"#), "{payload}");
+
+        assert!(writer.flush(Duration::ZERO));
+        let report = writer.close(Duration::ZERO);
+        assert!(!writer.log(Event::new("ping")) && logged.try_recv().is_err());
+        assert_eq!((report.stats.written, report.stats.rejected, report.stats.sampled), (3, 3, 1));
+        assert!(writer.stats().is_balanced() && writer.stats().dropped == 1);
+
+        let off = sync::Writer::with_handler(Options::new().enabled(false), |_| panic!());
+        assert!(!off.is_enabled() && !off.log(Event::new("ping")));
+        assert_eq!(off.log_and_wait(Event::new("ping")).unwrap(), Outcome::LeftOut);
+    }
+
+    #[tokio::test]
+    async fn an_asynchronous_double_takes_several_events_at_once() {
+        let (sender, logged) = channel();
+        let options = Options::new().enabled(true);
+        let writer =
+            asynchronous::Writer::with_handler(options, move |event| sender.send(event).unwrap());
+        let both = || vec![Event::new("one"), Event::new("t\0wo")];
+        assert!(writer.has_room(&both()) && writer.log_all(both()).is_ok());
+        let ends = writer.log_all_and_wait(both()).unwrap().await;
+        assert_eq!(ends[0].as_ref().unwrap(), &Outcome::Written(Some(2)));
+        assert!(ends[1].is_err() && ends.len() == 2);
+        assert_eq!(writer.log_and_wait(Event::new("three")).await.unwrap().id(), Some(3));
+        assert!(writer.flush(Duration::ZERO).await);
+        let names: Vec<_> = logged.try_iter().map(|event| event.name().to_string()).collect();
+        assert_eq!(names, ["one", "one", "three"]);
+        assert_eq!(writer.close(Duration::ZERO).await.stats.rejected, 2);
+        assert_eq!(writer.log_all(both()).unwrap_err().len(), 2);
+    }
+}
