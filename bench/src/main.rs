@@ -8,6 +8,7 @@
 
 mod batch_memory;
 mod batches;
+mod clients;
 mod contender;
 mod flood;
 mod gateway;
@@ -43,6 +44,7 @@ const SUBJECTS: &[Subject] = &[
     ("gateway", gateway::run),
     ("gateway head of line", head_of_line::run),
     ("gateway protocols", protocols::run),
+    ("clients", clients::run),
     ("writer", writer::run),
     ("months", months::run),
     ("partitions", partitions::run),

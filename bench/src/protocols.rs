@@ -88,7 +88,9 @@ pub(crate) fn run(scale: Scale) {
 
 fn print(rounds: usize, measured: &mut [Measured]) {
     println!("\nThe gateway by protocol, {EVENTS} events of a request, {CONNECTIONS} connections");
-    println!("{rounds} rounds; ratios are to /api/track within each round\n");
+    println!("{rounds} rounds; ratios are to /api/track within each round");
+    println!("Segment and PostHog are answered once the log has the events, the others once the");
+    println!("queue has: compare what is stored\n");
     println!(
         "  {:<14}{:>10}{:>10}{:>12}{:>8}{:>14}{:>8}",
         "", "bytes", "req/s", "p99, ms", "ratio", "stored/s", "ratio"

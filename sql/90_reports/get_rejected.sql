@@ -39,4 +39,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.get_rejected(text[], timestamptz, timestamptz, bigint, integer, uuid) IS
-'Rejected events, newest first, at most row_limit (default 100): what was sent, why it was refused, whether replay_rejected() may log it (can_replay), by which protocol the gateway received it, for names that were given or whose aliases were, rejected from since (default 30 days ago) to until (default tomorrow). For the next page pass the id of the last row as before_id.';
+'Rejected events, newest first, at most row_limit (default 100): what was sent, why it was refused, whether replay_rejected() may log it (can_replay), and by which protocol the gateway received it; of names, or of their aliases, rejected from since (default 30 days ago) to until (default tomorrow). For the next page pass the id of the last row as before_id.';

@@ -134,7 +134,7 @@ mod tests {
         let options = Options::new()
             .enabled(true)
             .tenant(TENANT)
-            .max_payload(20)
+            .max_payload(200)
             .sample("sampled", 0.0, None)
             .on_error(move |error| errors.send(error.to_string()).unwrap());
         let writer = sync::Writer::with_handler(options, move |event| sender.send(event).unwrap());
@@ -150,7 +150,7 @@ mod tests {
         // What cannot be sent, or is left out, is not handed over.
         assert!(!writer.log(Event::new("pi\0ng")));
         assert!(!writer.log(Event::new("pi\0ng")));
-        let large = Event::new("ping").data(&json!({ "text": "x".repeat(20) }));
+        let large = Event::new("ping").data(&json!({ "text": "x".repeat(200) }));
         assert!(writer.log_and_wait(large).unwrap_err().to_string().contains("too large"));
         assert!(writer.log(Event::new("sampled").actor("b")));
         assert!(logged.try_recv().is_err());

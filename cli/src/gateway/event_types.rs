@@ -98,7 +98,7 @@ pub(crate) struct EventTypeCache {
     pool: Pool,
     known: Mutex<Known>,
     /// Held while they are read.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone, Default)]
@@ -112,11 +112,16 @@ impl Known {
     fn is_fresh(&self) -> bool {
         self.stale_at.is_some_and(|at| Instant::now() < at)
     }
+
+    /// Returns true if they are good enough while they are read again.
+    fn is_recent(&self) -> bool {
+        self.types.is_some() && self.stale_at.is_some_and(|at| at.elapsed() < FRESH)
+    }
 }
 
 impl EventTypeCache {
-    pub(crate) fn new(pool: Pool) -> Self {
-        EventTypeCache { pool, known: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    pub(crate) fn new(pool: Pool) -> Arc<Self> {
+        Arc::new(EventTypeCache { pool, known: Mutex::default(), turn: Arc::default() })
     }
 
     fn known(&self) -> Known {
@@ -125,18 +130,27 @@ impl EventTypeCache {
 
     /// Returns the event types. While the database is away they are those that were read last, or none:
     /// the log itself looks every name up.
-    pub(crate) async fn get(&self) -> Arc<EventTypes> {
+    pub(crate) async fn get(self: &Arc<Self>) -> Arc<EventTypes> {
         let known = self.known();
-        if !known.is_fresh() {
-            let turn = match known.types.is_some() {
-                // Another request reads them; this one goes on with what is known.
-                true => self.turn.try_lock().ok(),
-                false => Some(self.turn.lock().await),
-            };
-            if turn.is_some() && !self.known().is_fresh() {
-                self.refresh().await;
-            }
+        if known.is_fresh() {
+            return known.types.unwrap_or_default();
         }
+        if known.is_recent() {
+            // Nobody waits for the database.
+            if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() {
+                let cache = Arc::clone(self);
+                tokio::spawn(async move {
+                    cache.refresh().await;
+                    drop(turn);
+                });
+            }
+            return known.types.unwrap_or_default();
+        }
+        let turn = self.turn.lock().await;
+        if !self.known().is_fresh() {
+            self.refresh().await;
+        }
+        drop(turn);
         self.known().types.unwrap_or_default()
     }
 

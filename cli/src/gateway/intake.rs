@@ -106,7 +106,7 @@ pub(crate) async fn take(
 ) -> Result<Taken, Problem> {
     key.fits(count)?;
     // The request itself has counted as one.
-    key.count(count.saturating_sub(1))?;
+    key.count_others(count.saturating_sub(1))?;
     if events.is_empty() {
         return Ok(Taken::Queued);
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use governor::DefaultDirectRateLimiter;
 use governor::clock::{Clock, DefaultClock};
@@ -168,13 +168,28 @@ impl Key {
 
     /// Counts events or requests against the limit.
     pub(crate) fn count(&self, number: usize) -> Result<(), Problem> {
+        self.take(number, Duration::ZERO)
+    }
+
+    /// Counts the events of a request but the first, which was counted as the request. The wait is one
+    /// event longer, since the same request counts as one again before its events are looked at:
+    /// without it a client that came exactly when it was told would be refused for ever.
+    pub(crate) fn count_others(&self, number: usize) -> Result<(), Problem> {
+        let one = self.rate_limit.map(|limit| Duration::from_secs(60) / limit.get());
+        self.take(number, one.unwrap_or_default())
+    }
+
+    fn take(&self, number: usize, longer: Duration) -> Result<(), Problem> {
         let (Some(limiter), Some(limit)) = (&self.limiter, self.rate_limit) else { return Ok(()) };
         let Some(number) = u32::try_from(number).ok().and_then(NonZeroU32::new) else {
             return Ok(());
         };
         let wait = match limiter.check_n(number) {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(until)) => until.wait_time_from(DefaultClock::default().now()).as_secs() + 1,
+            Ok(Err(until)) => {
+                let wait = until.wait_time_from(DefaultClock::default().now());
+                (wait + longer).as_secs() + 1
+            }
             // More than a minute's worth, which `fits` refuses.
             Err(_) => 60,
         };

@@ -183,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn those_without_a_key_leave_two_thirds_to_those_who_have_one() {
+        let shares = SharedLimit::new(120, 1);
+        let mut strangers = shares.of_strangers();
+        while strangers.grow(1).is_ok() {}
+        assert_eq!(strangers.number, 40);
+        assert_eq!(greedy(&shares, &key(1, None)).len(), 40);
+        drop(strangers);
+        assert!(shares.of_strangers().grow(1).is_ok());
+    }
+
+    #[test]
     fn every_tenant_gets_the_least_until_nothing_is_left() {
         let shares = SharedLimit::new(4, 2);
         let first = shares.take(&key(1, Some("public")), 2).unwrap();

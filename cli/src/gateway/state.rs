@@ -31,7 +31,7 @@ pub(crate) struct Gateway {
     pub(super) writer: Writer,
     pub(super) keys: KeyStore,
     pub(super) catalog: Catalog,
-    pub(super) event_types: EventTypeCache,
+    pub(super) event_types: Arc<EventTypeCache>,
     pub(super) reports: Arc<Reports>,
     pub(super) live: Live,
     pub(super) metrics: Metrics,

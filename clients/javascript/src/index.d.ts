@@ -86,7 +86,7 @@ export interface Stats {
 
 export interface Options {
   /** Address of the gateway, such as `https://events.example.com`. */
-  url: string | URL | undefined;
+  url: string | { readonly href: string } | undefined;
   /** A key of `eventlog key create`; in a browser one that anybody may see. */
   key: string | undefined;
   /** False logs nothing. By default true unless the environment variable `EVENTLOG_ENABLED` is 0. */
@@ -113,7 +113,7 @@ export interface Options {
   retryBaseMs?: number;
   /** Longest such wait: 10 s. */
   retryMaxMs?: number;
-  /** Whether requests of more than 1 KiB are compressed: true. */
+  /** Whether requests of more than 1 KiB are compressed: true; in browsers they never are. */
   gzip?: boolean;
   /** Changes an event, or returns null to drop it. It runs within `track`, so it must be quick. */
   beforeSend?: (event: OutgoingEvent) => OutgoingEvent | null | undefined | false;

@@ -133,7 +133,8 @@ export class Sender {
         this.#end(part, "retries", `it was tried for a day: ${answer.message}`);
       } else {
         parts.push(part);
-        await this.#wait(answer.afterMs ?? this.#backoff(this.#failures), answer.afterMs !== null);
+        // Clients that were told the same time do not all come back at once.
+        await this.#wait((answer.afterMs ?? 0) + this.#backoff(this.#failures), answer.afterMs !== null);
       }
     }
   }

@@ -55,6 +55,6 @@ export function settingsOf(options) {
   } catch (error) {
     settings.fault = `the url cannot be used: ${error?.message}`;
   }
-  if (typeof options.key !== "string" || !/^[\x21-\x7e]+$/.test(options.key)) settings.fault = "the key is missing or is no key";
+  if (typeof options.key !== "string" || !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(options.key)) settings.fault = "the key is missing or is no key";
   return settings;
 }

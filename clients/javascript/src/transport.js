@@ -14,7 +14,7 @@ const LATER = new Set([408, 425, 429]);
 
 /** Returns the address of `/api/track` below an address of the gateway; throws if it is none. */
 export function trackUrl(url) {
-  const address = new URL(String(url));
+  const address = new URL(String(url?.href ?? url));
   if (!/^https?:$/.test(address.protocol)) throw new TypeError("the url must begin with http:// or https://");
   if (address.username || address.password) throw new TypeError("the url must not have a user or a password");
   const path = address.pathname.replace(/\/+$/, "");
@@ -124,15 +124,19 @@ export class Transport {
     const { address, key, confirm, gzip, fetch, isBrowser } = this.#settings;
     const text = `[${items.map((item) => item.json).join(",")}]`;
     const bytes = items.reduce((sum, item) => sum + item.bytes + 1, 1);
-    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${key}` };
-    let body = text;
-    if (gzip && !keepalive && bytes >= GZIP_FROM_BYTES && typeof CompressionStream === "function") {
-      body = await compress(text);
-      headers["Content-Encoding"] = "gzip";
+    const init = { method: "POST", signal, redirect: "manual" };
+    if (isBrowser) {
+      // Plain text with the key in it, for which a browser need not ask first whether it may.
+      const body = `{"key":"${key}","events":${text}}`;
+      Object.assign(init, { headers: { "Content-Type": "text/plain" }, body, keepalive, credentials: "omit" });
+    } else {
+      init.headers = { "Content-Type": "application/json", Authorization: `Bearer ${key}` };
+      init.body = text;
+      if (gzip && bytes >= GZIP_FROM_BYTES && typeof CompressionStream === "function") {
+        init.body = await compress(text);
+        init.headers["Content-Encoding"] = "gzip";
+      }
     }
-    const init = { method: "POST", headers, body, signal, redirect: "manual" };
-    // Some workers know neither of these.
-    if (isBrowser) Object.assign(init, { keepalive, credentials: "omit" });
     if (globalThis.process?.env?.NEXT_RUNTIME) init.cache = "no-store";
     if (keepalive) this.keptAlive += bytes;
     try {

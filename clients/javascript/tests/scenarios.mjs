@@ -97,8 +97,8 @@ const scenarios = {
   },
 
   async limit() {
-    const log = client({ batchEvents: 10 });
-    for (const n of range(620)) number(log, n);
+    const log = client({ batchEvents: 30 });
+    for (const n of range(70)) number(log, n);
     say(await log.close(LONG));
   },
 

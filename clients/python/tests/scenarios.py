@@ -40,7 +40,7 @@ def have(what):
 
 def client(kind=EventLog, **options):
     standard = {
-        "on_drop": lambda notice: notices.append(notice._asdict()),
+        "on_drop": lambda notice: notices.append(dataclasses.asdict(notice)),
         "linger": 0.02,
         "retry_max": 0.2,
     }
@@ -133,8 +133,8 @@ def refused():
 
 
 def limit():
-    log = client(batch_events=10)
-    for n in range(620):
+    log = client(batch_events=30)
+    for n in range(70):
         number(log, n)
     say(said(log.close(LONG)))
 

@@ -52,10 +52,13 @@ impl Source for Arrays {
             actor: at(&self.actors, position),
             subject: at(&self.subjects, position),
             idempotency_key: at(&self.idempotency_keys, position),
-            protocol: at(&self.protocols, position),
             replay: None,
         };
         Element { event, text, fault, is_whole: false }
+    }
+
+    fn protocol(&self, position: usize) -> Option<Text<'_>> {
+        at(&self.protocols, position)
     }
 }
 

@@ -28,8 +28,6 @@ pub(crate) struct Event<'a> {
     pub(crate) actor: Option<Text<'a>>,
     pub(crate) subject: Option<Text<'a>>,
     pub(crate) idempotency_key: Option<Text<'a>>,
-    /// The protocol of another product by which it came, for the quarantine.
-    pub(crate) protocol: Option<Text<'a>>,
     pub(crate) replay: Option<Replay>,
 }
 

@@ -68,14 +68,20 @@ thread_local! {
 
 /// Puts the event into the quarantine and reports the fault as a WARNING.
 pub(crate) fn put(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: Fault) {
-    store(event, text, is_whole, &fault);
+    store(event, text, is_whole, None, &fault);
     fault.warn();
 }
 
 /// Puts the event into the quarantine, as the log's owner. `text` is the payload, if it came as
-/// text; `is_whole` is false if the event could not be read to its end. Keeps nothing from a role
-/// that may not write events.
-pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, fault: &Fault) {
+/// text; `is_whole` is false if the event could not be read to its end; `protocol` is that of
+/// another product by which it came. Keeps nothing from a role that may not write events.
+pub(crate) fn store(
+    event: &Event<'_>,
+    text: Option<Text<'_>>,
+    is_whole: bool,
+    protocol: Option<Text<'_>>,
+    fault: &Fault,
+) {
     let log = registry::require();
     if log.is_writer() {
         let session = Session::begin();
@@ -118,8 +124,7 @@ pub(crate) fn store(event: &Event<'_>, text: Option<Text<'_>>, is_whole: bool, f
             can_replay.into_datum(),
             weight(&log, event).and_then(f32::into_datum),
         ];
-        let protocol =
-            event.protocol.map(|protocol| self::cut(protocol.as_str(), PROTOCOL_CHARACTERS).0);
+        let protocol = protocol.map(|protocol| self::cut(protocol.as_str(), PROTOCOL_CHARACTERS).0);
         let _owner = ActAs::role(log.owner);
         write(&session, values, protocol);
     }

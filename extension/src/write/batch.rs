@@ -38,6 +38,12 @@ pub(crate) struct Element<'a> {
 pub(crate) trait Source {
     fn len(&self) -> usize;
     fn element<'a>(&'a self, position: usize) -> Element<'a>;
+
+    /// Returns the protocol of another product by which an element came. Asked only for one that is
+    /// refused.
+    fn protocol(&self, _position: usize) -> Option<Text<'_>> {
+        None
+    }
 }
 
 /// The result of a batch.
@@ -67,6 +73,7 @@ pub(crate) fn run(
         },
     };
     let mut batch = Batch {
+        source,
         log: Rc::clone(&log),
         unsettled: Unsettled::default(),
         counts: Counts::default(),
@@ -77,7 +84,7 @@ pub(crate) fn run(
     let mut from = 0;
     while from < source.len() {
         let until = source.len().min(from + CHUNK);
-        from = in_own_memory(|| batch.chunk(source, from, until))?;
+        from = in_own_memory(|| batch.chunk(from, until))?;
     }
     batch.unsettled.settle(&log);
     if let Some((number, known_by)) = producer {
@@ -100,7 +107,8 @@ impl Item<'_> {
     }
 }
 
-struct Batch {
+struct Batch<'s, S> {
+    source: &'s S,
     log: Rc<Log>,
     counts: Counts,
     /// Tenants whose quota left an event out, or may have.
@@ -119,21 +127,16 @@ enum Undone {
     KeyTaken,
 }
 
-impl Batch {
+impl<'s, S: Source> Batch<'s, S> {
     /// Checks and writes elements from `from` on, up to `until` at most, and returns the start of
     /// the next chunk. An element whose key is in this chunk already starts the next one, because
     /// by then the end of the first is known.
-    fn chunk<'a>(
-        &mut self,
-        source: &'a impl Source,
-        from: usize,
-        until: usize,
-    ) -> Result<usize, Fault> {
-        let mut items: Vec<Item<'a>> = Vec::with_capacity(until - from);
+    fn chunk(&mut self, from: usize, until: usize) -> Result<usize, Fault> {
+        let mut items: Vec<Item<'s>> = Vec::with_capacity(until - from);
         let mut keys = HashSet::new();
         let mut next = until;
         for position in from..until {
-            let mut element = source.element(position);
+            let mut element = self.source.element(position);
             let checked = match element.fault.take() {
                 Some(fault) => element.event.refuse(fault),
                 None => {
@@ -253,7 +256,8 @@ impl Batch {
     }
 
     fn reject(&mut self, position: usize, element: &Element<'_>, fault: Fault) {
-        quarantine::store(&element.event, element.text, element.is_whole, &fault);
+        let protocol = self.source.protocol(position);
+        quarantine::store(&element.event, element.text, element.is_whole, protocol, &fault);
         self.counts.rejected += 1;
         self.end(position, End::Rejected(fault));
     }

@@ -296,6 +296,23 @@ fn an_index_that_is_missing_invalid_or_of_other_columns_is_wrong() {
 }
 
 #[test]
+fn an_alias_that_was_written_by_hand_and_is_anothers_is_taken_away() {
+    damages_are_mended(
+        "taxonomy",
+        &[
+            (
+                "INSERT INTO eventlog.event_types (name, aliases) VALUES ('b', '{tool_used,\"A b\",mine}'), ('a', '{\"A b\"}')",
+                "wrong",
+            ),
+            (
+                "UPDATE eventlog.event_types SET aliases = '{message_sent}' WHERE name = 'tool_used'",
+                "wrong",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn an_extra_privilege_is_taken_away_and_no_other() {
     damages_are_mended(
         "grants",

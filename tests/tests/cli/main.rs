@@ -24,6 +24,7 @@ mod keys;
 mod keys_of_tenants;
 mod outage;
 mod own_clients;
+mod own_clients_shipped;
 mod packaging;
 mod poison;
 mod proof;

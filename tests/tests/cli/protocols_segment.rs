@@ -3,6 +3,7 @@
 use eventlog_tests::rows;
 use serde_json::{Value, json};
 
+use crate::door::gzip;
 use crate::http::{Answer, Http};
 use crate::server::{World, settle};
 
@@ -97,8 +98,8 @@ fn a_batch_of_a_library_is_logged_and_answered_as_it_expects() {
     let mut superuser = world.db.superuser();
     let times = "SELECT occurred_at::text FROM eventlog.events WHERE name = 'order_completed'";
     assert_eq!(rows(&mut superuser, times), [["2026-01-31 12:00:00.123+00"]]);
-    let rejected = "SELECT name, sqlstate FROM eventlog.rejected_events";
-    assert_eq!(rows(&mut superuser, rejected), [["Nonesuch", "42704"]]);
+    let rejected = "SELECT name, sqlstate, protocol FROM eventlog.rejected_events";
+    assert_eq!(rows(&mut superuser, rejected), [["Nonesuch", "42704", "segment"]]);
     let metrics = http.get("/metrics").text();
     for count in ["event\",protocol=\"segment\"} 5", "identify\",protocol=\"segment\"} 1"] {
         assert!(metrics.contains(count), "{count}: {metrics}");
@@ -190,4 +191,27 @@ fn what_is_wrong_is_said_with_code_and_message() {
     let rejected = "SELECT name, sqlstate FROM eventlog.rejected_events ORDER BY name";
     let found = rows(&mut world.db.superuser(), rejected);
     assert_eq!(found, [["", "42704"], ["page", "22023"]]);
+}
+
+#[test]
+fn a_limit_says_when_to_come_again_and_a_packed_body_is_unpacked() {
+    let world = world();
+    let limited = world.key(&["--rate-limit", "3"]);
+    let mut http = world.http();
+    let page = |n: usize| json!({ "type": "page", "userId": "u", "messageId": n.to_string() });
+    let batch = |from: usize| json!({ "batch": [page(from), page(from + 1)] });
+    assert_eq!(post(&mut http, "/v1/batch", &limited, &batch(0)).status, 200);
+    let answer = post(&mut http, "/v1/batch", &limited, &batch(2));
+    assert_eq!((answer.status, &answer.json()["code"]), (429, &json!("too_many_requests")));
+    let wait: u64 = answer.header("retry-after").expect("it says").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    let key = basic(&world.key_a);
+    let packed = [("Authorization", key.as_str()), ("Content-Encoding", "gzip")];
+    let body = gzip(batch(4).to_string().as_bytes());
+    assert_eq!(http.ask("POST", "/v1/batch", &packed, &body).text(), r#"{"success":true}"#);
+    assert_eq!(http.ask("POST", "/v1/batch", &packed, b"{}").status, 400);
+    let bomb = gzip(&vec![b' '; 10 << 20]);
+    let answer = http.ask("POST", "/v1/batch", &packed, &bomb);
+    assert_eq!((answer.status, &answer.json()["code"]), (413, &json!("too_large")));
+    assert_eq!(world.events("id").len(), 4);
 }

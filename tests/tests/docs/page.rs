@@ -44,7 +44,8 @@ pub(crate) fn pages() -> Vec<Page> {
     find("docs", &mut paths);
     paths.sort();
     let first = ["README.md".to_owned()];
-    let last = ["cli/README.md".to_owned(), "writer/README.md".to_owned()];
+    let folders = ["cli", "clients/javascript", "clients/python", "writer"];
+    let last = folders.map(|folder| format!("{folder}/README.md"));
     first.iter().chain(&paths).chain(&last).map(|path| page(path)).collect()
 }
 

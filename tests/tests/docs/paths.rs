@@ -6,6 +6,7 @@ use crate::page::{Page, page, pages, root};
 const ROOMS: &[&str] = &[
     "bench/",
     "cli/",
+    "clients/",
     "common/",
     "demo/",
     "docs/",

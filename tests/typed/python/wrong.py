@@ -38,6 +38,7 @@ def never() -> None:
     typed.order_placed(order_id="A-1", channel="web", total=1, chanel="web")  # wrong
     typed.order_placed(order_id="A-1", channel="web")  # wrong
     typed.ping(x=1)  # wrong
+    typed.order_cancelled(order_id="A-1")  # deprecated, so wrong
     typed.order_placd(order_id="A-1", channel="web", total=1)  # wrong
     events.page_viewed()  # wrong
     name: events.EventName = "order_placd"  # wrong

@@ -167,6 +167,11 @@ impl Event {
         self.idempotency_key.as_deref()
     }
 
+    /// Returns the protocol by which the event came, if one was named.
+    pub fn get_protocol(&self) -> Option<&'static str> {
+        self.protocol
+    }
+
     /// Returns the time of occurrence, if one was set.
     pub fn get_occurred_at(&self) -> Option<SystemTime> {
         self.occurred_at

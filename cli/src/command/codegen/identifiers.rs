@@ -62,14 +62,16 @@ pub(super) struct Unique {
 }
 
 impl Unique {
-    /// Returns a set in which these names are not used: they get an underscore behind them.
+    /// Returns a set in which the names of these lists, with spaces between them, are not used: they get an
+    /// underscore behind them.
     pub(super) fn without(reserved: &'static [&'static str]) -> Self {
         Unique { used: HashSet::new(), reserved }
     }
 
     /// Returns the name, with a number appended if it is taken.
     pub(super) fn take(&mut self, name: String) -> String {
-        let name = if self.reserved.contains(&name.as_str()) { name + "_" } else { name };
+        let is_reserved = self.reserved.iter().any(|list| list.split(' ').any(|word| word == name));
+        let name = if is_reserved { name + "_" } else { name };
         let mut taken = name.clone();
         let mut number = 2;
         while !self.used.insert(taken.clone()) {
@@ -101,7 +103,7 @@ mod tests {
             let found = [snake(text), pascal(text), camel(text)];
             assert_eq!(found, [in_snake, in_pascal, in_camel]);
         }
-        let mut unique = Unique::without(&["if"]);
+        let mut unique = Unique::without(&["if else"]);
         let names = ["a", "a", "a2", "a", "if"].map(|name| unique.take(name.to_owned()));
         assert_eq!(names, ["a", "a2", "a22", "a3", "if_"]);
     }

@@ -16,76 +16,20 @@ const HEAD: &str = "\
 \"\"\"The events of the log.\"\"\"
 ";
 
-/// Keywords; names that this module uses in annotations follow.
-const NAMES: &[&str] = &[
-    "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif",
-    "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda",
-    "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield", "bool",
-    "datetime", "float", "int", "str",
-];
+const KEYWORDS: &str = "\
+    and as assert async await break class continue def del elif else except finally for from \
+    global if import in is lambda nonlocal not or pass raise return try while with yield";
 
-/// Parameters that a key cannot have: keywords, and those that every function has.
-const PARAMETERS: &[&str] = &[
-    "and",
-    "as",
-    "assert",
-    "async",
-    "await",
-    "break",
-    "class",
-    "continue",
-    "def",
-    "del",
-    "elif",
-    "else",
-    "except",
-    "finally",
-    "for",
-    "from",
-    "global",
-    "if",
-    "import",
-    "in",
-    "is",
-    "lambda",
-    "nonlocal",
-    "not",
-    "or",
-    "pass",
-    "raise",
-    "return",
-    "try",
-    "while",
-    "with",
-    "yield",
-    "self",
-    "other",
-    "actor",
-    "subject",
-    "occurred_at",
-    "idempotency_key",
-];
+/// Types without a capital, which a function must not hide, and what mypy takes for the decorator.
+const BUILTINS: &str = "bool datetime deprecated float int str";
+
+/// Parameters that every function has.
+const OPTIONS: &str = "self other actor subject occurred_at idempotency_key";
 
 /// Names of types that this module declares or uses.
-const TYPES: &[&str] = &[
-    "Any",
-    "Dict",
-    "EventName",
-    "Events",
-    "List",
-    "Literal",
-    "Log",
-    "Mapping",
-    "NoReturn",
-    "Optional",
-    "Protocol",
-    "Tuple",
-    "TypedDict",
-    "Union",
-    "None",
-    "True",
-    "False",
-];
+const TYPES: &str = "\
+    Any Dict EventName Events List Literal Log Mapping NoReturn Optional Protocol Tuple \
+    TypedDict Union None True False";
 
 const PAYLOAD: &str = "
 def _payload(declared: Mapping[str, Any], other: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
@@ -131,8 +75,8 @@ type Used = BTreeSet<&'static str>;
 pub(super) fn module(types: &[EventType], has_client: bool) -> String {
     let mut used = Used::from(["Literal"]);
     let mut body = String::new();
-    let mut names = Unique::without(TYPES);
-    let mut functions = Unique::without(NAMES);
+    let mut names = Unique::without(&[TYPES]);
+    let mut functions = Unique::without(&[KEYWORDS, BUILTINS]);
     let names: Vec<(String, String)> = types
         .iter()
         .map(|t| (names.take(pascal(&t.name)), functions.take(snake(&t.name))))
@@ -233,10 +177,9 @@ fn function(
         };
         line!(code, "{indent}@_deprecated({})", string(&note));
     }
-    let mut parameter_names = Unique::without(PARAMETERS);
+    let mut parameter_names = Unique::without(&[KEYWORDS, OPTIONS]);
     let mut parameters: Vec<String> = Vec::new();
     let mut entries: Vec<String> = Vec::new();
-    // Parameters with a default come behind those without, whatever the order of the keys.
     for key in &event_type.keys {
         let parameter = parameter_names.take(snake(&key.name));
         let kind = type_of(&key.kind, used);

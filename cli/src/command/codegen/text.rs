@@ -12,6 +12,7 @@ pub(super) fn is_hidden(c: char) -> bool {
 /// Returns the lines of a description as a comment shows them, or of the second text if it is empty.
 pub(super) fn lines(text: &str, otherwise: &str) -> Vec<String> {
     let shown = |text: &str| -> Vec<String> {
+        let text = text.replace("\r\n", "\n");
         let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
         let line = |line: &str| {
             let line: String = line.chars().filter(|c| *c == '\t' || !is_hidden(*c)).collect();

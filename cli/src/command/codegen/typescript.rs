@@ -13,36 +13,14 @@ const HEAD: &str = "\
 ";
 
 /// Names that this module declares or uses, or that a reader takes for JavaScript's own.
-const TYPES: &[&str] = &[
-    "EventName",
-    "EventPayloads",
-    "Events",
-    "Log",
-    "NonNullable",
-    "Object",
-    "String",
-    "Number",
-    "Boolean",
-    "Array",
-    "Function",
-    "Promise",
-    "Record",
-    "Symbol",
-];
+const TYPES: &str = "\
+    EventName EventPayloads Events Log NonNullable Object String Number Boolean Array Function \
+    Promise Record Symbol";
 
 /// Names that a method of the client cannot have: its own, and those that JavaScript calls.
-const METHODS: &[&str] = &[
-    "track",
-    "new",
-    "constructor",
-    "then",
-    "toString",
-    "toLocaleString",
-    "valueOf",
-    "hasOwnProperty",
-    "isPrototypeOf",
-    "propertyIsEnumerable",
-];
+const METHODS: &str = "\
+    track new constructor then toString toLocaleString valueOf hasOwnProperty isPrototypeOf \
+    propertyIsEnumerable";
 
 /// Writes a line. Writing to a String cannot fail.
 macro_rules! line {
@@ -52,7 +30,7 @@ macro_rules! line {
 /// Writes the module, with a client if it is asked for.
 pub(super) fn module(types: &[EventType], has_client: bool) -> String {
     let mut code = String::from(HEAD);
-    let mut names = Unique::without(TYPES);
+    let mut names = Unique::without(&[TYPES]);
     let names: Vec<String> = types.iter().map(|t| names.take(pascal(&t.name))).collect();
     for (event_type, name) in types.iter().zip(&names) {
         code.push('\n');
@@ -114,7 +92,7 @@ fn client(code: &mut String, types: &[EventType], names: &[String]) {
         code,
         "  track<N extends EventName>(name: N, data: EventPayloads[N], options?: Options): void;"
     );
-    let mut methods = Unique::without(METHODS);
+    let mut methods = Unique::without(&[METHODS]);
     let methods: Vec<String> = types.iter().map(|t| methods.take(camel(&t.name))).collect();
     for ((event_type, name), method) in types.iter().zip(names).zip(&methods) {
         comment(code, "  ", event_type);

@@ -1,5 +1,6 @@
 //! What the events of a request came to, and the counts of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -10,6 +11,7 @@ use tokio::time::timeout;
 use crate::gateway::event_types::EventTypes;
 use crate::gateway::intake::{self, Incoming, Protocol, Taken};
 use crate::gateway::key::Key;
+use crate::gateway::metrics::Metrics;
 use crate::gateway::problem::Problem;
 use crate::gateway::state::Gateway;
 
@@ -35,13 +37,14 @@ pub(super) struct Sorted {
     pub(super) refused: Vec<(usize, Problem)>,
     /// All messages, those left out included.
     pub(super) count: usize,
+    /// How many there are of each kind that is left out.
+    left_out: BTreeMap<&'static str, u64>,
 }
 
 impl Sorted {
     /// Takes the next message.
     pub(super) fn push(
         &mut self,
-        gateway: &Gateway,
         key: &Key,
         types: &EventTypes,
         protocol: Protocol,
@@ -49,16 +52,11 @@ impl Sorted {
     ) {
         let position = self.count;
         self.count += 1;
-        let counts = &gateway.metrics.messages;
         let event = match message {
-            Ok(Message::LeftOut(kind)) => {
-                return counts.with_label_values(&[protocol.name(), kind]).inc();
-            }
+            Ok(Message::LeftOut(kind)) => return *self.left_out.entry(kind).or_default() += 1,
             Ok(Message::Event(incoming)) => incoming.admit(key, Some(types), protocol),
             Err(fault) => Err(Problem::bad_request(fault)),
         };
-        let kind = if event.is_ok() { "event" } else { "refused" };
-        counts.with_label_values(&[protocol.name(), kind]).inc();
         match event {
             Ok(event) => {
                 self.events.push(event);
@@ -90,6 +88,16 @@ impl Sorted {
         }
         self.refused.sort_by_key(|(position, _)| *position);
         Ok(())
+    }
+
+    /// Adds what the messages are to the metrics.
+    pub(super) fn add_to(&self, metrics: &Metrics, protocol: Protocol) {
+        let events = [("event", self.events.len()), ("refused", self.refused.len())];
+        let events = events.map(|(kind, number)| (kind, number as u64));
+        let left_out = self.left_out.iter().map(|(kind, number)| (*kind, *number));
+        for (kind, number) in events.into_iter().chain(left_out).filter(|(_, number)| *number > 0) {
+            metrics.messages.with_label_values(&[protocol.name(), kind]).inc_by(number);
+        }
     }
 
     /// Returns the first refusal if nothing else is in the request.

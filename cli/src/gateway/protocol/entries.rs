@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
@@ -129,18 +130,60 @@ impl Serialize for Entries<'_> {
     }
 }
 
+/// An array of at most [`FEW`] values, which are read at once with the rest of the body. Of a longer one, or
+/// one with a value of another shape, the values are read one by one.
+pub(super) struct Few<T>(pub(super) Vec<T>);
+
+/// As many as a request may have by default. The bytes of a body would be many times as many values.
+const FEW: usize = 1_000;
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Array<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a short array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = array.next_element()? {
+                    if values.len() >= FEW {
+                        return Err(A::Error::invalid_length(FEW + 1, &self));
+                    }
+                    values.push(value);
+                }
+                Ok(Few(values))
+            }
+        }
+
+        deserializer.deserialize_seq(Array(PhantomData))
+    }
+}
+
 /// Reads the text of a value that clients send as a text or as a number; nothing of an empty one.
 pub(super) fn id(key: &str, value: Option<&RawValue>) -> Result<Option<String>, String> {
     let Some(value) = value else { return Ok(None) };
     let json = value.get();
     let text = match json.as_bytes()[0] {
-        b'"' => serde_json::from_str::<String>(json)
-            .map_err(|_| format!("{key} must be a valid string"))?,
+        b'"' => text(json).ok_or_else(|| format!("{key} must be a valid string"))?.into_owned(),
         b'-' | b'0'..=b'9' => json.to_owned(),
         _ => return Err(format!("{key} must be a string or a number")),
     };
     match text.contains('\0') {
         true => Err(format!("{key} must not contain U+0000")),
         false => Ok((!text.is_empty()).then_some(text)),
+    }
+}
+
+/// Reads a string, without a copy if it has no escapes.
+pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    match inner.contains('\\') {
+        false => Some(Cow::Borrowed(inner)),
+        true => serde_json::from_str(json).ok().map(Cow::Owned),
     }
 }

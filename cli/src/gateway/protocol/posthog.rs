@@ -151,12 +151,13 @@ async fn taken(
             Ok(fields) => (id("uuid", fields.uuid), read(&fields, skew, &types)),
             Err(fault) => (Ok(None), Err(fault)),
         };
-        sorted.push(gateway, &key, &types, Protocol::PostHog, message);
+        sorted.push(&key, &types, Protocol::PostHog, message);
         if has_verdicts {
             uuids.push(uuid.unwrap_or_default());
         }
     }
     drop(text);
+    sorted.add_to(&gateway.metrics, Protocol::PostHog);
     if !has_verdicts {
         sorted.log(gateway, &key).await?;
         return match sorted.all_refused() {

@@ -52,6 +52,13 @@ pub(crate) async fn of_text(
     Ok(key)
 }
 
+/// Returns the public key of this text, for what costs nothing.
+pub(super) async fn public(gateway: &Gateway, given: &str) -> Result<Arc<Key>, Problem> {
+    let key = gateway.keys.of_text(given, Kind::Write).await?;
+    check_public(&key, true)?;
+    Ok(key)
+}
+
 pub(crate) fn check_public(key: &Key, is_of_browser: bool) -> Result<(), Problem> {
     match is_of_browser && !key.is_public() {
         true => Err(Problem::forbidden(

@@ -14,7 +14,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::answer::{Message, Sorted, describe};
-use super::entries::{Entries, id};
+use super::entries::{Entries, Few, id};
 use super::request;
 use super::time::{self, Skew};
 use crate::gateway::connections::Connection;
@@ -75,9 +75,9 @@ impl Kind {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Batch<'a> {
-    #[serde(borrow)]
-    batch: Vec<&'a RawValue>,
+#[serde(bound(deserialize = "M: Deserialize<'de>"))]
+struct Batch<'a, M> {
+    batch: M,
     #[serde(borrow)]
     sent_at: Option<&'a RawValue>,
     /// Of all messages that have none.
@@ -141,34 +141,62 @@ async fn taken(
     let (key, text) = request::read(gateway, connection, headers, body, write_key).await?;
     let types = gateway.event_types.get().await;
     let mut sorted = Sorted::default();
-    let mut push = |message| sorted.push(gateway, &key, &types, Protocol::Segment, message);
+    let mut push = |message| sorted.push(&key, &types, Protocol::Segment, message);
     match Kind::named(route) {
         Some(kind) => {
             let message: &RawValue = serde_json::from_str(&text).map_err(|e| not_json(&e))?;
-            push(read(message, Some(kind), None, None, &types));
+            let fields = Fields::of(message);
+            push(fields.and_then(|fields| read(&fields, Some(kind), None, None, &types)));
         }
         None => {
-            let body: Batch<'_> = serde_json::from_str(&text).map_err(|error| {
-                let fault = "the body must be an object with the array batch";
-                match error.is_data() {
-                    true => Problem::bad_request(fault),
-                    false => not_json(&error),
-                }
-            })?;
-            intake::check_number(gateway, body.batch.len())?;
             // What is imported is old: its times are not of the clock that sends it.
-            let sent_at = body.sent_at.filter(|_| route != "import");
-            let skew = Some(sent_at.map_or_else(Skew::default, |at| Skew::of(Some(at))));
-            for message in body.batch {
-                push(read(message, None, skew, body.context, &types));
+            let skew = |sent_at: Option<&RawValue>| Skew::of(sent_at.filter(|_| route != "import"));
+            match serde_json::from_str::<Batch<'_, Few<Fields<'_>>>>(&text) {
+                Ok(body) => {
+                    intake::check_number(gateway, body.batch.0.len())?;
+                    let skew = Some(skew(body.sent_at));
+                    for fields in body.batch.0 {
+                        push(read(&fields, None, skew, body.context, &types));
+                    }
+                }
+                // Perhaps one message is at fault, and the others are not.
+                Err(_) => {
+                    let body: Batch<'_, Vec<&RawValue>> =
+                        serde_json::from_str(&text).map_err(not_batch)?;
+                    intake::check_number(gateway, body.batch.len())?;
+                    let skew = Some(skew(body.sent_at));
+                    for message in body.batch {
+                        let fields = Fields::of(message);
+                        push(fields.and_then(|own| read(&own, None, skew, body.context, &types)));
+                    }
+                }
             }
         }
     }
     drop(text);
+    sorted.add_to(&gateway.metrics, Protocol::Segment);
     sorted.log(gateway, &key).await?;
     match sorted.all_refused() {
         Some(problem) => Err(problem),
         None => Ok(sorted.refused),
+    }
+}
+
+fn not_batch(error: serde_json::Error) -> Problem {
+    match error.is_data() {
+        true => Problem::bad_request("the body must be an object with the array batch"),
+        false => not_json(&error),
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn of(message: &'a RawValue) -> Result<Self, String> {
+        if !message.get().starts_with('{') {
+            return Err("a message must be an object".to_owned());
+        }
+        serde_json::from_str(message.get()).map_err(|_| {
+            "a message has duplicate keys, an invalid key, or a type that is no string".to_owned()
+        })
     }
 }
 
@@ -187,18 +215,12 @@ fn write_key(body: &str) -> Option<String> {
 /// Reads a message: of a kind, if its route has one, and by a clock that is off so much, unless it says
 /// itself when it was sent.
 fn read(
-    message: &RawValue,
+    fields: &Fields<'_>,
     kind: Option<Kind>,
     skew: Option<Skew>,
     context: Option<&RawValue>,
     types: &EventTypes,
 ) -> Result<Message, String> {
-    if !message.get().starts_with('{') {
-        return Err("a message must be an object".to_owned());
-    }
-    let fields: Fields<'_> = serde_json::from_str(message.get()).map_err(|_| {
-        "a message has duplicate keys, an invalid key, or a type that is no string".to_owned()
-    })?;
     let of_type = || fields.kind.as_deref().and_then(Kind::named);
     let kind = kind
         .or_else(of_type)
@@ -232,7 +254,7 @@ fn read(
             event.data(&payload)
         }
     };
-    if let Some(time) = occurred_at(&fields, skew)? {
+    if let Some(time) = occurred_at(fields, skew)? {
         event = event.occurred_at(time);
     }
     let user = id("userId", fields.user_id)?;

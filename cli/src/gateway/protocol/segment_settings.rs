@@ -3,25 +3,23 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::request;
 use super::segment::failure;
-use crate::gateway::connections::Connection;
 use crate::gateway::state::Gateway;
 
 /// Answers with the settings of a key: nothing but this gateway gets the events. The key is in the path,
-/// where only a public one may be.
+/// where only a public one may be. They count against no limit: without them the page sends nothing.
 pub(crate) async fn settings(
     State(gateway): State<Arc<Gateway>>,
-    Extension(connection): Extension<Arc<Connection>>,
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    match request::of_text(&gateway, &connection, &key, true).await {
+    match request::public(&gateway, &key).await {
         Ok(_) => Json(describe(&key, &headers)).into_response(),
         Err(problem) => failure(&problem),
     }

@@ -7,10 +7,15 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
 
+use super::entries::text;
 use crate::gateway::track::json_fields::number;
 
 /// Within this, what a client's clock is off cannot be told from the time that the request took.
 const NEAR: Duration = Duration::from_secs(5);
+
+/// Within this, what looks like a clock that is behind may be a request that was sent again: some clients
+/// write once when they first sent it, and try for minutes.
+const LATE: Duration = Duration::from_secs(600);
 
 /// How far a client's clock is behind this one's.
 #[derive(Clone, Copy, Default, Debug)]
@@ -28,7 +33,7 @@ impl Skew {
 
     fn between(sent: SystemTime, now: SystemTime) -> Self {
         match now.duration_since(sent) {
-            Ok(behind) if behind >= NEAR => Skew { behind, ..Skew::default() },
+            Ok(behind) if behind >= LATE => Skew { behind, ..Skew::default() },
             Err(ahead) if ahead.duration() >= NEAR => {
                 Skew { ahead: ahead.duration(), ..Skew::default() }
             }
@@ -57,7 +62,7 @@ fn read(value: &RawValue) -> Result<SystemTime, ()> {
     let json = value.get();
     let time = match json.starts_with('"') {
         true => {
-            let text: String = serde_json::from_str(json).map_err(|_| ())?;
+            let text = text(json).ok_or(())?;
             let without_zone = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
             let read = text.parse::<Timestamp>().ok();
             read.or_else(|| without_zone().map(|zoned| zoned.timestamp()))
@@ -89,6 +94,7 @@ mod tests {
             ("2026-01-31T11:00:00Z", "2026-01-31T10:59:00Z", "2026-01-31T11:59:00Z"),
             ("2026-01-31T13:00:00Z", "2026-01-31T12:59:00Z", "2026-01-31T11:59:00Z"),
             ("2026-01-31T11:59:56Z", "2026-01-31T11:59:00Z", "2026-01-31T11:59:00Z"),
+            ("2026-01-31T11:51:00Z", "2026-01-31T11:50:00Z", "2026-01-31T11:50:00Z"),
             ("2099-01-31T12:00:00Z", "1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
         ] {
             assert_eq!(Skew::between(at(sent), now).correct(at(given)), at(expected), "{sent}");

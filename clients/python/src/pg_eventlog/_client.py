@@ -7,10 +7,10 @@ from typing import Any, Callable, Mapping, Optional, TypeVar, Union, overload
 from uuid import UUID
 
 from . import _lifetime  # noqa: F401
-from ._event import BeforeSend, Item, changed, event_of
+from ._event import BeforeSend, Drop, Item, changed, event_of
 from ._execution import Execution
 from ._json import Unfit, to_json
-from ._sender import Drop, Sender
+from ._sender import Sender
 from ._settings import settings_of, time_limit
 from ._tally import OnDrop, Stats, warn
 

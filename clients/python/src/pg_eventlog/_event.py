@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from ._json import Unfit, to_json
@@ -28,6 +29,14 @@ class Item(NamedTuple):
     name: str
 
 
+class Drop(NamedTuple):
+    """An event that does not get into the queue."""
+
+    reason: str
+    message: str
+    name: Optional[str]
+
+
 def _text_of(value: Any, key: str) -> Optional[str]:
     """Returns a text, or None for none; ids may be numbers or uuids."""
     if value is None:
@@ -44,7 +53,7 @@ def _text_of(value: Any, key: str) -> Optional[str]:
 def _time_of(value: Any) -> Any:
     """Returns a time as the gateway reads it. One without a zone is local."""
     if value is None:
-        return datetime.now(timezone.utc).isoformat()
+        return round(time.time() * 1_000)
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.astimezone()).isoformat()
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
@@ -77,7 +86,7 @@ def changed(event: OutgoingEvent, before_send: BeforeSend, limit: int) -> Option
         kept = before_send(copy)
     except Exception:
         raise Unfit("before_send_failed", "before_send raised an exception") from None
-    if kept is None or kept is False:
+    if kept is None:
         return None
     if not isinstance(kept, dict):
         raise Unfit("before_send_failed", "before_send must return the event, or None to drop it")

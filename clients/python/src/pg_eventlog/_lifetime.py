@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from ._sender import all_senders, at_start
+from ._sender import at_start, senders
 
 #: Longest time that the end of a process waits for events to be sent, in seconds.
 EXIT_LIMIT = 5.0
@@ -16,7 +16,7 @@ EXIT_LIMIT = 5.0
 def send_at_exit() -> None:
     """Sends what waits, of all clients within one limit."""
     until = time.monotonic() + EXIT_LIMIT
-    for sender in all_senders():
+    for sender in list(senders):
         try:
             sender.flush(max(0.0, until - time.monotonic()))
         except Exception:
@@ -25,7 +25,7 @@ def send_at_exit() -> None:
 
 def begin_in_child() -> None:
     """Leaves the parent's events to the parent."""
-    for sender in all_senders():
+    for sender in list(senders):
         sender.after_fork()
 
 

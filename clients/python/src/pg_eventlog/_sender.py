@@ -8,9 +8,9 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import Any, Callable, Deque, List, NamedTuple, Optional, Sequence, TypeVar, Union
+from typing import Any, Callable, Deque, List, Optional, Sequence, TypeVar, Union
 
-from ._event import Item
+from ._event import Drop, Item
 from ._settings import Settings
 from ._tally import OnDrop, Stats, Tally
 from ._transport import Answer, Transport
@@ -25,20 +25,18 @@ _REFUSAL_PAUSE = 0.05
 # Seconds after which a thread without events ends; the next event starts another.
 _IDLE = 60.0
 
-_senders: "weakref.WeakSet[Sender]" = weakref.WeakSet()
+# For so many seconds after the last event the thread looks by itself whether there are others, if the
+# linger is no shorter than this.
+_AWAKE = 5.0
+_SHORTEST_LOOK = 0.01
+
+#: The senders of this process.
+senders: "weakref.WeakSet[Sender]" = weakref.WeakSet()
 
 Result = TypeVar("Result")
 
 #: Called when a thread is started.
 at_start: List[Callable[[], None]] = []
-
-
-class Drop(NamedTuple):
-    """An event that does not get into the queue."""
-
-    reason: str
-    message: str
-    name: Optional[str]
 
 
 class Sender:
@@ -53,7 +51,7 @@ class Sender:
         self._on_drop = on_drop
         self._transport: Optional[Transport] = None
         self._begin()
-        _senders.add(self)
+        senders.add(self)
 
     def _begin(self) -> None:
         """Begins with nothing: also in the child of a fork, whose parent has the events."""
@@ -77,6 +75,8 @@ class Sender:
         self._refusals = self._denials = 0
         # How many wait for the queue to be sent.
         self._hurries = 0
+        # True while the thread waits to be woken by the next event.
+        self._is_asleep = False
         self._is_closed = False
         if self._transport is not None:
             self._transport.forget()
@@ -110,12 +110,13 @@ class Sender:
 
     def _take_in(self) -> None:
         """Takes in what was put aside, by the thread that has the lock."""
-        self._is_busy = True
-        try:
-            while self._aside:
+        # Asked again when it is not busy any more: what comes in between would be left there.
+        while self._aside:
+            self._is_busy = True
+            try:
                 self._take_one(self._aside.popleft())
-        finally:
-            self._is_busy = False
+            finally:
+                self._is_busy = False
 
     def _take_one(self, entry: Union[Item, Drop]) -> None:
         tally, settings = self._tally, self._settings
@@ -139,7 +140,9 @@ class Sender:
         self._entered += 1
         if self._thread is None:
             self._start()
-        elif len(self._queue) == 1 or self._is_batch():
+        elif self._is_asleep or self._hurries or self._is_batch() and not self._was_batch(size):
+            # A thread that is awake looks by itself: waking it costs more than all the rest.
+            self._is_asleep = False
             self._wakeup.notify()
 
     def _start(self) -> None:
@@ -222,6 +225,11 @@ class Sender:
     def _is_batch(self) -> bool:
         return len(self._queue) >= self._settings.batch_events or self._queued_bytes >= self._settings.batch_bytes
 
+    def _was_batch(self, size: int) -> bool:
+        """Returns true if it was one before the last event, of this size."""
+        settings = self._settings
+        return len(self._queue) > settings.batch_events or self._queued_bytes - size >= settings.batch_bytes
+
     def _run(self) -> None:
         pid = self._pid
         while pid == os.getpid():
@@ -239,21 +247,23 @@ class Sender:
     def _next(self) -> Optional[List[Item]]:
         """Waits for events, and for others to share their batch; returns None at the end."""
         with self._lock:
-            idle_until = time.monotonic() + _IDLE
-            while not self._queue:
-                left = idle_until - time.monotonic()
-                if self._is_closed or left <= 0:
+            linger = self._settings.linger
+            began = time.monotonic()
+            while True:
+                if self._queue and (linger <= _SHORTEST_LOOK or self._is_batch() or self._hurries):
+                    break
+                idle = time.monotonic() - began
+                if self._is_closed or (not self._queue and idle >= _IDLE):
                     self._thread = None
                     if self._transport is not None:
                         self._transport.disconnect()
                     return None
-                self._wakeup.wait(left)
-            until = time.monotonic() + self._settings.linger
-            while not self._is_batch() and not self._hurries and not self._is_closed:
-                left = until - time.monotonic()
-                if left <= 0:
+                # With events all the time it looks every so often, and need not be woken.
+                self._is_asleep = not self._queue and (idle >= _AWAKE or linger <= _SHORTEST_LOOK)
+                is_woken = self._wakeup.wait(_IDLE - idle + 0.001 if self._is_asleep else linger)
+                self._is_asleep = False
+                if self._queue and not is_woken:
                     break
-                self._wakeup.wait(left)
             return self._alone(self._take)
 
     def _take(self) -> List[Item]:
@@ -294,8 +304,8 @@ class Sender:
                         self._failures = 0
                     else:
                         parts.append(part)
-                        is_asked = answer.after is not None
-                        self._wait(answer.after if answer.after is not None else self._backoff(self._failures), is_asked)
+                        # Clients that were told the same time do not all come back at once.
+                        self._wait((answer.after or 0.0) + self._backoff(self._failures), answer.after is not None)
                 if self._is_closed:
                     return
             self._tally.tell()
@@ -388,8 +398,3 @@ class Sender:
         """Drops events."""
         self._tally.drop(reason, message, len(items), items[0].name if items else None)
         self._leave(items)
-
-
-def all_senders() -> "List[Sender]":
-    """Returns the senders of this process."""
-    return list(_senders)

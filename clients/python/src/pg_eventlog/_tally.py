@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, Optional
 
 # Seconds between two notices of the same reason.
 _NOTICE_EVERY = 10.0
@@ -16,7 +16,8 @@ LONGEST_MESSAGE = 500
 _logger = logging.getLogger("pg_eventlog")
 
 
-class DropNotice(NamedTuple):
+@dataclass(frozen=True)
+class DropNotice:
     """Tells of events that were dropped: at once for a new reason, then every ten seconds at most."""
 
     #: queue_full, not_json, too_large, invalid, before_send, before_send_failed, refused, denied,

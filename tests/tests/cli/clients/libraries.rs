@@ -11,6 +11,7 @@ const NODE: Client = Client {
     protocol: "segment",
     is_gzip: false,
     reports_refusals: false,
+    comes_again: true,
     answers_before_the_kill: 5,
 };
 const PYTHON: Client = Client { program: "python.py", environment: "clients", ..NODE };

@@ -6,6 +6,7 @@
 
 mod browsers;
 mod libraries;
+mod manual;
 mod proof;
 mod proxy;
 mod stage;

@@ -134,7 +134,9 @@ impl State {
 
     fn look_at_request(&self, bytes: &[u8]) {
         let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]).to_ascii_lowercase();
-        if head.contains("content-encoding: gzip") || head.contains("compression=gzip-js") {
+        // A browser's client does not say it.
+        let is_packed = || bytes.windows(6).any(|window| window == b"\r\n\r\n\x1f\x8b");
+        if head.contains("content-encoding: gzip") || is_packed() {
             self.inside.lock().expect("no panic").is_gzip = true;
         }
     }

@@ -36,6 +36,8 @@ pub(super) struct Client {
     pub(super) is_gzip: bool,
     /// Whether the application hears of an event that the log refused.
     pub(super) reports_refusals: bool,
+    /// Whether it sends again what met a limit.
+    pub(super) comes_again: bool,
     /// How many answers the gateway gives before it is killed.
     pub(super) answers_before_the_kill: usize,
 }

@@ -191,71 +191,12 @@ const WORDS: &[&str] = &[
 ];
 
 /// Names of the log's alphabet that are words elsewhere.
-const NAMES: &[&str] = &[
-    "type",
-    "self",
-    "class",
-    "new",
-    "constructor",
-    "then",
-    "track",
-    "to_string",
-    "value_of",
-    "has_own_property",
-    "default",
-    "list",
-    "dict",
-    "str",
-    "int",
-    "float",
-    "bool",
-    "datetime",
-    "any",
-    "literal",
-    "mapping",
-    "optional",
-    "union",
-    "typed_dict",
-    "protocol",
-    "log",
-    "events",
-    "event_name",
-    "event_payloads",
-    "typed",
-    "event",
-    "option",
-    "string",
-    "vec",
-    "none",
-    "true",
-    "crate",
-    "super",
-    "match",
-    "async",
-    "import",
-    "from",
-    "lambda",
-    "record",
-    "non_nullable",
-    "object",
-    "array",
-    "promise",
-    "a.b",
-    "a_b",
-    "a..b",
-    "a.",
-    "a_",
-    "a1",
-    "a_1",
-    "data",
-    "options",
-    "print",
-    "payload",
-    "deprecated",
-    "tuple",
-    "no_return",
-    "type_checking",
-];
+const NAMES: &str = "\
+    type self class new constructor then track to_string value_of has_own_property default list \
+    dict str int float bool datetime any literal mapping optional union typed_dict protocol log \
+    events event_name event_payloads typed event option string vec none true crate super match \
+    async import from lambda record non_nullable object array promise a.b a_b a..b a. a_ a1 a_1 \
+    data options print payload deprecated tuple no_return type_checking";
 
 /// Text of some words, with or without something between them.
 fn text(random: &mut Random, most: usize) -> String {
@@ -265,10 +206,11 @@ fn text(random: &mut Random, most: usize) -> String {
 }
 
 fn name(random: &mut Random) -> String {
-    let mut name = random.pick(NAMES).to_owned();
+    let names: Vec<&str> = NAMES.split(' ').collect();
+    let mut name = random.pick(&names).to_owned();
     if random.is_one_in(2) {
         name += random.pick(&["_", ".", "", "_x", ".required", "_optional"]);
-        name += random.pick(NAMES);
+        name += random.pick(&names);
     }
     name
 }

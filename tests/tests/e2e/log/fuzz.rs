@@ -68,6 +68,13 @@ fn literal(random: &mut Random, kind: &str) -> String {
             "-infinity",
             "4714-11-24 BC",
         ])),
+        "date[]" => quote(random.pick::<&str>(&[
+            "{}",
+            "{2026-01-01,2026-01-08,2026-01-15}",
+            "{2026-01-08,2026-01-01}",
+            "{NULL}",
+            "{infinity,-infinity}",
+        ])),
         "bytea" => quote(random.pick::<&str>(&[
             "",
             "\\x01",
@@ -181,6 +188,7 @@ fn random_calls_of_every_function_lose_no_backend_and_find_no_internal_error() {
     superuser
         .batch_execute(
             "SELECT eventlog.define_event('anything', max_bytes => 16777216);
+             SELECT eventlog.define_event('aliased', aliases => '{n1,n2,🙂}', value_types => '{\"sessionId\": \"string\", \"x\": \"array\"}');
              CREATE TABLE public.source (id bigint, tenant_id uuid, name text, data jsonb, created_at timestamptz);
              INSERT INTO public.source VALUES (1, gen_random_uuid(), 'anything', '{}', now()), (NULL, NULL, NULL, NULL, NULL);
              SET client_min_messages = error;",
