@@ -10,7 +10,7 @@ AS $$
 DECLARE
     held_by text;
 BEGIN
-    PERFORM eventlog._require_log();
+    PERFORM eventlog._require_layout(2);
     -- Who is connected is for the log's owner only.
     IF pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = 'eventlog.events'::regclass), 'USAGE') THEN
         held_by := eventlog_private.delivery_held_by();

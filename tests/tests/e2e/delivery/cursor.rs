@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use eventlog_tests::random::Random;
 use eventlog_tests::{Cluster, TENANT_A, TENANT_B, db, rows, scaled, text};
@@ -13,14 +13,17 @@ use postgres::Client;
 use crate::maintenance::rollups::{TYPES, act};
 
 /// Reads with a consumer in any isolation, acknowledges, and now and then does not commit. Ends once
-/// nothing has come for a while after the end.
+/// nothing has come three times after the end, with a look before each.
 fn read(client: &mut Client, call: &str, ends: &AtomicBool) -> Vec<i64> {
     let mut random = Random::new();
     let mut ids: Vec<i64> = Vec::new();
-    let mut quiet_since = Instant::now();
-    while !ends.load(Ordering::Relaxed) || quiet_since.elapsed() < Duration::from_secs(4) {
-        thread::sleep(Duration::from_millis(random.below(120) as u64));
-        let isolation = random.pick(&["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]);
+    let mut empty = 0;
+    while empty < 3 {
+        let has_ended = ends.load(Ordering::Relaxed);
+        let pause = if has_ended { 600 } else { random.below(120) as u64 };
+        thread::sleep(Duration::from_millis(pause));
+        let isolations = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
+        let isolation = if has_ended { &isolations[0] } else { random.pick(&isolations) };
         let limit = 1 + random.below(300);
         client.batch_execute(&format!("BEGIN ISOLATION LEVEL {isolation}")).expect("a transaction");
         let sql = format!("SELECT id FROM eventlog.read_events_after('all', {limit}{call})");
@@ -31,6 +34,7 @@ fn read(client: &mut Client, call: &str, ends: &AtomicBool) -> Vec<i64> {
         let found: Vec<i64> = found.iter().map(|row| row.get(0)).collect();
         let Some(last) = found.last() else {
             client.batch_execute("COMMIT").expect("nothing");
+            empty += u32::from(has_ended);
             continue;
         };
         assert!(found.is_sorted_by(|a, b| a < b), "in order: {found:?}");
@@ -46,7 +50,7 @@ fn read(client: &mut Client, call: &str, ends: &AtomicBool) -> Vec<i64> {
         match commits {
             true => {
                 ids.extend(found);
-                quiet_since = Instant::now();
+                empty = 0;
             }
             false => client.batch_execute("ROLLBACK").expect("a rollback"),
         }
