@@ -249,6 +249,12 @@ CREATE FUNCTION eventlog_private.has_not_written(pid integer) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'has_not_written_wrapper';
 
+-- Returns true if a process waits for its client and has no transaction id, so that nothing it inserted can
+-- appear under an id that it has drawn.
+CREATE FUNCTION eventlog_private.has_drawn_nothing(pid integer) RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'has_drawn_nothing_wrapper';
+
 CREATE FUNCTION eventlog.erase_tenant() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'erase_tenant_wrapper';

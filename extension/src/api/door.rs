@@ -40,6 +40,16 @@ thread_local! {
     ) };
 }
 
+thread_local! {
+    /// Finds out whether the caller may read the events of a tenant; `_report_tenant()` raises if it is of
+    /// another.
+    static MAY_READ: Prepared = const { Prepared::new(
+        c"SELECT eventlog._report_tenant($1) OPERATOR(pg_catalog.=) $1
+                 AND (pg_catalog.has_table_privilege('eventlog.events', 'SELECT'))",
+        &[pg_sys::UUIDOID],
+    ) };
+}
+
 /// Returns the log's owner, if there is a log, and the function behind the door that is being
 /// called.
 fn behind(call: &Call) -> (Option<Oid>, Oid) {
@@ -92,6 +102,33 @@ fn is_gateway(role: Oid) -> bool {
     Rows::last(&session).get::<bool>(0, 1) == Some(true)
 }
 
+/// Runs the function behind the door as the log's owner, for those who may read the events of the tenant
+/// that is its first argument.
+fn as_reader(call: Call) -> Datum {
+    let (owner, function) = behind(&call);
+    let Some(owner) = owner else {
+        Fault::no_log().raise();
+    };
+    let Some(tenant) = call.first_value() else {
+        Fault::null("tenant").raise();
+    };
+    if !may_read(tenant) {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "permission denied to read events",
+        )
+        .hint("the log's owner types: SELECT eventlog.grant_reader('<role>');")
+        .raise();
+    }
+    call.forward(function, owner)
+}
+
+fn may_read(tenant: Datum) -> bool {
+    let session = Session::begin();
+    MAY_READ.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([Some(tenant)])));
+    Rows::last(&session).get::<bool>(0, 1) == Some(true)
+}
+
 /// Runs the function behind the door as the role that is its first argument, for `create_log()`
 /// while there is no log. 42501 for a caller without the rights of that role.
 fn as_role(call: Call) -> Datum {
@@ -106,5 +143,6 @@ fn as_role(call: Call) -> Datum {
 export_calls! {
     as_owner_wrapper, pg_finfo_as_owner_wrapper => as_owner;
     as_owner_for_gateway_wrapper, pg_finfo_as_owner_for_gateway_wrapper => as_owner_for_gateway;
+    as_reader_wrapper, pg_finfo_as_reader_wrapper => as_reader;
     as_role_wrapper, pg_finfo_as_role_wrapper => as_role;
 }

@@ -118,3 +118,13 @@ fn has_not_written(pid: i32) -> bool {
     let Some(role) = process::role_that_has_not_written(pid) else { return false };
     role != pg_sys::InvalidOid && !is_member_of(role, owner) && !bypasses_policies(role)
 }
+
+/// Returns true if a process waits for its client and has no transaction id: an id that it has drawn in its
+/// transaction was never inserted, and what it inserts later gets another.
+#[pg_extern(sql = false)]
+fn has_drawn_nothing(pid: i32) -> bool {
+    if let Err(fault) = events_of_the_caller() {
+        fault.raise();
+    }
+    process::role_that_has_not_written(pid).is_some()
+}

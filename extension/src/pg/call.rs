@@ -35,6 +35,18 @@ impl Call {
         (!first.isnull).then(|| Oid::from(first.value.value() as u32))
     }
 
+    /// Returns the first argument of a function that declares a type by reference there; nothing for null.
+    pub(crate) fn first_value(&self) -> Option<Datum> {
+        // SAFETY: as above.
+        unsafe {
+            if (*self.0).nargs < 1 {
+                return None;
+            }
+            let first = &(*self.0).args.as_slice(1)[0];
+            (!first.isnull).then_some(first.value)
+        }
+    }
+
     /// Begins the rows that the function returns.
     pub(crate) fn rows(&self) -> RowSink {
         // SAFETY: PostgreSQL made the call.

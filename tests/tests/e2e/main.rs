@@ -1,5 +1,6 @@
 //! End-to-end tests of the extension against private clusters.
 
+mod delivery;
 mod lifecycle;
 mod log;
 mod maintenance;

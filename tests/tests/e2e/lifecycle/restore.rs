@@ -38,6 +38,8 @@ const TABLES: &[&str] = &[
     "monthly_key_actors",
     "api_keys",
     "api_tokens",
+    "consumers",
+    "delivery_looks",
 ];
 
 /// A cluster with a log of which every part differs from a new one's.

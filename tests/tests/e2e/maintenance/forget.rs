@@ -185,6 +185,7 @@ fn a_tenant_is_found_nowhere_afterwards_and_its_roles_log_no_more() {
                 ('0000000000000003', 'bbbbbbbbbbbbbbbb', 'share', sha256('a'), '{TENANT_B}', '{{}}', 'infinity');
              SELECT eventlog.set_tenant('{TENANT_A}', events_per_minute => 1000, display_name => 'A');
              SELECT eventlog.set_tenant('{TENANT_B}', is_opted_out => true);
+             SELECT eventlog.create_consumer('c', '{TENANT_A}'), eventlog.create_consumer('c', '{TENANT_B}');
              SELECT eventlog.log_event('{TENANT_A}', 'ping', occurred_at => '2090-01-01', idempotency_key => 'a' || n) FROM generate_series(1, 5) n;
              SELECT eventlog.try_log_event('{TENANT_A}', 'bogus', '{{}}'), eventlog.try_log_event('{TENANT_B}', 'bogus', '{{}}');
              ALTER DATABASE {} SET eventlog.tenant_source = role",

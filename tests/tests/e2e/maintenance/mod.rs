@@ -13,6 +13,6 @@ mod retention;
 mod rollup_faults;
 mod rollup_memory;
 mod rollup_oracle;
-mod rollups;
+pub(crate) mod rollups;
 mod worker;
 mod worker_gives_way;

@@ -13,7 +13,7 @@ use postgres::Client;
 const QUICK: &str = "CREATE OR REPLACE FUNCTION eventlog_private.next_watermark() RETURNS timestamptz LANGUAGE sql VOLATILE
     AS 'SELECT pg_catalog.clock_timestamp() - interval ''100 milliseconds'''";
 
-const TYPES: &str =
+pub(crate) const TYPES: &str =
     "SELECT eventlog.define_event('ping', duration_key => 'ms', success_key => 'ok');
     SELECT eventlog.define_event('pong', error_key => 'error', count_subjects => false)";
 
@@ -60,7 +60,7 @@ fn event(random: &mut Random) -> String {
 }
 
 /// One random thing that a writer does; how many events it committed.
-fn act(
+pub(crate) fn act(
     client: &mut Client,
     random: &mut Random,
     tenant: &str,

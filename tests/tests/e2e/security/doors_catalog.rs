@@ -7,18 +7,36 @@ use eventlog_tests::{Db, TENANT_A, TENANT_B, rows, text};
 use postgres::Client;
 
 /// The functions whose calls may change rows, the roles that may call them so, and the tables.
-const MAY_CHANGE: &[(&[&str], &[&str], &[&str])] = &[(
-    &["log_event", "try_log_event", "log_events"],
-    &["writer", "service"],
-    &[
-        "events",
-        "rejected_events",
-        "hygiene_counts",
-        "idempotency_keys",
-        "late_events",
-        "producers",
-    ],
-)];
+const MAY_CHANGE: &[(&[&str], &[&str], &[&str])] = &[
+    (
+        &["log_event", "try_log_event", "log_events"],
+        &["writer", "service"],
+        &[
+            "events",
+            "rejected_events",
+            "hygiene_counts",
+            "idempotency_keys",
+            "late_events",
+            "producers",
+        ],
+    ),
+    (
+        &[
+            "create_consumer",
+            "drop_consumer",
+            "read_events_after",
+            "_read_events_after",
+            "acknowledge",
+            "_add_consumer",
+            "_begin_reading",
+            "_note_acknowledged",
+            "_skip_ids",
+            "_remove_consumer",
+        ],
+        &["reader", "service"],
+        &["consumers", "delivery_looks"],
+    ),
+];
 
 /// A digest of each relation of the log, and of what is tenant B's in it.
 const DIGEST: &str = "

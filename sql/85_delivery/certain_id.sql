@@ -1,0 +1,124 @@
+-- The id up to which nothing can be missing any more. Ids are drawn in order and committed in any order, so
+-- that reading `id > last` skips what commits late. This finds the id without a lock, a column, an index or a
+-- trigger on the way of writing:
+--
+-- 1. A look reads the last id that was drawn, and then who holds the lock for writing. Every writer takes the
+--    lock before it draws an id, so that a transaction which is not among them draws a higher one.
+-- 2. Once all of them have ended, every event up to that id is committed, and seen by whoever begins a
+--    statement now, or never will be.
+--
+-- Looks are rows that are inserted and never updated, since a reader in a long transaction would otherwise
+-- hold up all others. Whoever reads looks, at most every half second.
+
+-- Returns the last id that was drawn; raises 55000 where ids do not show what is missing.
+CREATE FUNCTION eventlog_private.last_drawn_id() RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ids   regclass := pg_get_serial_sequence('eventlog.events', 'id');
+    cache bigint   := (SELECT s.seqcache FROM pg_sequence s WHERE s.seqrelid = ids);
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'consumers cannot read on a standby'
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'connect to the primary';
+    ELSIF EXISTS (SELECT FROM pg_subscription_rel r
+                   WHERE r.srrelid = 'eventlog.events'::regclass
+                      OR r.srrelid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass)) THEN
+        RAISE EXCEPTION 'consumers cannot read where events come from another server'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'The events of a subscription have the ids of their own server, in the order in which they arrive.',
+                  HINT = 'connect to the publisher';
+    ELSIF cache > 1 THEN
+        RAISE EXCEPTION 'consumers need ids that are drawn one by one, but % hands out % at a time', ids, cache
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('ALTER SEQUENCE %s CACHE 1;', ids);
+    END IF;
+    RETURN coalesce(pg_sequence_last_value(ids), 0);
+END
+$$;
+
+-- Returns the transactions that may have drawn an id and not ended: live ones as pg_locks names them, with
+-- their transaction id if they have one yet, and prepared ones, which have no process and only that id.
+CREATE FUNCTION eventlog_private.drawing_transactions() RETURNS TABLE (virtualtransaction text, xid bigint, pid integer)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH lock AS MATERIALIZED (
+        SELECT * FROM pg_locks
+    ), writer AS (
+        SELECT DISTINCT l.virtualtransaction, l.pid
+          FROM lock l
+         WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
+           AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+           AND l.pid IS DISTINCT FROM pg_backend_pid()
+           AND (l.relation = 'eventlog.events'::regclass
+                OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
+    )
+    SELECT w.virtualtransaction, x.transactionid::text::bigint, w.pid
+      FROM writer w
+      LEFT JOIN lock x ON x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted
+                      AND x.virtualtransaction = w.virtualtransaction AND x.pid IS NOT DISTINCT FROM w.pid
+     -- One that waits for its client and has no transaction id has inserted nothing, and draws anew.
+     WHERE w.pid IS NULL OR NOT eventlog_private.has_drawn_nothing(w.pid)
+$$;
+
+-- Returns the id up to which nothing can be missing any more. In a transaction with one snapshot for all its
+-- statements, what was certain when that was taken.
+CREATE FUNCTION eventlog_private.certain_id() RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    look_every constant interval := '500 milliseconds';
+    most_looks constant integer  := 100;
+    looks    eventlog.delivery_looks[] := ARRAY(SELECT l FROM eventlog.delivery_looks l ORDER BY l.id);
+    certain  bigint := coalesce((SELECT max(l.certain_id) FROM unnest(looks) AS l), 0);
+    last_id  bigint := eventlog_private.last_drawn_id();
+    since    interval := clock_timestamp() - (SELECT max(l.looked_at) FROM unnest(looks) AS l);
+    writers  text[];
+    next_xid bigint;
+BEGIN
+    IF since >= '0' AND since < look_every OR current_setting('transaction_isolation') <> 'read committed'
+       OR current_setting('transaction_read_only')::boolean THEN
+        RETURN certain;
+    END IF;
+    -- The looks and the last id were read before this, so that whoever is among their writers and has not ended
+    -- is found here.
+    WITH drawing AS MATERIALIZED (
+        SELECT * FROM eventlog_private.drawing_transactions()
+    )
+    SELECT greatest(certain, (
+               SELECT max(l.last_id) FROM unnest(looks) AS l
+                WHERE NOT EXISTS (
+                    SELECT FROM drawing n
+                     WHERE CASE WHEN n.pid IS NOT NULL THEN n.virtualtransaction = ANY (l.writers)
+                                -- Ids of transactions are compared in a circle of 32 bits.
+                                ELSE 'xid ' || n.xid = ANY (l.writers) OR (n.xid - l.next_xid + (1::bigint << 32)) & ((1::bigint << 32) - 1) < 1::bigint << 31 END))),
+           (SELECT coalesce(array_agg(DISTINCT w.name), '{}')
+              FROM drawing n CROSS JOIN LATERAL (VALUES (CASE WHEN n.pid IS NOT NULL THEN n.virtualtransaction END), ('xid ' || n.xid)) AS w (name)
+             WHERE w.name IS NOT NULL),
+           (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::numeric % (1::bigint << 32) FROM drawing n WHERE n.xid IS NULL LIMIT 1)
+      INTO certain, writers, next_xid;
+    IF writers = '{}' THEN
+        certain := last_id;
+    END IF;
+    DELETE FROM eventlog.delivery_looks d
+     WHERE d.id IN (SELECT l.id FROM eventlog.delivery_looks l WHERE l.last_id <= certain FOR UPDATE SKIP LOCKED);
+    IF (SELECT count(*) FROM eventlog.delivery_looks) < most_looks THEN
+        INSERT INTO eventlog.delivery_looks (certain_id, last_id, writers, next_xid) VALUES (certain, last_id, writers, next_xid);
+    END IF;
+    RETURN certain;
+END
+$$;
+
+-- Describes the transactions that keep consumers from reading on; null if there are none.
+CREATE FUNCTION eventlog_private.delivery_held_by() RETURNS text
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.describe_transactions(array_agg(n.virtualtransaction), array_agg(n.pid))
+      FROM eventlog_private.drawing_transactions() n
+     WHERE EXISTS (SELECT FROM eventlog.delivery_looks l
+                    WHERE l.looked_at < clock_timestamp() - interval '1 second'
+                      AND (n.virtualtransaction = ANY (l.writers) OR 'xid ' || n.xid = ANY (l.writers)))
+$$;

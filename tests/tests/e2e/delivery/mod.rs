@@ -1,0 +1,4 @@
+//! Consumers, which read every event exactly once.
+
+mod consumers;
+mod cursor;
