@@ -48,7 +48,7 @@ pub(crate) fn hint(name: &str) -> String {
     }
     let Ok(log) = registry::current() else { return NONE.into() };
     // Another product's name, such as "Order Completed", which can only be an alias.
-    let none = if is_well_formed(name) { NONE } else { NEW_ALIAS };
+    let none = if name.is_empty() || is_well_formed(name) { NONE } else { NEW_ALIAS };
     KNOWN.with_borrow_mut(|known| {
         known.refresh(&log);
         if let Some((_, hint)) = known.last.as_ref().filter(|(asked, _)| **asked == *name) {
