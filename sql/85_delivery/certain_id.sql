@@ -62,8 +62,8 @@ AS $$
      WHERE w.pid IS NULL OR NOT eventlog_private.has_drawn_nothing(w.pid)
 $$;
 
--- Returns the id up to which nothing can be missing any more. In a transaction with one snapshot for all its
--- statements, what was certain when that was taken.
+-- Returns the id up to which nothing can be missing any more. A transaction with one snapshot for all its
+-- statements looks as well, for the next one, and gets what was certain when its snapshot was taken.
 CREATE FUNCTION eventlog_private.certain_id() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -73,13 +73,14 @@ DECLARE
     most_looks constant integer  := 100;
     looks    eventlog.delivery_looks[] := ARRAY(SELECT l FROM eventlog.delivery_looks l ORDER BY l.id);
     certain  bigint := coalesce((SELECT max(l.certain_id) FROM unnest(looks) AS l), 0);
+    before   constant bigint := certain;
+    has_one_snapshot constant boolean := current_setting('transaction_isolation') <> 'read committed';
     last_id  bigint := eventlog_private.last_drawn_id();
     since    interval := clock_timestamp() - (SELECT max(l.looked_at) FROM unnest(looks) AS l);
     writers  text[];
     next_xid bigint;
 BEGIN
-    IF since >= '0' AND since < look_every OR current_setting('transaction_isolation') <> 'read committed'
-       OR current_setting('transaction_read_only')::boolean THEN
+    IF since >= '0' AND since < look_every OR current_setting('transaction_read_only')::boolean THEN
         RETURN certain;
     END IF;
     -- The looks and the last id were read before this, so that whoever is among their writers and has not ended
@@ -102,12 +103,16 @@ BEGIN
     IF writers = '{}' THEN
         certain := last_id;
     END IF;
-    DELETE FROM eventlog.delivery_looks d
-     WHERE d.id IN (SELECT l.id FROM eventlog.delivery_looks l WHERE l.last_id <= certain FOR UPDATE SKIP LOCKED);
-    IF (SELECT count(*) FROM eventlog.delivery_looks) < most_looks THEN
+    BEGIN
+        DELETE FROM eventlog.delivery_looks d
+         WHERE d.id IN (SELECT l.id FROM eventlog.delivery_looks l WHERE l.last_id <= certain FOR UPDATE SKIP LOCKED);
+    EXCEPTION WHEN serialization_failure THEN
+        NULL; -- Somebody else has deleted them since the snapshot.
+    END;
+    IF (SELECT count(*) FROM eventlog.delivery_looks l WHERE l.last_id > certain) < most_looks THEN
         INSERT INTO eventlog.delivery_looks (certain_id, last_id, writers, next_xid) VALUES (certain, last_id, writers, next_xid);
     END IF;
-    RETURN certain;
+    RETURN CASE WHEN has_one_snapshot THEN before ELSE certain END;
 END
 $$;
 

@@ -168,6 +168,24 @@ fn a_writer_holds_ids_back_and_is_named_and_one_that_has_drawn_none_does_not() {
 }
 
 #[test]
+fn consumers_read_on_in_every_isolation_that_a_session_prefers() {
+    for isolation in ["repeatable read", "serializable"] {
+        let (_db, mut owner, mut reader) = log();
+        let prefers = format!("SET default_transaction_isolation = '{isolation}'");
+        reader.batch_execute(&prefers).expect("a setting");
+        for events in 1..4 {
+            fill(&mut owner, TENANT_A, "{ping}");
+            owner.batch_execute("SELECT pg_sleep(0.6)").expect("a look is due");
+            // The look of this transaction is for the next.
+            read(&mut reader, "own");
+            assert_eq!(read(&mut reader, "own").len(), events, "{isolation}");
+        }
+        let looks = text(&mut owner, "SELECT count(*) <= 2 FROM eventlog.delivery_looks");
+        assert_eq!(looks, "t", "{isolation}");
+    }
+}
+
+#[test]
 fn a_reader_in_a_long_transaction_holds_up_nobody() {
     let (db, mut owner, mut reader) = log();
     let mut other = db.connect("reader");
