@@ -1,6 +1,5 @@
 """What needs no log: PYTHONPATH=src python3 -m unittest discover tests. The gateway is a server in here."""
 
-import asyncio
 import datetime
 import decimal
 import enum
@@ -8,72 +7,17 @@ import gc
 import json
 import os
 import signal
-import socket
 import threading
 import time
 import unittest
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest import mock
+
+from gateway import Case, Gateway, Refuses
 
 from pg_eventlog import AsyncEventLog, EventLog
 from pg_eventlog._json import to_json
 from pg_eventlog._transport import meaning, retry_after, track_url
-
-
-class Gateway:
-    """Answers requests by a function of their events and their number; no answer of it is 202."""
-
-    def __init__(self, answer=None):
-        self.requests = []
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(handler):
-                body = handler.rfile.read(int(handler.headers["Content-Length"]))
-                events = json.loads(body)
-                self.requests.append(events)
-                status, said, headers = (answer and answer(events, len(self.requests))) or (202, {}, {})
-                if status is None:
-                    handler.close_connection = True
-                    handler.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                text = json.dumps(said).encode()
-                handler.send_response(status)
-                for name, value in {"Content-Length": len(text), **headers}.items():
-                    handler.send_header(name, str(value))
-                handler.end_headers()
-                handler.wfile.write(text)
-
-            def log_message(handler, *words):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(server, *what):
-                pass
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def names(self):
-        return [" ".join(event["name"] for event in events) for events in self.requests]
-
-    def stop(self):
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class Case(unittest.TestCase):
-    def client(self, answer=None, kind=EventLog, **options):
-        self.gateway = Gateway(answer)
-        self.addCleanup(self.gateway.stop)
-        self.notices = []
-        standard = {"gzip": False, "linger": 0, "retry_base": 0.001, "on_drop": self.notices.append}
-        return kind(self.gateway.url, "key", **{**standard, **options})
 
 
 class Color(enum.Enum):
@@ -82,11 +26,6 @@ class Color(enum.Enum):
 
 class Whole(enum.IntEnum):
     ONE = 1
-
-
-class Refuses(dict):
-    def items(self):
-        raise RuntimeError("no")
 
 
 class Data(Case):
@@ -335,69 +274,6 @@ class Application(Case):
         self.assertEqual(os.waitpid(pid, 0)[1], 0)
         self.assertEqual(log.close(60).accepted, 1)
         self.assertEqual(sorted(self.gateway.names()), ["child", "parent"])
-
-
-class Executions(Case):
-    def sent(self, log):
-        log.close(60)
-        return [event for events in self.gateway.requests for event in events]
-
-    def test_results_and_errors_are_handed_on_as_they_are(self):
-        log = self.client()
-        generator = (n for n in [1])
-        for value in [None, 0, {}, generator, object(), range(3)]:
-            self.assertIs(log.track_execution("a", lambda value=value: value), value)
-        self.assertEqual(list(generator), [1])
-
-        class Strange(Exception):
-            def __str__(self):
-                raise RuntimeError("no")
-
-        for error in [ValueError("no"), Strange(), KeyboardInterrupt(), SystemExit(1), ValueError("\ud800" + "long" * 1_000)]:
-            with self.assertRaises(type(error)) as raised:
-                log.track_execution("a", mock.Mock(side_effect=error))
-            self.assertIs(raised.exception, error)
-        self.assertEqual(log.track_execution("a", lambda: 1, Refuses(a=1)), 1)
-        self.assertEqual(log.track_execution("a", lambda: 1, {"o": object()}, {"nonsense": 1}), 1)
-        events = self.sent(log)
-        self.assertEqual([event["data"]["success"] for event in events], [True] * 6 + [False] * 5 + [True])
-        self.assertEqual(events[6]["data"]["errorType"], "ValueError")
-        self.assertEqual(len(events[10]["data"]["errorMessage"]), 1_000)
-
-    def test_coroutines_futures_blocks_and_decorators_are_logged_when_they_end(self):
-        async def main():
-            log = self.client(kind=AsyncEventLog)
-
-            async def add(a, b):
-                await asyncio.sleep(0)
-                return a + b
-
-            async def fails():
-                raise error
-
-            error = LookupError("no")
-            self.assertEqual(await log.track_execution("a", lambda: add(1, 2)), 3)
-            task = asyncio.ensure_future(add(1, 2))
-            self.assertIs(log.track_execution("a", lambda: task), task)
-            self.assertEqual(await task, 3)
-            with self.assertRaises(LookupError) as raised:
-                await log.track_execution("a", fails)
-            self.assertIs(raised.exception, error)
-            decorated = log.track_execution("a", params={"skillName": "add"})(add)
-            self.assertTrue(asyncio.iscoroutinefunction(decorated))
-            self.assertEqual(await decorated(1, b=2), 3)
-            self.assertEqual(log.track_execution("a")(lambda a: a)(5), 5)
-            with log.track_execution("a"):
-                pass
-            with self.assertRaises(LookupError):
-                async with log.track_execution("a"):
-                    raise error
-            await log.close(60)
-
-        asyncio.run(main())
-        data = [event["data"] for events in self.gateway.requests for event in events]
-        self.assertEqual([one["success"] for one in data], [True, True, False, True, True, True, False])
-        self.assertEqual(data[3]["skillName"], "add")
 
 
 if __name__ == "__main__":

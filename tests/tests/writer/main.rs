@@ -3,6 +3,7 @@
 mod asynchronous;
 mod chaos;
 mod common;
+mod double;
 mod doubt;
 mod ends;
 mod examples;
