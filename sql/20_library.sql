@@ -93,7 +93,7 @@ CREATE FUNCTION eventlog.log_events(
     OUT verdicts     jsonb
 ) RETURNS SETOF record
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1
-AS 'MODULE_PATHNAME', 'log_events_of_protocols_wrapper';
+AS 'MODULE_PATHNAME', 'log_events_wrapper';
 
 COMMENT ON FUNCTION eventlog.log_events(uuid[], text[], text[], timestamptz[], text[], text[], text[], uuid, bigint, boolean, text[]) IS
 'Logs a batch as log_events with arrays does, for a program that translates what clients of other products send: protocols names the protocol of each event, which rejected_events keeps.';

@@ -13,9 +13,9 @@ import unittest
 import uuid
 from unittest import mock
 
-from gateway import Case, Gateway, Refuses
+from gateway import Case, Refuses
 
-from pg_eventlog import AsyncEventLog, EventLog
+from pg_eventlog import EventLog
 from pg_eventlog._json import to_json
 from pg_eventlog._transport import meaning, retry_after, track_url
 

@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use crate::error::{Fault, shown};
 use crate::event::Event;
 use crate::pg::array::{Array, Elements};
+use crate::pg::call;
 use crate::pg::datum::{Jsonb, Text};
 use crate::pg::input;
 use crate::pg::jsonb::{Container, Value};
@@ -15,6 +16,9 @@ use crate::settings;
 use crate::write::batch::{self, Element, Source};
 use crate::write::producer::BatchNumber;
 use crate::write::verdicts::render;
+
+/// The place of the protocols among the arguments, in the form that has them.
+const PROTOCOLS: usize = 10;
 
 /// The batch as arrays, one for each column; `None` for a column that was left out.
 struct Arrays {
@@ -79,7 +83,8 @@ fn column<T: FromDatum + IntoDatum>(
     )))
 }
 
-/// The form that takes arrays.
+/// The forms that take arrays. One has an array of protocols besides, for a program that translates what
+/// clients of other products send.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the columns of events")]
 #[allow(clippy::type_complexity, reason = "the columns of the answer")]
@@ -94,6 +99,7 @@ fn log_events(
     producer: Option<Uuid>,
     batch_number: Option<i64>,
     with_verdicts: Option<bool>,
+    fcinfo: pg_sys::FunctionCallInfo,
 ) -> TableIterator<
     'static,
     (
@@ -113,47 +119,7 @@ fn log_events(
         actors,
         subjects,
         idempotency_keys,
-        protocols: None,
-    };
-    TableIterator::once(log_columns(columns, producer, batch_number, with_verdicts))
-}
-
-/// The form that takes arrays, for a program that translates what clients of other products send.
-#[pg_extern(sql = false)]
-#[allow(clippy::too_many_arguments, reason = "the columns of events")]
-#[allow(clippy::type_complexity, reason = "the columns of the answer")]
-fn log_events_of_protocols(
-    tenant_ids: Option<Array>,
-    names: Option<Array>,
-    data: Option<Array>,
-    occurred_at: Option<Array>,
-    actors: Option<Array>,
-    subjects: Option<Array>,
-    idempotency_keys: Option<Array>,
-    producer: Option<Uuid>,
-    batch_number: Option<i64>,
-    with_verdicts: Option<bool>,
-    protocols: Option<Array>,
-) -> TableIterator<
-    'static,
-    (
-        name!(written, i64),
-        name!(duplicate, i64),
-        name!(sampled, i64),
-        name!(rejected, i64),
-        name!(is_repeat, bool),
-        name!(verdicts, Option<Jsonb<'static>>),
-    ),
-> {
-    let columns = Columns {
-        tenant_ids,
-        names,
-        data,
-        occurred_at,
-        actors,
-        subjects,
-        idempotency_keys,
-        protocols,
+        protocols: call::array_argument(fcinfo, PROTOCOLS),
     };
     TableIterator::once(log_columns(columns, producer, batch_number, with_verdicts))
 }

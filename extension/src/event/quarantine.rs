@@ -13,57 +13,49 @@ use crate::pg::datum::{Jsonb, Text};
 use crate::pg::identity::{ActAs, role_name};
 use crate::pg::jsonb::Container;
 use crate::pg::relation::lock_and_find_column;
-use crate::pg::spi::{Mode, Params, Prepared, Session};
+use crate::pg::spi::{Mode, Params, Prepared, Session, Statement};
 use crate::pg::uuid::uuid_datum;
 use crate::registry;
 use crate::registry::log::Log;
 use crate::settings;
 use crate::tenant;
 
+/// The columns that are written. A log of an older layout lacks the last.
+const COLUMNS: [(&str, pg_sys::Oid); 14] = [
+    ("tenant_id", pg_sys::UUIDOID),
+    ("claimed_tenant_id", pg_sys::UUIDOID),
+    ("name", pg_sys::TEXTOID),
+    ("data", pg_sys::TEXTOID),
+    ("occurred_at", pg_sys::TIMESTAMPTZOID),
+    ("actor", pg_sys::TEXTOID),
+    ("subject", pg_sys::TEXTOID),
+    ("idempotency_key", pg_sys::TEXTOID),
+    ("sqlstate", pg_sys::TEXTOID),
+    ("reason", pg_sys::TEXTOID),
+    ("role_name", pg_sys::NAMEOID),
+    ("can_replay", pg_sys::BOOLOID),
+    ("weight", pg_sys::FLOAT4OID),
+    ("protocol", pg_sys::TEXTOID),
+];
+
+/// Returns the INSERT of one row with these columns.
+fn statement(columns: &[(&str, pg_sys::Oid)]) -> Statement {
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let values: Vec<String> = (1..=columns.len()).map(|at| format!("${at}")).collect();
+    Statement {
+        sql: format!(
+            "INSERT INTO eventlog.rejected_events ({}) VALUES ({})",
+            names.join(", "),
+            values.join(", ")
+        ),
+        types: columns.iter().map(|(_, kind)| *kind).collect(),
+    }
+}
+
 thread_local! {
-    static INSERT: Prepared = const { Prepared::new(
-        c"INSERT INTO eventlog.rejected_events
-              (tenant_id, claimed_tenant_id, name, data, occurred_at, actor, subject,
-               idempotency_key, sqlstate, reason, role_name, can_replay, weight)
-          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        &[
-            pg_sys::UUIDOID,
-            pg_sys::UUIDOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::TIMESTAMPTZOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::NAMEOID,
-            pg_sys::BOOLOID,
-            pg_sys::FLOAT4OID,
-        ],
-    ) };
-    static INSERT_WITH_PROTOCOL: Prepared = const { Prepared::new(
-        c"INSERT INTO eventlog.rejected_events
-              (tenant_id, claimed_tenant_id, name, data, occurred_at, actor, subject,
-               idempotency_key, sqlstate, reason, role_name, can_replay, weight, protocol)
-          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        &[
-            pg_sys::UUIDOID,
-            pg_sys::UUIDOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::TIMESTAMPTZOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::TEXTOID,
-            pg_sys::NAMEOID,
-            pg_sys::BOOLOID,
-            pg_sys::FLOAT4OID,
-            pg_sys::TEXTOID,
-        ],
-    ) };
+    static INSERT: Prepared =
+        const { Prepared::built(|| statement(&COLUMNS[..COLUMNS.len() - 1])) };
+    static INSERT_WITH_PROTOCOL: Prepared = const { Prepared::built(|| statement(&COLUMNS)) };
 }
 
 /// Puts the event into the quarantine and reports the fault as a WARNING.
@@ -131,7 +123,7 @@ pub(crate) fn store(
 }
 
 /// The values of a row, but for its protocol.
-type Values = [Option<pg_sys::Datum>; 13];
+type Values = [Option<pg_sys::Datum>; COLUMNS.len() - 1];
 
 /// Writes a row, as the log's owner. A log of layout 1 has no column for the protocol.
 fn write(session: &Session, values: Values, protocol: Option<Text<'_>>) {
@@ -140,7 +132,7 @@ fn write(session: &Session, values: Values, protocol: Option<Text<'_>>) {
         INSERT.with(|plan| plan.execute(session, Mode::Write, Params::new(values)));
         return;
     };
-    let mut all = [Some(protocol.datum()); 14];
+    let mut all = [Some(protocol.datum()); COLUMNS.len()];
     all[..values.len()].copy_from_slice(&values);
     INSERT_WITH_PROTOCOL.with(|plan| plan.execute(session, Mode::Write, Params::new(all)));
 }

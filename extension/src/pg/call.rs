@@ -4,6 +4,7 @@ use std::mem::offset_of;
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Oid};
 
+use crate::pg::array::Array;
 use crate::pg::identity::ActAs;
 use crate::pg::rows::RowSink;
 
@@ -75,6 +76,17 @@ impl Call {
             (*fcinfo).isnull = (*copy).isnull;
             result
         }
+    }
+}
+
+/// Returns an argument that is an array, and that only some declarations of the function have; nothing
+/// for null, or in a call of another.
+pub(crate) fn array_argument(fcinfo: FunctionCallInfo, position: usize) -> Option<Array> {
+    // SAFETY: PostgreSQL passes as many arguments as nargs says, and the declarations in SQL have an
+    // array there.
+    unsafe {
+        let has_it = usize::try_from((*fcinfo).nargs).is_ok_and(|given| position < given);
+        has_it.then(|| pgrx::fcinfo::pg_getarg(fcinfo, position)).flatten()
     }
 }
 
