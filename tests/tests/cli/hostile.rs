@@ -140,7 +140,12 @@ fn body(random: &mut Random) -> String {
         1 => value(random, 0),
         _ => event(random),
     };
-    // Cut off, or doubled, or with a byte changed.
+    damage(random, &mut body);
+    body
+}
+
+/// Cuts a body off, doubles it, or changes a byte, one time in three.
+pub(crate) fn damage(random: &mut Random, body: &mut String) {
     match random.below(12) {
         0 => body.truncate(
             (0..=random.below(body.len() + 1))
@@ -148,12 +153,11 @@ fn body(random: &mut Random) -> String {
                 .find(|at| body.is_char_boundary(*at))
                 .unwrap_or(0),
         ),
-        1 => body = format!("{body}{body}"),
-        2 => body = body.replacen('"', "\u{1}", 1),
-        3 => body = format!("{}{body}", "[".repeat(random.below(3000))),
+        1 => *body = format!("{body}{body}"),
+        2 => *body = body.replacen('"', "\u{1}", 1),
+        3 => *body = format!("{}{body}", "[".repeat(random.below(3000))),
         _ => {}
     }
-    body
 }
 
 /// The text in a query string.

@@ -3,6 +3,7 @@
 use eventlog_tests::random::Random;
 use eventlog_tests::{TENANT_A, TENANT_B, rows, scaled};
 
+use crate::hostile::damage;
 use crate::http::Http;
 use crate::protocols_segment::basic;
 use crate::server::{World, settle};
@@ -161,18 +162,9 @@ fn body(random: &mut Random, key: &str) -> String {
         6 => format!("{{\"batch\":{events},\"sent_at\":{}}}", pick(random, NASTY)),
         _ => event(random),
     };
-    match random.below(12) {
-        0 => body.truncate(
-            (0..=random.below(body.len() + 1))
-                .rev()
-                .find(|at| body.is_char_boundary(*at))
-                .unwrap_or(0),
-        ),
-        1 => body = format!("{body}{body}"),
-        2 => body = body.replacen('"', "\u{1}", 1),
-        3 => body = format!("{}{body}", "[".repeat(random.below(3000))),
-        4 => body = format!("\u{1f}\u{8b}{body}"),
-        _ => {}
+    damage(random, &mut body);
+    if random.one_in(12) {
+        body = format!("\u{1f}\u{8b}{body}");
     }
     body
 }
