@@ -51,6 +51,9 @@ pub(super) enum Literal {
     Flag(bool),
 }
 
+/// The key that holds what the gateway keeps of a client's context.
+const CONTEXT_KEY: &str = "context";
+
 /// The rules of an event type that code is made from, as `event_types` and event plans write them.
 /// What is left out has its default; a log of an older layout lacks columns.
 #[derive(Debug, Deserialize)]
@@ -74,6 +77,7 @@ pub(super) struct Rules {
     sample_key: Option<String>,
     hash_keys: Vec<String>,
     path_keys: Vec<String>,
+    context_keys: Vec<String>,
     pub(super) status: String,
     successor: Option<String>,
 }
@@ -99,6 +103,7 @@ impl Default for Rules {
             sample_key: None,
             hash_keys: Vec::new(),
             path_keys: Vec::new(),
+            context_keys: Vec::new(),
             status: "active".to_owned(),
             successor: None,
         }
@@ -114,6 +119,7 @@ impl Rules {
     /// Returns the event type. What no rule says of a key is taken from `learned`.
     pub(super) fn event_type(self, name: String, learned: &BTreeMap<String, Kind>) -> EventType {
         let mut keys: Vec<Key> = Vec::new();
+        let context = CONTEXT_KEY.to_owned();
         // As the log does, which allows the keys that a rule names without further declaration.
         let declared = (self.required_keys.iter().map(|key| (key, true)))
             .chain(self.optional_keys.iter().map(|key| (key, false)))
@@ -122,7 +128,8 @@ impl Rules {
             .chain(self.occurred_at_key.iter().map(|key| (key, false)))
             .chain(self.default_values.keys().map(|key| (key, false)))
             .chain(self.allowed_values.keys().map(|key| (key, false)))
-            .chain(self.value_types.keys().map(|key| (key, false)));
+            .chain(self.value_types.keys().map(|key| (key, false)))
+            .chain(self.context_keys.first().map(|_| (&context, false)));
         for (key, is_required) in declared {
             if !keys.iter().any(|known| known.name == *key) {
                 keys.push(Key { name: key.clone(), is_required, kind: self.kind(key, learned) });
@@ -164,6 +171,9 @@ impl Rules {
                 .any(|keys| has(keys))
         {
             return Kind::Text;
+        }
+        if key == CONTEXT_KEY && !self.context_keys.is_empty() {
+            return Kind::Object;
         }
         learned.get(key).cloned().unwrap_or(Kind::Any)
     }
@@ -242,7 +252,7 @@ mod tests {
         let rules: Rules = serde_json::from_str(
             r#"{"required_keys": ["a", "b"], "optional_keys": ["a", "c", "d", "ok"], "status": "deprecated",
                 "allowed_values": {"a": ["x", "x", 1.50, 1e400, true], "z": []}, "value_types": {"b": "array", "y": "string", "d": "new"},
-                "success_key": "ok", "success_values": ["yes"], "actor_key": "user", "later": {"a": 1}}"#,
+                "success_key": "ok", "success_values": ["yes"], "actor_key": "user", "context_keys": ["locale"], "later": {"a": 1}}"#,
         )
         .unwrap();
         let learned = ["b", "c", "ok"].map(|key| (key.to_owned(), Kind::Integer));
@@ -269,6 +279,7 @@ mod tests {
                 ("user", false, Kind::Text),
                 ("z", false, Kind::Any),
                 ("y", false, Kind::Text),
+                ("context", false, Kind::Object),
             ]
         );
         assert!(event_type.allows_other_keys && event_type.is_deprecated);
