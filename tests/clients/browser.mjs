@@ -100,6 +100,8 @@ try {
     // A client that is not let in may wait for ever.
     tab.evaluate(client.send, task, client.options).catch((error) => errors.push(`${error}`));
     while (!(await lines.next()).done);
+    // The gateway has counted an answer before the page has it, and the console what it says of it.
+    await tab.waitForNetworkIdle({ idleTime: 1000, timeout: 30_000 }).catch(() => {});
     anonymous = await tab.evaluate(() => window.anonymous);
 } finally {
     await browser.close();

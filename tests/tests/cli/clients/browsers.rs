@@ -12,7 +12,7 @@ const SEGMENT: Client = Client {
     is_gzip: false,
     reports_refusals: false,
     comes_again: true,
-    // What the client sends again after a person has signed in, it sends as that person's.
+    sends_again_as_who_is_there: true,
     answers_before_the_kill: 700,
 };
 
@@ -30,5 +30,10 @@ fn segments_client_for_browsers_logs_batches_once() {
 fn posthogs_client_for_browsers_logs_each_event_once() {
     // It gives up what a status from 400 to 499 answers, of a limit too.
     let client = Client { name: "posthog", protocol: "posthog", is_gzip: true, ..SEGMENT };
-    prove(&Client { comes_again: false, answers_before_the_kill: 300, ..client });
+    prove(&Client {
+        comes_again: false,
+        sends_again_as_who_is_there: false,
+        answers_before_the_kill: 300,
+        ..client
+    });
 }

@@ -12,6 +12,7 @@ const NODE: Client = Client {
     is_gzip: false,
     reports_refusals: false,
     comes_again: true,
+    sends_again_as_who_is_there: false,
     answers_before_the_kill: 5,
 };
 const PYTHON: Client = Client { program: "python.py", environment: "clients", ..NODE };
