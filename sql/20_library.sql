@@ -243,17 +243,12 @@ CREATE FUNCTION eventlog_private.describe_processes(pids integer[]) RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'describe_processes_wrapper';
 
--- Returns true if a process with a lock on events cannot have written yet, and will see the current
--- watermark before it does.
-CREATE FUNCTION eventlog_private.has_not_written(pid integer) RETURNS boolean
+-- Lists the processes of this database: whether each is idle, which means that it waits for its client and has
+-- not written in its transaction, and whether policies bind its role. To be asked before pg_locks: a transaction
+-- that is prepared in between leaves its process idle.
+CREATE FUNCTION eventlog_private.processes() RETURNS TABLE (pid integer, xid bigint, is_idle boolean, is_bound boolean)
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'has_not_written_wrapper';
-
--- Returns true if a process waits for its client and has no transaction id, so that nothing it inserted can
--- appear under an id that it has drawn.
-CREATE FUNCTION eventlog_private.has_drawn_nothing(pid integer) RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'has_drawn_nothing_wrapper';
+AS 'MODULE_PATHNAME', 'processes_wrapper';
 
 CREATE FUNCTION eventlog.erase_tenant() RETURNS trigger
 LANGUAGE c

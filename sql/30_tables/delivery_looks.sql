@@ -10,6 +10,7 @@ BEGIN
             id         bigint      GENERATED ALWAYS AS IDENTITY
                                    CONSTRAINT delivery_looks_pkey PRIMARY KEY,
             looked_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+            looked_by  xid8        NOT NULL DEFAULT pg_current_xact_id(),
             certain_id bigint      NOT NULL,
             last_id    bigint      NOT NULL,
             writers    text[]      NOT NULL,
@@ -22,6 +23,7 @@ BEGIN
         'Looks at who is writing: once the writers of a look have ended, consumers can read up to its last_id. Rows go by themselves.';
     COMMENT ON COLUMN eventlog.delivery_looks.id IS 'Number of the look.';
     COMMENT ON COLUMN eventlog.delivery_looks.looked_at IS 'When it was.';
+    COMMENT ON COLUMN eventlog.delivery_looks.looked_by IS 'The transaction that looked.';
     COMMENT ON COLUMN eventlog.delivery_looks.certain_id IS 'Up to this id nothing could be missing any more then.';
     COMMENT ON COLUMN eventlog.delivery_looks.last_id IS 'The last id that had been drawn.';
     COMMENT ON COLUMN eventlog.delivery_looks.writers IS

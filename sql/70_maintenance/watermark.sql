@@ -29,18 +29,24 @@ $$;
 
 -- Returns the transactions that are writing to the log, prepared ones too.
 CREATE FUNCTION eventlog_private.writing_transactions() RETURNS text[]
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT coalesce(array_agg(DISTINCT l.virtualtransaction), '{}')
-      FROM pg_locks l
-     WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
-       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-       AND l.pid IS DISTINCT FROM pg_backend_pid()
-       AND (l.relation = 'eventlog.events'::regclass
-            OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
-       -- PREPARE takes this lock too, and every role that may use the schema can do that.
-       AND (l.pid IS NULL OR NOT eventlog_private.has_not_written(l.pid))
+DECLARE
+    -- These will see the current watermark before they write. PREPARE takes the lock for writing too, and every
+    -- role that may use the schema can do that.
+    idle constant integer[] := ARRAY(SELECT p.pid FROM eventlog_private.processes() p WHERE p.is_idle AND p.is_bound);
+BEGIN
+    RETURN ARRAY(
+        SELECT DISTINCT l.virtualtransaction
+          FROM pg_locks l
+         WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
+           AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+           AND l.pid IS DISTINCT FROM pg_backend_pid()
+           AND (l.relation = 'eventlog.events'::regclass
+                OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
+           AND (l.pid IS NULL OR l.pid <> ALL (idle)));
+END
 $$;
 
 -- Returns true if all transactions that were writing when the watermark was announced have ended. The first

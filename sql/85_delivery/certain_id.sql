@@ -38,32 +38,46 @@ END
 $$;
 
 -- Returns the transactions that may have drawn an id and not ended: live ones as pg_locks names them, with
--- their transaction id if they have one yet, and prepared ones, which have no process and only that id.
+-- their transaction id if they had one just before, and prepared ones, which have no process and only that id.
 CREATE FUNCTION eventlog_private.drawing_transactions() RETURNS TABLE (virtualtransaction text, xid bigint, pid integer)
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH lock AS MATERIALIZED (
-        SELECT * FROM pg_locks
-    ), writer AS (
-        SELECT DISTINCT l.virtualtransaction, l.pid
-          FROM lock l
-         WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
-           AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-           AND l.pid IS DISTINCT FROM pg_backend_pid()
-           AND (l.relation = 'eventlog.events'::regclass
-                OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))
-    )
-    SELECT w.virtualtransaction, x.transactionid::text::bigint, w.pid
-      FROM writer w
-      LEFT JOIN lock x ON x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted
-                      AND x.virtualtransaction = w.virtualtransaction AND x.pid IS NOT DISTINCT FROM w.pid
-     -- One that waits for its client and has no transaction id has inserted nothing, and draws anew.
-     WHERE w.pid IS NULL OR NOT eventlog_private.has_drawn_nothing(w.pid)
+#variable_conflict use_column
+DECLARE
+    -- The order of these three looks matters. PREPARE TRANSACTION makes the prepared transaction known, then
+    -- moves the locks to it, not all at once, and then leaves the process idle.
+    processes constant jsonb    := (SELECT jsonb_object_agg(p.pid, p.xid) FROM eventlog_private.processes() p WHERE NOT p.is_idle);
+    locks     constant pg_locks[] := ARRAY(
+        SELECT l FROM pg_locks l
+         WHERE l.granted
+           AND (l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.pid IS NULL
+                OR l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid()
+                   AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+                   AND (l.relation = 'eventlog.events'::regclass
+                        OR l.relation IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'eventlog.events'::regclass))));
+    prepared  constant bigint[] := ARRAY(SELECT p.transaction::text::bigint FROM pg_prepared_xacts p WHERE p.database = current_database());
+BEGIN
+    -- What a process that was idle inserts gets an id that had not been drawn then.
+    RETURN QUERY
+    SELECT DISTINCT l.virtualtransaction, (processes ->> l.pid::text)::bigint, l.pid
+      FROM unnest(locks) AS l
+     WHERE l.locktype = 'relation' AND processes ? l.pid::text;
+
+    -- Several prepared transactions can have one name in pg_locks.
+    RETURN QUERY
+    SELECT (SELECT x.virtualtransaction FROM unnest(locks) AS x WHERE x.transactionid::text::bigint = p), p, NULL::integer
+      FROM unnest(prepared) AS p
+     WHERE p <> ALL (ARRAY(
+        SELECT x.transactionid::text::bigint FROM unnest(locks) AS x
+         WHERE x.locktype = 'transactionid'
+           AND NOT EXISTS (SELECT FROM unnest(locks) AS l
+                            WHERE l.locktype = 'relation' AND l.pid IS NULL AND l.virtualtransaction = x.virtualtransaction)));
+END
 $$;
 
 -- Returns the id up to which nothing can be missing any more. A transaction with one snapshot for all its
--- statements looks as well, for the next one, and gets what was certain when its snapshot was taken.
+-- statements looks as well, for others, and gets what was certain when its snapshot was taken.
 CREATE FUNCTION eventlog_private.certain_id() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -71,20 +85,22 @@ AS $$
 DECLARE
     look_every constant interval := '500 milliseconds';
     most_looks constant integer  := 100;
-    looks    eventlog.delivery_looks[] := ARRAY(SELECT l FROM eventlog.delivery_looks l ORDER BY l.id);
-    certain  bigint := coalesce((SELECT max(l.certain_id) FROM unnest(looks) AS l), 0);
-    before   constant bigint := certain;
     has_one_snapshot constant boolean := current_setting('transaction_isolation') <> 'read committed';
-    last_id  bigint := eventlog_private.last_drawn_id();
-    since    interval := clock_timestamp() - (SELECT max(l.looked_at) FROM unnest(looks) AS l);
+    looks    constant eventlog.delivery_looks[] := ARRAY(SELECT l FROM eventlog.delivery_looks l ORDER BY l.id);
+    -- What such a transaction itself found certain is so for later snapshots.
+    before   constant bigint := coalesce((SELECT max(l.certain_id) FROM unnest(looks) AS l
+                                           WHERE NOT has_one_snapshot OR l.looked_by IS DISTINCT FROM pg_current_xact_id_if_assigned()), 0);
+    certain  bigint := before;
+    last_id  constant bigint := eventlog_private.last_drawn_id();
+    since    constant interval := clock_timestamp() - (SELECT max(l.looked_at) FROM unnest(looks) AS l);
     writers  text[];
     next_xid bigint;
 BEGIN
     IF since >= '0' AND since < look_every OR current_setting('transaction_read_only')::boolean THEN
-        RETURN certain;
+        RETURN before;
     END IF;
     -- The looks and the last id were read before this, so that whoever is among their writers and has not ended
-    -- is found here.
+    -- is found here. A process that is new since this statement began has drawn a higher id.
     WITH drawing AS MATERIALIZED (
         SELECT * FROM eventlog_private.drawing_transactions()
     )
@@ -104,8 +120,11 @@ BEGIN
         certain := last_id;
     END IF;
     BEGIN
+        -- The newest look that says how far was certain stays, for those whose snapshot does not show this one.
         DELETE FROM eventlog.delivery_looks d
-         WHERE d.id IN (SELECT l.id FROM eventlog.delivery_looks l WHERE l.last_id <= certain FOR UPDATE SKIP LOCKED);
+         WHERE d.id IN (SELECT l.id FROM eventlog.delivery_looks l
+                         WHERE l.last_id <= before
+                           AND l.id <> (SELECT max(m.id) FROM eventlog.delivery_looks m WHERE m.certain_id = before) FOR UPDATE SKIP LOCKED);
     EXCEPTION WHEN serialization_failure THEN
         NULL; -- Somebody else has deleted them since the snapshot.
     END;

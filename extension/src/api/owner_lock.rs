@@ -105,26 +105,27 @@ fn describe_processes(pids: Option<Vec<Option<i32>>>) -> Option<String> {
     Rows::last(&session).get::<String>(0, 1)
 }
 
-/// Returns true if a process that holds a lock on `events` cannot have written in its transaction,
-/// and will see what is committed by now before it writes: it waits for its client, has no
-/// transaction id, and policies bind its role, so that its rows pass the guard. PREPARE takes that
-/// lock for everybody who may use the schema.
+/// Lists the processes of this database: the id of the transaction of each, if it has written;
+/// whether it is idle, which means that it waits for its client and has not written; and whether
+/// policies bind its role, so that its rows pass the guard.
+///
+/// An idle process may hold the lock for writing, which PREPARE takes for everybody who may use the
+/// schema. Whoever asks who is writing must ask this before `pg_locks`: a transaction that is being
+/// prepared leaves its process idle, and the lock is the prepared transaction's from then on.
 #[pg_extern(sql = false)]
-fn has_not_written(pid: i32) -> bool {
+fn processes() -> TableIterator<
+    'static,
+    (name!(pid, i32), name!(xid, Option<i64>), name!(is_idle, bool), name!(is_bound, bool)),
+> {
     let owner = match events_of_the_caller() {
         Ok((_, owner)) => owner,
         Err(fault) => fault.raise(),
     };
-    let Some(role) = process::role_that_has_not_written(pid) else { return false };
-    role != pg_sys::InvalidOid && !is_member_of(role, owner) && !bypasses_policies(role)
-}
-
-/// Returns true if a process waits for its client and has no transaction id: an id that it has drawn in its
-/// transaction was never inserted, and what it inserts later gets another.
-#[pg_extern(sql = false)]
-fn has_drawn_nothing(pid: i32) -> bool {
-    if let Err(fault) = events_of_the_caller() {
-        fault.raise();
-    }
-    process::role_that_has_not_written(pid).is_some()
+    let is_bound = move |role| {
+        role != pg_sys::InvalidOid && !is_member_of(role, owner) && !bypasses_policies(role)
+    };
+    TableIterator::new(process::backends().into_iter().map(move |backend| {
+        let is_idle = backend.waits_for_client && backend.xid.is_none();
+        (backend.pid, backend.xid.map(i64::from), is_idle, is_bound(backend.role))
+    }))
 }

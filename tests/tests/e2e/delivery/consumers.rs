@@ -186,6 +186,29 @@ fn consumers_read_on_in_every_isolation_that_a_session_prefers() {
 }
 
 #[test]
+fn a_transaction_with_one_snapshot_reads_no_further_than_its_snapshot() {
+    let (db, mut owner, mut reader) = log();
+    let mut writer = db.connect("log_owner");
+    fill(&mut owner, TENANT_A, "{ping}");
+    owner.batch_execute("SELECT pg_sleep(0.6)").expect("a look is due");
+    assert_eq!(read(&mut reader, "own").len(), 1);
+    writer.batch_execute("BEGIN").expect("a transaction");
+    fill(&mut writer, TENANT_A, "{ping}");
+    fill(&mut owner, TENANT_A, "{tool_used}");
+    reader
+        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM eventlog.events")
+        .expect("a snapshot");
+    writer.batch_execute("COMMIT; SELECT pg_sleep(0.6)").expect("it ends after the snapshot");
+    // By its own look all three are certain; its snapshot shows two.
+    for _ in 0..2 {
+        assert_eq!(read(&mut reader, "own"), ["ping"]);
+    }
+    let first = "SELECT eventlog.acknowledge('own', min(id)) FROM eventlog.events";
+    reader.batch_execute(&format!("{first}; COMMIT")).expect("the end");
+    assert_eq!(read(&mut reader, "own"), ["ping", "tool_used"]);
+}
+
+#[test]
 fn a_reader_in_a_long_transaction_holds_up_nobody() {
     let (db, mut owner, mut reader) = log();
     let mut other = db.connect("reader");

@@ -2,3 +2,4 @@
 
 mod consumers;
 mod cursor;
+mod seen_writers;

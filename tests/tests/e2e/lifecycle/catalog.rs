@@ -78,8 +78,6 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["funnel_final", "is"],
         ["funnel_step", "is"],
         ["guard", "vu"],
-        ["has_drawn_nothing", "vu"],
-        ["has_not_written", "vu"],
         ["hash_actor", "vu"],
         ["hash_key_id", "vu"],
         ["histogram_final", "is"],
