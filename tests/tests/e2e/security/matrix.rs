@@ -30,7 +30,8 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         (
             "rollup_state" | "late_events" | "hourly_counts" | "daily_counts" | "daily_subjects"
             | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys"
-            | "monthly_key_actors" | "tenant_names" | "consumers" | "delivery_looks",
+            | "monthly_key_actors" | "tenant_names" | "consumers" | "consumer_losses"
+            | "delivery_looks",
             "SELECT" | "COPY TO",
         ) => reads,
         ("counted_keys", "SELECT" | "COPY TO") => reads,
@@ -69,7 +70,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
                 "rollup_state" => "rolled_until",
                 "late_events" => "tenant_id",
                 "tenant_names" => "tenant_name",
-                "consumers" => "consumer",
+                "consumers" | "consumer_losses" => "consumer",
                 "delivery_looks" => "last_id",
                 _ => "name",
             };
@@ -105,6 +106,7 @@ fn filled() -> Db {
              SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000, display_name => 'A');
              SELECT eventlog.set_tenant('{TENANT_B}', display_name => 'B');
              SELECT eventlog.create_consumer('c', '{TENANT_A}'), eventlog.create_consumer('c', '{TENANT_B}');
+             INSERT INTO eventlog.consumer_losses SELECT tenant_id, consumer, 1 FROM eventlog.consumers;
              CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
              GRANT EXECUTE ON FUNCTION public.nothing() TO PUBLIC;
              INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}'), ('writer', '{TENANT_A}'), ('reader', '{TENANT_A}');
@@ -195,7 +197,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
             AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys', 'api_tokens') ORDER BY 1",
     );
-    let expected = "consumers daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events tenant_names";
+    let expected = "consumer_losses consumers daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events tenant_names";
     assert_eq!(of_tenants.concat().join(" "), expected);
     for source in ["setting", "jwt", "role"] {
         superuser
