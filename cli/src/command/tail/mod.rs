@@ -118,7 +118,10 @@ pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(),
     let mut printer = Printer::new(&arguments.form, zone.clone());
     printer.begin()?;
     newest.iter().rev().try_for_each(|line| printer.print(line))?;
-    while arguments.follow {
+    if !arguments.follow {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(Duration::from_secs_f64(arguments.every)).await;
         let certain_id = arguments.certain_id(&mut client).await?;
         while there.last_id < certain_id {
@@ -129,7 +132,6 @@ pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(),
             there.last_id = until;
         }
     }
-    Ok(())
 }
 
 /// The events that are not new.
