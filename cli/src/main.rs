@@ -4,6 +4,8 @@ mod api_key;
 mod api_token;
 mod command;
 mod connection;
+#[allow(dead_code, reason = "nothing sends webhooks yet")]
+mod deliver;
 mod gateway;
 mod hex;
 mod json_depth;
