@@ -8,8 +8,8 @@
 --   attempts               [{is_alert, event_id, last_event_id, tenant_id, deliveries, attempt, status, error, ms, ago}]
 --   retries                [{is_alert, event_id, tenant_id, created_at, attempts, wait}], with the seconds to the next
 --   done                   [{is_alert, event_id}]: retries that are over
--- Times are spans until now, since only the server's clock counts.
-CREATE FUNCTION eventlog_private.note_deliveries(tenant uuid, deliverer text, notes jsonb) RETURNS void
+-- Times are spans until now, since only the server's clock counts. Returns the webhooks that it disabled.
+CREATE FUNCTION eventlog_private.note_deliveries(tenant uuid, deliverer text, notes jsonb) RETURNS TABLE (webhook_id uuid, reason text)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -46,7 +46,8 @@ BEGIN
                SET is_enabled = false, leased_by = NULL,
                    disabled_reason = coalesce(note.disabled, format('every attempt has failed since %s UTC',
                                               to_char(webhook.failing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')))
-             WHERE w.webhook_id = note.webhook_id;
+             WHERE w.webhook_id = note.webhook_id RETURNING w.webhook_id, w.disabled_reason INTO webhook_id, reason;
+            RETURN NEXT;
         END IF;
 
         DELETE FROM eventlog.webhook_retries r USING jsonb_to_recordset(note.done) AS d (is_alert boolean, event_id bigint)
@@ -67,14 +68,15 @@ BEGIN
             (webhook_id, tenant_id, attempted_at, is_alert, event_id, last_event_id, event_tenant_id, deliveries, attempt, status, error, duration_ms)
         SELECT webhook.webhook_id, webhook.tenant_id, at - make_interval(secs => a.ago), a.is_alert, a.event_id, a.last_event_id, a.tenant_id,
                a.deliveries, a.attempt, a.status, left(a.error, 200), a.ms
-          FROM jsonb_to_recordset(note.attempts) WITH ORDINALITY AS a (is_alert boolean, event_id bigint, last_event_id bigint, tenant_id uuid,
-                   deliveries integer, attempt integer, status integer, error text, ms integer, ago double precision, place bigint)
+          FROM ROWS FROM (jsonb_to_recordset(note.attempts) AS (is_alert boolean, event_id bigint, last_event_id bigint, tenant_id uuid,
+                   deliveries integer, attempt integer, status integer, error text, ms integer, ago double precision))
+               WITH ORDINALITY AS a (is_alert, event_id, last_event_id, tenant_id, deliveries, attempt, status, error, ms, ago, place)
          ORDER BY a.place;
     END LOOP;
 END
 $$;
 
-CREATE FUNCTION eventlog._note_deliveries(tenant uuid, deliverer text, notes jsonb) RETURNS void
+CREATE FUNCTION eventlog._note_deliveries(tenant uuid, deliverer text, notes jsonb) RETURNS TABLE (webhook_id uuid, reason text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_manager_wrapper';
 

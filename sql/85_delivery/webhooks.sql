@@ -98,21 +98,19 @@ $$;
 
 -- Locks a webhook of this tenant for a change, and takes it from its deliverer, which looks at it again within
 -- a second. Raises 42704 if there is none.
-CREATE FUNCTION eventlog_private.lock_webhook(tenant uuid, webhook_id uuid) RETURNS eventlog.webhooks
+CREATE FUNCTION eventlog_private.lock_webhook(tenant uuid, webhook_id uuid, OUT of_tenant uuid, OUT names text[], OUT delivered_id bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    webhook eventlog.webhooks;
 BEGIN
     UPDATE eventlog.webhooks w SET leased_by = NULL
-     WHERE w.webhook_id = webhook_id AND eventlog._is_tenant(tenant, w.tenant_id) RETURNING w.* INTO webhook;
+     WHERE w.webhook_id = webhook_id AND eventlog._is_tenant(tenant, w.tenant_id)
+    RETURNING w.tenant_id, w.names, w.delivered_id INTO of_tenant, names, delivered_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'unknown webhook %', coalesce(webhook_id::text, 'null')
             USING ERRCODE = 'undefined_object', HINT = 'SELECT webhook_id, url FROM eventlog.stat_webhooks;';
     END IF;
-    RETURN webhook;
 END
 $$;
 
@@ -184,7 +182,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    webhook eventlog.webhooks;
+    webhook record;
     replays bigint := 0;
 BEGIN
     IF (since IS NOT NULL)::integer + (after_id IS NOT NULL)::integer + coalesce(failed, false)::integer <> 1 THEN
@@ -194,7 +192,7 @@ BEGIN
         RAISE EXCEPTION 'since must be a time, and after_id an id' USING ERRCODE = 'invalid_parameter_value',
               HINT = 'from the beginning of the log: after_id => 0';
     END IF;
-    webhook := eventlog_private.lock_webhook(tenant, webhook_id);
+    SELECT l.* INTO webhook FROM eventlog_private.lock_webhook(tenant, webhook_id) l;
     IF failed THEN
         UPDATE eventlog.webhook_retries r SET attempts = 0, next_attempt_at = clock_timestamp()
          WHERE r.webhook_id = webhook_id AND r.next_attempt_at IS NULL;
@@ -211,7 +209,7 @@ BEGIN
     -- They come again in their order.
     DELETE FROM eventlog.webhook_retries r WHERE r.webhook_id = webhook_id AND r.event_id > after_id AND NOT r.is_alert;
     RETURN (SELECT count(*) FROM eventlog.events e
-             WHERE e.id > after_id AND e.id <= webhook.delivered_id AND eventlog._is_tenant(webhook.tenant_id, e.tenant_id)
+             WHERE e.id > after_id AND e.id <= webhook.delivered_id AND eventlog._is_tenant(webhook.of_tenant, e.tenant_id)
                AND (webhook.names IS NULL OR e.name = ANY (webhook.names)));
 END
 $$;
