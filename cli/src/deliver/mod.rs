@@ -17,3 +17,6 @@ mod exchange;
 mod idle;
 pub(crate) mod send;
 pub(crate) mod signature;
+
+#[cfg(test)]
+mod tests;
