@@ -3,6 +3,7 @@
 mod addresses;
 mod hostile;
 mod kept;
+mod libraries;
 mod tls;
 
 use std::future::Future;
