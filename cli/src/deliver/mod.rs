@@ -36,4 +36,7 @@ mod serving;
 pub(crate) mod signature;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use self::command::{Arguments, run};

@@ -89,7 +89,11 @@ impl Sender {
     /// Makes a sender. Needs a runtime of tokio.
     pub(crate) fn new(options: SenderOptions) -> Result<Self, String> {
         let connector = Connector::new(options.allow_private.clone(), system_resolver())?;
-        Ok(Self { options, connector, idle: Idle::new() })
+        Ok(Self::with_connector(options, connector))
+    }
+
+    pub(super) fn with_connector(options: SenderOptions, connector: Connector) -> Self {
+        Self { options, connector, idle: Idle::new() }
     }
 
     /// Checks the URL of a webhook and takes it apart, once for many messages.
@@ -211,5 +215,35 @@ fn reason(error: &hyper::Error) -> String {
         format!("the connection broke before an answer: {}", io.kind())
     } else {
         "the receiver closed the connection before an answer".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_read_as_seconds_or_as_a_date_and_is_at_most_a_day() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let day = Some(LONGEST_RETRY_AFTER);
+        for (value, expected) in [
+            ("120", Some(Duration::from_secs(120))),
+            (" 7 ", Some(Duration::from_secs(7))),
+            ("86401", day),
+            ("99999999999999999999999", day),
+            ("Tue, 14 Nov 2023 22:14:20 GMT", Some(Duration::from_secs(60))),
+            ("Tuesday, 14-Nov-23 22:14:20 GMT", Some(Duration::from_secs(60))),
+            ("Fri, 01 Jan 2100 00:00:00 GMT", day),
+            ("Tue, 14 Nov 2023 22:13:20 GMT", None),
+            ("Mon, 13 Nov 2023 22:13:20 GMT", None),
+            ("0", None),
+            ("", None),
+            ("-5", None),
+            ("+5", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(wait(value, now), expected, "{value:?}");
+        }
     }
 }
