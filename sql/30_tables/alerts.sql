@@ -44,7 +44,7 @@ BEGIN
         CREATE INDEX alerts_next_until_idx ON eventlog.alerts (next_until) WHERE is_enabled;
     END IF;
     COMMENT ON TABLE eventlog.alerts IS
-        'Alerts and how they stand. Use create_alert(), set_alert() and drop_alert(); alert_changes lists what was raised and resolved.';
+        'Alerts and how they stand. Use create_alert(), disable_alert() and drop_alert(); alert_changes lists what was raised and resolved.';
     COMMENT ON COLUMN eventlog.alerts.tenant_id IS 'The tenant that it watches; all_tenants() for all of them together.';
     COMMENT ON COLUMN eventlog.alerts.alert IS 'Its name, one of its tenant.';
     COMMENT ON COLUMN eventlog.alerts.condition IS
@@ -53,7 +53,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.alerts.time_window IS 'The length of its windows, which are aligned in UTC.';
     COMMENT ON COLUMN eventlog.alerts.compare_with IS 'changed: how long before a window the one began that it is compared with; null for the one just before.';
     COMMENT ON COLUMN eventlog.alerts.threshold IS 'The value that raises it when passed; null for not_received.';
-    COMMENT ON COLUMN eventlog.alerts.resolve_at IS 'The value at which it is resolved; null for the default, a tenth back from the threshold.';
+    COMMENT ON COLUMN eventlog.alerts.resolve_at IS 'The value back at which it is resolved; null for not_received.';
     COMMENT ON COLUMN eventlog.alerts.raise_after IS 'Number of windows in a row that raise it.';
     COMMENT ON COLUMN eventlog.alerts.resolve_after IS 'Number of windows in a row that resolve it.';
     COMMENT ON COLUMN eventlog.alerts.pause IS 'How long after it was resolved it is not raised again.';
