@@ -50,7 +50,7 @@ AS $$
         ('delivery_looks',       2, 'all', 'PRIMARY KEY (id)'),
         ('alerts',               2, 'own', 'PRIMARY KEY (tenant_id, alert)'),
         ('alert_changes',        2, 'own', 'PRIMARY KEY (id)'),
-        ('alert_state',          2, 'all', 'PRIMARY KEY (only_row)')
+        ('alert_state',          2, NULL,  'PRIMARY KEY (only_row)')
       ) AS v (table_name, layout, readers_see, key)
 $$;
 

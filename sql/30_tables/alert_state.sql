@@ -1,4 +1,4 @@
--- How far the windows of alerts are closed, in one row. Whoever evaluates alerts locks it.
+-- How far the windows of alerts are closed, in one row, which the first evaluation makes.
 
 CREATE FUNCTION eventlog_private.create_alert_state() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -15,9 +15,8 @@ BEGIN
         );
         PERFORM eventlog_private.secure('eventlog.alert_state');
     END IF;
-    INSERT INTO eventlog.alert_state DEFAULT VALUES ON CONFLICT DO NOTHING;
     COMMENT ON TABLE eventlog.alert_state IS 'How far the windows of alerts are closed, in one row.';
-    COMMENT ON COLUMN eventlog.alert_state.only_row IS 'Always true: there is one row.';
+    COMMENT ON COLUMN eventlog.alert_state.only_row IS 'Always true: there is at most one row.';
     COMMENT ON COLUMN eventlog.alert_state.closed_until IS 'Windows that end by then are closed: their events are there, except late ones.';
     COMMENT ON COLUMN eventlog.alert_state.next_until IS 'The time that is closed next; null if none is waited for.';
     COMMENT ON COLUMN eventlog.alert_state.next_id IS 'It is closed once no event up to this id can still appear.';

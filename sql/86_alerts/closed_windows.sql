@@ -9,8 +9,8 @@
 -- after it, and imports of history. They change no verdict: nothing is raised for what is long past, and what
 -- was raised was so by all that could be known. They count in a window that a later one is compared with.
 
--- Closes the windows of the time that can be closed now, and returns that time. The caller has locked the row
--- of alert_state.
+-- Closes the windows of the time that can be closed now, and returns that time. The caller holds the lock of
+-- alerts.
 CREATE FUNCTION eventlog_private.close_windows() RETURNS timestamptz
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -20,7 +20,8 @@ DECLARE
     deadline constant timestamptz := clock_timestamp() + interval '1 second';
     state    eventlog.alert_state;
 BEGIN
-    SELECT * INTO STRICT state FROM eventlog.alert_state;
+    SELECT * INTO state FROM eventlog.alert_state;
+    state.closed_until := coalesce(state.closed_until, '-infinity');
     -- A clock that is not believed closes nothing: what has not happened yet would look like nothing received.
     IF eventlog_private.clock_doubt() IS NOT NULL THEN
         RETURN state.closed_until;
@@ -30,6 +31,7 @@ BEGIN
          WHERE a.next_until > eventlog_private.window_end(a.time_window, clock_timestamp());
         state.closed_until := clock_timestamp() - grace;
         state.next_until := NULL;
+        UPDATE eventlog.alert_state s SET closed_until = state.closed_until, next_until = NULL;
     END IF;
     IF NOT EXISTS (SELECT FROM eventlog.alerts a
                     WHERE a.is_enabled AND a.next_until > state.closed_until AND a.next_until <= clock_timestamp() - grace) THEN
@@ -50,7 +52,9 @@ BEGIN
                                WHERE a.is_enabled AND a.next_until > state.closed_until AND a.next_until <= clock_timestamp() - grace);
         PERFORM pg_sleep(0.1);
     END LOOP;
-    UPDATE eventlog.alert_state s SET closed_until = state.closed_until, next_until = state.next_until, next_id = state.next_id;
+    INSERT INTO eventlog.alert_state AS s (closed_until, next_until, next_id) VALUES (state.closed_until, state.next_until, state.next_id)
+    ON CONFLICT ON CONSTRAINT alert_state_pkey DO UPDATE
+       SET closed_until = excluded.closed_until, next_until = excluded.next_until, next_id = excluded.next_id;
     RETURN state.closed_until;
 END
 $$;

@@ -140,8 +140,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM eventlog.alerts a WHERE a.is_enabled AND a.next_until <= clock_timestamp()) THEN
         RETURN;
     END IF;
-    PERFORM FROM eventlog.alert_state FOR UPDATE SKIP LOCKED;
-    IF FOUND THEN
+    IF eventlog_private.take_lock('alerts', false, false) THEN
         SELECT e.changes, e.is_more INTO changes, is_more
           FROM eventlog_private.evaluate_until(eventlog_private.close_windows(),
                    CASE WHEN eventlog_private.clock_doubt() IS NULL THEN clock_timestamp() ELSE '-infinity' END, findings) e;

@@ -6,6 +6,8 @@ use postgres::Client;
 mod conditions;
 mod definition;
 mod evaluation;
+mod month;
+mod oracle;
 
 /// A log with event types `ping` and `pong`, its owner, and a reader of tenant A.
 fn log() -> (Db, Client, Client) {

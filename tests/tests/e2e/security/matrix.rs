@@ -31,7 +31,7 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
             "rollup_state" | "late_events" | "hourly_counts" | "daily_counts" | "daily_subjects"
             | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys"
             | "monthly_key_actors" | "tenant_names" | "consumers" | "delivery_looks" | "alerts"
-            | "alert_changes" | "alert_state",
+            | "alert_changes",
             "SELECT" | "COPY TO",
         ) => reads,
         ("counted_keys", "SELECT" | "COPY TO") => reads,
