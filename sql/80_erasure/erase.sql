@@ -55,11 +55,14 @@ AS $$
         ('tenant', 15, 'api_keys',         't.tenant_id = $1'),
         ('tenant', 16, 'tenant_names',     't.tenant_id = $1'),
         ('tenant', 17, 'consumers',        't.tenant_id = $1'),
-        ('tenant', 18, 'webhooks',         't.tenant_id = $1'),
-        ('tenant', 19, 'webhook_secrets',  't.tenant_id = $1'),
+        ('tenant', 17, 'webhooks',         't.tenant_id = $1'),
+        ('tenant', 17, 'webhook_secrets',  't.tenant_id = $1'),
         -- Also what is its own in those of a webhook of all tenants.
         ('tenant', 31, 'webhook_retries',  '(t.tenant_id = $1 OR t.event_tenant_id = $1)'),
         ('tenant', 31, 'webhook_deliveries', '(t.tenant_id = $1 OR t.event_tenant_id = $1)'),
+        -- The alerts first: whoever evaluates one holds its row until the changes are there.
+        ('tenant', 18, 'alerts',           't.tenant_id = $1'),
+        ('tenant', 19, 'alert_changes',    't.tenant_id = $1'),
         ('tenant', 31, 'rejected_events',  '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)'),
         ('tenant', 32, 'idempotency_keys', 't.tenant_id = $1'),
         ('tenant', 33, 'hygiene_counts',   't.tenant_id = $1'),

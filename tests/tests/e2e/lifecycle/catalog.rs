@@ -93,6 +93,7 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["period_actors_step", "is"],
         ["presence_final", "is"],
         ["presence_step", "is"],
+        ["processes", "vu"],
         ["quarters_before", "is"],
         ["quarters_final", "is"],
         ["quarters_step", "is"],

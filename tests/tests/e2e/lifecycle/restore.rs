@@ -40,6 +40,9 @@ const TABLES: &[&str] = &[
     "api_tokens",
     "consumers",
     "delivery_looks",
+    "alerts",
+    "alert_changes",
+    "alert_state",
 ];
 
 /// A cluster with a log of which every part differs from a new one's.
@@ -81,6 +84,8 @@ pub(crate) fn fill(cluster: &Cluster, method: &str) {
                         producer => '{TENANT_B}', batch_number => 7);
                  SELECT eventlog.log_event('{TENANT_B}', {GOOD}, occurred_at => '2090-01-01');
                  CALL eventlog.forget_actor('{TENANT_B}', 'nobody');
+                 INSERT INTO eventlog.alerts (tenant_id, alert, condition, time_window, next_until) VALUES ('{TENANT_A}', 'silence', 'not_received', '1 hour', now());
+                 INSERT INTO eventlog.alert_changes (tenant_id, alert, is_raised, details) VALUES ('{TENANT_A}', 'silence', true, '{{}}');
                  SET SESSION AUTHORIZATION log_owner;
                  SELECT eventlog.reference_tenants('public.tenants', '{method}', name_column => 'name');"
             ),

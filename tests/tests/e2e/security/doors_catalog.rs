@@ -36,6 +36,19 @@ const MAY_CHANGE: &[(&[&str], &[&str], &[&str])] = &[
         &["reader", "service"],
         &["consumers", "delivery_looks"],
     ),
+    (
+        &[
+            "create_alert",
+            "drop_alert",
+            "disable_alert",
+            "enable_alert",
+            "_add_alert",
+            "_remove_alert",
+            "_switch_alert",
+        ],
+        &["reader", "service"],
+        &["alerts"],
+    ),
 ];
 
 /// A digest of each relation of the log, and of what is tenant B's in it.
