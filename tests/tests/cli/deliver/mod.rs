@@ -1,6 +1,7 @@
 //! `eventlog deliver` against receivers of all kinds.
 
 mod delivers;
+mod inside;
 mod receivers;
 
 use std::io::{BufRead, BufReader, Read};
