@@ -118,7 +118,7 @@ impl Connector {
                 _ => return Err(format!("{host} has no address")),
             },
         };
-        // Those who may read the reason need not learn what the names of this network lead to.
+        // Tenants read the reason: it does not say which address an internal name leads to.
         if found.iter().any(|address| forbidden(*address, &self.allowed).is_some()) {
             return Err(format!("{host} leads to an address that is not public"));
         }

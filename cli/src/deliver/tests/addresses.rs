@@ -329,3 +329,54 @@ async fn a_redirect_is_not_followed() {
     }
     assert_that_nobody_came(&inside).await;
 }
+
+/// Returns addresses of all prefixes of 16 bits, and of all prefixes of 32 bits where these matter.
+fn addresses() -> Vec<IpAddr> {
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state >> 32
+    };
+    let mut addresses = Vec::new();
+    for prefix in 0..=0xffff_u32 {
+        for rest in [0, random() as u32 & 0xffff] {
+            addresses.push(IpAddr::V4((prefix << 16 | rest).into()));
+        }
+        for rest in [1, u128::from(random()) << 80 | u128::from(random())] {
+            addresses.push(IpAddr::V6((u128::from(prefix) << 112 | rest).into()));
+        }
+        for first in [0x2001_u128, 0x3fff] {
+            let prefix = first << 112 | u128::from(prefix) << 96;
+            addresses.push(IpAddr::V6((prefix | u128::from(random())).into()));
+        }
+    }
+    addresses
+}
+
+#[test]
+fn an_address_that_python_calls_not_global_is_forbidden() {
+    let program = "import ipaddress, sys
+for line in sys.stdin: print(ipaddress.ip_address(line.strip()).is_global)";
+    let addresses = addresses();
+    let given: String = addresses.iter().map(|address| format!("{address}\n")).collect();
+    let mut python = std::process::Command::new("python3")
+        .args(["-c", program])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("python3");
+    let mut stdin = python.stdin.take().expect("piped");
+    let writing =
+        std::thread::spawn(move || std::io::Write::write_all(&mut stdin, given.as_bytes()));
+    let output = python.wait_with_output().expect("it is ours");
+    writing.join().expect("it ends").expect("it reads");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let mut forbidden = 0;
+    for (address, is_global) in addresses.iter().zip(said.lines()) {
+        let kind = super::super::address::forbidden(*address, &[]);
+        assert!(kind.is_some() || is_global == "True", "{address}");
+        forbidden += usize::from(kind.is_some());
+    }
+    assert_eq!(said.lines().count(), addresses.len());
+    assert!((1..addresses.len()).contains(&forbidden));
+}

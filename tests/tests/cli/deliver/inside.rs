@@ -8,8 +8,8 @@ use eventlog_tests::{db, rows, wait_for};
 use super::{Deliverer, create, log, ping};
 use crate::server::eventlog;
 
-/// Ways to write an address of this machine that `create_webhook` leaves to the deliverer: who runs the
-/// log may have webhooks within the own network.
+/// Ways to write an address of this machine that `create_webhook` accepts from the log's owner, who may
+/// allow networks to the deliverer.
 const HOSTS: [&str; 16] = [
     "127.0.0.1",
     "127.0.0x1",
