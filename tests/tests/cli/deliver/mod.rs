@@ -1,6 +1,9 @@
 //! `eventlog deliver` against receivers of all kinds.
 
 mod delivers;
+mod failures;
+mod receivers;
+mod survives;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
