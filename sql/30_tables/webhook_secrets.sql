@@ -13,7 +13,7 @@ BEGIN
             tenant_id         uuid        NOT NULL,
             secrets           text[]      NOT NULL,
             old_secrets_until timestamptz,
-            CONSTRAINT webhook_secrets_secrets_check CHECK (cardinality(secrets) BETWEEN 1 AND 3 AND array_position(secrets, NULL) IS NULL)
+            CONSTRAINT webhook_secrets_secrets_check CHECK (cardinality(secrets) BETWEEN 1 AND 3)
         );
         PERFORM eventlog_private.secure('eventlog.webhook_secrets');
     END IF;

@@ -41,7 +41,7 @@ BEGIN
     COMMENT ON COLUMN eventlog.webhooks.delivered_at IS 'When the receiver last accepted something.';
     COMMENT ON COLUMN eventlog.webhooks.is_enabled IS 'False: nothing is sent until enable_webhook().';
     COMMENT ON COLUMN eventlog.webhooks.disabled_reason IS 'Why it is disabled; null if disable_webhook() was called.';
-    COMMENT ON COLUMN eventlog.webhooks.failures IS 'Attempts that failed in a row. From the third on it is put aside.';
+    COMMENT ON COLUMN eventlog.webhooks.failures IS 'Events that failed one after the other. From the third on it is put aside.';
     COMMENT ON COLUMN eventlog.webhooks.failing_since IS 'When the first of them failed.';
     COMMENT ON COLUMN eventlog.webhooks.next_attempt_at IS 'Nothing is sent before this time; null if it is not put aside.';
     COMMENT ON COLUMN eventlog.webhooks.leased_by IS 'The deliverer that has it at present.';

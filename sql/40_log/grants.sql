@@ -47,7 +47,7 @@ BEGIN
         -- Marks the role, as for services below.
         EXECUTE format('GRANT REFERENCES (tenant_id) ON TABLE eventlog.webhooks TO %s', role);
         EXECUTE format('GRANT SELECT ON TABLE eventlog.webhooks, eventlog.webhook_retries, eventlog.webhook_deliveries,
-                        eventlog.delivery_looks, eventlog.event_types TO %s', role);
+                        eventlog.delivery_looks, eventlog.event_types, eventlog.log_config TO %s', role);
     END IF;
     IF kind = 'gateway' THEN
         IF to_regclass('eventlog.api_keys') IS NULL THEN

@@ -52,7 +52,7 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT w.webhook_id, w.tenant_id, w.url, w.names, w.with_alerts,
-           CASE WHEN s.old_secrets_until > now() THEN s.secrets ELSE s.secrets[1:1] END,
+           coalesce(CASE WHEN s.old_secrets_until > now() THEN s.secrets ELSE s.secrets[1:1] END, '{}'),
            w.delivered_id, w.alert_delivered_id, w.failures,
            extract(epoch FROM w.next_attempt_at - clock_timestamp())::double precision, w.lease,
            row_number() OVER (ORDER BY w.webhook_id) > share,
@@ -115,8 +115,28 @@ BEGIN
 END
 $$;
 
+-- Returns alerts that were raised or resolved, in their order: of these tenants, null for all. The column data
+-- is what webhooks get. One transaction at a time adds rows, so that nothing appears below an id.
+CREATE FUNCTION eventlog_private.read_alert_changes(tenant uuid, after_id bigint, tenants uuid[], row_limit integer)
+RETURNS TABLE (id bigint, tenant_id uuid, name text, data text, actor text, subject text, occurred_at text, created_at text)
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM eventlog_private.require_all_tenants(tenant);
+    RETURN QUERY
+    SELECT c.id, c.tenant_id, 'eventlog.alert', json_build_object('id', c.id, 'tenant_id', c.tenant_id, 'alert', c.alert,
+               'is_raised', c.is_raised, 'changed_at', t.text, 'details', c.details)::text, NULL::text, NULL::text, t.text, t.text
+      FROM eventlog.alert_changes c
+     CROSS JOIN LATERAL to_char(c.changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS t (text)
+     WHERE c.id > after_id AND (tenants IS NULL OR c.tenant_id = ANY (tenants))
+     ORDER BY c.id LIMIT row_limit;
+END
+$$;
+
 -- Returns what is to be sent again now to the webhooks of a deliverer, except these. One that is put aside
--- gets its oldest only. An event that is gone has no name.
+-- gets its oldest only, and every second time a new event instead, if there is one within a minute. An event that is gone has no name.
 CREATE FUNCTION eventlog_private.due_retries(tenant uuid, deliverer text, busy uuid[])
 RETURNS TABLE (webhook_id uuid, is_alert boolean, event_id bigint, attempts integer,
                tenant_id uuid, name text, data text, actor text, subject text, occurred_at text, created_at text)
@@ -130,8 +150,8 @@ DECLARE
 BEGIN
     PERFORM eventlog_private.require_all_tenants(tenant);
     RETURN QUERY
-    SELECT r.webhook_id, r.is_alert, r.event_id, r.attempts, r.event_tenant_id, e.name, e.data::text, e.actor, e.subject,
-           to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    SELECT r.webhook_id, r.is_alert, r.event_id, r.attempts, r.event_tenant_id, coalesce(e.name, c.name), coalesce(e.data::text, c.data),
+           e.actor, e.subject, coalesce(to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), c.occurred_at),
            to_char(r.event_created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
       FROM eventlog.webhooks w
      CROSS JOIN LATERAL (
@@ -139,8 +159,11 @@ BEGIN
          WHERE d.webhook_id = w.webhook_id AND d.next_attempt_at <= CASE WHEN w.failures < 3 THEN clock_timestamp() ELSE 'infinity' END
          ORDER BY d.event_id LIMIT CASE WHEN w.failures < 3 THEN most ELSE 1 END) r
       LEFT JOIN eventlog.events e ON e.id = r.event_id AND e.created_at = r.event_created_at AND NOT r.is_alert
+      LEFT JOIN LATERAL (SELECT * FROM eventlog_private.read_alert_changes(tenant, r.event_id - 1, ARRAY[r.event_tenant_id], 1)) c
+             ON r.is_alert AND c.id = r.event_id
      WHERE w.leased_by = me AND w.is_enabled AND w.webhook_id <> ALL (busy)
        AND (w.next_attempt_at IS NULL OR w.next_attempt_at <= clock_timestamp())
+       AND (w.failures < 3 OR w.failures % 2 = 1 OR w.next_attempt_at < clock_timestamp() - interval '1 minute')
      ORDER BY r.webhook_id, r.event_id;
 END
 $$;
@@ -160,6 +183,11 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_manager_wrapper';
 
 CREATE FUNCTION eventlog._read_deliverable(tenant uuid, after_id bigint, until_id bigint, tenants uuid[], names text[], row_limit integer)
+RETURNS TABLE (id bigint, tenant_id uuid, name text, data text, actor text, subject text, occurred_at text, created_at text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_manager_wrapper';
+
+CREATE FUNCTION eventlog._read_alert_changes(tenant uuid, after_id bigint, tenants uuid[], row_limit integer)
 RETURNS TABLE (id bigint, tenant_id uuid, name text, data text, actor text, subject text, occurred_at text, created_at text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_manager_wrapper';

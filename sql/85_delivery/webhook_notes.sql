@@ -31,7 +31,7 @@ BEGIN
     LOOP
         former := (SELECT w.failures FROM eventlog.webhooks w
                     WHERE w.webhook_id = note.webhook_id AND w.leased_by = me AND w.lease = note.lease FOR UPDATE);
-        CONTINUE WHEN NOT FOUND OR former IS NULL;
+        CONTINUE WHEN former IS NULL;
         UPDATE eventlog.webhooks w
            SET delivered_id       = greatest(w.delivered_id, note.delivered_id),
                alert_delivered_id = greatest(w.alert_delivered_id, note.alert_delivered_id),

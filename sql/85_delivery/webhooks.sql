@@ -79,15 +79,19 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     most_webhooks constant integer := 20;
-    after_id      constant bigint  := eventlog_private.check_consumer('webhook', names, start);
+    after_id      bigint;
 BEGIN
+    -- No names at all is for alerts alone.
+    after_id := eventlog_private.check_consumer('webhook', CASE WHEN NOT (with_alerts AND names = '{}') THEN names END, start);
     PERFORM eventlog_private.check_webhook_url(url, coalesce(may_be_private, false));
     IF with_alerts IS NULL THEN
         RAISE EXCEPTION 'with_alerts must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     secret := eventlog_private.new_webhook_secret();
-    INSERT INTO eventlog.webhooks AS w (tenant_id, url, names, with_alerts, delivered_id)
-    VALUES (tenant, url, names, with_alerts, after_id) RETURNING w.webhook_id INTO webhook_id;
+    INSERT INTO eventlog.webhooks AS w (tenant_id, url, names, with_alerts, delivered_id, alert_delivered_id)
+    VALUES (tenant, url, names, with_alerts, after_id,
+            CASE WHEN start = 'beginning' THEN 0 ELSE (SELECT coalesce(max(c.id), 0) FROM eventlog.alert_changes c) END)
+    RETURNING w.webhook_id INTO webhook_id;
     INSERT INTO eventlog.webhook_secrets (webhook_id, tenant_id, secrets) VALUES (webhook_id, tenant, ARRAY[secret]);
     IF tenant <> eventlog.all_tenants() AND (SELECT count(*) FROM eventlog.webhooks w WHERE w.tenant_id = tenant) > most_webhooks THEN
         RAISE EXCEPTION 'a tenant can have % webhooks', most_webhooks
@@ -246,7 +250,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION eventlog.create_webhook(uuid, text, text[], boolean, text) IS
-'Creates a webhook: eventlog deliver sends every event of the tenant (null: the connection''s; all_tenants() for the log''s owner and services) to the URL, signed with the secret that is returned and never shown again. names limits it to events of these names, with_alerts adds the tenant''s alerts. start as in create_consumer(), by default from now on. A tenant can have 20.';
+'Creates a webhook: eventlog deliver sends every event of the tenant (null: the connection''s; all_tenants() for the log''s owner and services) to the URL, signed with the secret that is returned and never shown again. names limits it to events of these names, with_alerts adds the tenant''s alerts (with names => ''{}'' it gets nothing else). start as in create_consumer(), by default from now on. A tenant can have 20.';
 
 CREATE FUNCTION eventlog.drop_webhook(webhook_id uuid) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE

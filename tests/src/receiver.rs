@@ -85,9 +85,9 @@ impl Receiver {
         Self::start(|_| Answer::Status(204))
     }
 
-    /// Starts one that accepts everything and only counts it.
-    pub fn counting() -> Self {
-        Self::with(false, |_| Answer::Status(204))
+    /// Starts one that answers like this, and counts requests without keeping them.
+    pub fn unkept(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::with(false, answer)
     }
 
     /// Starts one that answers like this.

@@ -15,6 +15,7 @@ pub(super) struct Leased {
     pub(super) id: Uuid,
     pub(super) config: Config,
     pub(super) delivered_id: i64,
+    pub(super) alert_delivered_id: i64,
     pub(super) failures: u32,
     /// Seconds until the next attempt, if it was put aside.
     pub(super) wait: Option<f64>,
@@ -31,14 +32,19 @@ pub(super) struct Config {
     pub(super) tenant: Option<Uuid>,
     pub(super) url: String,
     pub(super) names: Option<Vec<String>>,
+    pub(super) with_alerts: bool,
     pub(super) secrets: Vec<String>,
 }
 
 impl Config {
-    /// Returns true if the webhook gets this event.
+    /// Returns true if the webhook gets this event or alert.
     pub(super) fn wants(&self, event: &Event) -> bool {
         self.tenant.is_none_or(|tenant| tenant == event.tenant)
-            && self.names.as_ref().is_none_or(|names| names.contains(&event.name))
+            && (event.is_alert || self.wants_name(event))
+    }
+
+    fn wants_name(&self, event: &Event) -> bool {
+        self.names.as_ref().is_none_or(|names| names.contains(&event.name))
     }
 }
 
@@ -63,8 +69,8 @@ pub(super) async fn prepare(client: &Client) -> Result<(), Error> {
 
 /// Leases webhooks, and returns all that this deliverer has.
 pub(super) async fn take(client: &Client, me: &str) -> Result<Vec<Leased>, Error> {
-    let sql = "SELECT webhook_id, tenant_id, url, names, coalesce(secrets, '{}'), delivered_id, failures, wait, lease,
-                      is_excess, has_retries FROM eventlog._take_webhooks($1, $2)";
+    let sql = "SELECT webhook_id, tenant_id, url, names, with_alerts, secrets, delivered_id,
+                      alert_delivered_id, failures, wait, lease, is_excess, has_retries FROM eventlog._take_webhooks($1, $2)";
     let rows = client.query_typed(sql, &[(&ALL_TENANTS, Type::UUID), (&me, Type::TEXT)]).await?;
     Ok(rows.iter().map(leased).collect())
 }
@@ -77,14 +83,16 @@ fn leased(row: &Row) -> Leased {
             tenant: (tenant != ALL_TENANTS).then_some(tenant),
             url: row.get(2),
             names: row.get(3),
-            secrets: row.get(4),
+            with_alerts: row.get(4),
+            secrets: row.get(5),
         },
-        delivered_id: row.get(5),
-        failures: u32::try_from(row.get::<_, i32>(6)).unwrap_or(0),
-        wait: row.get(7),
-        lease: row.get(8),
-        is_excess: row.get(9),
-        has_retries: row.get(10),
+        delivered_id: row.get(6),
+        alert_delivered_id: row.get(7),
+        failures: u32::try_from(row.get::<_, i32>(8)).unwrap_or(0),
+        wait: row.get(9),
+        lease: row.get(10),
+        is_excess: row.get(11),
+        has_retries: row.get(12),
     }
 }
 
@@ -129,7 +137,26 @@ pub(super) async fn read(
         (&limit, Type::INT4),
     ];
     let rows = client.query_typed(sql, &parameters).await?;
-    Ok(rows.iter().filter_map(|row| Event::of(row, row.get(0), 1)).collect())
+    Ok(rows.iter().filter_map(|row| Event::of(row, row.get(0), 1, false)).collect())
+}
+
+/// Reads alerts that were raised or resolved after this one, of these tenants; nothing for all.
+pub(super) async fn read_alerts(
+    client: &Client,
+    after: i64,
+    tenants: Option<Vec<Uuid>>,
+    limit: i32,
+) -> Result<Vec<Event>, Error> {
+    let sql = "SELECT id, tenant_id, name, data, actor, subject, occurred_at, created_at
+                 FROM eventlog._read_alert_changes($1, $2, $3, $4)";
+    let parameters = [
+        (&ALL_TENANTS as &(dyn tokio_postgres::types::ToSql + Sync), Type::UUID),
+        (&after, Type::INT8),
+        (&tenants, Type::UUID_ARRAY),
+        (&limit, Type::INT4),
+    ];
+    let rows = client.query_typed(sql, &parameters).await?;
+    Ok(rows.iter().filter_map(|row| Event::of(row, row.get(0), 1, true)).collect())
 }
 
 /// Reads what is to be sent again now, except to busy webhooks.
@@ -151,7 +178,7 @@ pub(super) async fn due_retries(
         is_alert: row.get(1),
         event_id: row.get(2),
         attempts: u32::try_from(row.get::<_, i32>(3)).unwrap_or(0),
-        event: Event::of(row, row.get(2), 4),
+        event: Event::of(row, row.get(2), 4, row.get(1)),
     };
     Ok(rows.iter().map(retry).collect())
 }

@@ -89,6 +89,7 @@ impl Engine {
                 self.note(client).await?;
                 self.take(client).await?;
                 self.last_take = Some(Instant::now());
+                self.feed_alerts(client).await?;
             }
             let is_look_due = self.last_look.is_none_or(|last| last.elapsed() >= LOOK);
             if is_look_due && !self.serving.is_empty() {

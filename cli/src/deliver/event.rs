@@ -42,34 +42,39 @@ struct Data<'a> {
 }
 
 impl Event {
-    /// Reads an event of a row with the columns id, tenant_id, name, data, actor, subject, occurred_at and
+    /// Reads an event, or an alert that was raised or resolved, of a row with the columns id, tenant_id, name, data, actor, subject, occurred_at and
     /// created_at, which begin at `first`. Nothing if the event is gone.
-    pub(super) fn of(row: &Row, id: i64, first: usize) -> Option<Self> {
+    pub(super) fn of(row: &Row, id: i64, first: usize, is_alert: bool) -> Option<Self> {
         let name: Option<String> = row.get(first + 1);
         let name = name?;
         let tenant: Uuid = row.get(first);
         let data: Option<&str> = row.get(first + 2);
         let created_at: &str = row.get(first + 6);
         let occurred_at: &str = row.get::<_, Option<&str>>(first + 5).unwrap_or(created_at);
+        let raw: Option<&RawValue> = data.and_then(|text| serde_json::from_str(text).ok());
         let data = Data {
             id,
             tenant_id: tenant,
             name: &name,
-            data: data.and_then(|text| serde_json::from_str(text).ok()),
+            data: raw,
             actor: row.get(first + 3),
             subject: row.get(first + 4),
             occurred_at,
             created_at,
         };
-        let body = Body { r#type: &name, timestamp: occurred_at, data };
-        let body = serde_json::to_vec(&body).expect("keys are text").into();
+        let body = if is_alert {
+            serde_json::to_vec(&Body { r#type: &name, timestamp: occurred_at, data: raw })
+        } else {
+            serde_json::to_vec(&Body { r#type: &name, timestamp: occurred_at, data })
+        };
+        let body = body.expect("keys are text").into();
         let created_at = created_at.to_owned();
-        Some(Event { id, is_alert: false, tenant, name, created_at, body, read_at: Instant::now() })
+        Some(Event { id, is_alert, tenant, name, created_at, body, read_at: Instant::now() })
     }
 
     /// Returns the id of the message for a webhook, the same for each attempt.
     pub(super) fn message_id(&self, webhook: Uuid) -> String {
         let kind = if self.is_alert { "alert" } else { "evt" };
-        format!("{kind}_{}_{}", webhook.simple(), self.id)
+        format!("{kind}_{webhook}_{}", self.id)
     }
 }

@@ -77,6 +77,23 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Reads alerts that were raised or resolved, and gives them to the webhooks that get them.
+    pub(super) async fn feed_alerts(&mut self, client: &Client) -> Result<(), Error> {
+        let takers = || self.serving.values().filter(|serving| serving.takes_alerts());
+        let Some(after) = takers().map(|serving| serving.alerts_fed_until).min() else {
+            return Ok(());
+        };
+        let (tenants, _) = union(takers().map(|serving| &serving.config));
+        let alerts = database::read_alerts(client, after, tenants, LIMIT as i32).await?;
+        let alerts: Vec<Arc<Event>> = alerts.into_iter().map(Arc::new).collect();
+        for serving in self.serving.values_mut().filter(|serving| serving.takes_alerts()) {
+            alerts.iter().for_each(|alert| serving.feed_alert(alert));
+        }
+        Ok(())
+    }
+}
+
 /// Returns up to which id a span was read.
 fn end(span: (i64, i64), events: &[Event], limit: usize) -> i64 {
     match events.last() {

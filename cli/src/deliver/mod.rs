@@ -39,4 +39,4 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::command::{Arguments, run};
+pub(crate) use self::command::{Arguments, Options, deliver, run};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::send::Outcome;
 
-/// Attempts that fail in a row before a receiver is put aside: nothing new is sent, only what failed first.
+/// Attempts of different messages that fail in a row before a receiver is put aside: from then on one is sent
+/// at a time, after growing pauses.
 pub(super) const ASIDE_AFTER: u32 = 3;
 /// Waits between the attempts of a message in seconds, as Standard Webhooks advises: 5 s, 5 and 30 minutes,
 /// 2, 5, 10, 14, 20 and 24 hours.
@@ -41,6 +42,9 @@ pub(super) enum Next {
 
 /// Says what follows from an attempt: the message's number `attempt`, after `failures` in a row. `chance` is
 /// from 0 to 1.
+///
+/// A message that fails again says nothing new of its receiver, which may only be unable to take this one. So
+/// it does not count towards putting aside.
 pub(super) fn judge(outcome: &Outcome, attempt: u32, failures: u32, chance: f64) -> Verdict {
     let retry_after = match outcome {
         Outcome::Delivered { .. } => {
@@ -53,7 +57,7 @@ pub(super) fn judge(outcome: &Outcome, attempt: u32, failures: u32, chance: f64)
         Outcome::Failed { .. } => None,
     };
     let was_aside = failures >= ASIDE_AFTER;
-    let failures = failures.saturating_add(1);
+    let failures = if attempt == 1 || was_aside { failures.saturating_add(1) } else { failures };
     let is_aside = failures >= ASIDE_AFTER;
     let aside = is_aside.then(|| wait_after(failures - ASIDE_AFTER + 1, chance));
     let pause = longer(aside, retry_after.map(|asked| asked.mul_f64(1.0 + JITTER / 2.0 * chance)));
@@ -97,7 +101,8 @@ mod tests {
                 let verdict = judge(&REFUSED, attempt, 0, chance);
                 let Next::Again(wait) = verdict.message else { panic!("{attempt}: {verdict:?}") };
                 assert!(wait > last, "{attempt}: {wait:?}");
-                assert_eq!((verdict.failures, verdict.pause, verdict.ends), (1, None, false));
+                let counted = u32::from(attempt == 1);
+                assert_eq!((verdict.failures, verdict.pause, verdict.ends), (counted, None, false));
                 (last, total) = (wait, total + wait);
             }
             assert_eq!(judge(&REFUSED, 10, 0, chance).message, Next::GivenUp);
@@ -127,7 +132,7 @@ mod tests {
     fn while_a_receiver_is_put_aside_pauses_grow_to_a_day_and_nothing_is_given_up() {
         for chance in chances() {
             let mut last = Duration::ZERO;
-            for failures in 2..200 {
+            for failures in 3..200 {
                 let verdict = judge(&REFUSED, failures + 1, failures, chance);
                 let pause = verdict.pause.expect("it is put aside");
                 assert!(

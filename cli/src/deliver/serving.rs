@@ -31,6 +31,8 @@ pub(super) struct Serving {
     pub(super) config: Config,
     /// It was given everything of its own up to this id.
     pub(super) fed_until: i64,
+    /// It was given its alerts up to this id.
+    pub(super) alerts_fed_until: i64,
     /// True: it gets what is read for all. False: it is behind, and what it gets is read for it alone.
     pub(super) is_live: bool,
     /// True until what had failed before the receiver was put aside is delivered: nothing new is sent before.
@@ -83,6 +85,7 @@ impl Serving {
             lease: leased.lease,
             config: leased.config.clone(),
             fed_until: leased.delivered_id,
+            alerts_fed_until: leased.alert_delivered_id,
             is_live: false,
             is_probing: leased.failures >= super::schedule::ASIDE_AFTER,
             failures: leased.failures,
@@ -122,17 +125,37 @@ impl Serving {
 
     /// Gives it an event; false if its queue is full. Then it reads for itself from there on.
     pub(super) fn feed(&mut self, event: &Arc<Event>) -> bool {
-        let size = event.body.len();
-        let has_room = self.queued.fetch_add(size, Ordering::Relaxed) < MOST_BYTES;
-        if has_room && self.events.try_send(Arc::clone(event)).is_ok() {
+        if self.push(event) {
             self.last_fed = event.id;
             self.fed_until = event.id;
             return true;
         }
-        self.queued.fetch_sub(size, Ordering::Relaxed);
         self.fed_until = event.id - 1;
         self.is_live = false;
         false
+    }
+
+    /// Gives it an alert that it does not have yet; if its queue is full, another time.
+    pub(super) fn feed_alert(&mut self, alert: &Arc<Event>) {
+        let is_next = alert.id > self.alerts_fed_until && self.config.wants(alert);
+        if is_next && self.push(alert) {
+            self.alerts_fed_until = alert.id;
+        }
+    }
+
+    fn push(&self, event: &Arc<Event>) -> bool {
+        let size = event.body.len();
+        let has_room = self.queued.fetch_add(size, Ordering::Relaxed) < MOST_BYTES;
+        let is_pushed = has_room && self.events.try_send(Arc::clone(event)).is_ok();
+        if !is_pushed {
+            self.queued.fetch_sub(size, Ordering::Relaxed);
+        }
+        is_pushed
+    }
+
+    /// Returns true if alerts may be given to it.
+    pub(super) fn takes_alerts(&self) -> bool {
+        self.config.with_alerts && self.takes_events() && self.events.capacity() > MOST_EVENTS / 2
     }
 
     /// Gives it an event again.
@@ -152,9 +175,11 @@ impl Serving {
         self.failures = attempt.verdict.failures;
     }
 
-    /// Goes on with new events if nothing is left to be sent before them.
+    /// Goes on with new events if nothing is left to be sent before them. While it is put aside, every
+    /// second attempt is of a new one, so that it does not depend on what the receiver cannot take.
     pub(super) fn go_on(&mut self, has_retries: bool) {
-        if !has_retries || (self.failures == 0 && self.retries_out == 0) {
+        let is_turn = self.failures == 0 || self.failures.is_multiple_of(2);
+        if !has_retries || (is_turn && self.retries_out == 0) {
             self.is_probing = false;
         }
     }

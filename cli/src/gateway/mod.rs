@@ -40,9 +40,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use self::state::Gateway;
 use crate::connection::Server;
+use crate::deliver;
 use crate::output::{Failure, log_to_stderr};
 
 /// How often readiness is checked, even if nobody asks.
@@ -60,9 +62,26 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))?;
     eprintln!("eventlog: listening on http://{}", listener.local_addr()?);
     let checking = tokio::spawn(check_readiness(Arc::clone(&gateway)));
+    let (stop, stopped) = watch::channel(false);
+    let delivering = match gateway.arguments.deliver {
+        true => Some(tokio::spawn(deliver::deliver(
+            server.target()?,
+            gateway.arguments.webhooks.clone(),
+            stopped,
+            None,
+        ))),
+        false => None,
+    };
     listener::serve(listener, routes, &gateway).await?;
     checking.abort();
-    write_queue(&gateway).await
+    stop.send_replace(true);
+    let written = write_queue(&gateway).await;
+    if let Some(delivering) = delivering
+        && let Ok(Err(failure)) = delivering.await
+    {
+        tracing::warn!("the end of deliveries was not noted: {failure:?}");
+    }
+    written
 }
 
 /// Logs at the start whether events reach the log, and again whenever that changes.

@@ -1,8 +1,10 @@
 //! `eventlog deliver` against receivers of all kinds.
 
 mod delivers;
+mod failures;
 mod inside;
 mod receivers;
+mod survives;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};

@@ -3,3 +3,4 @@
 mod consumers;
 mod cursor;
 mod seen_writers;
+mod webhooks;

@@ -49,6 +49,37 @@ const MAY_CHANGE: &[(&[&str], &[&str], &[&str])] = &[
         &["reader", "service"],
         &["alerts"],
     ),
+    (
+        &[
+            "create_webhook",
+            "drop_webhook",
+            "disable_webhook",
+            "enable_webhook",
+            "rotate_secret",
+            "replay_webhook",
+            "_add_webhook",
+            "_remove_webhook",
+            "_switch_webhook",
+            "_rotate_secret",
+            "_replay_webhook",
+            "_take_webhooks",
+            "_release_webhooks",
+            "_note_deliveries",
+            "_deliverable_until",
+            "_read_deliverable",
+            "_read_alert_changes",
+            "_due_retries",
+        ],
+        &["service"],
+        &[
+            "webhooks",
+            "webhook_secrets",
+            "webhook_retries",
+            "webhook_deliveries",
+            "deliverers",
+            "delivery_looks",
+        ],
+    ),
 ];
 
 /// A digest of each relation of the log, and of what is tenant B's in it.
