@@ -11,6 +11,7 @@ mod batches;
 mod clients;
 mod consumers;
 mod contender;
+mod deliver;
 mod flood;
 mod gateway;
 mod head_of_line;
@@ -47,6 +48,7 @@ const SUBJECTS: &[Subject] = &[
     ("gateway protocols", protocols::run),
     ("clients", clients::run),
     ("consumers", consumers::run),
+    ("deliver", deliver::run),
     ("writer", writer::run),
     ("months", months::run),
     ("partitions", partitions::run),

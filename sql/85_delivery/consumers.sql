@@ -1,21 +1,16 @@
 -- Consumers: they read every event once it is certain that none with a lower id can still appear.
 
--- Checks the definition of a consumer, and returns the id after which it starts.
-CREATE FUNCTION eventlog_private.check_consumer(consumer text, names text[], start text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+-- Raises an error if names, of which null means all, are none, or if one is no event type's.
+CREATE FUNCTION eventlog_private.check_known_names(names text[]) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     unknown text;
 BEGIN
-    IF consumer IS NULL THEN
-        RAISE EXCEPTION 'consumer must not be null' USING ERRCODE = 'null_value_not_allowed';
-    ELSIF char_length(consumer) NOT BETWEEN 1 AND 100 THEN
-        RAISE EXCEPTION 'the name of a consumer must have 1 to 100 characters, got %', char_length(consumer)
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''billing''';
-    ELSIF names = '{}' OR array_position(names, NULL) IS NOT NULL THEN
+    IF names = '{}' OR array_position(names, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'names must have at least one name, and no null'
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'leave them out to read events of all names';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'leave them out for events of all names';
     END IF;
     SELECT n INTO unknown FROM unnest(names) AS n
      WHERE NOT EXISTS (SELECT FROM eventlog.event_types t
@@ -24,6 +19,22 @@ BEGIN
         RAISE EXCEPTION 'unknown event name "%"', left(unknown, 128)
             USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM eventlog.event_types;';
     END IF;
+END
+$$;
+
+-- Checks the definition of a consumer, and returns the id after which it starts.
+CREATE FUNCTION eventlog_private.check_consumer(consumer text, names text[], start text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF consumer IS NULL THEN
+        RAISE EXCEPTION 'consumer must not be null' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF char_length(consumer) NOT BETWEEN 1 AND 100 THEN
+        RAISE EXCEPTION 'the name of a consumer must have 1 to 100 characters, got %', char_length(consumer)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''billing''';
+    END IF;
+    PERFORM eventlog_private.check_known_names(names);
     IF start = 'beginning' THEN
         RETURN 0;
     ELSIF start = 'now' THEN

@@ -6,6 +6,7 @@ mod clients;
 mod connecting;
 mod csv;
 mod dashboard;
+mod deliver;
 mod doctor;
 mod doctor_servers;
 mod door;

@@ -192,5 +192,7 @@ pub(super) const ALL: [Check; 17] = [
         "nothing was refused in the last day",
         include_str!("sql/quarantine.sql"),
     ),
+    Check::new("webhooks", "all are served and accepted", include_str!("sql/webhooks.sql"))
+        .of_primaries(),
     Check::new("taxonomy", "it has event types", include_str!("sql/taxonomy.sql")),
 ];

@@ -4,3 +4,4 @@ mod consumers;
 mod cursor;
 mod retention;
 mod seen_writers;
+mod webhooks;
