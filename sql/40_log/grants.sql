@@ -46,7 +46,7 @@ BEGIN
         END IF;
         -- Marks the role, as for services below.
         EXECUTE format('GRANT REFERENCES (tenant_id) ON TABLE eventlog.webhooks TO %s', role);
-        EXECUTE format('GRANT SELECT ON TABLE eventlog.webhooks, eventlog.webhook_retries, eventlog.webhook_deliveries,
+        EXECUTE format('GRANT SELECT ON TABLE eventlog.webhooks, eventlog.webhook_retries, eventlog.webhook_deliveries, eventlog.consumer_losses,
                         eventlog.delivery_looks, eventlog.event_types, eventlog.log_config TO %s', role);
     END IF;
     IF kind = 'gateway' THEN

@@ -1,8 +1,8 @@
 -- Retention and consumers: events past their retention are kept for consumers that have not read them, for
 -- maintenance_settings.consumer_wait at most. What is deleted unread is counted.
 
--- Lists who reads the log from an id on: the tenant (all_tenants() for every one) and names (null for all) that
--- each reads, and the id up to which it has read.
+-- Lists who reads the log from an id on, consumers and webhooks: the tenant (all_tenants() for every one) and
+-- names (null for all) that each reads, and the id up to which it has read.
 CREATE FUNCTION eventlog_private.readers() RETURNS TABLE (tenant_id uuid, consumer text, names text[], read_until bigint)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -11,6 +11,7 @@ BEGIN
     -- A log of layout 1 has none.
     IF to_regclass('eventlog.consumer_losses') IS NOT NULL THEN
         RETURN QUERY SELECT c.tenant_id, c.consumer, c.names, c.acknowledged_id FROM eventlog.consumers c;
+        RETURN QUERY SELECT w.tenant_id, 'webhook ' || w.webhook_id, w.names, w.delivered_id FROM eventlog.webhooks w WHERE w.is_enabled;
     END IF;
 END
 $$;

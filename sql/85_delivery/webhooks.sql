@@ -125,6 +125,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM eventlog_private.lock_webhook(tenant, webhook_id);
+    DELETE FROM eventlog.consumer_losses l WHERE l.consumer = 'webhook ' || webhook_id;
     DELETE FROM eventlog.webhook_retries r WHERE r.webhook_id = webhook_id;
     DELETE FROM eventlog.webhook_deliveries d WHERE d.webhook_id = webhook_id;
     DELETE FROM eventlog.webhook_secrets s WHERE s.webhook_id = webhook_id;

@@ -112,3 +112,24 @@ fn the_retention_of_a_tenant_waits_for_those_who_read_that_tenant() {
     owner.batch_execute(&format!("CALL eventlog.forget_tenant('{TENANT_A}')")).expect("forgotten");
     assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.consumer_losses"), "0");
 }
+
+#[test]
+fn retention_waits_for_webhooks_that_are_enabled() {
+    let (_db, mut owner) = log();
+    owner
+        .batch_execute(&format!(
+            "SELECT eventlog.create_webhook('{TENANT_A}', 'https://example.com', start => (
+                 SELECT max(id)::text FROM eventlog.events WHERE created_at < date_trunc('day', now(), 'UTC') - interval '40 days'))"
+        ))
+        .expect("a webhook");
+    assert_eq!(days_kept(&mut owner), ["37", "37"]);
+    assert_eq!(text(&mut owner, "SELECT lost_events FROM eventlog.stat_webhooks"), "3");
+    owner
+        .batch_execute("SELECT eventlog.disable_webhook(webhook_id) FROM eventlog.webhooks")
+        .expect("disabled");
+    assert_eq!(days_kept(&mut owner), ["30", "30"]);
+    owner
+        .batch_execute("SELECT eventlog.drop_webhook(webhook_id) FROM eventlog.webhooks")
+        .expect("dropped");
+    assert_eq!(text(&mut owner, "SELECT count(*) FROM eventlog.consumer_losses"), "0");
+}
