@@ -33,7 +33,8 @@ impl Drop for Deliverer {
 
 /// Prints both.
 pub(crate) fn run(scale: Scale) {
-    let (rounds, events, seconds) = if scale.rounds > 100 { (5, 80_000, 60) } else { (1, 16_000, 10) };
+    let (rounds, events, seconds) =
+        if scale.rounds > 100 { (5, 80_000, 60) } else { (1, 16_000, 10) };
     let cluster = Cluster::start(SETTINGS);
     db::create_roles(&cluster);
     db::create_log(&cluster, DATABASE);
@@ -60,7 +61,9 @@ pub(crate) fn run(scale: Scale) {
     let deliverer = start(&cluster);
     let rates: Vec<f64> = (0..=rounds).map(|_| rate(&mut owner, &receiver, events)).collect();
     let rates = Quartiles::of(&rates[1..]);
-    println!("\nWebhooks: one deliverer, {WEBHOOKS} webhooks, a receiver and the database on this machine\n");
+    println!(
+        "\nWebhooks: one deliverer, {WEBHOOKS} webhooks, a receiver and the database on this machine\n"
+    );
     println!(
         "  {:<44}{:>9.0} to {:.0}   ≥ {LEAST_RATE}  {}",
         format!("deliveries a second, {rounds} times {events}"),
@@ -82,7 +85,10 @@ pub(crate) fn run(scale: Scale) {
     }
     let log = "SELECT count(*), sum(deliveries), count(error) FROM eventlog.webhook_deliveries";
     let log = rows(&mut owner, log).concat();
-    println!("  rows in the log of deliveries: {}, of {} deliveries, {} failed", log[0], log[1], log[2]);
+    println!(
+        "  rows in the log of deliveries: {}, of {} deliveries, {} failed",
+        log[0], log[1], log[2]
+    );
     drop(deliverer);
 }
 
