@@ -1,6 +1,6 @@
 //! `eventlog deliver`, and the same within `eventlog serve --deliver`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +26,9 @@ const RECONNECT: [Duration; 4] = [
     Duration::from_secs(3),
     Duration::from_secs(10),
 ];
+
+/// A connection that lasted so long was a good one.
+const STEADY: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -94,6 +97,7 @@ pub(crate) async fn deliver(
     let mut engine = Engine::new(Sender::new(sender).map_err(Failure::new)?);
     let mut failures = 0;
     loop {
+        let began = Instant::now();
         let connected = match client.take() {
             Some(client) => Ok(client),
             None => connect(&target).await,
@@ -105,23 +109,34 @@ pub(crate) async fn deliver(
                     return Ok(engine.finish(&client, patience).await?);
                 }
                 Err(error) => {
-                    failures = if client.is_closed() { 0 } else { failures };
-                    with_sources(&error)
+                    if error.as_db_error().is_some() && !client.is_closed() {
+                        engine.begin_again();
+                    }
+                    message(&error)
                 }
             },
             Err(failure) => failure,
         };
         tracing::warn!("cannot deliver: {reason}");
+        // After it has worked for a while, it is tried at once.
+        failures = if began.elapsed() > STEADY { 0 } else { failures + 1 };
         let pause = RECONNECT[failures.min(RECONNECT.len() - 1)];
-        failures += 1;
         if tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
             return Ok(());
         }
     }
 }
 
+/// Returns what the server says, without its details.
+fn message(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(server) => server.message().to_owned(),
+        None => with_sources(error),
+    }
+}
+
 async fn connect(target: &Target) -> Result<Client, String> {
     let client = target.connect().await.map_err(|error| error.to_string())?;
-    database::prepare(&client).await.map_err(|error| with_sources(&error))?;
+    database::prepare(&client).await.map_err(|error| message(&error))?;
     Ok(client)
 }

@@ -101,6 +101,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Gives up what could not be noted, and begins again where the webhooks stand in the database. Otherwise
+    /// one faulty note would hold up all.
+    pub(super) fn begin_again(&mut self) {
+        self.notes.clear();
+        for serving in self.serving.values_mut() {
+            serving.is_lost = true;
+            serving.stop();
+        }
+    }
+
     /// Waits for what is on the way, notes it, and gives the leases back.
     pub(super) async fn finish(
         &mut self,
@@ -130,6 +140,9 @@ impl Engine {
         match report.what {
             What::Attempted(attempt) => {
                 let Some(serving) = self.serving.get_mut(&id) else { return };
+                if serving.is_lost {
+                    return;
+                }
                 say(id, serving.failures >= ASIDE_AFTER, &attempt);
                 serving.reported(&attempt);
                 if serving.is_probing && serving.retries_out == 0 {
@@ -143,7 +156,9 @@ impl Engine {
                 if is_stale {
                     self.batches.insert(id, serving.smaller_batch());
                 }
-                if let Some(until) = serving.to_note(true) {
+                if !serving.is_lost
+                    && let Some(until) = serving.to_note(true)
+                {
                     self.notes.advance(report.key, until);
                 }
                 if serving.is_stopping || is_stale {

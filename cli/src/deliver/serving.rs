@@ -40,6 +40,8 @@ pub(super) struct Serving {
     /// Attempts that failed in a row.
     pub(super) failures: u32,
     pub(super) is_stopping: bool,
+    /// True if something that it reported could not be noted: then nothing after it may be.
+    pub(super) is_lost: bool,
     /// Retries that were given and not reported.
     pub(super) retries_out: usize,
     /// The last event that it was given, and the last that was reported.
@@ -90,6 +92,7 @@ impl Serving {
             is_probing: leased.failures >= super::schedule::ASIDE_AFTER,
             failures: leased.failures,
             is_stopping: false,
+            is_lost: false,
             retries_out: 0,
             last_fed: leased.delivered_id,
             reported: leased.delivered_id,

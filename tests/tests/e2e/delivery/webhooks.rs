@@ -258,6 +258,13 @@ fn deliverers_share_webhooks_and_take_over_from_one_that_is_gone() {
     assert_eq!(text(&mut owner, moved), "0");
     note(&mut two, "two", &late.replace("\"lease\": 1", "\"lease\": 2"));
     assert_eq!(text(&mut owner, moved), "1");
+    // A note does not depend on the others that come with it.
+    let both = format!(
+        r#""webhook_id": "{}", "lease": 2, "delivered_id": 78}}, {{"webhook_id": "{}", "lease": 2, "delivered_id": 78"#,
+        of_two[0], of_two[1]
+    );
+    note(&mut two, "two", &both);
+    assert_eq!(text(&mut owner, &moved.replace("77", "78")), "2");
     // A server notices at once that a client is gone.
     drop(one);
     eventlog_tests::wait_for(
