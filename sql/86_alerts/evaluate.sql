@@ -160,7 +160,7 @@ BEGIN
                   HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
     ELSIF jsonb_typeof(findings) <> 'array' THEN
         RAISE EXCEPTION 'findings must be an array, got %', jsonb_typeof(findings)
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'the output of: eventlog doctor --format json';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'the output of: eventlog doctor --json';
     END IF;
     RETURN (SELECT e.changes FROM eventlog_private.evaluate_due(findings) e);
 END
