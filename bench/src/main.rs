@@ -9,6 +9,7 @@
 mod batch_memory;
 mod batches;
 mod clients;
+mod consumers;
 mod contender;
 mod flood;
 mod gateway;
@@ -45,6 +46,7 @@ const SUBJECTS: &[Subject] = &[
     ("gateway head of line", head_of_line::run),
     ("gateway protocols", protocols::run),
     ("clients", clients::run),
+    ("consumers", consumers::run),
     ("writer", writer::run),
     ("months", months::run),
     ("partitions", partitions::run),

@@ -47,6 +47,7 @@ AS $$
         ('tenants_reference',    2, NULL,  'PRIMARY KEY (only_row)'),
         ('tenant_names',         2, 'own', 'PRIMARY KEY (tenant_id)'),
         ('consumers',            2, 'own', 'PRIMARY KEY (tenant_id, consumer)'),
+        ('consumer_losses',      2, 'own', 'PRIMARY KEY (tenant_id, consumer)'),
         ('delivery_looks',       2, 'all', 'PRIMARY KEY (id)'),
         ('alerts',               2, 'own', 'PRIMARY KEY (tenant_id, alert)'),
         ('alert_changes',        2, 'own', 'PRIMARY KEY (id)'),

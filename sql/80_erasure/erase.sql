@@ -55,6 +55,7 @@ AS $$
         ('tenant', 15, 'api_keys',         't.tenant_id = $1'),
         ('tenant', 16, 'tenant_names',     't.tenant_id = $1'),
         ('tenant', 17, 'consumers',        't.tenant_id = $1'),
+        ('tenant', 18, 'consumer_losses',  't.tenant_id = $1'),
         -- The alerts first: whoever evaluates one holds its row until the changes are there.
         ('tenant', 18, 'alerts',           't.tenant_id = $1'),
         ('tenant', 19, 'alert_changes',    't.tenant_id = $1'),

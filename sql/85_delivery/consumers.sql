@@ -132,12 +132,21 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    DELETE FROM eventlog.consumer_losses l WHERE l.tenant_id = tenant AND l.consumer = consumer;
     DELETE FROM eventlog.consumers c WHERE c.tenant_id = tenant AND c.consumer = consumer;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'unknown consumer "%"', left(consumer, 100)
             USING ERRCODE = 'undefined_object', HINT = 'SELECT tenant_id, consumer FROM eventlog.stat_consumers;';
     END IF;
 END
+$$;
+
+-- Returns the id up to which somebody who may read a tenant's events can read.
+CREATE FUNCTION eventlog_private.readable_until(tenant uuid) RETURNS bigint
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.certain_id()
 $$;
 
 -- Doors for those who may read the events of the tenant, which is the first argument.
@@ -158,6 +167,10 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_reader_wrapper';
 
 CREATE FUNCTION eventlog._remove_consumer(tenant uuid, consumer text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_reader_wrapper';
+
+CREATE FUNCTION eventlog._readable_until(tenant uuid) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_reader_wrapper';
 
@@ -234,3 +247,13 @@ $$;
 
 COMMENT ON FUNCTION eventlog.acknowledge(text, bigint, uuid) IS
 'Notes that a consumer has processed the events up to an id: read_events_after() goes on behind it. Commit it together with what the events changed in this database, and each is processed exactly once. An unknown consumer: 42704.';
+
+CREATE FUNCTION eventlog.certain_id(tenant_id uuid DEFAULT NULL) RETURNS bigint
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog._readable_until(eventlog._report_tenant(certain_id.tenant_id))
+$$;
+
+COMMENT ON FUNCTION eventlog.certain_id(uuid) IS
+'The id up to which no event can appear any more: every transaction that may have drawn a lower one has ended. For those who keep elsewhere how far they have read; read_events_after() does it by itself. Call it before the statement that reads. In a read-only transaction, as it was found last.';

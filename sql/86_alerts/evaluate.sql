@@ -156,7 +156,7 @@ BEGIN
     PERFORM eventlog._require_layout(2);
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'alerts cannot be evaluated in a transaction that is %', current_setting('transaction_isolation')
-            USING ERRCODE = 'active_sql_transaction', DETAIL = 'Its snapshot may be older than the windows to evaluate.',
+            USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Its snapshot may be older than the windows to evaluate.',
                   HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
     ELSIF jsonb_typeof(findings) <> 'array' THEN
         RAISE EXCEPTION 'findings must be an array, got %', jsonb_typeof(findings)

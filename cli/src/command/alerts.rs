@@ -91,7 +91,8 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
 /// Evaluates the alerts that are due, those on findings with what the doctor finds, and returns how many were
 /// raised or resolved. While somebody else evaluates, none are.
 pub(crate) async fn evaluate(client: &mut Client) -> Result<i32, Failure> {
-    let changes: i32 = client.query_typed("SELECT eventlog.evaluate_alerts()", &[]).await?[0].get(0);
+    let changes: i32 =
+        client.query_typed("SELECT eventlog.evaluate_alerts()", &[]).await?[0].get(0);
     let sql = "SELECT EXISTS (SELECT FROM eventlog.alerts a
                                WHERE a.condition OPERATOR(pg_catalog.=) 'findings' AND a.is_enabled
                                  AND a.next_until OPERATOR(pg_catalog.<=) pg_catalog.now())";

@@ -21,6 +21,7 @@ mod metrics;
 mod probes;
 mod problem;
 mod protocol;
+mod pull;
 mod record_cache;
 mod replay;
 mod report_turns;

@@ -34,6 +34,7 @@ mod protocols_other;
 mod protocols_posthog;
 mod protocols_segment;
 mod public_keys;
+mod pull;
 mod replay;
 mod reports;
 mod seed;

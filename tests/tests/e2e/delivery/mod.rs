@@ -2,4 +2,5 @@
 
 mod consumers;
 mod cursor;
+mod retention;
 mod seen_writers;

@@ -38,6 +38,7 @@ const TABLES: &[&str] = &[
     "monthly_key_actors",
     "api_keys",
     "api_tokens",
+    "consumer_losses",
     "consumers",
     "delivery_looks",
     "alerts",

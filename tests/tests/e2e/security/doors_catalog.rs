@@ -22,6 +22,7 @@ const MAY_CHANGE: &[(&[&str], &[&str], &[&str])] = &[
     ),
     (
         &[
+            "certain_id",
             "create_consumer",
             "drop_consumer",
             "read_events_after",
@@ -29,12 +30,13 @@ const MAY_CHANGE: &[(&[&str], &[&str], &[&str])] = &[
             "acknowledge",
             "_add_consumer",
             "_begin_reading",
+            "_readable_until",
             "_note_acknowledged",
             "_skip_ids",
             "_remove_consumer",
         ],
         &["reader", "service"],
-        &["consumers", "delivery_looks"],
+        &["consumers", "consumer_losses", "delivery_looks"],
     ),
     (
         &[

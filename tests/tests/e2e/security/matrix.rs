@@ -30,8 +30,8 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         (
             "rollup_state" | "late_events" | "hourly_counts" | "daily_counts" | "daily_subjects"
             | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys"
-            | "monthly_key_actors" | "tenant_names" | "consumers" | "delivery_looks" | "alerts"
-            | "alert_changes",
+            | "monthly_key_actors" | "tenant_names" | "consumers" | "consumer_losses"
+            | "delivery_looks" | "alerts" | "alert_changes",
             "SELECT" | "COPY TO",
         ) => reads,
         ("counted_keys", "SELECT" | "COPY TO") => reads,
@@ -70,7 +70,7 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
                 "rollup_state" => "rolled_until",
                 "late_events" => "tenant_id",
                 "tenant_names" => "tenant_name",
-                "consumers" => "consumer",
+                "consumers" | "consumer_losses" => "consumer",
                 "delivery_looks" => "last_id",
                 "alerts" | "alert_changes" => "alert",
                 "alert_state" => "closed_until",
@@ -108,6 +108,7 @@ fn filled() -> Db {
              SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000, display_name => 'A');
              SELECT eventlog.set_tenant('{TENANT_B}', display_name => 'B');
              SELECT eventlog.create_consumer('c', '{TENANT_A}'), eventlog.create_consumer('c', '{TENANT_B}');
+             INSERT INTO eventlog.consumer_losses SELECT tenant_id, consumer, 1 FROM eventlog.consumers;
              INSERT INTO eventlog.alerts (tenant_id, alert, condition, time_window, next_until)
              SELECT t, 'a', 'above', '1 hour', now() FROM unnest(ARRAY['{TENANT_A}', '{TENANT_B}']::uuid[]) AS t;
              INSERT INTO eventlog.alert_changes (tenant_id, alert, is_raised, details)
@@ -202,7 +203,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
             AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys', 'api_tokens') ORDER BY 1",
     );
-    let expected = "alert_changes alerts consumers daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events tenant_names";
+    let expected = "alert_changes alerts consumer_losses consumers daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events tenant_names";
     assert_eq!(of_tenants.concat().join(" "), expected);
     for source in ["setting", "jwt", "role"] {
         superuser
