@@ -3,7 +3,7 @@
 use eventlog_tests::{Db, TENANT_A, TENANT_B, db, text};
 use serde_json::Value;
 
-use crate::doctor::run;
+use crate::doctor::{damage_is_mended, run};
 use crate::server::{failed, printed};
 
 #[test]
@@ -63,4 +63,16 @@ fn alerts_are_listed_and_evaluated_with_what_the_doctor_finds() {
         run(db::shared(), &db.name, "reader", &["alerts", "--evaluate", "--tenant", TENANT_A]);
     let said = failed(&mut command, 1);
     assert!(said.contains("permission denied"), "{said}");
+}
+
+#[test]
+fn the_doctor_says_which_alerts_nobody_evaluates_and_which_cannot_be() {
+    let db = Db::new();
+    let damage = format!(
+        "SELECT eventlog.create_alert('silence', 'not_received', tenant_id => '{TENANT_A}');
+         UPDATE eventlog.alerts SET next_until = next_until - interval '2 days'"
+    );
+    damage_is_mended(db::shared(), &db.name, &damage, "alerts", "advice");
+    let damage = "UPDATE eventlog.alerts SET failure = 'division by zero'";
+    damage_is_mended(db::shared(), &db.name, damage, "alerts", "advice");
 }
