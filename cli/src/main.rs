@@ -57,6 +57,8 @@ enum Command {
     Import(command::import::Arguments),
     /// Check the log, and print the command that fixes each problem
     Doctor(command::doctor::Arguments),
+    /// Show how alerts stand, and evaluate them
+    Alerts(command::alerts::Arguments),
     /// Check an event plan and sample payloads, for CI
     Lint(command::lint::Arguments),
     /// Generate types for the event types: Rust, TypeScript, Python
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Export(arguments) => in_runtime(command::export::run(server, arguments)),
         Command::Import(arguments) => in_runtime(command::import::run(server, arguments)),
         Command::Doctor(arguments) => in_runtime(command::doctor::run(server, arguments)),
+        Command::Alerts(arguments) => in_runtime(command::alerts::run(server, arguments)),
         Command::Lint(arguments) => in_runtime(command::lint::run(server, arguments)),
         Command::Codegen(arguments) => in_runtime(command::codegen::run(server, arguments)),
         Command::Key(arguments) => in_runtime(command::key::run(server, arguments)),

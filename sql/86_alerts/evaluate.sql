@@ -44,8 +44,8 @@ BEGIN
               - CASE WHEN eventlog_private.is_of_the_moment(a.condition) THEN 1 ELSE most_missed END;
     IF missed > 0 THEN
         a.next_until := a.next_until + missed * a.time_window;
-        a.windows_in_row := 0;
         IF NOT eventlog_private.is_of_the_moment(a.condition) THEN
+            a.windows_in_row := 0;
             a.windows_skipped := a.windows_skipped + missed;
         END IF;
     END IF;
@@ -156,11 +156,11 @@ BEGIN
     PERFORM eventlog._require_layout(2);
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'alerts cannot be evaluated in a transaction that is %', current_setting('transaction_isolation')
-            USING ERRCODE = 'active_sql_transaction', DETAIL = 'Its snapshot may be older than the windows to evaluate.',
+            USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Its snapshot may be older than the windows to evaluate.',
                   HINT = 'BEGIN ISOLATION LEVEL READ COMMITTED;';
     ELSIF jsonb_typeof(findings) <> 'array' THEN
         RAISE EXCEPTION 'findings must be an array, got %', jsonb_typeof(findings)
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'the output of: eventlog doctor --format json';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'the output of: eventlog doctor --json';
     END IF;
     RETURN (SELECT e.changes FROM eventlog_private.evaluate_due(findings) e);
 END
@@ -180,7 +180,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT 'alerts', 'evaluate alerts'
      WHERE EXISTS (SELECT FROM eventlog.alerts a
-                    WHERE a.is_enabled AND a.condition <> 'findings' AND a.next_until <= clock_timestamp())
+                    WHERE a.is_enabled AND a.condition <> 'findings' AND a.next_until <= clock_timestamp() - interval '1 minute')
 $$;
 
 CREATE FUNCTION eventlog_private.do_evaluate_alerts(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)

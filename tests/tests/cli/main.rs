@@ -1,5 +1,6 @@
 //! The gateway and the command line: the built program against real servers.
 
+mod alerts;
 mod aliases;
 mod analytics;
 mod clients;

@@ -162,12 +162,13 @@ fn a_consumer_that_stands_still_is_named() {
         .batch_execute(
             "SELECT eventlog.create_consumer('pongs', names => '{pong}'), eventlog.create_consumer('new', start => 'now'),
                     eventlog.create_consumer('all');
-             SELECT eventlog.create_alert('stuck', 'stopped_consumers', 3000)",
+             SELECT eventlog.create_alert('stuck', 'stopped_consumers', 3000),
+                    eventlog.create_alert('stuck twice', 'stopped_consumers', 3000, raise_after => 2)",
         )
         .expect("a consumer");
     begin(&mut owner, "01:00");
     evaluate(&mut owner, "01:00");
-    assert_eq!(text(&mut reader, "SELECT value FROM eventlog.alerts"), "3000");
+    assert_eq!(text(&mut reader, "SELECT max(value) FROM eventlog.alerts"), "3000");
     // Of those that were missed, only the last is known.
     evaluate(&mut owner, "03:00");
     assert_eq!(changes(&mut reader), ["stuck raised 03:00 10200"]);
@@ -175,11 +176,20 @@ fn a_consumer_that_stands_still_is_named() {
         text(&mut reader, "SELECT details -> 'consumers' FROM eventlog.alert_changes"),
         "[\"all\", \"pongs\"]"
     );
+    evaluate(&mut owner, "05:00");
     reader
         .batch_execute("SELECT eventlog.acknowledge('all', (SELECT max(id) FROM eventlog.events)), eventlog.drop_consumer('pongs')")
         .expect("both are there");
-    evaluate(&mut owner, "04:00");
-    assert_eq!(changes(&mut reader), ["stuck raised 03:00 10200", "stuck resolved 04:00 0"]);
+    evaluate(&mut owner, "06:00");
+    assert_eq!(
+        changes(&mut reader),
+        [
+            "stuck raised 03:00 10200",
+            "stuck twice raised 05:00 17400",
+            "stuck resolved 06:00 0",
+            "stuck twice resolved 06:00 0"
+        ]
+    );
 }
 
 #[test]

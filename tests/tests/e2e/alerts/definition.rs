@@ -181,5 +181,5 @@ fn wrong_definitions_say_what_is_right() {
         "findings must be an array, got object",
     );
     owner.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").expect("a transaction");
-    assert_refused(&mut owner, "SELECT eventlog.evaluate_alerts()", "25001", "repeatable read");
+    assert_refused(&mut owner, "SELECT eventlog.evaluate_alerts()", "55000", "repeatable read");
 }
