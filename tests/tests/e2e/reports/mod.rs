@@ -5,6 +5,7 @@ mod breakdowns;
 mod counts;
 mod cuts;
 mod every_report;
+mod experiments;
 mod filters;
 mod flights;
 mod funnels;
