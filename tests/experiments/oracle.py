@@ -8,6 +8,7 @@ gbstats. Prints how many figures agreed; the first that does not ends it.
 import json
 import math
 import sys
+import warnings
 
 import numpy
 from gbstats.frequentist.tests import FrequentistConfig, TwoSidedTTest
@@ -17,6 +18,8 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, test_proportions_2indep
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
+# Ratios of rates that are zero, which nobody asked for.
+warnings.simplefilter("ignore")
 NEAR = 1e-6
 LEAST_P = 0.001
 agreed = 0
@@ -79,6 +82,8 @@ def means(what, row, a, b, confidence):
     of_a, of_b = (SampleMeanStatistic(n=len(x), sum=float(x.sum()), sum_squares=float((x * x).sum())) for x in (a, b))
     config = FrequentistConfig(difference_type="absolute", alpha=1 - confidence)
     result = TwoSidedTTest(of_a, of_b, config).compute_result()
+    if result.error_message is not None:
+        return
     check(f"{what} gbstats difference", row["difference"], result.expected)
     # Its variance is the difference of two sums, and its p the difference from 1.
     scale = 1e-7 * (abs(result.ci[0]) + abs(result.ci[1]))
@@ -95,16 +100,18 @@ def rates(what, row, a, b, confidence):
     test = test_proportions_2indep(y, m, x, n, method="wald", compare="diff")
     for key, wanted in [("difference", y / m - x / n), ("difference_low", low), ("difference_high", high), ("p_value", test.pvalue)]:
         check(f"{what} statsmodels {key}", row[key], wanted)
-    width = stats.norm.ppf(1 - (1 - confidence) / 2) * math.hypot(stats.sem(a, ddof=0), stats.sem(b, ddof=0))
-    check(f"{what} scipy width", float(row["difference_high"]) - float(row["difference_low"]), 2 * width)
+    half = (float(row["difference_high"]) - float(row["difference_low"])) / 2
+    error = math.hypot(*(numpy.std(values) / math.sqrt(len(values)) for values in (a, b)))
+    check(f"{what} scipy width", half, stats.norm.ppf(1 - (1 - confidence) / 2) * error)
     if x == 0:
         return
     # Its interval is one of t; difference and error are the same.
     result = TwoSidedTTest(ProportionStatistic(n=n, sum=x), ProportionStatistic(n=m, sum=y), FrequentistConfig(difference_type="absolute")).compute_result()
+    # It gives up where one of the two does not vary.
+    if result.error_message is not None:
+        return
     check(f"{what} gbstats difference", row["difference"], result.expected)
-    error = (float(row["difference_high"]) - float(row["difference_low"])) / 2 / stats.norm.ppf(1 - (1 - confidence) / 2)
-    if result.error_message is None:
-        check(f"{what} gbstats error", error, float(result.uplift.stddev))
+    check(f"{what} gbstats error", half / stats.norm.ppf(1 - (1 - confidence) / 2), float(result.uplift.stddev))
 
 
 def verdict(row, mismatch, smaller, expected, is_mean, min_actors):

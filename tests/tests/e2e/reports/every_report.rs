@@ -24,9 +24,9 @@ impl Report {
         let mut given: Vec<String> =
             arguments.iter().map(|(name, value)| format!("{name} => {value}")).collect();
         for (name, value) in [
-            ("exposure", "conversation_started"),
-            ("variant_key", "source"),
-            ("metric", "skill_executed"),
+            ("exposure", "skill_executed"),
+            ("variant_key", "skillName"),
+            ("metric", "plan_updated"),
         ] {
             if self.has(name) && !arguments.iter().any(|(given, _)| *given == name) {
                 given.push(format!("{name} => '{value}'"));

@@ -70,7 +70,7 @@ fn calls(client: &mut Client, today: &str) -> Vec<String> {
             given.push("step => 1".to_owned());
         }
         if name == "experiment_results" {
-            given.push("exposure => 'conversation_started', variant_key => 'source', metric => 'skill_executed'".to_owned());
+            given.push("exposure => 'skill_executed', variant_key => 'skillName', metric => 'plan_updated'".to_owned());
         }
         let mut variants = vec![String::new()];
         if name == "experiment_results" {

@@ -68,7 +68,7 @@ fn reports(client: &mut Client) -> Vec<(String, String)> {
             "funnel" => "steps => '{conversation_started,skill_executed}', ",
             "funnel_dropouts" => "steps => '{conversation_started,skill_executed}', step => 1, ",
             "experiment_results" => {
-                "exposure => 'conversation_started', variant_key => 'source', metric => 'skill_executed', "
+                "exposure => 'skill_executed', variant_key => 'skillName', metric => 'plan_updated', "
             }
             _ => "",
         };
