@@ -167,8 +167,9 @@ BEGIN
         eventlog._who_of('actor', tenant, names), exposure, variant_key, eventlog._filter_condition(filters, ARRAY[exposure]),
         metric, eventlog._filter_condition(metric_filters, ARRAY[metric]),
         CASE WHEN value_key IS NULL THEN '1::double precision'
-             ELSE format('CASE WHEN jsonb_typeof(e.data -> %1$L) = ''number'' THEN CASE WHEN (e.data -> %1$L)::numeric BETWEEN -1e15 AND 1e15
-                               THEN (e.data -> %1$L)::double precision END END', value_key) END)
+             ELSE format('CASE WHEN jsonb_typeof(e.data -> %1$L) = ''number''
+                               THEN CASE WHEN abs((e.data -> %1$L)::numeric) BETWEEN 1e-300 AND 1e15 THEN (e.data -> %1$L)::double precision
+                                         WHEN abs((e.data -> %1$L)::numeric) < 1e-300 THEN 0 END END', value_key) END)
        INTO found
       USING tenant, names, since, until, until + coalesce(within, '0'), within;
     IF found.is_sampled THEN

@@ -1,6 +1,7 @@
 // Runs one scenario, by name.
 
 import * as events from './events.mjs';
+import * as experiments from './experiments.mjs';
 import * as funnels from './funnels.mjs';
 import * as overview from './overview.mjs';
 import * as quality from './quality.mjs';
@@ -9,7 +10,7 @@ import * as signingIn from './signing_in.mjs';
 import * as states from './states.mjs';
 import * as welcome from './welcome.mjs';
 
-const all = { ...overview, ...events, ...states, ...signingIn, ...funnels, ...retention, ...quality, ...welcome };
+const all = { ...overview, ...events, ...states, ...signingIn, ...funnels, ...retention, ...experiments, ...quality, ...welcome };
 const [name] = process.argv.slice(2);
 try {
   await all[name]();
