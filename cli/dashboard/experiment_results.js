@@ -11,6 +11,7 @@ const tiny = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
 
 const isNothing = (value) => value === null || value === undefined;
 const pOf = (value) => (isNothing(value) ? NONE : value < 0.001 ? '< 0.001' : tiny.format(value));
+const pIs = (value) => (value < 0.001 ? 'p < 0.001' : `p = ${tiny.format(value)}`);
 
 const VERDICTS = {
   better: html`<span class="delta good">Better</span>`,
@@ -25,18 +26,23 @@ const REASONS = {
   'no variance': 'No verdict: nothing varies',
 };
 
+const isBroken = ([{ mismatch_p: mismatch }]) => !isNothing(mismatch) && mismatch < 0.001;
+
+/** The warning of a broken split. */
+function Mismatch({ rows: [{ mismatch_p: mismatch }] }) {
+  return html`<div class="notice bad" role="status"><p><strong>The split is broken.</strong> A split as uneven as this comes by chance less than
+      once in a thousand times (${pIs(mismatch)}): some people were lost, or counted twice, in one of the variants. Find out why before you trust any of the differences.</p></div>`;
+}
+
 function Notes({ rows, isMean }) {
   const [{ mismatch_p: mismatch, multi_exposed: several, without_actor: nobody, is_complete: isComplete }] = rows;
-  const isBroken = !isNothing(mismatch) && mismatch < 0.001;
-  return html`${isBroken && html`<div class="notice bad" role="status"><p><strong>The split is broken.</strong> A split as uneven as this comes by chance less than
-      once in a thousand times (p ${pOf(mismatch)}): some people were lost, or counted twice, in one of the variants. Find out why before you trust any of the differences.</p></div>`}
-    <p class="note" id="experiment-notes">
+  return html`<p class="note" id="experiment-notes">
       ${several > 0 && `${plural(several, 'person was', 'people were')} exposed to several variants and left out. `}
       ${nobody > 0 && `${plural(nobody, 'exposure', 'exposures')} without a person ${nobody === 1 ? 'was' : 'were'} left out. `}
-      ${!isBroken && !isNothing(mismatch) && `The split is as it should be (p ${pOf(mismatch)}). `}
+      ${!isBroken(rows) && !isNothing(mismatch) && `The split is as it should be (${pIs(mismatch)}). `}
       ${!isComplete && 'The time of some people is not over: the figures will still change. '}
       ${isMean ? 'Means are of all people of a variant, those without an event count 0; the intervals are Welch’s.' : 'The intervals are Wald’s.'}
-      ${' The fewer times you look before the end, the more a verdict is worth.'}</p>`;
+      ${' Read the verdict once, at the end that was planned: who looks every day finds differences that are none.'}</p>`;
 }
 
 /** @param {{definition: object, rows: object[]}} props rows of `experiment_results` */
@@ -60,6 +66,7 @@ export function Results({ definition, rows }) {
     { title: 'p', number: true, text: (row) => pOf(row.p_value), value: value('p_value') },
     { title: 'Verdict', text: (row) => VERDICTS[row.verdict] ?? REASONS[row.no_verdict] ?? NONE, value: (row) => row.verdict ?? row.no_verdict },
   ];
-  return html`<${Notes} rows=${rows} isMean=${isMean} />
-    <${Table} id="experiment" csv caption="Experiment: its variants" rows=${rows} columns=${columns} />`;
+  return html`${isBroken(rows) && html`<${Mismatch} rows=${rows} />`}
+    <${Table} id="experiment" csv caption="Experiment: its variants" rows=${rows} columns=${columns} />
+    <${Notes} rows=${rows} isMean=${isMean} />`;
 }
