@@ -128,7 +128,20 @@ def verdict(row, mismatch, smaller, expected, is_mean, min_actors):
     return ("worse" if float(row["difference_high"]) < 0 else "undecided"), None
 
 
+def judge_figures(number, figures, found):
+    """The functions behind the report, for as many actors as no test logs events of."""
+    n, mean, deviations, m, other, of_other, confidence = figures
+    error = math.sqrt(deviations / (n - 1) / n + of_other / (m - 1) / m)
+    test = stats.ttest_ind_from_stats(other, math.sqrt(of_other / (m - 1)), m, mean, math.sqrt(deviations / (n - 1)), n, equal_var=False)
+    freedom = error**4 / ((deviations / (n - 1) / n) ** 2 / (n - 1) + (of_other / (m - 1) / m) ** 2 / (m - 1))
+    width = stats.t.ppf(1 - (1 - confidence) / 2, freedom) * error
+    for wanted, figure in zip((other - mean, other - mean - width, other - mean + width, test.pvalue), found):
+        check(f"figures {number}", figure, wanted)
+
+
 def judge(number, line):
+    if "figures" in line:
+        return judge_figures(number, line["figures"], line["found"])
     asked, found = line["asked"], {row["variant"]: row for row in line["found"]}
     variants, several = outcomes(line["events"], asked["within"])
     ratios = asked["ratios"] or {name: 1 for name in variants}
@@ -166,9 +179,9 @@ def judge(number, line):
         given, reason = verdict(row, mismatch, smaller, expected, asked["is_mean"], asked["min_actors"])
         check(f"{what} verdict", row["verdict"], given)
         check(f"{what} no_verdict", row["no_verdict"], reason)
-    return mismatch is not None and mismatch < LEAST_P
+    return mismatch is not None and bool(mismatch < LEAST_P)
 
 
 lines = [json.loads(line) for line in sys.stdin]
-broken = sum(judge(number, line) for number, line in enumerate(lines))
-print(f"{len(lines)} sets, {broken} with a broken split, {agreed} figures agree")
+broken = sum(judge(number, line) is True for number, line in enumerate(lines))
+print(f"{len(lines)} questions, {broken} with a broken split, {agreed} figures agree")

@@ -18,8 +18,14 @@ type Difference = [f64; 4];
 impl Sample {
     /// Returns the variance of the mean; nothing for fewer than two actors.
     fn variance_of_mean(&self) -> Option<f64> {
-        (self.actors >= 2.0).then(|| self.deviations / (self.actors - 1.0) / self.actors)
+        (self.actors >= 2.0 && self.deviations >= 0.0)
+            .then(|| self.deviations / (self.actors - 1.0) / self.actors)
     }
+}
+
+/// Returns true for a confidence that has a quantile; for others the library panics.
+fn is_share(confidence: f64) -> bool {
+    confidence > 0.0 && confidence < 1.0
 }
 
 /// Welch's t-test, which does not take the variances for equal. Returns nothing where no value varies,
@@ -27,34 +33,54 @@ impl Sample {
 fn welch(control: Sample, variant: Sample, confidence: f64) -> Option<Difference> {
     let (a, b) = (control.variance_of_mean()?, variant.variance_of_mean()?);
     let error = (a + b).sqrt();
-    if error <= 0.0 || !error.is_finite() {
+    if error.is_nan() || error <= 0.0 || error.is_infinite() || !is_share(confidence) {
         return None;
     }
     // As shares, so that tiny variances do not become zero when they are squared.
     let (of_a, of_b) = (a / (a + b), b / (a + b));
     let freedom =
         1.0 / (of_a * of_a / (control.actors - 1.0) + of_b * of_b / (variant.actors - 1.0));
-    let student = StudentsT::new(0.0, 1.0, freedom).ok()?;
     let difference = variant.mean - control.mean;
-    let width = student_quantile(&student, confidence) * error;
-    let p_value = 2.0 * student.sf((difference / error).abs());
+    let statistic = (difference / error).abs();
+    if !(freedom >= 0.5 && freedom.is_finite() && statistic.is_finite()) {
+        return None;
+    }
+    let width = student_quantile(freedom, (1.0 - confidence) / 2.0)? * error;
+    let p_value = 2.0 * student_tail(freedom, statistic)?;
     Some([difference, difference - width, difference + width, p_value.min(1.0)])
 }
 
-/// Returns the value that a share of a t-distribution lies within on both sides. What the library finds
-/// is made exact by Newton's method.
-fn student_quantile(student: &StudentsT, confidence: f64) -> f64 {
-    use statrs::distribution::Continuous;
-    let tail = (1.0 - confidence) / 2.0;
-    let mut value = student.inverse_cdf(1.0 - tail);
-    for _ in 0..4 {
-        let step = (student.sf(value) - tail) / student.pdf(value);
-        if !step.is_finite() || step.abs() <= value.abs() * 1e-15 {
-            break;
-        }
-        value += step;
+/// Degrees of freedom above which the library's tail of a t-distribution is no longer exact.
+const MANY: f64 = 1e6;
+
+/// Returns the share of a t-distribution above a value that is not negative. For many degrees of freedom
+/// it is that of the normal distribution above a value nearer to zero, which is off by less than one in
+/// 1e9 up to a value of 5, and by one in 1e7 up to 10.
+fn student_tail(freedom: f64, value: f64) -> Option<f64> {
+    if freedom > MANY {
+        let normal = Normal::new(0.0, 1.0).ok()?;
+        let moved = value * (1.0 - 0.25 / freedom) / (1.0 + value * value / (2.0 * freedom)).sqrt();
+        return Some(normal.sf(moved));
     }
-    value
+    StudentsT::new(0.0, 1.0, freedom).ok().map(|student| student.sf(value))
+}
+
+/// Returns the value above which this share of a t-distribution lies, by bisection: the library's own
+/// quantile does not end for every number of degrees of freedom.
+fn student_quantile(freedom: f64, tail: f64) -> Option<f64> {
+    let (mut low, mut high) = (0.0_f64, 1.0_f64);
+    while student_tail(freedom, high)? > tail && high < 1e100 {
+        (low, high) = (high, high * 2.0);
+    }
+    for _ in 0..100 {
+        let middle = low + (high - low) / 2.0;
+        if student_tail(freedom, middle)? > tail {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some(high)
 }
 
 /// Wald's interval of the difference of two proportions, with the test that belongs to it: the variances
@@ -65,7 +91,7 @@ fn wald(control: (f64, f64), variant: (f64, f64), confidence: f64) -> Option<Dif
         rate * (1.0 - rate) / actors
     };
     let error = (variance(control) + variance(variant)).sqrt();
-    if error.is_nan() || error <= 0.0 {
+    if error.is_nan() || error <= 0.0 || !is_share(confidence) {
         return None;
     }
     let normal = Normal::new(0.0, 1.0).ok()?;
@@ -82,6 +108,12 @@ fn chi_square(counts: &[f64], ratios: &[f64]) -> Option<f64> {
     if counts.len() < 2 || counts.len() != ratios.len() || all <= 0.0 {
         return None;
     }
+    if counts.iter().any(|count| *count < 0.0)
+        || !ratios.iter().all(|ratio| *ratio > 0.0)
+        || sum.is_infinite()
+    {
+        return None;
+    }
     let statistic: f64 = counts
         .iter()
         .zip(ratios)
@@ -90,7 +122,8 @@ fn chi_square(counts: &[f64], ratios: &[f64]) -> Option<f64> {
             (count - expected).powi(2) / expected
         })
         .sum();
-    ChiSquared::new((counts.len() - 1) as f64).ok().map(|chi| chi.sf(statistic))
+    let chi = ChiSquared::new((counts.len() - 1) as f64).ok()?;
+    Some(if statistic.is_finite() { chi.sf(statistic) } else { 0.0 })
 }
 
 /// Compares the means of a control and a variant: {difference, low, high, p}, or null if there is no

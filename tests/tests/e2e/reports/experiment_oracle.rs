@@ -171,6 +171,27 @@ fn ask(
     })
 }
 
+/// The figures of two variants of any size, and what the function makes of them.
+fn figures(client: &mut Client, random: &mut Random) -> Value {
+    let mut sample = || {
+        let actors = *random.pick(&[2, 3, 10, 1000, 200_000, 3_000_000, 1_000_000_000]);
+        let mean = random.below(1_000_000) as f64 / 1e3;
+        // About as far apart as their errors are large.
+        let deviations = (random.below(1000) + 1) as f64 * mean.max(1.0) * actors as f64;
+        (actors, if actors > 1000 { 500.0 + mean / 1e4 } else { mean }, deviations)
+    };
+    let ((n, mean, deviations), (m, other, of_other)) = (sample(), sample());
+    let confidence = *random.pick(&[0.5, 0.9, 0.95, 0.999, 0.9999]);
+    let found = text(
+        client,
+        &format!(
+            "SELECT to_json(eventlog._difference_of_means({n}, {mean}, {deviations}, {m}, {other}, {of_other}, {confidence}))"
+        ),
+    );
+    let found: Value = serde_json::from_str(&found).unwrap();
+    json!({ "figures": [n, mean, deviations, m, other, of_other, confidence], "found": found })
+}
+
 #[test]
 fn experiments_equal_scipy_statsmodels_and_gbstats_and_a_broken_split_gets_no_verdict() {
     let db = Db::new();
@@ -191,6 +212,9 @@ fn experiments_equal_scipy_statsmodels_and_gbstats_and_a_broken_split_gets_no_ve
         for _ in 0..2 {
             let _ = writeln!(asked, "{}", ask(&mut owner, &mut random, set, &design, &events));
         }
+    }
+    for _ in 0..scaled(50, 1000) {
+        let _ = writeln!(asked, "{}", figures(&mut owner, &mut random));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("../target/experiments/bin/python3");

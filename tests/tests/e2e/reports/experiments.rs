@@ -186,6 +186,40 @@ fn a_broken_split_gets_no_verdict_whatever_the_difference() {
     );
 }
 
+/// Everybody may call them, with anything.
+#[test]
+fn the_functions_behind_the_report_answer_whatever_they_are_asked() {
+    let db = Db::new();
+    let mut reader = db.connect_as("reader", TENANT_A);
+    let numbers = ["0", "-1", "0.5", "1", "1e308", "'NaN'", "'Infinity'", "'-Infinity'", "5e-324"];
+    let counts = ["0", "-1", "1", "2", "9223372036854775807"];
+    let lists = |values: &[&str]| {
+        values.iter().map(|value| format!("({value})")).collect::<Vec<_>>().join(",")
+    };
+    let (numbers, counts) = (
+        lists(&numbers).replace("(0)", "(0::double precision)"),
+        lists(&counts).replace("(0)", "(0::bigint)"),
+    );
+    for sql in [
+        format!(
+            "SELECT count(eventlog._difference_of_means(n, m, d, o, 1, d, c)) FROM (VALUES {counts}) AS a (n), (VALUES {counts}) AS b (o),
+                (VALUES {numbers}) AS e (m), (VALUES {numbers}) AS f (d), (VALUES {numbers}) AS g (c)"
+        ),
+        format!(
+            "SELECT count(eventlog._difference_of_rates(n, o, p, q, c)) FROM (VALUES {counts}) AS a (n), (VALUES {counts}) AS b (o),
+                (VALUES {counts}) AS e (p), (VALUES {counts}) AS f (q), (VALUES {numbers}) AS g (c)"
+        ),
+        format!(
+            "SELECT count(eventlog._mismatch_p(ARRAY[n, o, NULL], ARRAY[m, d, 1])) + count(eventlog._mismatch_p(ARRAY[n, o], ARRAY[m, d]))
+                  + count(eventlog._mismatch_p('{{}}', '{{}}'))
+               FROM (VALUES {counts}) AS a (n), (VALUES {counts}) AS b (o), (VALUES {numbers}) AS e (m), (VALUES {numbers}) AS f (d)"
+        ),
+        format!("SELECT count(eventlog._significant(m)) FROM (VALUES {numbers}) AS e (m)"),
+    ] {
+        assert_ne!(text(&mut reader, &sql), "0");
+    }
+}
+
 #[test]
 fn order_is_by_occurred_at_and_what_is_no_number_counts_as_nothing() {
     let db = Db::new();
