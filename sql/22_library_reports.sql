@@ -97,3 +97,38 @@ CREATE AGGREGATE eventlog._period_actors(actor text, month date, days integer, q
     STYPE = internal,
     FINALFUNC = eventlog_private.period_actors_final
 );
+
+-- Goes through the exposures of an experiment and the events of its metric; returns JSON
+-- (extension/src/report/experiment.rs).
+CREATE FUNCTION eventlog_private.experiment_step(state internal, who text, at timestamptz, variant text, deadline timestamptz,
+                                          value double precision) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'experiment_step_wrapper';
+
+CREATE FUNCTION eventlog_private.experiment_final(state internal) RETURNS text
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'experiment_final_wrapper';
+
+CREATE AGGREGATE eventlog._experiment(who text, at timestamptz, variant text, deadline timestamptz, value double precision) (
+    SFUNC = eventlog_private.experiment_step,
+    STYPE = internal,
+    FINALFUNC = eventlog_private.experiment_final
+);
+
+-- Compares two variants: {difference, low, high, p}, or null if there is no telling. Deviations are the sum of
+-- the squared deviations from the mean.
+CREATE FUNCTION eventlog._difference_of_means(control_actors bigint, control_mean double precision, control_deviations double precision,
+                                              actors bigint, mean double precision, deviations double precision,
+                                              confidence double precision) RETURNS double precision[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'difference_of_means_wrapper';
+
+CREATE FUNCTION eventlog._difference_of_rates(control_actors bigint, control_converted bigint, actors bigint, converted bigint,
+                                              confidence double precision) RETURNS double precision[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'difference_of_rates_wrapper';
+
+-- Returns the p-value of counts against the ratios that they should have.
+CREATE FUNCTION eventlog._mismatch_p(counts bigint[], ratios double precision[]) RETURNS double precision
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'mismatch_p_wrapper';

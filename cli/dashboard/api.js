@@ -76,6 +76,7 @@ const TAKES = {
   cohort_retention: [...SPAN, 'filters', 'time_zone'],
   funnel: [...SPAN, 'filters'],
   funnel_dropouts: [...SPAN, 'filters'],
+  experiment_results: [...SPAN, 'filters'],
   get_events: [...SPAN, 'filters'],
   get_rejected: SPAN,
   tenants_overview: SPAN,

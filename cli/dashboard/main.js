@@ -13,6 +13,7 @@ import * as address from './state.js';
 import { Toolbar } from './toolbar.js';
 import { Safe, html, render, useEffect, useMemo, useRef, useReport, useState } from './ui.js';
 import * as events from './events.js';
+import * as experiments from './experiments.js';
 import * as funnels from './funnels.js';
 import * as overview from './overview.js';
 import * as quality from './quality.js';
@@ -20,7 +21,7 @@ import * as retention from './retention.js';
 import * as tenants from './tenants.js';
 import { Welcome, useIsEmpty } from './welcome.js';
 
-const PAGES = { overview, events, funnels, retention, quality, tenants };
+const PAGES = { overview, events, funnels, retention, experiments, quality, tenants };
 
 /** Least time between two updates, since new events come in bursts. */
 const CALM = 5e3;

@@ -5,7 +5,7 @@ import { browserZone, isZone } from './time_zone.js';
 
 /** The pages and their titles, in the order of the menu. */
 export const PAGES = {
-  overview: 'Overview', events: 'Events', funnels: 'Funnels', retention: 'Retention', quality: 'Quality', tenants: 'Tenants',
+  overview: 'Overview', events: 'Events', funnels: 'Funnels', retention: 'Retention', experiments: 'Experiments', quality: 'Quality', tenants: 'Tenants',
 };
 
 /** The figures that the chart of the overview can show. */

@@ -2,6 +2,7 @@
 
 import * as alerts from './alerts.mjs';
 import * as events from './events.mjs';
+import * as experiments from './experiments.mjs';
 import * as funnels from './funnels.mjs';
 import * as overview from './overview.mjs';
 import * as quality from './quality.mjs';
@@ -10,7 +11,7 @@ import * as signingIn from './signing_in.mjs';
 import * as states from './states.mjs';
 import * as welcome from './welcome.mjs';
 
-const all = { ...alerts, ...overview, ...events, ...states, ...signingIn, ...funnels, ...retention, ...quality, ...welcome };
+const all = { ...alerts, ...overview, ...events, ...states, ...signingIn, ...funnels, ...retention, ...experiments, ...quality, ...welcome };
 const [name] = process.argv.slice(2);
 try {
   await all[name]();

@@ -57,7 +57,7 @@ export async function keyboard() {
       assert.ok(at.isSeen, `${at.name} shows no focus`);
       order.push(at);
     }
-    assert.deepEqual(order.slice(0, 12).map(({ name }) => name), ['Skip to the reports', 'Overview', 'Events', 'Funnels', 'Retention', 'Quality', 'zone', 'theme', 'account', 'range', 'compare', 'add-filter']);
+    assert.deepEqual(order.slice(0, 13).map(({ name }) => name), ['Skip to the reports', 'Overview', 'Events', 'Funnels', 'Retention', 'Experiments', 'Quality', 'zone', 'theme', 'account', 'range', 'compare', 'add-filter']);
     assert.deepEqual([...new Set(order.map(({ panel }) => panel).filter(Boolean))], ['panel-names', 'panel-subjects', 'panel-properties', 'panel-people']);
     // A menu: Enter opens it, Tab moves in it, Escape closes it and gives the focus back.
     await page.focus('#range');

@@ -10,7 +10,7 @@ use crate::output::Failure;
 
 /// The reports of the extension of this version. Scripts complete these; a report of another version, or
 /// one of your own, is called all the same.
-const REPORTS: [&str; 23] = [
+const REPORTS: [&str; 24] = [
     "active_actors",
     "checkout_conversion",
     "cohort_retention",
@@ -18,6 +18,7 @@ const REPORTS: [&str; 23] = [
     "escalation_rate",
     "events_per_day",
     "events_per_hour",
+    "experiment_results",
     "funnel",
     "funnel_dropouts",
     "get_events",

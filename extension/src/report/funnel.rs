@@ -17,6 +17,7 @@ use crate::error::Fault;
 use crate::pg::aggregate::{self, with_state};
 use crate::pg::datum::Text;
 use crate::report::budget::Budget;
+use crate::report::json::quote;
 
 /// Most events that are looked at, which are kept in memory until all are there.
 const MOST_EVENTS: usize = 20_000_000;
@@ -185,21 +186,6 @@ fn median(gaps: &mut [i64]) -> Option<f64> {
     let (_, lower, above) = gaps.select_nth_unstable(middle);
     let upper = if is_even { above.iter().min().copied().unwrap_or(*lower) } else { *lower };
     Some((*lower as f64 / 1e6 + upper as f64 / 1e6) / 2.0)
-}
-
-/// Appends a text as JSON.
-fn quote(text: &str, json: &mut String) {
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => json.extend(['\\', character]),
-            control if control < ' ' => {
-                let _ = write!(json, "\\u{:04x}", u32::from(control));
-            }
-            other => json.push(other),
-        }
-    }
-    json.push('"');
 }
 
 impl Funnel {

@@ -266,6 +266,15 @@ fn what_makes_no_sense_is_400_and_names_the_parameter() {
         ("events?contains=%7B%22a%22%3A%22%5Cu0000%22%7D", "Unicode"),
         ("events?actor=%00", "actor must be text"),
         ("funnel", "steps is missing: ?steps=…&steps=…"),
+        ("experiment_results?metric=a", "exposure is missing"),
+        (
+            "experiment_results?exposure=skill_executed&variant_key=skillName&metric=tool_used&ratios=1",
+            "ratios must be a JSON object",
+        ),
+        (
+            "experiment_results?exposure=skill_executed&variant_key=skillName&metric=tool_used&within=0+days",
+            "within must be positive",
+        ),
         ("funnel?step=a&within=long", "within must be a span"),
         ("funnel?step=a&within=0+days", "within"),
     ] {
@@ -411,6 +420,9 @@ fn every_report_of_the_catalog_is_served_and_no_other_function() {
         let query = match report.as_str() {
             "funnel" => "?steps=tool_used",
             "funnel_dropouts" => "?steps=tool_used&step=1",
+            "experiment_results" => {
+                "?exposure=skill_executed&variant_key=skillName&metric=tool_used"
+            }
             _ => "",
         };
         let answer = read(&mut http, &read_a, &format!("{report}{query}"));
@@ -558,6 +570,9 @@ fn the_description_has_every_parameter_and_every_column() {
         let query = match report {
             "funnel" => "?step=tool_used",
             "funnel_dropouts" => "?steps=tool_used&step=1",
+            "experiment_results" => {
+                "?exposure=skill_executed&variant_key=skillName&metric=tool_used"
+            }
             _ => "",
         };
         let found = read(&mut http, &read_a, &format!("{report}{query}")).json();

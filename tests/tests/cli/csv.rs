@@ -52,6 +52,12 @@ fn every_report_comes_as_csv_with_formulas_defused() {
         let needs_steps = path.contains("funnel");
         let query = if needs_steps { "steps=tool_used&step=1&" } else { "" };
         let query = if path.ends_with("/funnel") { "steps=tool_used&" } else { query };
+        let is_experiment = path.ends_with("/experiment_results");
+        let query = if is_experiment {
+            "exposure=tool_used&variant_key=toolName&metric=tool_used&"
+        } else {
+            query
+        };
         let answer = http.ask("GET", &format!("{path}?{query}format=csv"), &[key], b"");
         if answer.status == 400 && needs_steps {
             continue;

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod events;
+mod experiments;
 mod funnels;
 mod overview;
 mod quality;
@@ -108,6 +109,9 @@ impl<'a> Stage<'a> {
                 );
                 self.cluster.psql(&self.database, "postgres", &sql).expect("it is new");
             }
+            "run an experiment" => {
+                experiments::run(&mut self.cluster.connect(&self.database, "log_owner"))
+            }
             "expire the shares" => {
                 let sql = "UPDATE eventlog.api_tokens SET expires_at = now() - interval '1 day', created_at = now() - interval '2 days' WHERE kind = 'share'";
                 self.cluster.psql(&self.database, "postgres", sql).expect("there are some");
@@ -131,6 +135,7 @@ impl<'a> Stage<'a> {
         match found["page"].as_str() {
             Some("funnel") => funnels::judge(&mut raw, tenant, found),
             Some("dropouts") => funnels::judge_dropouts(&mut raw, tenant, found),
+            Some("experiment") => experiments::judge(&mut raw, tenant, found),
             Some("retention") => retention::judge(&mut raw, tenant, found),
             Some("quality") => quality::judge(&mut raw, tenant, found),
             Some("alerts") => alerts::judge(&mut raw, tenant, found),

@@ -182,6 +182,7 @@ const REPORTS: &[&str] = &[
     "errors",
     "events",
     "funnel",
+    "experiment_results",
     "names",
     "rejected",
     "taxonomy",

@@ -68,6 +68,10 @@ fn every_report_says_what_its_function_does() {
                 &["steps=checkout_completed,plan_updated", "step=1"],
                 "steps => '{checkout_completed,plan_updated}', step => 1, ",
             ),
+            "experiment_results" => (
+                &["exposure=tool_used", "variant_key=toolName", "metric=plan_updated"],
+                "exposure => 'tool_used', variant_key => 'toolName', metric => 'plan_updated', ",
+            ),
             "verify_rollups" => continue,
             _ => (&[], ""),
         };

@@ -129,6 +129,7 @@ fn a_link_shows_its_scope_and_nothing_widens_it() {
         ("get_events?ids=1".to_owned(), 403),
         ("funnel_dropouts?steps=seen&steps=seen&step=1".to_owned(), 403),
         ("cohort_retention?first_ever=true".to_owned(), 403),
+        ("experiment_results?exposure=seen&variant_key=v&metric=seen".to_owned(), 403),
         ("get_rejected".to_owned(), 403),
         ("rejected".to_owned(), 403),
         ("taxonomy".to_owned(), 403),

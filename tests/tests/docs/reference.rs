@@ -47,6 +47,7 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
             "cohort_retention",
             "funnel",
             "funnel_dropouts",
+            "experiment_results",
             "success_rate",
             "escalation_rate",
             "deflection_rate",

@@ -81,7 +81,7 @@ impl Parameter {
             ("text", _) => Kind::Text,
             ("text[]", _) => Kind::TextList,
             ("interval", _) => Kind::Span,
-            ("jsonb", "filters") => Kind::Filters,
+            ("jsonb", "filters" | "metric_filters") => Kind::Filters,
             ("jsonb", _) => Kind::Object,
             ("integer", "row_limit") => Kind::Limit,
             ("integer", _) => Kind::Integer(i32::MIN.into(), i32::MAX.into()),

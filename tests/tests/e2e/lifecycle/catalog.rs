@@ -45,6 +45,9 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
             AND prosrc NOT IN ('as_owner_wrapper', 'as_owner_for_gateway_wrapper', 'as_reader_wrapper', 'as_role_wrapper', 'as_manager_wrapper') GROUP BY 1 ORDER BY 1",
     );
     let expected = [
+        ["_difference_of_means", "is"],
+        ["_difference_of_rates", "is"],
+        ["_mismatch_p", "is"],
         ["_name_of", "ss"],
         ["_percentile", "is"],
         ["_present_within", "is"],
@@ -74,6 +77,8 @@ fn functions_say_what_they_are_and_none_runs_with_the_definers_rights() {
         ["current_tenant", "ss"],
         ["describe_processes", "vu"],
         ["erase_tenant", "vu"],
+        ["experiment_final", "is"],
+        ["experiment_step", "is"],
         ["forget_counts", "vr"],
         ["funnel_final", "is"],
         ["funnel_step", "is"],

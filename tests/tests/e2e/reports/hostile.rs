@@ -173,7 +173,9 @@ fn a_row_that_cannot_be_counted_changes_no_report() {
 #[test]
 fn what_is_no_number_and_no_time_breaks_no_report() {
     let db = filled();
-    let reports = reports(&mut db.superuser());
+    let mut reports = reports(&mut db.superuser());
+    // Which refuses samples, and has its own test for what is odd (experiments.rs).
+    reports.retain(|report| report.name != "experiment_results");
     let mut reader = db.connect_as("reader", TENANT_A);
     let figures = "SELECT (SELECT sum(docs) || ' ' || sum(chunks) FROM eventlog.ingestion_stats('2026-01-01', '2026-01-20')),
         (SELECT string_agg(actors::text, ' ') FROM eventlog.summary('2026-01-01', '2026-01-20')),

@@ -20,6 +20,7 @@ fn a_report_that_needs_too_much_memory_is_refused_and_the_next_one_answers() {
         "SELECT eventlog._funnel(repeat('x', 1000) || i, 1, now(), i, NULL, NULL, false, 1, true, 1, 0) FROM generate_series(1, 600000) i"
             .to_owned(),
         "SELECT eventlog._funnel('x', 1, now(), i, NULL, 'value' || i, false, 1, true, 1, 0) FROM generate_series(1, 700000) i".to_owned(),
+        "SELECT eventlog._experiment(repeat('x', 1000) || i, now(), 'a', NULL, NULL) FROM generate_series(1, 600000) i".to_owned(),
     ] {
         assert_refused(&mut member, &sql, "54000", "more than 512 MB");
         // The states are gone, and what they took is free again.

@@ -5,6 +5,8 @@ mod breakdowns;
 mod counts;
 mod cuts;
 mod every_report;
+mod experiment_oracle;
+mod experiments;
 mod filters;
 mod flights;
 mod funnels;

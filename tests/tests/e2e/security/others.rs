@@ -69,7 +69,14 @@ fn calls(client: &mut Client, today: &str) -> Vec<String> {
         if name == "funnel_dropouts" {
             given.push("step => 1".to_owned());
         }
+        if name == "experiment_results" {
+            given.push("exposure => 'skill_executed', variant_key => 'skillName', metric => 'plan_updated'".to_owned());
+        }
         let mut variants = vec![String::new()];
+        if name == "experiment_results" {
+            variants.push("value_key => 'durationMs', min_actors => 2".to_owned());
+            variants.push(format!(r#"metric_filters => '{{"subject": {{"prefix": "{MARK}"}}}}'"#));
+        }
         if takes("filters ") {
             for filter in [
                 format!(r#"{{"actor": "{MARK}user-1"}}"#),

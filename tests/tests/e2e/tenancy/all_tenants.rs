@@ -67,6 +67,9 @@ fn reports(client: &mut Client) -> Vec<(String, String)> {
         let first = match name.as_str() {
             "funnel" => "steps => '{conversation_started,skill_executed}', ",
             "funnel_dropouts" => "steps => '{conversation_started,skill_executed}', step => 1, ",
+            "experiment_results" => {
+                "exposure => 'skill_executed', variant_key => 'skillName', metric => 'plan_updated', "
+            }
             _ => "",
         };
         let sql = format!("SELECT * FROM eventlog.{name}({first}tenant_id => '{ALL}')");
