@@ -63,7 +63,7 @@ dashboard: cli/dashboard/node_modules/.package-lock.json ## fetch the library of
 
 setup-tests: setup
 	@PG_CONFIG='$(pg_config)' scripts/setup-tests
-	@$(MAKE) dashboard {tests/browser,tests/clients,tests/drivers,tests/typed,clients/javascript/examples}/node_modules/.package-lock.json
+	@$(MAKE) dashboard {tests/browser,tests/clients,tests/drivers,tests/typed,tests/webhooks,clients/javascript/examples}/node_modules/.package-lock.json
 
 test: setup-tests ## run all tests; PG=17 runs them on PostgreSQL 17, PG=all on 14 to 18
 	@PG_CONFIG='$(pg_config)' scripts/test $(PG)

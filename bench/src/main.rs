@@ -9,7 +9,9 @@
 mod batch_memory;
 mod batches;
 mod clients;
+mod consumers;
 mod contender;
+mod deliver;
 mod flood;
 mod gateway;
 mod head_of_line;
@@ -45,6 +47,8 @@ const SUBJECTS: &[Subject] = &[
     ("gateway head of line", head_of_line::run),
     ("gateway protocols", protocols::run),
     ("clients", clients::run),
+    ("consumers", consumers::run),
+    ("deliver", deliver::run),
     ("writer", writer::run),
     ("months", months::run),
     ("partitions", partitions::run),

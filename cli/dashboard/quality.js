@@ -1,6 +1,7 @@
-// The page Quality: what fails, how long things take, what was refused, what drifts, and the state of the log.
+// The page Quality: alerts, what fails, how long things take, what was refused, what drifts, and the state of the log.
 
 import { html, useState } from './ui.js';
+import { Alerts } from './quality_alerts.js';
 import { Doctor } from './quality_doctor.js';
 import { Errors } from './quality_errors.js';
 import { Quarantine } from './quality_quarantine.js';
@@ -14,7 +15,8 @@ export function Page(props) {
   const isShare = session?.kind === 'share';
   // Events that were logged again may change the drift, whose answer is kept for long.
   const [retries, setRetries] = useState(0);
-  return html`<${Errors} ...${props} />
+  return html`${!isShare && html`<${Alerts} ...${props} />`}
+    <${Errors} ...${props} />
     <${Subjects} ...${props} />
     ${!isShare && html`<${Quarantine} ...${props} retried=${() => setRetries((count) => count + 1)} /><${Taxonomy} key=${retries} ...${props} />`}
     ${session?.all_tenants && html`<${Doctor} />`}`;

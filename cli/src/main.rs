@@ -4,6 +4,7 @@ mod api_key;
 mod api_token;
 mod command;
 mod connection;
+mod deliver;
 mod gateway;
 mod hex;
 mod json_depth;
@@ -44,6 +45,8 @@ enum Command {
     Status(command::status::Arguments),
     /// Serve the HTTP API and the dashboard
     Serve(gateway::Arguments),
+    /// Send events to webhooks
+    Deliver(deliver::Arguments),
     /// Run a report: counts, actors, subjects, funnels, errors
     Report(command::report::Arguments),
     /// Show the newest events, and follow new ones
@@ -54,6 +57,8 @@ enum Command {
     Import(command::import::Arguments),
     /// Check the log, and print the command that fixes each problem
     Doctor(command::doctor::Arguments),
+    /// Show how alerts stand, and evaluate them
+    Alerts(command::alerts::Arguments),
     /// Check an event plan and sample payloads, for CI
     Lint(command::lint::Arguments),
     /// Generate types for the event types: Rust, TypeScript, Python
@@ -77,11 +82,13 @@ fn main() -> ExitCode {
         Command::Log(arguments) => in_runtime(command::log::run(server, arguments)),
         Command::Status(arguments) => in_runtime(command::status::run(server, arguments)),
         Command::Serve(arguments) => in_runtime(gateway::run(server, arguments)),
+        Command::Deliver(arguments) => in_runtime(deliver::run(server, arguments)),
         Command::Report(arguments) => in_runtime(command::report::run(server, arguments)),
         Command::Tail(arguments) => in_runtime(command::tail::run(server, arguments)),
         Command::Export(arguments) => in_runtime(command::export::run(server, arguments)),
         Command::Import(arguments) => in_runtime(command::import::run(server, arguments)),
         Command::Doctor(arguments) => in_runtime(command::doctor::run(server, arguments)),
+        Command::Alerts(arguments) => in_runtime(command::alerts::run(server, arguments)),
         Command::Lint(arguments) => in_runtime(command::lint::run(server, arguments)),
         Command::Codegen(arguments) => in_runtime(command::codegen::run(server, arguments)),
         Command::Key(arguments) => in_runtime(command::key::run(server, arguments)),

@@ -11,7 +11,7 @@
 --   key           the constraint <table>_pkey (or _key, where it is not the primary key)
 CREATE FUNCTION eventlog_private.relations()
 RETURNS TABLE (table_name name, layout integer, readers_see text, is_cached boolean, key text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 30
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 40
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT v.table_name, v.layout, v.readers_see, v.table_name = ANY (eventlog_private.cached_tables()), v.key
@@ -47,7 +47,16 @@ AS $$
         ('tenants_reference',    2, NULL,  'PRIMARY KEY (only_row)'),
         ('tenant_names',         2, 'own', 'PRIMARY KEY (tenant_id)'),
         ('consumers',            2, 'own', 'PRIMARY KEY (tenant_id, consumer)'),
-        ('delivery_looks',       2, 'all', 'PRIMARY KEY (id)')
+        ('consumer_losses',      2, 'own', 'PRIMARY KEY (tenant_id, consumer)'),
+        ('delivery_looks',       2, 'all', 'PRIMARY KEY (id)'),
+        ('alerts',               2, 'own', 'PRIMARY KEY (tenant_id, alert)'),
+        ('alert_changes',        2, 'own', 'PRIMARY KEY (id)'),
+        ('alert_state',          2, NULL,  'PRIMARY KEY (only_row)'),
+        ('webhooks',             2, 'own', 'PRIMARY KEY (webhook_id)'),
+        ('webhook_secrets',      2, NULL,  'PRIMARY KEY (webhook_id)'),
+        ('webhook_retries',      2, 'own', 'PRIMARY KEY (webhook_id, is_alert, event_id)'),
+        ('webhook_deliveries',   2, 'own', 'PRIMARY KEY (id)'),
+        ('deliverers',           2, NULL,  'PRIMARY KEY (deliverer)')
       ) AS v (table_name, layout, readers_see, key)
 $$;
 

@@ -30,8 +30,15 @@ BEGIN
         UPDATE eventlog.maintenance_settings
            SET clock_at = clock_timestamp(), clock_boot = eventlog_private.machine_boot(), clock_uptime = eventlog_private.machine_uptime();
     END IF;
+    IF eventlog_private.lacks_column('maintenance_settings', 'consumer_wait', 'interval') THEN
+        ALTER TABLE eventlog.maintenance_settings
+            ADD COLUMN consumer_wait interval NOT NULL DEFAULT '7 days'
+                CONSTRAINT maintenance_settings_consumer_wait_check CHECK (consumer_wait >= '0'::interval);
+    END IF;
     COMMENT ON TABLE eventlog.maintenance_settings IS
-        'How much of the quarantine maintain() keeps, and what it knows about the server''s clock, in one row.';
+        'How much of the quarantine maintain() keeps, how long retention waits for consumers, and what is known about the server''s clock, in one row.';
+    COMMENT ON COLUMN eventlog.maintenance_settings.consumer_wait IS
+        'How long events past their retention are kept for consumers that have not read them.';
     COMMENT ON COLUMN eventlog.maintenance_settings.clock_at IS 'Time of the clock when maintain() last believed it.';
     COMMENT ON COLUMN eventlog.maintenance_settings.clock_boot IS 'Identifies the start of the machine before that time.';
     COMMENT ON COLUMN eventlog.maintenance_settings.clock_uptime IS 'Seconds that the machine had been running at that time.';

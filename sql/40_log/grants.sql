@@ -39,6 +39,16 @@ BEGIN
                    FROM eventlog_private.relations() t
                   WHERE t.readers_see IS NOT NULL AND t.layout <= coalesce(eventlog._log_layout(), 1));
     END IF;
+    IF kind = 'webhooks' THEN
+        IF to_regclass('eventlog.webhooks') IS NULL THEN
+            RAISE EXCEPTION 'the log has no webhooks'
+                USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT eventlog.migrate_log();';
+        END IF;
+        -- Marks the role, as for services below.
+        EXECUTE format('GRANT REFERENCES (tenant_id) ON TABLE eventlog.webhooks TO %s', role);
+        EXECUTE format('GRANT SELECT ON TABLE eventlog.webhooks, eventlog.webhook_retries, eventlog.webhook_deliveries, eventlog.consumer_losses,
+                        eventlog.delivery_looks, eventlog.event_types, eventlog.log_config TO %s', role);
+    END IF;
     IF kind = 'gateway' THEN
         IF to_regclass('eventlog.api_keys') IS NULL THEN
             RAISE EXCEPTION 'the log has no api_keys'
@@ -105,6 +115,14 @@ AS $$ SELECT eventlog._grant('gateway', role) $$;
 COMMENT ON FUNCTION eventlog.grant_gateway(regrole) IS
 'Prepares the role of eventlog serve: lets it log events of every tenant, read as the tenant of its connection, and look up API keys (only their hashes are stored), make and end sessions and share links.';
 
+CREATE FUNCTION eventlog.grant_webhooks(role regrole) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT eventlog._grant('webhooks', role) $$;
+
+COMMENT ON FUNCTION eventlog.grant_webhooks(regrole) IS
+'Lets a role create and manage webhooks of its own tenant, which get the tenant''s events. Services may do that for every tenant.';
+
 -- Revokes the privileges on the tables, as the log's owner.
 CREATE FUNCTION eventlog_private.revoke_tables(role regrole) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -153,4 +171,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.revoke_role(regrole) IS
-'Revokes from a role everything that grant_writer, grant_reader, grant_service and grant_gateway granted.';
+'Revokes from a role everything that grant_writer, grant_reader, grant_service, grant_gateway and grant_webhooks granted.';

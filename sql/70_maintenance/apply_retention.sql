@@ -3,16 +3,18 @@
 
 -- Lists the retention of the log (without tenant and name), and those of tenants and names that are
 -- shorter, each with the time before which its events are to be deleted (the start of a day in UTC, so that
--- a rule is applied once a day) and the time until which that has been done. With `counted_until` as both
--- will be once the rollups reach until there and have counted late events.
+-- a rule is applied once a day; earlier while consumers are waited for) and the time until which that has been
+-- done. With `counted_until` as both will be once the rollups reach until there and have counted late events.
 CREATE FUNCTION eventlog_private.retention_rules(counted_until timestamptz DEFAULT NULL)
 RETURNS TABLE (tenant_id uuid, name text, cutoff timestamptz, thinned_until timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT r.tenant_id, r.name,
-           least(date_trunc('day', now() - r.retention, 'UTC'),
-                 coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s))),
+           eventlog_private.read_until(
+               least(date_trunc('day', now() - r.retention, 'UTC'),
+                     coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s))),
+               eventlog_private.waited_for_since(now() - r.retention), r.tenant_id, r.name),
            least(coalesce(p.thinned_until, '-infinity'),
                  (SELECT min(l.created_at) FROM eventlog.late_events l
                    WHERE counted_until IS NOT NULL AND (r.tenant_id IS NULL OR l.tenant_id IS NULL OR l.tenant_id = r.tenant_id)))
@@ -56,6 +58,7 @@ DECLARE
     partition record;
     until     timestamptz;
     deleted   bigint;
+    lost      bigint;
 BEGIN
     SELECT * INTO rule FROM eventlog_private.retention_rules() r
      WHERE r.tenant_id IS NOT DISTINCT FROM rule_tenant AND r.name IS NOT DISTINCT FROM rule_name;
@@ -71,14 +74,26 @@ BEGIN
     LOOP
         until := least(rule.cutoff, partition.until_at);
         -- By tenant, because the indexes lead with the tenant.
-        EXECUTE format('DELETE FROM ONLY eventlog.%1$I WHERE ctid = ANY (ARRAY(
-                            SELECT e.ctid FROM ONLY eventlog.%1$I e WHERE e.tenant_id = ANY ($3) AND e.created_at < $1 %2$s
-                               AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
-                             LIMIT $2))',
+        EXECUTE format('WITH gone AS (
+                            DELETE FROM ONLY eventlog.%1$I WHERE ctid = ANY (ARRAY(
+                                SELECT e.ctid FROM ONLY eventlog.%1$I e WHERE e.tenant_id = ANY ($3) AND e.created_at < $1 %2$s
+                                   AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
+                                 LIMIT $2))
+                            RETURNING id, tenant_id, name
+                        ), lost AS (
+                            SELECT r.tenant_id, r.consumer, count(*) AS events
+                              FROM eventlog_private.readers() r
+                              JOIN gone g ON g.id > r.read_until AND eventlog._is_tenant(r.tenant_id, g.tenant_id)
+                                         AND (r.names IS NULL OR g.name = ANY (r.names))
+                             WHERE r.read_until < (SELECT max(id) FROM gone)
+                             GROUP BY r.tenant_id, r.consumer
+                        )
+                        SELECT (SELECT count(*) FROM gone),
+                               (SELECT count(*) FROM lost l CROSS JOIN LATERAL eventlog_private.note_lost(l.tenant_id, l.consumer, l.events))',
                        partition.partition_name, CASE WHEN rule_name IS NOT NULL THEN format('AND e.name = %L', rule_name) ELSE '' END)
+           INTO deleted, lost
           USING until, eventlog_private.most_rows(), CASE WHEN rule_tenant IS NULL THEN eventlog_private.tenants_in(partition.partition_oid)
                                        ELSE ARRAY[rule_tenant] END;
-        GET DIAGNOSTICS deleted = ROW_COUNT;
         IF deleted > 0 THEN
             PERFORM eventlog_private.note_deleted_rows(partition.partition_oid::regclass, deleted, until);
             RETURN deleted;

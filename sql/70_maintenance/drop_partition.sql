@@ -11,6 +11,7 @@ AS $$
      WHERE p.until_at <= now() - c.retention
        -- Events that the rollups have not counted yet stay.
        AND p.until_at <= coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s))
+       AND p.until_at <= eventlog_private.read_until(p.until_at, eventlog_private.waited_for_since(now() - c.retention))
      ORDER BY p.until_at
 $$;
 
@@ -90,6 +91,7 @@ BEGIN
     -- Before anybody waits. By whole days, which is not exact for partitions of hours.
     SELECT coalesce(sum(d.events), 0) INTO events FROM eventlog.daily_counts d
      WHERE d.day >= (first_at AT TIME ZONE 'UTC')::date AND d.day < (end_at AT TIME ZONE 'UTC')::date;
+    PERFORM eventlog_private.count_unread(partition_name);
     has_references := eventlog_private.check_no_reference(partition_name);
     bytes := pg_total_relation_size(format('eventlog.%I', partition_name)::regclass);
     LOCK TABLE ONLY eventlog.events IN ACCESS EXCLUSIVE MODE;

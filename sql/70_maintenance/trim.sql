@@ -19,7 +19,7 @@ $$;
 -- The tables to trim, each with the condition of the rows t to delete. The quarantine has another limit
 -- besides, which trim_quarantine() applies.
 CREATE FUNCTION eventlog_private.trimmed_tables() RETURNS TABLE (table_name name, condition text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 7
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
     VALUES
@@ -42,9 +42,17 @@ AS $$
          't.expires_at < now() - CASE t.kind WHEN ''share'' THEN interval ''90 days'' ELSE interval ''0'' END
           OR t.revoked_at < now() - interval ''90 days''
           OR NOT EXISTS (SELECT FROM eventlog.api_keys k WHERE k.id = t.key_id)'),
+        ('alert_changes',
+         't.changed_at < now() - interval ''90 days'''),
         -- The last 100 runs stay.
         ('maintenance_runs',
-         't.id <= (SELECT r.id FROM eventlog.maintenance_runs r ORDER BY r.id DESC OFFSET 100 LIMIT 1)')
+         't.id <= (SELECT r.id FROM eventlog.maintenance_runs r ORDER BY r.id DESC OFFSET 100 LIMIT 1)'),
+        ('webhook_deliveries',
+         't.attempted_at < now() - interval ''30 days'''),
+        -- What was never accepted goes with its event.
+        ('webhook_retries',
+         't.next_attempt_at IS NULL AND t.event_created_at < (SELECT now() - c.retention FROM eventlog.log_config c)
+          AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.event_id AND e.created_at = t.event_created_at)')
 $$;
 
 -- Deletes up to most_rows() rows of a table that are past their time, and returns their number.

@@ -55,6 +55,15 @@ AS $$
         ('tenant', 15, 'api_keys',         't.tenant_id = $1'),
         ('tenant', 16, 'tenant_names',     't.tenant_id = $1'),
         ('tenant', 17, 'consumers',        't.tenant_id = $1'),
+        ('tenant', 18, 'consumer_losses',  't.tenant_id = $1'),
+        ('tenant', 17, 'webhooks',         't.tenant_id = $1'),
+        ('tenant', 17, 'webhook_secrets',  't.tenant_id = $1'),
+        -- Also what is its own in those of a webhook of all tenants.
+        ('tenant', 31, 'webhook_retries',  '(t.tenant_id = $1 OR t.event_tenant_id = $1)'),
+        ('tenant', 31, 'webhook_deliveries', '(t.tenant_id = $1 OR t.event_tenant_id = $1)'),
+        -- The alerts first: whoever evaluates one holds its row until the changes are there.
+        ('tenant', 18, 'alerts',           't.tenant_id = $1'),
+        ('tenant', 19, 'alert_changes',    't.tenant_id = $1'),
         ('tenant', 31, 'rejected_events',  '(t.tenant_id = $1 OR t.claimed_tenant_id = $1)'),
         ('tenant', 32, 'idempotency_keys', 't.tenant_id = $1'),
         ('tenant', 33, 'hygiene_counts',   't.tenant_id = $1'),
@@ -77,6 +86,10 @@ AS $$
         ('actor',  10, 'late_events',
             '(t.tenant_id = $1 OR t.tenant_id IS NULL) AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id
                 AND e.created_at = t.created_at AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
+        ('actor',  10, 'webhook_retries',
+            'NOT t.is_alert AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.event_id AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
+        ('actor',  10, 'webhook_deliveries',
+            'NOT t.is_alert AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.event_id AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
         -- A share link whose filters name the actor.
         ('actor',  16, 'api_tokens',
             't.tenant_id = $1 AND EXISTS (SELECT FROM jsonb_path_query(t.scope -> ''filters'', ''strict $.** ? (@.type() == "string")'') AS v (text)
@@ -161,6 +174,14 @@ BEGIN
          WHERE (l.tenant_id = erase_with_events.tenant_id OR l.tenant_id IS NULL) AND l.id = gone.id;
         GET DIAGNOSTICS erased = ROW_COUNT;
         PERFORM eventlog_private.add_to_receipt(receipt, 'late_events', erased, 'eventlog.late_events');
+    END IF;
+    IF to_regclass('eventlog.webhook_retries') IS NOT NULL THEN
+        DELETE FROM eventlog.webhook_retries r USING unnest(ids) AS gone (id) WHERE r.event_id = gone.id AND NOT r.is_alert;
+        GET DIAGNOSTICS erased = ROW_COUNT;
+        PERFORM eventlog_private.add_to_receipt(receipt, 'webhook_retries', erased, 'eventlog.webhook_retries');
+        DELETE FROM eventlog.webhook_deliveries d USING unnest(ids) AS gone (id) WHERE d.event_id = gone.id AND NOT d.is_alert;
+        GET DIAGNOSTICS erased = ROW_COUNT;
+        PERFORM eventlog_private.add_to_receipt(receipt, 'webhook_deliveries', erased, 'eventlog.webhook_deliveries');
     END IF;
 END
 $$;

@@ -1,21 +1,16 @@
 -- Consumers: they read every event once it is certain that none with a lower id can still appear.
 
--- Checks the definition of a consumer, and returns the id after which it starts.
-CREATE FUNCTION eventlog_private.check_consumer(consumer text, names text[], start text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+-- Raises an error if names, of which null means all, are none, or if one is no event type's.
+CREATE FUNCTION eventlog_private.check_known_names(names text[]) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     unknown text;
 BEGIN
-    IF consumer IS NULL THEN
-        RAISE EXCEPTION 'consumer must not be null' USING ERRCODE = 'null_value_not_allowed';
-    ELSIF char_length(consumer) NOT BETWEEN 1 AND 100 THEN
-        RAISE EXCEPTION 'the name of a consumer must have 1 to 100 characters, got %', char_length(consumer)
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''billing''';
-    ELSIF names = '{}' OR array_position(names, NULL) IS NOT NULL THEN
+    IF names = '{}' OR array_position(names, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'names must have at least one name, and no null'
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'leave them out to read events of all names';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'leave them out for events of all names';
     END IF;
     SELECT n INTO unknown FROM unnest(names) AS n
      WHERE NOT EXISTS (SELECT FROM eventlog.event_types t
@@ -24,6 +19,22 @@ BEGIN
         RAISE EXCEPTION 'unknown event name "%"', left(unknown, 128)
             USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM eventlog.event_types;';
     END IF;
+END
+$$;
+
+-- Checks the definition of a consumer, and returns the id after which it starts.
+CREATE FUNCTION eventlog_private.check_consumer(consumer text, names text[], start text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF consumer IS NULL THEN
+        RAISE EXCEPTION 'consumer must not be null' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF char_length(consumer) NOT BETWEEN 1 AND 100 THEN
+        RAISE EXCEPTION 'the name of a consumer must have 1 to 100 characters, got %', char_length(consumer)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'such as ''billing''';
+    END IF;
+    PERFORM eventlog_private.check_known_names(names);
     IF start = 'beginning' THEN
         RETURN 0;
     ELSIF start = 'now' THEN
@@ -121,12 +132,21 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    DELETE FROM eventlog.consumer_losses l WHERE l.tenant_id = tenant AND l.consumer = consumer;
     DELETE FROM eventlog.consumers c WHERE c.tenant_id = tenant AND c.consumer = consumer;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'unknown consumer "%"', left(consumer, 100)
             USING ERRCODE = 'undefined_object', HINT = 'SELECT tenant_id, consumer FROM eventlog.stat_consumers;';
     END IF;
 END
+$$;
+
+-- Returns the id up to which somebody who may read a tenant's events can read.
+CREATE FUNCTION eventlog_private.readable_until(tenant uuid) RETURNS bigint
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog_private.certain_id()
 $$;
 
 -- Doors for those who may read the events of the tenant, which is the first argument.
@@ -147,6 +167,10 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_reader_wrapper';
 
 CREATE FUNCTION eventlog._remove_consumer(tenant uuid, consumer text) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'as_reader_wrapper';
+
+CREATE FUNCTION eventlog._readable_until(tenant uuid) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_reader_wrapper';
 
@@ -223,3 +247,13 @@ $$;
 
 COMMENT ON FUNCTION eventlog.acknowledge(text, bigint, uuid) IS
 'Notes that a consumer has processed the events up to an id: read_events_after() goes on behind it. Commit it together with what the events changed in this database, and each is processed exactly once. An unknown consumer: 42704.';
+
+CREATE FUNCTION eventlog.certain_id(tenant_id uuid DEFAULT NULL) RETURNS bigint
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT eventlog._readable_until(eventlog._report_tenant(certain_id.tenant_id))
+$$;
+
+COMMENT ON FUNCTION eventlog.certain_id(uuid) IS
+'The id up to which no event can appear any more: every transaction that may have drawn a lower one has ended. For those who keep elsewhere how far they have read; read_events_after() does it by itself. Call it before the statement that reads. In a read-only transaction, as it was found last.';

@@ -1,5 +1,6 @@
 // Runs one scenario, by name.
 
+import * as alerts from './alerts.mjs';
 import * as events from './events.mjs';
 import * as experiments from './experiments.mjs';
 import * as funnels from './funnels.mjs';
@@ -10,7 +11,7 @@ import * as signingIn from './signing_in.mjs';
 import * as states from './states.mjs';
 import * as welcome from './welcome.mjs';
 
-const all = { ...overview, ...events, ...states, ...signingIn, ...funnels, ...retention, ...experiments, ...quality, ...welcome };
+const all = { ...alerts, ...overview, ...events, ...states, ...signingIn, ...funnels, ...retention, ...experiments, ...quality, ...welcome };
 const [name] = process.argv.slice(2);
 try {
   await all[name]();

@@ -12,6 +12,7 @@ pub mod db;
 pub mod json;
 pub mod program;
 pub mod random;
+pub mod receiver;
 pub mod server;
 
 pub use ask::{assert_refused, refused, rows, text, wait_for};

@@ -1,5 +1,6 @@
 //! The subcommands, each in its own file or folder, and the code that they share.
 
+pub(crate) mod alerts;
 pub(crate) mod codegen;
 pub(crate) mod completions;
 pub(crate) mod doctor;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::deliver;
 use crate::output::Failure;
 
 #[derive(Args, Clone, Debug)]
@@ -72,6 +73,11 @@ pub(crate) struct Arguments {
     /// Origin whose pages may call the API; repeat for several, * for all. Default: none
     #[arg(long = "cors-origin", env = "EVENTLOG_CORS_ORIGIN", value_delimiter = ',')]
     pub(super) cors_origins: Vec<String>,
+    /// Also send events to webhooks, as eventlog deliver does
+    #[arg(long, env = "EVENTLOG_DELIVER")]
+    pub(super) deliver: bool,
+    #[command(flatten)]
+    pub(super) webhooks: deliver::Options,
 }
 
 impl Arguments {

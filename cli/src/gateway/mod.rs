@@ -21,6 +21,7 @@ mod metrics;
 mod probes;
 mod problem;
 mod protocol;
+mod pull;
 mod record_cache;
 mod replay;
 mod report_turns;
@@ -36,18 +37,16 @@ mod track;
 
 pub(crate) use arguments::Arguments;
 
-use std::fmt;
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format;
+use tokio::sync::watch;
 
 use self::state::Gateway;
 use crate::connection::Server;
-use crate::output::Failure;
+use crate::deliver;
+use crate::output::{Failure, log_to_stderr};
 
 /// How often readiness is checked, even if nobody asks.
 const CHECK_READINESS: Duration = Duration::from_secs(10);
@@ -64,32 +63,26 @@ pub(crate) async fn run(server: &Server, arguments: Arguments) -> Result<(), Fai
         .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))?;
     eprintln!("eventlog: listening on http://{}", listener.local_addr()?);
     let checking = tokio::spawn(check_readiness(Arc::clone(&gateway)));
+    let (stop, stopped) = watch::channel(false);
+    let delivering = match gateway.arguments.deliver {
+        true => Some(tokio::spawn(deliver::deliver(
+            server.target()?,
+            gateway.arguments.webhooks.clone(),
+            stopped,
+            None,
+        ))),
+        false => None,
+    };
     listener::serve(listener, routes, &gateway).await?;
     checking.abort();
-    write_queue(&gateway).await
-}
-
-fn log_to_stderr() {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .fmt_fields(format::debug_fn(field).delimited(" "))
-        .init();
-}
-
-/// Writes a part of a log line. Clients choose some of it, such as the name of an event; without control
-/// characters they cannot forge a line.
-fn field(
-    line: &mut format::Writer<'_>,
-    field: &tracing::field::Field,
-    value: &dyn fmt::Debug,
-) -> fmt::Result {
-    let value = format!("{value:?}").replace(char::is_control, " ");
-    match field.name() {
-        "message" => line.write_str(&value),
-        name => write!(line, "{name}={value}"),
+    stop.send_replace(true);
+    let written = write_queue(&gateway).await;
+    if let Some(delivering) = delivering
+        && let Ok(Err(failure)) = delivering.await
+    {
+        tracing::warn!("the end of deliveries was not noted: {failure:?}");
     }
+    written
 }
 
 /// Logs at the start whether events reach the log, and again whenever that changes.

@@ -12,7 +12,8 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::problem::Problem;
 use super::state::Gateway;
 use super::{
-    analytics, dashboard, doctor, probes, protocol, replay, request_log, sessions, shares, track,
+    analytics, dashboard, doctor, probes, protocol, pull, replay, request_log, sessions, shares,
+    track,
 };
 use crate::output::Failure;
 
@@ -29,6 +30,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Result<Router, Failure> {
         .route("/api/share/{id}", delete(shares::end))
         .route("/api/shares", get(shares::list))
         .route("/api/replay", post(replay::replay))
+        .route("/api/events/after", get(pull::events_after))
         .route("/api/doctor", get(doctor::doctor))
         .route("/api/analytics/live", get(analytics::live::live))
         .route("/api/analytics/{report}", get(analytics::report))

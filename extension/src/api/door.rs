@@ -7,6 +7,8 @@
 //! schema that only the log's owner may use. SECURITY DEFINER cannot do this: the extension's
 //! functions belong to the superuser who installed it.
 
+use std::thread::LocalKey;
+
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::{self, Datum, Oid};
 
@@ -46,6 +48,17 @@ thread_local! {
     static MAY_READ: Prepared = const { Prepared::new(
         c"SELECT eventlog._report_tenant($1) OPERATOR(pg_catalog.=) $1
                  AND (pg_catalog.has_table_privilege('eventlog.events', 'SELECT'))",
+        &[pg_sys::UUIDOID],
+    ) };
+}
+
+thread_local! {
+    /// Finds out whether the caller may manage the webhooks of a tenant: of any as a service, which is marked
+    /// by a privilege that the log's owner has too, and of its own by `grant_webhooks()`.
+    static MAY_MANAGE: Prepared = const { Prepared::new(
+        c"SELECT CASE WHEN pg_catalog.has_column_privilege(pg_catalog.to_regclass('eventlog.log_config'), 'service_roles', 'REFERENCES') THEN true
+                      WHEN pg_catalog.has_column_privilege(pg_catalog.to_regclass('eventlog.webhooks'), 'tenant_id', 'REFERENCES')
+                      THEN $1 OPERATOR(pg_catalog.=) eventlog.current_tenant() AND $1 OPERATOR(pg_catalog.<>) eventlog.all_tenants() END",
         &[pg_sys::UUIDOID],
     ) };
 }
@@ -112,7 +125,7 @@ fn as_reader(call: Call) -> Datum {
     let Some(tenant) = call.first_value() else {
         Fault::null("tenant").raise();
     };
-    if !may_read(tenant) {
+    if !holds(&MAY_READ, tenant) {
         Fault::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             "permission denied to read events",
@@ -123,10 +136,31 @@ fn as_reader(call: Call) -> Datum {
     call.forward(function, owner)
 }
 
-fn may_read(tenant: Datum) -> bool {
+fn holds(condition: &'static LocalKey<Prepared>, tenant: Datum) -> bool {
     let session = Session::begin();
-    MAY_READ.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([Some(tenant)])));
+    condition.with(|plan| plan.execute(&session, Mode::ReadLatest, Params::new([Some(tenant)])));
     Rows::last(&session).get::<bool>(0, 1) == Some(true)
+}
+
+/// Runs the function behind the door as the log's owner, for those who may manage the webhooks of the
+/// tenant that is its first argument.
+fn as_manager(call: Call) -> Datum {
+    let (owner, function) = behind(&call);
+    let Some(owner) = owner else {
+        Fault::no_log().raise();
+    };
+    let Some(tenant) = call.first_value() else {
+        Fault::null("tenant").raise();
+    };
+    if !holds(&MAY_MANAGE, tenant) {
+        Fault::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "permission denied to manage webhooks",
+        )
+        .hint("the log's owner types: SELECT eventlog.grant_webhooks('<role>');")
+        .raise();
+    }
+    call.forward(function, owner)
 }
 
 /// Runs the function behind the door as the role that is its first argument, for `create_log()`
@@ -141,6 +175,7 @@ fn as_role(call: Call) -> Datum {
 }
 
 export_calls! {
+    as_manager_wrapper, pg_finfo_as_manager_wrapper => as_manager;
     as_owner_wrapper, pg_finfo_as_owner_wrapper => as_owner;
     as_owner_for_gateway_wrapper, pg_finfo_as_owner_for_gateway_wrapper => as_owner_for_gateway;
     as_reader_wrapper, pg_finfo_as_reader_wrapper => as_reader;

@@ -16,8 +16,8 @@ use crate::pg::process;
 use crate::pg::spi::{Mode, Params, Prepared, Rows, Session};
 
 /// Purposes and the numbers of their locks, above those of all columns (1600 at most).
-const PURPOSES: [(&str, u16); 3] =
-    [("partitions", 10_001), ("maintenance", 10_002), ("erasure", 10_003)];
+const PURPOSES: [(&str, u16); 4] =
+    [("partitions", 10_001), ("maintenance", 10_002), ("erasure", 10_003), ("alerts", 10_004)];
 
 thread_local! {
     /// Does not use the registry: create_log() takes a lock before it completes the tables of the

@@ -1,6 +1,7 @@
 //! The dashboard in a real Chromium. The scenarios of `tests/browser` do what people do; each figure that they
 //! find is judged here, by what SQL finds in the raw rows.
 
+mod alerts;
 mod events;
 mod experiments;
 mod funnels;
@@ -137,6 +138,7 @@ impl<'a> Stage<'a> {
             Some("experiment") => experiments::judge(&mut raw, tenant, found),
             Some("retention") => retention::judge(&mut raw, tenant, found),
             Some("quality") => quality::judge(&mut raw, tenant, found),
+            Some("alerts") => alerts::judge(&mut raw, tenant, found),
             Some("doctor") => quality::judge_doctor(self.cluster, &self.database, found),
             Some("programs") => {
                 let origin = format!("http://{}", self.gateway.address);

@@ -186,6 +186,8 @@ const REPORTS: &[&str] = &[
     "names",
     "rejected",
     "taxonomy",
+    "alerts",
+    "alert_changes",
     "nonesuch",
     "../track",
 ];

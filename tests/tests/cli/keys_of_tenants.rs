@@ -17,7 +17,7 @@ struct Keys {
     one: String,
 }
 
-fn make(world: &World, options: &[&str]) -> String {
+pub(crate) fn make(world: &World, options: &[&str]) -> String {
     let mut command = eventlog(db::shared(), &world.db.name, "log_owner");
     printed(command.args(["key", "create", "--kind", "read"]).args(options)).trim().to_owned()
 }

@@ -1,11 +1,13 @@
 //! The gateway and the command line: the built program against real servers.
 
+mod alerts;
 mod aliases;
 mod analytics;
 mod clients;
 mod connecting;
 mod csv;
 mod dashboard;
+mod deliver;
 mod doctor;
 mod doctor_servers;
 mod door;
@@ -33,6 +35,7 @@ mod protocols_other;
 mod protocols_posthog;
 mod protocols_segment;
 mod public_keys;
+mod pull;
 mod replay;
 mod reports;
 mod seed;

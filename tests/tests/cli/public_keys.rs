@@ -156,7 +156,9 @@ fn the_gateway_reads_as_its_keys_tenant_wherever_others_have_theirs_from() {
         assert_eq!(http.get("/readyz").text(), r#"{"status":"ok"}"#, "{source}");
         assert_eq!(http.track_and_wait(&world.key_a, r#"{"toolName":"a"}"#).json()["written"], 1);
         let key = [("X-Api-Key", read.as_str())];
-        for report in ["events", "summary", "tools", "rejected", "taxonomy", "names", "errors"] {
+        for report in
+            ["events", "summary", "tools", "rejected", "taxonomy", "alerts", "names", "errors"]
+        {
             let answer = http.ask("GET", &format!("/api/analytics/{report}"), &key, b"");
             assert_eq!(answer.status, 200, "{source}: {report}: {}", answer.text());
         }

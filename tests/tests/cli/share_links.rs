@@ -133,6 +133,8 @@ fn a_link_shows_its_scope_and_nothing_widens_it() {
         ("get_rejected".to_owned(), 403),
         ("rejected".to_owned(), 403),
         ("taxonomy".to_owned(), 403),
+        ("alerts".to_owned(), 403),
+        ("alert_changes".to_owned(), 403),
         ("tenants_overview".to_owned(), 403),
         ("live".to_owned(), 403),
         ("names".to_owned(), 200),

@@ -1,5 +1,6 @@
 //! End-to-end tests of the extension against private clusters.
 
+mod alerts;
 mod delivery;
 mod lifecycle;
 mod log;

@@ -144,7 +144,7 @@ pub(super) async fn clock(transaction: &Transaction<'_>) -> Result<Finding, Fail
     Ok(Finding::new(NAME, State::Advice, found).fix("set the clocks by NTP: chronyc tracking"))
 }
 
-pub(super) const ALL: [Check; 16] = [
+pub(super) const ALL: [Check; 19] = [
     Check::new("layout", "the tables are those of this version", include_str!("sql/layout.sql")),
     Check::new("owner", "a role of its own that cannot log in", include_str!("sql/owner.sql")),
     Check::new(
@@ -174,6 +174,8 @@ pub(super) const ALL: [Check; 16] = [
         "the reports have the events of all partitions",
         include_str!("sql/rollups.sql"),
     ),
+    Check::new("consumers", "they read on and lose nothing", include_str!("sql/consumers.sql"))
+        .of_primaries(),
     Check::new("settings", "no unusual settings", include_str!("sql/settings.sql")),
     Check::new(
         "files",
@@ -190,5 +192,9 @@ pub(super) const ALL: [Check; 16] = [
         "nothing was refused in the last day",
         include_str!("sql/quarantine.sql"),
     ),
+    Check::new("webhooks", "all are served and accepted", include_str!("sql/webhooks.sql"))
+        .of_primaries(),
+    Check::new("alerts", "they are evaluated in time", include_str!("sql/alerts.sql"))
+        .of_primaries(),
     Check::new("taxonomy", "it has event types", include_str!("sql/taxonomy.sql")),
 ];

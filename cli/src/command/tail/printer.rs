@@ -129,7 +129,6 @@ mod tests {
         };
         let mut line = Line {
             id: 1,
-            created_at: String::new(),
             shown: String::new(),
             name: "message_sent".to_owned(),
             actor: Some("user-17".to_owned()),

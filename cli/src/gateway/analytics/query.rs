@@ -276,6 +276,13 @@ fn refused(error: &tokio_postgres::Error, patience: Duration, given: &[&str]) ->
             }
             _ => server.message().to_owned(),
         }),
+        // An unknown consumer.
+        ("42704", _) if server.routine() == Some(RAISE) => {
+            Problem::not_found(match server.hint() {
+                Some(hint) => format!("{} ({hint})", server.message()),
+                None => server.message().to_owned(),
+            })
+        }
         ("42501", _) => {
             tracing::error!("a report was refused: {}", server.message());
             unbound()
@@ -300,7 +307,7 @@ fn away() -> Problem {
 }
 
 /// The gateway's role is not restricted to the key's tenant, or lacks a right.
-fn unbound() -> Problem {
+pub(crate) fn unbound() -> Problem {
     Problem::unavailable(
         "the gateway's role lacks its grants; run SELECT eventlog.grant_gateway",
         60,

@@ -20,9 +20,12 @@ const AT_LEAST: Duration = Duration::from_secs(60);
 /// How long a stream lasts. The client reconnects, which checks its key again.
 const LASTS: Duration = Duration::from_secs(300);
 
-const NEWEST: &str = "SELECT (SELECT e.id FROM eventlog.get_events(
-                         since => pg_catalog.now() - pg_catalog.make_interval(days => 1), row_limit => 1,
-                         tenant_id => $1) e)";
+/// Up to which id nothing can appear any more. It writes down what it found, for others who ask.
+const CERTAIN_ID: &str = "SELECT eventlog.certain_id($1)";
+/// Whether the tenant has events between two ids.
+const HAS_NEW: &str = "SELECT EXISTS (SELECT FROM eventlog.events e
+                         WHERE e.id OPERATOR(pg_catalog.>) $2 AND e.id OPERATOR(pg_catalog.<=) $3
+                           AND eventlog._is_tenant($1, e.tenant_id))";
 
 /// The watched tenants.
 pub(crate) struct Live {
@@ -33,8 +36,8 @@ pub(crate) struct Live {
 }
 
 pub(super) struct Watched {
-    /// Id of the newest event, or `None` once the database does not answer.
-    newest: watch::Receiver<Option<i64>>,
+    /// Up to which id events have been announced, or `None` once the database does not answer.
+    announced: watch::Receiver<Option<i64>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -62,16 +65,16 @@ impl Live {
 
     /// Watches a tenant; joins an existing watch.
     pub(super) async fn watch(&self, tenant: Uuid) -> Result<Arc<Watched>, Problem> {
-        let newest = newest(&self.reports, tenant).await?;
+        let certain = certain_id(&self.reports, tenant).await?;
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watched) = tenants.get(&tenant).and_then(Weak::upgrade)
             && !watched.task.is_finished()
         {
             return Ok(watched);
         }
-        let (sender, receiver) = watch::channel(Some(newest));
-        let task = tokio::spawn(look(Arc::clone(&self.reports), tenant, sender));
-        let watched = Arc::new(Watched { newest: receiver, task });
+        let (sender, receiver) = watch::channel(Some(certain));
+        let task = tokio::spawn(look(Arc::clone(&self.reports), tenant, certain, sender));
+        let watched = Arc::new(Watched { announced: receiver, task });
         tenants.retain(|_, watched| watched.strong_count() > 0);
         tenants.insert(tenant, Arc::downgrade(&watched));
         Ok(watched)
@@ -79,24 +82,44 @@ impl Live {
 }
 
 /// Polls until the database does not answer. The task is aborted when the last client leaves.
-async fn look(reports: Arc<Reports>, tenant: Uuid, sender: watch::Sender<Option<i64>>) {
+async fn look(
+    reports: Arc<Reports>,
+    tenant: Uuid,
+    mut last: i64,
+    sender: watch::Sender<Option<i64>>,
+) {
     loop {
         tokio::time::sleep(LOOK).await;
-        let newest = newest(&reports, tenant).await;
-        let is_over = newest.is_err();
-        sender.send_if_modified(|before| {
-            let now = newest.ok();
-            std::mem::replace(before, now) != now
-        });
-        if is_over {
-            return;
+        match look_once(&reports, tenant, last).await {
+            Ok((certain, has_new)) => {
+                last = certain;
+                if has_new {
+                    sender.send_replace(Some(certain));
+                }
+            }
+            Err(_) => {
+                sender.send_replace(None);
+                return;
+            }
         }
     }
 }
 
-async fn newest(reports: &Reports, tenant: Uuid) -> Result<i64, Problem> {
-    let row = reports.read(tenant, NEWEST, &[(&tenant, Type::UUID)]).await?;
-    Ok(row.get::<_, Option<i64>>(0).unwrap_or(0))
+/// Returns up to which id nothing can appear any more, and whether the tenant has events after `last` there.
+async fn look_once(reports: &Reports, tenant: Uuid, last: i64) -> Result<(i64, bool), Problem> {
+    let certain = certain_id(reports, tenant).await?;
+    if certain <= last {
+        return Ok((last, false));
+    }
+    let values =
+        [(&tenant as _, Type::UUID), (&last as _, Type::INT8), (&certain as _, Type::INT8)];
+    let row = reports.read(tenant, HAS_NEW, &values).await?;
+    Ok((certain, row.get(0)))
+}
+
+async fn certain_id(reports: &Reports, tenant: Uuid) -> Result<i64, Problem> {
+    let row = reports.write(tenant, CERTAIN_ID, &[(&tenant, Type::UUID)]).await?;
+    Ok(row.get(0))
 }
 
 /// One client's stream of notifications.
@@ -111,7 +134,7 @@ impl<T> Stream<T> {
     /// Makes a stream that keeps `held` until its end.
     pub(super) fn new(live: &Live, watched: Arc<Watched>, held: T) -> Self {
         Stream {
-            news: watched.newest.clone(),
+            news: watched.announced.clone(),
             stopping: live.is_stopping.subscribe(),
             until: Instant::now() + LASTS,
             _held: (held, watched),

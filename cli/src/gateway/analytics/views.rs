@@ -11,7 +11,32 @@ pub(crate) struct View {
     pub(crate) order: &'static str,
 }
 
-pub(crate) static VIEWS: [View; 3] = [
+pub(crate) static VIEWS: [View; 5] = [
+    View {
+        path: "alerts",
+        relation: "alerts",
+        columns: &[
+            "tenant_id",
+            "alert",
+            "condition",
+            "names",
+            "time_window",
+            "threshold",
+            "value",
+            "is_raised",
+            "raised_since",
+            "evaluated_until",
+            "is_enabled",
+            "failure",
+        ],
+        order: "ORDER BY is_raised AND is_enabled DESC, alert, tenant_id LIMIT 1000",
+    },
+    View {
+        path: "alert_changes",
+        relation: "alert_changes",
+        columns: &["id", "tenant_id", "alert", "is_raised", "changed_at", "details"],
+        order: "ORDER BY id DESC LIMIT 200",
+    },
     View {
         path: "names",
         relation: "event_types",

@@ -7,55 +7,136 @@ use std::thread;
 use std::time::Duration;
 
 use eventlog_tests::random::Random;
-use eventlog_tests::{Cluster, TENANT_A, TENANT_B, db, rows, scaled, text};
+use eventlog_tests::{Cluster, TENANT_A, TENANT_B, db, rows, scaled, text, wait_for};
 use postgres::Client;
 
 use crate::maintenance::rollups::{TYPES, act};
 
-/// Reads with a consumer in any isolation, acknowledges, and now and then does not commit. Ends once
-/// nothing has come three times after the end, with a look before each.
-fn read(client: &mut Client, call: &str, ends: &AtomicBool) -> Vec<i64> {
-    let mut random = Random::new();
-    let mut ids: Vec<i64> = Vec::new();
-    let mut empty = 0;
-    while empty < 3 {
-        let has_ended = ends.load(Ordering::Relaxed);
-        let pause = if has_ended { 600 } else { random.below(120) as u64 };
-        thread::sleep(Duration::from_millis(pause));
-        let isolations = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
-        let isolation = if has_ended { &isolations[0] } else { random.pick(&isolations) };
-        let limit = 1 + random.below(300);
-        client.batch_execute(&format!("BEGIN ISOLATION LEVEL {isolation}")).expect("a transaction");
-        let sql = format!("SELECT id FROM eventlog.read_events_after('all', {limit}{call})");
-        let Ok(found) = client.query(&sql, &[]) else {
-            client.batch_execute("ROLLBACK").expect("a serialization failure");
-            continue;
-        };
-        let found: Vec<i64> = found.iter().map(|row| row.get(0)).collect();
-        let Some(last) = found.last() else {
-            client.batch_execute("COMMIT").expect("nothing");
-            empty += u32::from(has_ended);
-            continue;
-        };
-        assert!(found.is_sorted_by(|a, b| a < b), "in order: {found:?}");
-        assert!(
-            ids.last() < found.first(),
-            "none that was acknowledged: {:?} {found:?}",
-            ids.last()
-        );
-        let acknowledge = format!("SELECT eventlog.acknowledge('all', {last}{call})");
-        let commits = !random.one_in(4)
-            && client.batch_execute(&acknowledge).is_ok()
-            && client.batch_execute("COMMIT").is_ok();
-        match commits {
-            true => {
-                ids.extend(found);
-                empty = 0;
-            }
-            false => client.batch_execute("ROLLBACK").expect("a rollback"),
-        }
+/// The name of a reader's connections, as SQL.
+fn application_name(tenant: &str) -> String {
+    format!("'reader ' || {tenant}::text")
+}
+
+/// A consumer of all tenants or of one, whose reader is killed now and then.
+struct Reader<'a> {
+    cluster: &'a Cluster,
+    client: Client,
+    /// The tenant, as SQL.
+    tenant: String,
+}
+
+impl<'a> Reader<'a> {
+    fn new(cluster: &'a Cluster, tenant: String) -> Self {
+        Reader { cluster, client: Self::connect(cluster, &tenant), tenant }
     }
-    ids
+
+    fn connect(cluster: &Cluster, tenant: &str) -> Client {
+        let mut client = cluster.connect("app", "member");
+        let name = application_name(tenant);
+        let name = format!("SELECT set_config('application_name', {name}, false)");
+        client.batch_execute(&name).expect("a name");
+        client
+    }
+
+    /// Reads in a transaction, acknowledges, and now and then does not commit. Returns the ids that it has
+    /// acknowledged, and none if it could not read at all.
+    fn read_once(&mut self, random: &mut Random, isolation: &str) -> Option<Vec<i64>> {
+        let (limit, tenant) = (1 + random.below(300), &self.tenant.clone());
+        let read = format!(
+            "SELECT id FROM eventlog.read_events_after('all', {limit}, tenant_id => {tenant})"
+        );
+        let begin = format!("BEGIN ISOLATION LEVEL {isolation}");
+        if self.client.batch_execute(&begin).is_err() {
+            return self.begin_again();
+        }
+        let Ok(found) = self.client.query(&read, &[]) else { return self.begin_again() };
+        let found: Vec<i64> = found.iter().map(|row| row.get(0)).collect();
+        assert!(found.is_sorted_by(|a, b| a < b), "in order: {found:?}");
+        let Some(last) = found.last() else {
+            return match self.client.batch_execute("COMMIT") {
+                Ok(()) => Some(Vec::new()),
+                Err(_) => self.begin_again(),
+            };
+        };
+        let acknowledge =
+            format!("SELECT eventlog.acknowledge('all', {last}, tenant_id => {tenant})");
+        if random.one_in(4) || self.client.batch_execute(&acknowledge).is_err() {
+            return self.begin_again();
+        }
+        if self.client.batch_execute("COMMIT").is_ok() {
+            return Some(found);
+        }
+        // One that was killed does not know whether it had committed.
+        let mut superuser = self.cluster.connect("app", "postgres");
+        if self.client.is_closed() {
+            let name = application_name(tenant);
+            let sql =
+                format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = {name}");
+            wait_for(&mut superuser, &sql, "0");
+        }
+        let sql = format!(
+            "SELECT acknowledged_id >= {last} FROM eventlog.consumers WHERE consumer = 'all' AND tenant_id = {tenant}"
+        );
+        let is_acknowledged = text(&mut superuser, &sql) == "t";
+        self.begin_again();
+        is_acknowledged.then_some(found)
+    }
+
+    /// After a serialization failure, or on a new connection.
+    fn begin_again(&mut self) -> Option<Vec<i64>> {
+        if self.client.batch_execute("ROLLBACK").is_err() {
+            self.client = Self::connect(self.cluster, &self.tenant);
+        }
+        None
+    }
+
+    /// Reads until nothing has come three times after the end, with a look before each.
+    fn read(&mut self, ends: &AtomicBool) -> Vec<i64> {
+        let mut random = Random::new();
+        let mut ids: Vec<i64> = Vec::new();
+        let mut empty = 0;
+        while empty < 3 {
+            let has_ended = ends.load(Ordering::Relaxed);
+            let pause = if has_ended { 600 } else { random.below(120) as u64 };
+            thread::sleep(Duration::from_millis(pause));
+            let isolations = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
+            let isolation = if has_ended { &isolations[0] } else { random.pick(&isolations) };
+            match self.read_once(&mut random, isolation) {
+                None => {}
+                Some(found) if found.is_empty() => empty += u32::from(has_ended),
+                Some(found) => {
+                    let last = ids.last();
+                    assert!(last < found.first(), "none that was acknowledged: {last:?} {found:?}");
+                    ids.extend(found);
+                    empty = 0;
+                }
+            }
+        }
+        ids
+    }
+}
+
+/// Logs as fast as a few hundred events a second, so that there is something to lose.
+fn write_quickly(client: &mut Client, tenant: &str, is_over: &AtomicBool) {
+    let mut random = Random::new();
+    while !is_over.load(Ordering::Relaxed) {
+        let log =
+            format!("SELECT eventlog.log_event('{tenant}', 'ping');").repeat(1 + random.below(4));
+        client.batch_execute(&format!("BEGIN; {log}")).expect("events");
+        thread::sleep(Duration::from_millis(random.below(8) as u64));
+        client.batch_execute("COMMIT").expect("an end");
+    }
+}
+
+/// Kills a reader now and then.
+fn kill_readers(client: &mut Client, is_over: &AtomicBool) {
+    let mut random = Random::new();
+    while !is_over.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(200 + random.below(600) as u64));
+        let sql = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity
+                    WHERE application_name LIKE 'reader %' ORDER BY random() LIMIT 1) one";
+        client.query(sql, &[]).expect("a superuser may");
+    }
 }
 
 /// Ends the threads also if one of them panics.
@@ -139,19 +220,21 @@ fn whatever_writers_do_a_consumer_reads_each_committed_event_once() {
             "BEGIN; PREPARE p AS INSERT INTO eventlog.events (name) VALUES ('ping')",
         )
         .expect("a lock");
-        let calls = [
-            format!(", '{TENANT_A}'"),
-            format!(", '{TENANT_B}'"),
-            ", eventlog.all_tenants()".to_owned(),
-        ];
-        let readers: Vec<_> = calls
+        for tenant in tenants {
+            let (cluster, is_over) = (&cluster, &is_over);
+            writers.push(scope.spawn(move || {
+                write_quickly(&mut cluster.connect("app", "member"), tenant, is_over);
+            }));
+        }
+        writers
+            .push(scope.spawn(|| kill_readers(&mut cluster.connect("app", "postgres"), &is_over)));
+        let all_tenants = "eventlog.all_tenants()".to_owned();
+        let of_readers = [format!("'{TENANT_A}'"), format!("'{TENANT_B}'"), all_tenants];
+        let readers: Vec<_> = of_readers
             .into_iter()
-            .map(|call| {
+            .map(|tenant| {
                 let (cluster, has_ended) = (&cluster, &has_ended);
-                scope.spawn(move || {
-                    let call = call.replace(", ", ", tenant_id => ");
-                    read(&mut cluster.connect("app", "member"), &call, has_ended)
-                })
+                scope.spawn(move || Reader::new(cluster, tenant).read(has_ended))
             })
             .collect();
         let naive =

@@ -2,4 +2,6 @@
 
 mod consumers;
 mod cursor;
+mod retention;
 mod seen_writers;
+mod webhooks;

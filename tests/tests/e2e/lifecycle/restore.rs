@@ -38,8 +38,17 @@ const TABLES: &[&str] = &[
     "monthly_key_actors",
     "api_keys",
     "api_tokens",
+    "consumer_losses",
     "consumers",
     "delivery_looks",
+    "webhooks",
+    "webhook_secrets",
+    "webhook_retries",
+    "webhook_deliveries",
+    "deliverers",
+    "alerts",
+    "alert_changes",
+    "alert_state",
 ];
 
 /// A cluster with a log of which every part differs from a new one's.
@@ -81,6 +90,13 @@ pub(crate) fn fill(cluster: &Cluster, method: &str) {
                         producer => '{TENANT_B}', batch_number => 7);
                  SELECT eventlog.log_event('{TENANT_B}', {GOOD}, occurred_at => '2090-01-01');
                  CALL eventlog.forget_actor('{TENANT_B}', 'nobody');
+                 INSERT INTO eventlog.alerts (tenant_id, alert, condition, time_window, next_until) VALUES ('{TENANT_A}', 'silence', 'not_received', '1 hour', now());
+                 SELECT eventlog.create_webhook('{TENANT_A}', 'https://example.com');
+                 INSERT INTO eventlog.webhook_retries SELECT webhook_id, tenant_id, true, 1, tenant_id, now(), 1, now() FROM eventlog.webhooks;
+                 INSERT INTO eventlog.webhook_deliveries (webhook_id, tenant_id, attempted_at, is_alert, event_id, last_event_id, deliveries, attempt, duration_ms)
+                 SELECT webhook_id, tenant_id, now(), true, 1, 1, 1, 1, 1 FROM eventlog.webhooks;
+                 INSERT INTO eventlog.deliverers VALUES ('d', 1, now());
+                 INSERT INTO eventlog.alert_changes (tenant_id, alert, is_raised, details) VALUES ('{TENANT_A}', 'silence', true, '{{}}');
                  SET SESSION AUTHORIZATION log_owner;
                  SELECT eventlog.reference_tenants('public.tenants', '{method}', name_column => 'name');"
             ),

@@ -117,7 +117,13 @@ fn an_actor_of_90_partitions_quarantine_and_rollups_is_found_nowhere_afterwards_
              SELECT lpad(n::text, 16, '0'), 'aaaaaaaaaaaaaaaa', 'share', sha256('a'), tenant,
                     jsonb_build_object('filters', jsonb_build_array(jsonb_build_object('actor', jsonb_build_object('is', who)))), 'infinity'
                FROM (VALUES (1, '{TENANT_A}'::uuid, '{ERIN}'), (2, '{TENANT_A}', 'user-1'), (3, '{TENANT_B}', 'user-1')) v (n, tenant, who);
-             SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000)"
+             SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000);
+             SELECT eventlog.create_webhook('{TENANT_A}', 'https://example.com'), eventlog.create_webhook(eventlog.all_tenants(), 'https://example.com');
+             INSERT INTO eventlog.webhook_retries
+             SELECT w.webhook_id, w.tenant_id, false, e.id, e.tenant_id, e.created_at, 1, now()
+               FROM eventlog.webhooks w, eventlog.events e WHERE e.id % 7 = 0;
+             INSERT INTO eventlog.webhook_deliveries (webhook_id, tenant_id, attempted_at, is_alert, event_id, last_event_id, event_tenant_id, deliveries, attempt, duration_ms)
+             SELECT r.webhook_id, r.tenant_id, now(), false, r.event_id, r.event_id, r.event_tenant_id, 1, 1, 5 FROM eventlog.webhook_retries r"
         ))
         .unwrap();
     make_rollups(&mut client);
@@ -131,6 +137,8 @@ fn an_actor_of_90_partitions_quarantine_and_rollups_is_found_nowhere_afterwards_
         ("rejected_events", format!("claimed_tenant_id = '{TENANT_A}' AND actor = '{ERIN}'")),
         ("late_events", format!("id IN ({ids})")),
         ("idempotency_keys", format!("event_id IN ({ids})")),
+        ("webhook_retries", format!("event_id IN ({ids})")),
+        ("webhook_deliveries", format!("event_id IN ({ids})")),
         // A share link that is of the actor.
         ("api_tokens", "id = '0000000000000001'".to_owned()),
     ];
@@ -186,6 +194,10 @@ fn a_tenant_is_found_nowhere_afterwards_and_its_roles_log_no_more() {
              SELECT eventlog.set_tenant('{TENANT_A}', events_per_minute => 1000, display_name => 'A');
              SELECT eventlog.set_tenant('{TENANT_B}', is_opted_out => true);
              SELECT eventlog.create_consumer('c', '{TENANT_A}'), eventlog.create_consumer('c', '{TENANT_B}');
+             SELECT eventlog.create_webhook('{TENANT_A}', 'https://example.com'), eventlog.create_webhook('{TENANT_B}', 'https://example.com');
+             INSERT INTO eventlog.webhook_retries SELECT webhook_id, tenant_id, true, 1, tenant_id, now(), 1, now() FROM eventlog.webhooks;
+             INSERT INTO eventlog.webhook_deliveries (webhook_id, tenant_id, attempted_at, is_alert, event_id, last_event_id, deliveries, attempt, duration_ms)
+             SELECT webhook_id, tenant_id, now(), true, 1, 1, 1, 1, 1 FROM eventlog.webhooks;
              SELECT eventlog.log_event('{TENANT_A}', 'ping', occurred_at => '2090-01-01', idempotency_key => 'a' || n) FROM generate_series(1, 5) n;
              SELECT eventlog.try_log_event('{TENANT_A}', 'bogus', '{{}}'), eventlog.try_log_event('{TENANT_B}', 'bogus', '{{}}');
              ALTER DATABASE {} SET eventlog.tenant_source = role",
@@ -268,7 +280,9 @@ fn more_rows_than_a_batch_of_one_time_are_all_found() {
             ("late_events", "0"),
             ("monthly_actors", "0"),
             ("monthly_key_actors", "0"),
-            ("rejected_events", "0")
+            ("rejected_events", "0"),
+            ("webhook_deliveries", "0"),
+            ("webhook_retries", "0"),
         ]
         .map(|(table, rows)| (table.to_owned(), rows.to_owned()))
     );

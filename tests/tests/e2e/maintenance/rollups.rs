@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use eventlog_tests::random::Random;
 use eventlog_tests::{Cluster, Db, TENANT_A, TENANT_B, db, rows, scaled, text};
 use postgres::Client;
+use postgres::error::SqlState;
 
 /// A watermark that moves all the time instead of once an hour.
 const QUICK: &str = "CREATE OR REPLACE FUNCTION eventlog_private.next_watermark() RETURNS timestamptz LANGUAGE sql VOLATILE
@@ -59,6 +60,15 @@ fn event(random: &mut Random) -> String {
     }
 }
 
+/// Returns false if the transaction cannot be serialized with those of readers.
+fn has_no_serialization_failure(client: &mut Client, sql: &str) -> bool {
+    match client.batch_execute(sql) {
+        Ok(()) => true,
+        Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => false,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
 /// One random thing that a writer does; how many events it committed.
 pub(crate) fn act(
     client: &mut Client,
@@ -80,11 +90,11 @@ pub(crate) fn act(
                 ))
                 .unwrap();
             thread::sleep(nap);
-            client.batch_execute(&(log(random) + &log(random))).unwrap();
+            let logs = has_no_serialization_failure(client, &(log(random) + &log(random)));
             thread::sleep(nap / 2);
-            let commits = !random.one_in(4);
-            client.batch_execute(if commits { "COMMIT" } else { "ROLLBACK" }).unwrap();
-            if commits { 2 } else { 0 }
+            let commits = !random.one_in(4) && logs;
+            let ends = if commits { "COMMIT" } else { "ROLLBACK" };
+            if has_no_serialization_failure(client, ends) && commits { 2 } else { 0 }
         }
         // A savepoint that is undone, late.
         2 => {

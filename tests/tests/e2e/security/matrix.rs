@@ -30,7 +30,9 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         (
             "rollup_state" | "late_events" | "hourly_counts" | "daily_counts" | "daily_subjects"
             | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys"
-            | "monthly_key_actors" | "tenant_names" | "consumers" | "delivery_looks",
+            | "monthly_key_actors" | "tenant_names" | "consumers" | "consumer_losses"
+            | "delivery_looks" | "alerts" | "alert_changes" | "webhooks" | "webhook_retries"
+            | "webhook_deliveries",
             "SELECT" | "COPY TO",
         ) => reads,
         ("counted_keys", "SELECT" | "COPY TO") => reads,
@@ -39,8 +41,8 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
         ("_partitions", "SELECT") => reads || writes,
         // Views with the caller's own rights.
         (
-            "stat_consumers" | "stat_rejected" | "stat_hygiene" | "stat_log" | "stat_partitions"
-            | "stat_storage" | "stat_taxonomy" | "stat_uncounted",
+            "stat_consumers" | "stat_webhooks" | "stat_rejected" | "stat_hygiene" | "stat_log"
+            | "stat_partitions" | "stat_storage" | "stat_taxonomy" | "stat_uncounted",
             "SELECT",
         ) => reads,
         _ => false,
@@ -69,8 +71,14 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
                 "rollup_state" => "rolled_until",
                 "late_events" => "tenant_id",
                 "tenant_names" => "tenant_name",
-                "consumers" => "consumer",
+                "consumers" | "consumer_losses" => "consumer",
                 "delivery_looks" => "last_id",
+                "alerts" | "alert_changes" => "alert",
+                "alert_state" => "closed_until",
+                "webhooks" | "webhook_secrets" | "webhook_retries" | "webhook_deliveries" => {
+                    "tenant_id"
+                }
+                "deliverers" => "pid",
                 _ => "name",
             };
             format!("UPDATE {name} SET {column} = {column}")
@@ -105,6 +113,15 @@ fn filled() -> Db {
              SELECT eventlog.set_tenant('{TENANT_A}', max_bytes => 1000, display_name => 'A');
              SELECT eventlog.set_tenant('{TENANT_B}', display_name => 'B');
              SELECT eventlog.create_consumer('c', '{TENANT_A}'), eventlog.create_consumer('c', '{TENANT_B}');
+             INSERT INTO eventlog.consumer_losses SELECT tenant_id, consumer, 1 FROM eventlog.consumers;
+             INSERT INTO eventlog.alerts (tenant_id, alert, condition, time_window, next_until)
+             SELECT t, 'a', 'above', '1 hour', now() FROM unnest(ARRAY['{TENANT_A}', '{TENANT_B}']::uuid[]) AS t;
+             INSERT INTO eventlog.alert_changes (tenant_id, alert, is_raised, details)
+             SELECT t, 'a', true, '{{}}' FROM unnest(ARRAY['{TENANT_A}', '{TENANT_B}']::uuid[]) AS t;
+             SELECT eventlog.create_webhook('{TENANT_A}', 'https://example.com'), eventlog.create_webhook('{TENANT_B}', 'https://example.com');
+             INSERT INTO eventlog.webhook_retries SELECT webhook_id, tenant_id, false, 1, tenant_id, now(), 1, now() FROM eventlog.webhooks;
+             INSERT INTO eventlog.webhook_deliveries (webhook_id, tenant_id, attempted_at, is_alert, event_id, last_event_id, deliveries, attempt, duration_ms)
+             SELECT webhook_id, tenant_id, now(), false, 1, 1, 1, 1, 1 FROM eventlog.webhooks;
              CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
              GRANT EXECUTE ON FUNCTION public.nothing() TO PUBLIC;
              INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}'), ('writer', '{TENANT_A}'), ('reader', '{TENANT_A}');
@@ -193,9 +210,9 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
         &mut superuser,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys', 'api_tokens') ORDER BY 1",
+            AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys', 'api_tokens', 'webhook_secrets') ORDER BY 1",
     );
-    let expected = "consumers daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events tenant_names";
+    let expected = "alert_changes alerts consumer_losses consumers daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events tenant_names webhook_deliveries webhook_retries webhooks";
     assert_eq!(of_tenants.concat().join(" "), expected);
     for source in ["setting", "jwt", "role"] {
         superuser
