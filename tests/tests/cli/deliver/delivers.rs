@@ -5,6 +5,7 @@ use eventlog_tests::{TENANT_A, TENANT_B, db, rows, text, wait_for};
 use postgres::Client;
 
 use super::{Deliverer, came, create, log, ping};
+use crate::doctor::{amiss, findings_in};
 use crate::server::{eventlog, failed};
 
 #[test]
@@ -218,4 +219,26 @@ fn a_role_that_may_not_deliver_hears_of_it_at_once() {
     let mut command = eventlog(db::shared(), &db.name, "writer");
     let said = failed(command.arg("deliver"), 1);
     assert!(said.contains("permission denied to manage webhooks"), "{said}");
+}
+
+#[test]
+fn the_doctor_says_which_webhooks_are_not_served_or_not_accepted() {
+    let (db, mut owner) = log();
+    let receiver = Receiver::start(|_| Answer::Status(410));
+    let found = || {
+        let (findings, _) = findings_in(db::shared(), &db.name, "postgres");
+        let amiss = amiss(&findings, "webhooks");
+        amiss.iter().map(|found| format!("{}: {}", found["state"], found["found"])).collect::<Vec<String>>()
+    };
+    assert_eq!(found(), Vec::<String>::new());
+    create(&mut owner, &receiver.url("a"), "");
+    let findings = found();
+    assert!(findings.len() == 1 && findings[0].contains("nothing sends them"), "{findings:?}");
+    let _deliverer = Deliverer::of(&db, &[]);
+    wait_for(&mut owner, "SELECT state FROM eventlog.stat_webhooks", "served");
+    assert_eq!(found(), Vec::<String>::new());
+    ping(&mut owner, 1);
+    wait_for(&mut owner, "SELECT state FROM eventlog.stat_webhooks", "disabled");
+    let findings = found();
+    assert!(findings.len() == 1 && findings[0].contains("410 Gone"), "{findings:?}");
 }
