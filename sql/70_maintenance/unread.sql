@@ -2,16 +2,21 @@
 -- maintenance_settings.consumer_wait at most. What is deleted unread is counted.
 
 -- Lists who reads the log from an id on, consumers and webhooks: the tenant (all_tenants() for every one) and
--- names (null for all) that each reads, and the id up to which it has read.
-CREATE FUNCTION eventlog_private.readers() RETURNS TABLE (tenant_id uuid, consumer text, names text[], read_until bigint)
+-- names (null for all) that each reads, the id up to which it has read, and the one after which it needs events:
+-- webhooks get some again that they did not accept.
+CREATE FUNCTION eventlog_private.readers() RETURNS TABLE (tenant_id uuid, consumer text, names text[], read_until bigint, needed_after bigint)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- A log of layout 1 has none.
     IF to_regclass('eventlog.consumer_losses') IS NOT NULL THEN
-        RETURN QUERY SELECT c.tenant_id, c.consumer, c.names, c.acknowledged_id FROM eventlog.consumers c;
-        RETURN QUERY SELECT w.tenant_id, 'webhook ' || w.webhook_id, w.names, w.delivered_id FROM eventlog.webhooks w WHERE w.is_enabled;
+        RETURN QUERY SELECT c.tenant_id, c.consumer, c.names, c.acknowledged_id, c.acknowledged_id FROM eventlog.consumers c;
+        RETURN QUERY
+        SELECT w.tenant_id, 'webhook ' || w.webhook_id, w.names, w.delivered_id,
+               least(w.delivered_id, (SELECT min(r.event_id) - 1 FROM eventlog.webhook_retries r
+                                       WHERE r.webhook_id = w.webhook_id AND NOT r.is_alert AND r.next_attempt_at IS NOT NULL))
+          FROM eventlog.webhooks w WHERE w.is_enabled;
     END IF;
 END
 $$;
@@ -34,13 +39,13 @@ BEGIN
       FROM eventlog_private.readers() r
      CROSS JOIN LATERAL (
         SELECT min(e.created_at) AS created_at FROM eventlog.events e
-         WHERE r.tenant_id = all_tenants AND e.id > r.read_until AND e.created_at >= kept_since AND e.created_at < cutoff
+         WHERE r.tenant_id = all_tenants AND e.id > r.needed_after AND e.created_at >= kept_since AND e.created_at < cutoff
            AND (read_until.tenant IS NULL OR e.tenant_id = read_until.tenant)
            AND (read_until.name IS NULL OR e.name = read_until.name) AND (r.names IS NULL OR e.name = ANY (r.names))
          UNION ALL
         SELECT min(e.created_at) FROM eventlog.events e
          WHERE r.tenant_id <> all_tenants AND e.tenant_id = r.tenant_id
-           AND e.id > r.read_until AND e.created_at >= kept_since AND e.created_at < cutoff
+           AND e.id > r.needed_after AND e.created_at >= kept_since AND e.created_at < cutoff
            AND (read_until.name IS NULL OR e.name = read_until.name) AND (r.names IS NULL OR e.name = ANY (r.names))) f
      WHERE (r.tenant_id = all_tenants OR read_until.tenant IS NULL OR r.tenant_id = read_until.tenant)
        AND (r.names IS NULL OR read_until.name IS NULL OR read_until.name = ANY (r.names));

@@ -79,15 +79,3 @@ $$;
 CREATE FUNCTION eventlog._note_deliveries(tenant uuid, deliverer text, notes jsonb) RETURNS TABLE (webhook_id uuid, reason text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_manager_wrapper';
-
--- Returns the id after which each enabled webhook needs the events of its tenant (all_tenants(): of all), which
--- retention waits for.
-CREATE FUNCTION eventlog_private.webhook_positions() RETURNS TABLE (webhook_id uuid, tenant_id uuid, after_id bigint)
-LANGUAGE sql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT w.webhook_id, w.tenant_id,
-           least(w.delivered_id, (SELECT min(r.event_id) - 1 FROM eventlog.webhook_retries r
-                                   WHERE r.webhook_id = w.webhook_id AND NOT r.is_alert AND r.next_attempt_at IS NOT NULL))
-      FROM eventlog.webhooks w WHERE w.is_enabled
-$$;

@@ -157,7 +157,7 @@ impl Engine {
                     self.batches.insert(id, serving.smaller_batch());
                 }
                 if !serving.is_lost
-                    && let Some(until) = serving.to_note(true)
+                    && let Some(until) = serving.take_position(true)
                 {
                     self.notes.advance(report.key, until);
                 }
@@ -193,7 +193,7 @@ impl Engine {
             if !stays && !serving.is_stopping {
                 serving.stop();
             }
-            if let Some(until) = serving.to_note(false) {
+            if let Some(until) = serving.take_position(false) {
                 self.notes.advance(serving.key(*id), until);
             }
         }

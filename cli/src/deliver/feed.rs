@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::event::Event;
 
 /// Events that are read at a time for all.
-const LIMIT: usize = 500;
+const LIMIT: usize = 1000;
 /// Ids that one statement looks at, so that none takes long.
 const WINDOW: i64 = 100_000;
 /// Reads for all in one turn, after which those that are behind have theirs.
@@ -23,7 +23,7 @@ impl Engine {
             if !self.serving.values().any(|serving| serving.is_live) {
                 self.head = self.certain;
             }
-            if self.head >= self.certain {
+            if self.head >= self.certain || !self.most_have_room() {
                 break;
             }
             self.feed_all(client).await?;
@@ -33,6 +33,13 @@ impl Engine {
             self.feed_one(client, id).await?;
         }
         Ok(())
+    }
+
+    /// Returns true if at least half of the webhooks that keep up could take more. While most have enough to
+    /// send, reading on would only make each of them read for itself; a few slow ones hold up nobody.
+    fn most_have_room(&self) -> bool {
+        let live = || self.serving.values().filter(|serving| serving.is_live);
+        live().filter(|serving| serving.has_room()).count() * 2 >= live().count()
     }
 
     /// Reads the next events for all webhooks that keep up.

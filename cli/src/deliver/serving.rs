@@ -118,6 +118,12 @@ impl Serving {
         !self.is_stopping && !self.is_probing
     }
 
+    /// Returns true if what waits for it is less than half of what may.
+    pub(super) fn has_room(&self) -> bool {
+        self.events.capacity() > MOST_EVENTS / 2
+            && self.queued.load(Ordering::Relaxed) < MOST_BYTES / 2
+    }
+
     /// Returns how many events to read for it now, if it is time to.
     pub(super) fn wanted(&self) -> Option<usize> {
         let waiting = MOST_EVENTS - self.events.capacity();
@@ -158,7 +164,7 @@ impl Serving {
 
     /// Returns true if alerts may be given to it.
     pub(super) fn takes_alerts(&self) -> bool {
-        self.config.with_alerts && self.takes_events() && self.events.capacity() > MOST_EVENTS / 2
+        self.config.with_alerts && self.takes_events() && self.has_room()
     }
 
     /// Gives it an event again.
@@ -188,7 +194,7 @@ impl Serving {
     }
 
     /// Returns how far it is, if that is worth a note and no attempt has noted it.
-    pub(super) fn to_note(&mut self, is_last: bool) -> Option<i64> {
+    pub(super) fn take_position(&mut self, is_last: bool) -> Option<i64> {
         let is_done = self.reported >= self.last_fed && self.fed_until > self.noted_until;
         let is_due = is_last
             || self.fed_until - self.noted_until > NOTE_IDS

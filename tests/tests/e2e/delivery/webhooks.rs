@@ -324,7 +324,7 @@ fn a_receiver_that_fails_for_five_days_is_disabled_and_goes_on_where_it_stood() 
     assert_eq!(take(&mut owner, "me").len(), 1);
     assert_eq!(rows(&mut owner, due), [[&event, "4", "ping"]]);
     assert_eq!(
-        text(&mut owner, "SELECT after_id FROM eventlog_private.webhook_positions()"),
+        text(&mut owner, "SELECT needed_after FROM eventlog_private.readers()"),
         (event.parse::<i64>().expect("an id") - 1).to_string(),
         "retention waits for what is to be sent again"
     );
