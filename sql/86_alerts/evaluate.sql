@@ -171,7 +171,7 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
 COMMENT ON FUNCTION eventlog.evaluate_alerts(jsonb) IS
-'Evaluates alerts on windows that have closed since, and returns how many were raised or resolved: at most two seconds'' worth, so call it again while alerts are due. If somebody else is evaluating, it returns 0 at once. maintain() calls it, and so does eventlog deliver. findings: those of eventlog doctor, for alerts on them. For the log''s owner.';
+'Evaluates alerts on windows that have closed since, and returns how many were raised or resolved: at most two seconds'' worth, so call it again while alerts are due. If somebody else is evaluating, it returns 0 at once. maintain() calls it, and so does eventlog deliver as the log''s owner. findings: those of eventlog doctor, for alerts on them. For the log''s owner.';
 
 -- Phase "evaluate alerts" of maintain().
 CREATE FUNCTION eventlog_private.due_evaluate_alerts(counted_until timestamptz) RETURNS TABLE (task text, description text)

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_postgres::Client;
 
 use super::address::Network;
+use super::alerts;
 use super::database;
 use super::engine::Engine;
 use super::send::{Sender, SenderOptions};
@@ -16,8 +17,8 @@ use crate::output::{Failure, log_to_stderr, with_sources};
 
 const HELP: &str = "\
 Sends events to the webhooks of create_webhook(), signed as Standard Webhooks asks, until it is \
-told to stop by SIGTERM or Ctrl-C. Connect as the log's owner or as a service. Several may run: \
-they share the webhooks out.";
+told to stop by SIGTERM or Ctrl-C. Connect as the log's owner or as a service; as the owner, it \
+also evaluates alerts. Several may run: they share the webhooks out.";
 
 /// Pauses between attempts to connect again.
 const RECONNECT: [Duration; 4] = [
@@ -95,6 +96,7 @@ pub(crate) async fn deliver(
     let time_limit = options.webhook_timeout;
     let sender = SenderOptions { allow_private: options.allow_networks, time_limit };
     let mut engine = Engine::new(Sender::new(sender).map_err(Failure::new)?);
+    tokio::spawn(alerts::evaluate(target.clone(), stop.clone()));
     let mut failures = 0;
     loop {
         let began = Instant::now();

@@ -3,6 +3,7 @@
 //! | module | does |
 //! |---|---|
 //! | `command` | `eventlog deliver`: options, connections, the end |
+//! | `alerts` | evaluates alerts meanwhile |
 //! | `engine` | leases webhooks, starts and stops workers, notes what came of it |
 //! | `feed` | reads the log, once for all webhooks that keep up |
 //! | `serving` | a webhook with a running worker, and what it was given |
@@ -20,6 +21,7 @@
 //! | `send` | one request, and what it came to |
 
 pub(crate) mod address;
+mod alerts;
 mod command;
 mod connect;
 mod database;

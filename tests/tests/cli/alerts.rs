@@ -1,6 +1,6 @@
 //! `eventlog alerts`: the list, and evaluating from a scheduler.
 
-use eventlog_tests::{Db, TENANT_A, TENANT_B, db, text};
+use eventlog_tests::{Db, TENANT_A, TENANT_B, db, text, wait_for};
 use serde_json::Value;
 
 use crate::doctor::{damage_is_mended, run};
@@ -75,4 +75,22 @@ fn the_doctor_says_which_alerts_nobody_evaluates_and_which_cannot_be() {
     damage_is_mended(db::shared(), &db.name, &damage, "alerts", "advice");
     let damage = "UPDATE eventlog.alerts SET failure = 'division by zero'";
     damage_is_mended(db::shared(), &db.name, damage, "alerts", "advice");
+}
+
+#[test]
+fn a_deliverer_that_is_the_owner_evaluates_alerts() {
+    let db = Db::new();
+    let mut owner = db.connect("log_owner");
+    owner
+        .batch_execute(&format!(
+            "SELECT eventlog.create_alert('silence', 'not_received', tenant_id => '{TENANT_A}');
+             UPDATE eventlog.alerts SET next_until = next_until - interval '2 hours'"
+        ))
+        .expect("an alert");
+    let mut deliverer =
+        run(db::shared(), &db.name, "log_owner", &["deliver"]).spawn().expect("it starts");
+    let raised = "SELECT count(*) FROM eventlog.alert_changes WHERE is_raised";
+    wait_for(&mut owner, raised, "1");
+    deliverer.kill().expect("it is ours");
+    deliverer.wait().expect("its end");
 }

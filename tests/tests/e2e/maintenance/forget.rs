@@ -194,6 +194,9 @@ fn a_tenant_is_found_nowhere_afterwards_and_its_roles_log_no_more() {
              SELECT eventlog.set_tenant('{TENANT_A}', events_per_minute => 1000, display_name => 'A');
              SELECT eventlog.set_tenant('{TENANT_B}', is_opted_out => true);
              SELECT eventlog.create_consumer('c', '{TENANT_A}'), eventlog.create_consumer('c', '{TENANT_B}');
+             INSERT INTO eventlog.consumer_losses SELECT tenant_id, consumer, 1 FROM eventlog.consumers;
+             SELECT eventlog.create_alert('a', 'not_received', tenant_id => '{TENANT_A}'), eventlog.create_alert('a', 'not_received', tenant_id => '{TENANT_B}');
+             INSERT INTO eventlog.alert_changes (tenant_id, alert, is_raised, details) SELECT tenant_id, alert, true, '{{}}' FROM eventlog.alerts;
              SELECT eventlog.create_webhook('{TENANT_A}', 'https://example.com'), eventlog.create_webhook('{TENANT_B}', 'https://example.com');
              INSERT INTO eventlog.webhook_retries SELECT webhook_id, tenant_id, true, 1, tenant_id, now(), 1, now() FROM eventlog.webhooks;
              INSERT INTO eventlog.webhook_deliveries (webhook_id, tenant_id, attempted_at, is_alert, event_id, last_event_id, deliveries, attempt, duration_ms)
