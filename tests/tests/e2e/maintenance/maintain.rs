@@ -159,7 +159,7 @@ fn the_small_tables_are_trimmed() {
              INSERT INTO eventlog.producers (role_name, producer, updated_at)
              SELECT 'x', gen_random_uuid(), now() - g * interval '10 days' FROM generate_series(0, 5) g;
              INSERT INTO eventlog.hygiene_counts (created_at, tenant_id, kind, name, events)
-             SELECT date_trunc('day', now()) - (g / 10) * interval '1 day' - interval '1 hour', '{TENANT_A}', 'clock_clamped', 'ping', 1
+             SELECT date_trunc('day', now()) - (g / 10 + 1) * interval '1 day', '{TENANT_A}', 'clock_clamped', 'ping', 1
                FROM generate_series(0, 999) g;
              INSERT INTO eventlog.maintenance_runs (outcome) SELECT 'done' FROM generate_series(1, 150)"
         ))
@@ -176,7 +176,8 @@ fn the_small_tables_are_trimmed() {
     assert_eq!(count(&mut owner, "producers"), "3");
     assert_eq!(
         text(&mut owner, "SELECT count(*) || ' ' || sum(events) FROM eventlog.hygiene_counts"),
-        "90 900"
+        "89 890",
+        "the ninetieth day before today is past the retention at any time of the day"
     );
     let runs: u32 = count(&mut owner, "maintenance_runs").parse().unwrap();
     assert!(runs <= 101, "{runs}");
