@@ -16,6 +16,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     disable_after constant interval    := '5 days';
+    most_retries  constant integer     := 1000;
     me            constant text        := deliverer;
     at            constant timestamptz := clock_timestamp();
     note          record;
@@ -60,6 +61,16 @@ BEGIN
                                                       attempts integer, wait double precision)
          WHERE n.is_alert OR EXISTS (SELECT FROM eventlog.events e WHERE e.id = n.event_id AND e.created_at = n.created_at)
         ON CONFLICT ON CONSTRAINT webhook_retries_pkey DO UPDATE SET attempts = EXCLUDED.attempts, next_attempt_at = EXCLUDED.next_attempt_at;
+        -- A receiver that takes some and refuses many is put aside as well, so that retries do not pile up. Once
+        -- it takes one, all of them come before anything new.
+        IF jsonb_array_length(note.retries) > 0 AND former < 3
+           AND (SELECT count(*) FROM (SELECT FROM eventlog.webhook_retries r
+                                       WHERE r.webhook_id = note.webhook_id AND r.next_attempt_at IS NOT NULL LIMIT most_retries + 1) c) > most_retries THEN
+            UPDATE eventlog.webhooks w
+               SET failures = 3, failing_since = coalesce(w.failing_since, at), leased_by = NULL,
+                   next_attempt_at = greatest(w.next_attempt_at, at + interval '5 minutes')
+             WHERE w.webhook_id = note.webhook_id;
+        END IF;
         IF note.failures = 0 AND former >= 3 THEN
             -- It is back.
             UPDATE eventlog.webhook_retries r SET next_attempt_at = at WHERE r.webhook_id = note.webhook_id AND r.next_attempt_at > at;

@@ -228,7 +228,10 @@ fn the_doctor_says_which_webhooks_are_not_served_or_not_accepted() {
     let found = || {
         let (findings, _) = findings_in(db::shared(), &db.name, "postgres");
         let amiss = amiss(&findings, "webhooks");
-        amiss.iter().map(|found| format!("{}: {}", found["state"], found["found"])).collect::<Vec<String>>()
+        amiss
+            .iter()
+            .map(|found| format!("{}: {}", found["state"], found["found"]))
+            .collect::<Vec<String>>()
     };
     assert_eq!(found(), Vec::<String>::new());
     create(&mut owner, &receiver.url("a"), "");

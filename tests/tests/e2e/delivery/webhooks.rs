@@ -344,6 +344,41 @@ fn a_receiver_that_fails_for_five_days_is_disabled_and_goes_on_where_it_stood() 
 }
 
 #[test]
+fn a_receiver_that_refuses_many_among_others_is_put_aside_before_retries_pile_up() {
+    let (_db, mut owner, mut manager) = log();
+    let webhook = create(&mut manager, TENANT_A);
+    let fill = format!(
+        "SELECT eventlog.log_event('{TENANT_A}', 'ping') FROM generate_series(1, 1001);
+         INSERT INTO eventlog.webhook_retries
+         SELECT '{webhook}', tenant_id, false, id, tenant_id, created_at, 1, now() + interval '1 hour' FROM eventlog.events WHERE id <> 1001"
+    );
+    owner.batch_execute(&fill).expect("what failed");
+    take(&mut owner, "me");
+    let created = text(&mut owner, "SELECT created_at FROM eventlog.events WHERE id = 1001");
+    let failed = format!(
+        r#""webhook_id": "{webhook}", "lease": 1, "failures": 0,
+           "retries": [{{"is_alert": false, "event_id": 1001, "tenant_id": "{TENANT_A}", "attempts": 1, "wait": 5, "created_at": "{created}"}}]"#
+    );
+    note(&mut owner, "me", &failed);
+    let state = "SELECT state, retries, next_attempt_at > now() FROM eventlog.stat_webhooks";
+    assert_eq!(rows(&mut manager, state), [["put aside", "1001", "t"]]);
+    owner
+        .batch_execute("UPDATE eventlog.webhooks SET next_attempt_at = now()")
+        .expect("time goes by");
+    take(&mut owner, "me");
+    let due = "SELECT count(*), min(event_id) FROM eventlog._due_retries(eventlog.all_tenants(), 'me', '{}')";
+    assert_eq!(rows(&mut owner, due), [["1", "1"]], "the oldest shows whether it is back");
+    note(
+        &mut owner,
+        "me",
+        &format!(
+            r#""webhook_id": "{webhook}", "lease": 2, "failures": 0, "done": [{{"is_alert": false, "event_id": 1}}]"#
+        ),
+    );
+    assert_eq!(rows(&mut owner, due), [["50", "2"]], "then the others");
+}
+
+#[test]
 fn erasure_reaches_retries_and_the_log_of_deliveries() {
     let (_db, mut owner, _) = log();
     owner
