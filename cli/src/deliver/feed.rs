@@ -95,7 +95,8 @@ impl Engine {
         let alerts = database::read_alerts(client, after, tenants, LIMIT as i32).await?;
         let alerts: Vec<Arc<Event>> = alerts.into_iter().map(Arc::new).collect();
         for serving in self.serving.values_mut().filter(|serving| serving.takes_alerts()) {
-            alerts.iter().for_each(|alert| serving.feed_alert(alert));
+            // One after one that did not fit would hide it.
+            let _ = alerts.iter().all(|alert| serving.feed_alert(alert));
         }
         Ok(())
     }

@@ -144,12 +144,17 @@ impl Serving {
         false
     }
 
-    /// Gives it an alert that it does not have yet; if its queue is full, another time.
-    pub(super) fn feed_alert(&mut self, alert: &Arc<Event>) {
-        let is_next = alert.id > self.alerts_fed_until && self.config.wants(alert);
-        if is_next && self.push(alert) {
+    /// Gives it an alert that it does not have yet; false if its queue is full. Then this one and those
+    /// after it come another time.
+    pub(super) fn feed_alert(&mut self, alert: &Arc<Event>) -> bool {
+        if alert.id <= self.alerts_fed_until || !self.config.wants(alert) {
+            return true;
+        }
+        let is_pushed = self.push(alert);
+        if is_pushed {
             self.alerts_fed_until = alert.id;
         }
+        is_pushed
     }
 
     fn push(&self, event: &Arc<Event>) -> bool {
