@@ -234,11 +234,21 @@ impl<'a> Stage<'a> {
 
     /// Waits until something holds.
     pub(super) fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        self.insist_until(what, || {
+            let is_there = holds();
+            if !is_there {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            is_there
+        });
+    }
+
+    /// Does something without a pause until it has had its effect.
+    pub(super) fn insist_until(&self, what: &str, mut has_effect: impl FnMut() -> bool) {
         let begun = Instant::now();
-        while !holds() {
+        while !has_effect() {
             let answers = || answers(&mut self.gateway.http());
             assert!(begun.elapsed() < LONG, "{what} never came; {:?}", answers());
-            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
