@@ -14,6 +14,7 @@
 //! for a seed.
 
 pub mod block;
+pub mod check;
 pub mod form;
 pub mod keys;
 pub mod record;
