@@ -98,7 +98,9 @@ fn each_change_is_found_and_named_and_nothing_else_is() {
                 id
             }
             _ => {
+                // The name is in the digest.
                 changed[place].name = b"changed".to_vec();
+                changed[place].digest[0] ^= 1;
                 changed[place].id
             }
         };
