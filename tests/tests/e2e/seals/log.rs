@@ -18,7 +18,7 @@ pub(crate) const ERIN: &str = "erin@example.com";
 /// The days of the log.
 pub(crate) const DAYS: &[&str] = &["2020-03-28", "2020-03-29", "2020-03-30", "2020-03-31"];
 
-const NAMES: &[&str] = &["page_viewed", "tool_used", "été", "a", "signed_up"];
+const NAMES: &[&str] = &["page_viewed", "tool_used", "page.left", "a", "signed_up"];
 
 /// Makes the log in a database; events are sealed by the day after.
 const MAKE: &str = "
@@ -26,7 +26,7 @@ const MAKE: &str = "
     CREATE EXTENSION eventlog;
     SELECT eventlog.create_log(owner => 'log_owner', partition_interval => '1 day', premake => '1 day', retention => '100 years');
     SELECT eventlog.grant_writer('member'), eventlog.grant_reader('member'), eventlog.grant_service('service');
-    SELECT eventlog.define_event(n) FROM unnest(ARRAY['page_viewed', 'tool_used', 'été', 'a', 'signed_up']) n;
+    SELECT eventlog.define_event(n) FROM unnest(ARRAY['page_viewed', 'tool_used', 'page.left', 'a', 'signed_up']) n;
     SELECT eventlog._make_partition(d) FROM generate_series('2020-03-26 00:00+00'::timestamptz, '2020-04-02 00:00+00', '1 day') d";
 
 fn quote(text: &str) -> String {
@@ -47,8 +47,12 @@ fn event(random: &mut Random, tenant: &str, name: &str, day: &str) -> String {
     let at = random.below(86_400_000_000);
     // Many have the time of a few transactions.
     let at = if random.one_in(3) { at } else { at / 600_000_000 * 600_000_000 };
-    let occurred = match random.below(3) {
-        0 => format!("'{day} 00:00+00'::timestamptz + {} * interval '1 us'", random.below(1 << 40)),
+    let occurred = match random.below(30) {
+        0 => "'infinity'".to_owned(),
+        1 => "'-infinity'".to_owned(),
+        2..12 => {
+            format!("'{day} 00:00+00'::timestamptz + {} * interval '1 us'", random.below(1 << 40))
+        }
         _ => "NULL".to_owned(),
     };
     format!(

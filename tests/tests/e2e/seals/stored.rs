@@ -30,7 +30,8 @@ pub(crate) struct Event {
 
 const EVENTS: &str = "
     SELECT id, tenant_id, (created_at AT TIME ZONE 'UTC')::date, (extract(epoch FROM created_at) * 1000000)::bigint,
-           (extract(epoch FROM occurred_at) * 1000000)::bigint, weight, name, 'a' || actor, 's' || subject, data
+           CASE WHEN isfinite(occurred_at) THEN (extract(epoch FROM occurred_at) * 1000000)::bigint
+                WHEN occurred_at > now() THEN 9223372036854775807 WHEN occurred_at IS NOT NULL THEN -9223372036854775808 END, weight, name, 'a' || actor, 's' || subject, data
       FROM eventlog.events WHERE CONDITION ORDER BY tenant_id, 3, name COLLATE \"C\", created_at, id";
 
 /// Microseconds from 1970 to 2000, from where PostgreSQL counts, as keys of supplements do.

@@ -49,7 +49,11 @@ struct Log {
 }
 
 fn at(micros: i64) -> String {
-    format!("'1970-01-01 00:00+00'::timestamptz + {micros} * interval '1 us'")
+    match micros {
+        i64::MIN => "'-infinity'".to_owned(),
+        i64::MAX => "'infinity'".to_owned(),
+        _ => format!("'1970-01-01 00:00+00'::timestamptz + {micros} * interval '1 us'"),
+    }
 }
 
 fn quoted(text: Option<&str>) -> String {
@@ -295,13 +299,14 @@ fn changed_number(place: &Place, random: &mut Random) -> Option<Change> {
         let text = weight.map_or("NULL".to_owned(), |weight: f32| weight.to_string());
         return (weight != event.weight).then(|| place.set(&format!("weight = {text}")));
     }
-    let occurred_at = match (event.occurred_at, random.below(3)) {
-        (Some(_), 0) => "NULL".to_owned(),
-        (Some(micros), 1) => at(micros + 1),
-        (None, _) => at(event.created_at),
-        (Some(_), _) => "'-infinity'".to_owned(),
+    let occurred_at = match (event.occurred_at, random.below(4)) {
+        (Some(_), 0) => None,
+        (_, 1) => Some(i64::MIN),
+        (_, 2) => Some(i64::MAX),
+        (found, _) => Some(found.unwrap_or(0).clamp(-1, event.created_at) + 1),
     };
-    Some(place.set(&format!("occurred_at = {occurred_at}")))
+    let text = occurred_at.map_or("NULL".to_owned(), at);
+    (occurred_at != event.occurred_at).then(|| place.set(&format!("occurred_at = {text}")))
 }
 
 /// Asserts that a change was found, and named to its block.

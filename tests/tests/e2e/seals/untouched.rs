@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use eventlog_tests::cluster::run;
 use eventlog_tests::random::Random;
 use eventlog_tests::{rows, scaled, text};
 use postgres::Client;
@@ -215,4 +216,13 @@ fn an_untouched_log_is_valid_at_every_moment() {
     assert_eq!(rows(&mut owner, done), [["t"; 5]]);
     let outcome = "SELECT outcome || array_to_string(failures, '; ') FROM eventlog.maintenance_runs ORDER BY id DESC LIMIT 1";
     assert_eq!(text(&mut owner, outcome), "done");
+    drop(owner);
+
+    let cluster = &server.cluster;
+    cluster.connect("postgres", "postgres").batch_execute("CREATE DATABASE copy").unwrap();
+    let dump = run(cluster.client("pg_dump").arg("app"));
+    cluster.psql("copy", "postgres", &dump).unwrap_or_else(|error| panic!("{error}"));
+    let mut copy = cluster.connect("copy", "postgres");
+    assert_valid(&mut copy, "in a copy");
+    assert_computed(&mut copy);
 }

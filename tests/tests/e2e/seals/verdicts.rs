@@ -3,6 +3,8 @@
 use eventlog_tests::{rows, text};
 use postgres::Client;
 
+use super::stored::Stored;
+
 /// Every tenant, as `all_tenants()` gives it.
 pub(crate) const ALL: &str = "all tenants";
 
@@ -55,6 +57,13 @@ pub(crate) fn assert_valid(client: &mut Client, when: &str) {
 }
 
 impl Verdict {
+    /// Returns true if it names a block, with ids among which this one is.
+    pub(crate) fn names(&self, block: &Stored, id: i64) -> bool {
+        (&self.tenant_id, &self.day) == (&block.tenant_id, &block.day)
+            && self.part == block.part.to_string()
+            && self.ids_of(block.number).is_some_and(|(low, high)| (low..=high).contains(&id))
+    }
+
     /// Returns the lowest and highest id that it tells of a block; nothing if it does not name the block.
     pub(crate) fn ids_of(&self, block: i32) -> Option<(i64, i64)> {
         let from = self.differs.split(&format!("block {block} (")).nth(1)?;
