@@ -40,7 +40,7 @@ fn forged_seal(random: &mut Random, seal: &str) -> String {
         6 => format!("day = day + {}", 1000 + random.below(1000)),
         7 => "number = number + 1000".to_owned(),
         8 => "tenant_id = 'dddddddd-dddd-4ddd-8ddd-dddddddddddd'".to_owned(),
-        _ => "digest = (SELECT d.number FROM eventlog.seal_digests d WHERE d.number <> digest ORDER BY random() LIMIT 1)".to_owned(),
+        _ => "digest = (SELECT d.number FROM eventlog.seal_digests d WHERE d.number <> seals.digest ORDER BY random() LIMIT 1)".to_owned(),
     };
     match random.below(8) {
         0 => format!("DELETE FROM eventlog.seals WHERE {seal}"),

@@ -22,7 +22,9 @@ fn call(tenant: &str, span: &str) -> String {
         ALL => "eventlog.all_tenants()".to_owned(),
         _ => format!("'{tenant}'"),
     };
-    format!("eventlog.verify_seals({tenant}{span}) v")
+    format!(
+        "eventlog.verify_seals({tenant}{span}) AS v (tenant_id, number, day, part, events, gone, is_valid, differs)"
+    )
 }
 
 fn wrong_of(client: &mut Client, call: &str) -> Vec<Verdict> {
