@@ -251,7 +251,9 @@ fn the_proof_of_an_event_leads_to_the_digest_of_its_day() {
     for block in stored::blocks(&mut client, "true") {
         let ends = [block.live.first(), block.live.last()];
         for event in ends.into_iter().flatten() {
-            let proof = text(&mut client, &format!("SELECT eventlog.event_proof({})", event.id));
+            // Without the event, whose numbers are too large for most.
+            let sql = format!("SELECT eventlog.event_proof({}) - 'event'", event.id);
+            let proof = text(&mut client, &sql);
             let proof: Value = serde_json::from_str(&proof).expect("a proof");
             let salt = unhex(proof["salt"].as_str().expect("hex"));
             let root = tree::climb(tree::leaf(&salt, &event.digest()), &steps(&proof["path"]));
