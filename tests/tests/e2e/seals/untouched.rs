@@ -44,6 +44,7 @@ fn setup(server: &Server) {
              CREATE TABLE eventlog.history (id bigint, tenant_id uuid, name text, data jsonb, created_at timestamptz, actor text)",
         )
         .unwrap();
+    server.connect().batch_execute(MAINTAIN).unwrap();
 }
 
 fn event(random: &mut Random) -> String {
