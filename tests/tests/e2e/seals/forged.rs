@@ -207,6 +207,21 @@ fn each_forged_seal_block_receipt_and_digest_is_found() {
 }
 
 #[test]
+fn a_forged_end_of_what_is_sealed_is_found() {
+    let db = sealed();
+    let mut client = db.superuser();
+    unguard(&mut client);
+    for sql in [
+        "UPDATE eventlog.seal_state SET sealed_until = '2020-03-30 00:00+00'",
+        "UPDATE eventlog.seal_state SET sealed_until = '-infinity'",
+        "UPDATE eventlog.seal_state SET sealed_until = sealed_until + interval '2 days'",
+        "DELETE FROM eventlog.seal_state",
+    ] {
+        assert!(!after(&mut client, sql).is_empty(), "{sql}");
+    }
+}
+
+#[test]
 fn seals_that_are_cut_off_at_the_end_are_missed() {
     let db = sealed();
     let mut client = db.superuser();

@@ -15,6 +15,9 @@ use super::verdicts::{ALL, Verdict, assert_valid, wrong, wrong_on};
 /// A day of the log's partitions on which nothing was logged.
 const EMPTY_DAY: &str = "2020-03-27";
 
+/// A tenant that has no seals.
+const NOBODY: &str = "dddddddd-dddd-4ddd-8ddd-dddddddddddd";
+
 /// A sealed event with its place.
 #[derive(Clone, Debug)]
 struct Place {
@@ -132,7 +135,7 @@ impl Log {
     fn random_change(&self, random: &mut Random) -> Change {
         loop {
             let place = random.pick(&self.places).clone();
-            let change = match random.below(16) {
+            let change = match random.below(17) {
                 0..3 => changed_payload(&place, random),
                 3 => changed_text(&place, random),
                 4 => changed_number(&place, random),
@@ -143,6 +146,7 @@ impl Log {
                 10 | 11 => self.swapped(&place, random),
                 12 => self.deleted(&place, random),
                 13 => self.truncated(&place, random),
+                14 => Some(noted(&place, random)),
                 _ => self.inserted(&place, random),
             };
             if let Some(change) = change {
@@ -180,7 +184,7 @@ impl Log {
     }
 
     fn moved_to_another_tenant(&self, place: &Place, random: &mut Random) -> Option<Change> {
-        let tenant = *random.pick(&[TENANT_A, TENANT_B, TENANT_C]);
+        let tenant = *random.pick(&[TENANT_A, TENANT_B, TENANT_C, NOBODY]);
         if tenant == place.event.tenant_id {
             return None;
         }
@@ -263,6 +267,16 @@ fn delete(places: &[&Place]) -> Change {
         sql: format!("DELETE FROM eventlog.events WHERE id IN ({})", ids.join(", ")),
         named: places.iter().map(|place| place.named()).collect(),
     }
+}
+
+/// A note that the event came late, and is in no seal yet.
+fn noted(place: &Place, random: &mut Random) -> Change {
+    let table = *random.pick(&["late_events", "unsealed_events"]);
+    let sql = format!(
+        "INSERT INTO eventlog.{table} (tenant_id, id, created_at) SELECT tenant_id, id, created_at FROM eventlog.events WHERE id = {}",
+        place.event.id
+    );
+    Change { sql, named: vec![place.named()] }
 }
 
 fn changed_payload(place: &Place, random: &mut Random) -> Option<Change> {
