@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 use uuid::Uuid;
@@ -74,6 +75,24 @@ impl Tenant {
                 .await?;
         }
         Ok(tenant)
+    }
+
+    /// Returns the tenant that was asked for; else all tenants for a role that may see their seals, and
+    /// for others the tenant of the connection.
+    pub(crate) async fn of_seals(&self, transaction: &Transaction<'_>) -> Result<Uuid, Failure> {
+        if let Some(tenant) = self.id() {
+            return Ok(tenant);
+        }
+        transaction.batch_execute("SAVEPOINT tenant").await?;
+        let sql = "SELECT count(*) FROM eventlog.verify_seals($1, 'infinity', 'infinity')";
+        match transaction.query_typed(sql, &[(&tenant::ALL, Type::UUID)]).await {
+            Ok(_) => return Ok(tenant::ALL),
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {}
+            Err(error) => return Err(error.into()),
+        }
+        transaction.batch_execute("ROLLBACK TO tenant").await?;
+        let rows = transaction.query_typed("SELECT eventlog.current_tenant()", &[]).await;
+        Ok(rows.map_err(|error| self.explain(error))?[0].get(0))
     }
 
     /// Turns an error into a failure; if no tenant was given, the hint says how to give one.
