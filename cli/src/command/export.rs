@@ -136,6 +136,9 @@ pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(),
 /// Fails if the events that are asked for could not be verified: a block of a seal cannot be checked
 /// without all of its events.
 fn refuse_to_prove(arguments: &Arguments, format: Format) -> Result<(), Failure> {
+    if arguments.proofs.as_deref().is_some_and(is_standard) {
+        return Err(Failure::usage("--proofs needs a file of its own"));
+    }
     if arguments.filter.names().is_some() {
         return Err(Failure::usage(
             "--proofs needs the events of all names: a seal is over all of them",

@@ -23,19 +23,24 @@ pub(super) async fn read(
     rows.iter().map(|row| serde_json::from_str(row.get(0)).map_err(unreadable)).collect()
 }
 
-/// Fails if the log has no seals yet.
-pub(super) async fn require_seals(transaction: &Transaction<'_>) -> Result<(), Failure> {
+/// Fails if the log has no seals. Returns false if it has none yet: the first day is not over, or
+/// maintain() has not run since.
+pub(super) async fn has_seals(transaction: &Transaction<'_>) -> Result<bool, Failure> {
     require_log(transaction).await?;
-    let none = || {
-        Failure::new("this log has no seals").hint("SELECT eventlog.migrate_log(seals => true);")
-    };
     let sql = "SELECT to_regclass('eventlog.seal_digests') IS NOT NULL";
-    if !transaction.query_typed(sql, &[]).await?[0].get::<_, bool>(0) {
-        return Err(none());
+    if transaction.query_typed(sql, &[]).await?[0].get::<_, bool>(0) {
+        let sql = "SELECT EXISTS (SELECT FROM eventlog.seal_digests)";
+        if transaction.query_typed(sql, &[]).await?[0].get(0) {
+            return Ok(true);
+        }
+        let sql = "SELECT seals FROM eventlog.log_config";
+        if transaction.query_typed(sql, &[]).await?.first().is_some_and(|row| row.get(0)) {
+            return Ok(false);
+        }
     }
-    let sql = "SELECT EXISTS (SELECT FROM eventlog.seal_digests)";
-    match transaction.query_typed(sql, &[]).await?[0].get(0) {
-        true => Ok(()),
-        false => Err(none()),
-    }
+    let hint = "SELECT eventlog.migrate_log(seals => true);";
+    Err(Failure::new("this log has no seals").hint(hint))
 }
+
+/// What there is to say if a log has no seals yet.
+pub(super) const NONE_YET: &str = "nothing is sealed yet: maintain() seals a day when it is over";

@@ -67,7 +67,8 @@ impl TimeStamp {
             let mut texts = Der(status.next(SEQUENCE).unwrap_or_default());
             let text = String::from_utf8_lossy(texts.next(UTF8).unwrap_or_default()).into_owned();
             let text = if text.is_empty() { text } else { format!(": {text}") };
-            return Err(format!("the authority refused, with status {}{text}", granted[0]));
+            let status = granted.last().copied().unwrap_or_default();
+            return Err(format!("the authority refused, with status {status}{text}"));
         }
         Self::of_token(response.next(SEQUENCE).ok_or_else(unreadable)?).ok_or_else(unreadable)
     }

@@ -24,11 +24,10 @@ impl Difference {
     /// Returns what differs, in a sentence.
     fn sentence(&self) -> String {
         let Difference { tenant_id, number, day, differs, .. } = self;
-        let (Some(tenant), Some(day)) = (tenant_id, day) else { return differs.clone() };
-        match number {
-            Some(number) => format!("seal {number} of tenant {tenant}, {day}: {differs}"),
-            None => format!("tenant {tenant}, {day}: {differs}"),
-        }
+        let Some(tenant) = tenant_id else { return differs.clone() };
+        let seal = number.map(|number| format!("seal {number} of ")).unwrap_or_default();
+        let day = day.as_ref().map(|day| format!(", {day}")).unwrap_or_default();
+        format!("{seal}tenant {tenant}{day}: {differs}")
     }
 }
 
