@@ -15,6 +15,7 @@
 //! | `pg` | PostgreSQL's own interfaces, the home of `unsafe` |
 //! | `error`, `generation` | the ground: faults, and the number of the cached state |
 //! | `report` | aggregates of rollups and reports; beside, on `payload` and `pg` |
+//! | `seal` | seals events, verifies seals, lets events of seals go; beside, on `pg` |
 //! | `worker` | the background worker, which calls `maintain()`; beside, on `settings` and `pg` |
 
 mod api;
@@ -26,6 +27,7 @@ mod payload;
 mod pg;
 mod registry;
 mod report;
+mod seal;
 mod settings;
 mod tenant;
 mod worker;

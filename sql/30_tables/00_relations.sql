@@ -56,7 +56,13 @@ AS $$
         ('webhook_secrets',      2, NULL,  'PRIMARY KEY (webhook_id)'),
         ('webhook_retries',      2, 'own', 'PRIMARY KEY (webhook_id, is_alert, event_id)'),
         ('webhook_deliveries',   2, 'own', 'PRIMARY KEY (id)'),
-        ('deliverers',           2, NULL,  'PRIMARY KEY (deliverer)')
+        ('deliverers',           2, NULL,  'PRIMARY KEY (deliverer)'),
+        ('seals',                2, 'own', 'PRIMARY KEY (tenant_id, number)'),
+        ('seal_blocks',          2, 'own', 'PRIMARY KEY (tenant_id, day, part, block)'),
+        ('unsealed_events',      2, 'own', 'PRIMARY KEY (id, created_at)'),
+        ('seal_receipts',        2, 'own', 'PRIMARY KEY (id)'),
+        ('seal_digests',         2, 'all', 'PRIMARY KEY (number)'),
+        ('seal_state',           2, 'all', 'PRIMARY KEY (only_row)')
       ) AS v (table_name, layout, readers_see, key)
 $$;
 

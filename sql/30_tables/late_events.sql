@@ -14,10 +14,15 @@ BEGIN
         );
         PERFORM eventlog_private.secure('eventlog.late_events');
     END IF;
+    IF eventlog_private.lacks_column('late_events', 'is_sealed', 'boolean') THEN
+        ALTER TABLE eventlog.late_events ADD COLUMN is_sealed boolean NOT NULL DEFAULT false;
+    END IF;
     COMMENT ON TABLE eventlog.late_events IS
         'Events that were logged below the watermark, by a long transaction or an import, until maintain() adds them to the rollups.';
     COMMENT ON COLUMN eventlog.late_events.tenant_id IS 'The tenant; null after a plain INSERT of a service.';
     COMMENT ON COLUMN eventlog.late_events.id IS 'Id of the event.';
     COMMENT ON COLUMN eventlog.late_events.created_at IS 'created_at of the event.';
+    COMMENT ON COLUMN eventlog.late_events.is_sealed IS
+        'True if a seal has the event already, or unsealed_events: it is only to be counted again.';
 END
 $$;

@@ -5,7 +5,8 @@ CREATE FUNCTION eventlog.create_log(
     partition_interval interval DEFAULT NULL,
     retention          interval DEFAULT NULL,
     premake            interval DEFAULT NULL,
-    taxonomies         text[]   DEFAULT NULL
+    taxonomies         text[]   DEFAULT NULL,
+    seals              boolean  DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -57,7 +58,7 @@ BEGIN
     END IF;
 
     PERFORM eventlog._create_log(new_owner::regrole, create_log.partition_interval, create_log.retention,
-                                 create_log.premake, create_log.taxonomies);
+                                 create_log.premake, create_log.taxonomies, create_log.seals);
     PERFORM eventlog._make_tenant_triggers(u.tenants, u.tenant_key, u.name_column) FROM eventlog._tenants_without_trigger() u;
 
     IF (SELECT rolsuper FROM pg_roles WHERE oid = new_owner) THEN
@@ -72,12 +73,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION eventlog.create_log(regrole, interval, interval, interval, text[]) IS
-'Creates the log in this database, or whatever of it is missing: tables, indexes, policies, partitions up to premake (default 1 year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; null keeps the log''s value. The owner (default: the caller) bypasses the policies, so an application must not connect as it.';
+COMMENT ON FUNCTION eventlog.create_log(regrole, interval, interval, interval, text[], boolean) IS
+'Creates the log in this database, or whatever of it is missing: tables, indexes, policies, partitions up to premake (default 1 year) ahead, and the starter taxonomy (all domains, or those given). partition_interval defaults to 1 month, retention to 90 days; with seals (default: true for a new log) maintain() seals each day of each tenant. Null keeps the log''s value. The owner (default: the caller) bypasses the policies, so an application must not connect as it.';
 
 -- Creates the log, or whatever of it is missing, as its owner.
 CREATE FUNCTION eventlog_private.create_log(role regrole, partition_interval interval, retention interval,
-                                            premake interval, taxonomies text[]) RETURNS void
+                                            premake interval, taxonomies text[], seals boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -104,7 +105,7 @@ BEGIN
                 PERFORM eventlog._lock_partitions();
             END IF;
             PERFORM eventlog_private.complete_log(is_new, create_log.partition_interval, create_log.retention, create_log.premake,
-                                           create_log.taxonomies);
+                                           create_log.taxonomies, create_log.seals);
             EXIT;
         EXCEPTION WHEN lock_not_available THEN
             IF is_new OR clock_timestamp() >= deadline THEN
@@ -122,7 +123,7 @@ $$;
 
 -- Everything that create_log() changes in the log, in one subtransaction.
 CREATE FUNCTION eventlog_private.complete_log(is_new boolean, partition_interval interval, retention interval,
-                                       premake interval, taxonomies text[]) RETURNS void
+                                       premake interval, taxonomies text[], seals boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -131,9 +132,10 @@ BEGIN
     UPDATE eventlog.log_config c
        SET partition_interval = coalesce(complete_log.partition_interval, c.partition_interval),
            retention          = coalesce(complete_log.retention, c.retention),
-           premake            = coalesce(complete_log.premake, c.premake)
+           premake            = coalesce(complete_log.premake, c.premake),
+           seals              = coalesce(complete_log.seals, is_new OR c.seals)
      WHERE complete_log.partition_interval IS NOT NULL OR complete_log.retention IS NOT NULL
-        OR complete_log.premake IS NOT NULL;
+        OR complete_log.premake IS NOT NULL OR complete_log.seals IS NOT NULL OR is_new;
     IF is_new OR complete_log.taxonomies IS NOT NULL THEN
         PERFORM eventlog_private.load_taxonomy(complete_log.taxonomies);
     END IF;
@@ -146,6 +148,6 @@ $$;
 
 -- The door to it, which runs it as the role in its first argument.
 CREATE FUNCTION eventlog._create_log(role regrole, partition_interval interval, retention interval,
-                                     premake interval, taxonomies text[]) RETURNS void
+                                     premake interval, taxonomies text[], seals boolean) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_role_wrapper';

@@ -100,7 +100,15 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION eventlog_private.migrate_log() RETURNS integer
+-- Switches the seals on or off; null leaves them as they are.
+CREATE FUNCTION eventlog_private.switch_seals(seals boolean) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE eventlog.log_config c SET seals = switch_seals.seals WHERE c.seals <> switch_seals.seals
+$$;
+
+CREATE FUNCTION eventlog_private.migrate_log(seals boolean) RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = 'warning'
@@ -114,6 +122,7 @@ DECLARE
 BEGIN
     PERFORM eventlog._require_layout(0);
     IF eventlog._log_layout() = newest THEN
+        PERFORM eventlog_private.switch_seals(migrate_log.seals);
         RETURN newest;
     END IF;
     PERFORM eventlog._check_objects(current_user::regrole, NULL);
@@ -133,17 +142,18 @@ BEGIN
         PERFORM eventlog_private.grant_to_readers(has);
         UPDATE eventlog.log_config SET layout_version = newest;
     END IF;
+    PERFORM eventlog_private.switch_seals(migrate_log.seals);
     PERFORM set_config('lock_timeout', former, true);
     RETURN newest;
 END
 $$;
 
-CREATE FUNCTION eventlog.migrate_log() RETURNS integer
+CREATE FUNCTION eventlog.migrate_log(seals boolean DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'as_owner_wrapper';
 
-COMMENT ON FUNCTION eventlog.migrate_log() IS
-'Migrates the tables of an older log to the layout of this version, as the log''s owner, and returns the number of the layout. Call it after ALTER EXTENSION eventlog UPDATE. Writers wait a moment at most; if a long transaction is in the way, it gives up after lock_timeout or eventlog.lock_timeout without changing anything (55P03).';
+COMMENT ON FUNCTION eventlog.migrate_log(boolean) IS
+'Migrates the tables of an older log to the layout of this version, as the log''s owner, and returns the number of the layout. With seals it also switches the seals on or off; null leaves them as they are. Call it after ALTER EXTENSION eventlog UPDATE. Writers wait a moment at most; if a long transaction is in the way, it gives up after lock_timeout or eventlog.lock_timeout without changing anything (55P03).';
 
 -- Called by create_log(), which completes any log.
 CREATE FUNCTION eventlog_private.migrate_if_older() RETURNS void

@@ -74,7 +74,15 @@ BEGIN
                                         WHERE k.tenant_id = c.tenant_id AND k.name = c.name AND k.actor = c.actor AND k.first_at <= c.first_at)
                         ON CONFLICT ON CONSTRAINT first_events_pkey DO UPDATE SET first_at = least(r.first_at, EXCLUDED.first_at)', counted[6]);
     IF taken <> '{}' THEN
-        DELETE FROM eventlog.late_events l WHERE l.ctid = ANY (taken);
+        -- Those of a sealed day wait for their supplement.
+        WITH counted AS (
+            DELETE FROM eventlog.late_events l WHERE l.ctid = ANY (taken) RETURNING l.id, l.created_at, l.is_sealed
+        )
+        INSERT INTO eventlog.unsealed_events (tenant_id, id, created_at)
+        SELECT e.tenant_id, e.id, e.created_at
+          FROM counted c JOIN eventlog.events e ON e.id = c.id AND e.created_at = c.created_at
+         WHERE NOT c.is_sealed AND c.created_at < (SELECT s.sealed_until FROM eventlog.seal_state s)
+        ON CONFLICT ON CONSTRAINT unsealed_events_pkey DO NOTHING;
     END IF;
     PERFORM eventlog_private.report_uncountable(eventlog_private.counted_without());
     IF counted[1] > 0 THEN

@@ -13,7 +13,8 @@ AS $$
     SELECT r.tenant_id, r.name,
            eventlog_private.read_until(
                least(date_trunc('day', now() - r.retention, 'UTC'),
-                     coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s))),
+                     coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s)),
+                     eventlog_private.deletable_until(counted_until)),
                eventlog_private.waited_for_since(now() - r.retention), r.tenant_id, r.name),
            least(coalesce(p.thinned_until, '-infinity'),
                  (SELECT min(l.created_at) FROM eventlog.late_events l
@@ -59,6 +60,7 @@ DECLARE
     until     timestamptz;
     deleted   bigint;
     lost      bigint;
+    sealed    bigint;
 BEGIN
     SELECT * INTO rule FROM eventlog_private.retention_rules() r
      WHERE r.tenant_id IS NOT DISTINCT FROM rule_tenant AND r.name IS NOT DISTINCT FROM rule_name;
@@ -78,8 +80,9 @@ BEGIN
                             DELETE FROM ONLY eventlog.%1$I WHERE ctid = ANY (ARRAY(
                                 SELECT e.ctid FROM ONLY eventlog.%1$I e WHERE e.tenant_id = ANY ($3) AND e.created_at < $1 %2$s
                                    AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at)
+                                   AND NOT EXISTS (SELECT FROM eventlog.unsealed_events u WHERE u.id = e.id AND u.created_at = e.created_at)
                                  LIMIT $2))
-                            RETURNING id, tenant_id, name
+                            RETURNING id, tenant_id, name, created_at, %3$s AS digest
                         ), lost AS (
                             SELECT r.tenant_id, r.consumer, count(*) AS events
                               FROM eventlog_private.readers() r
@@ -89,12 +92,18 @@ BEGIN
                              GROUP BY r.tenant_id, r.consumer
                         )
                         SELECT (SELECT count(*) FROM gone),
-                               (SELECT count(*) FROM lost l CROSS JOIN LATERAL eventlog_private.note_lost(l.tenant_id, l.consumer, l.events))',
-                       partition.partition_name, CASE WHEN rule_name IS NOT NULL THEN format('AND e.name = %L', rule_name) ELSE '' END)
-           INTO deleted, lost
+                               (SELECT count(*) FROM lost l CROSS JOIN LATERAL eventlog_private.note_lost(l.tenant_id, l.consumer, l.events)),
+                               (SELECT %4$s FROM gone g)',
+                       partition.partition_name, CASE WHEN rule_name IS NOT NULL THEN format('AND e.name = %L', rule_name) ELSE '' END,
+                       eventlog_private.digest_if_sealed(partition.partition_name), eventlog_private.collecting_gone('g'))
+           INTO deleted, lost, sealed
           USING until, eventlog_private.most_rows(), CASE WHEN rule_tenant IS NULL THEN eventlog_private.tenants_in(partition.partition_oid)
                                        ELSE ARRAY[rule_tenant] END;
         IF deleted > 0 THEN
+            IF sealed > 0 THEN
+                PERFORM eventlog_private.let_go(concat_ws(' ', 'retention of', CASE WHEN is_of_log THEN 'the log' WHEN rule_name IS NULL THEN 'the tenant'
+                                                                                ELSE 'name ' || rule_name END));
+            END IF;
             PERFORM eventlog_private.note_deleted_rows(partition.partition_oid::regclass, deleted, until);
             RETURN deleted;
         END IF;

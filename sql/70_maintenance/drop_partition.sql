@@ -11,6 +11,8 @@ AS $$
      WHERE p.until_at <= now() - c.retention
        -- Events that the rollups have not counted yet stay.
        AND p.until_at <= coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s))
+       AND p.until_at <= eventlog_private.deletable_until(counted_until)
+       AND NOT EXISTS (SELECT FROM eventlog.unsealed_events u WHERE u.created_at >= p.from_at AND u.created_at < p.until_at)
        AND p.until_at <= eventlog_private.read_until(p.until_at, eventlog_private.waited_for_since(now() - c.retention))
      ORDER BY p.until_at
 $$;
@@ -88,10 +90,15 @@ BEGIN
     SELECT p.from_at, p.until_at INTO first_at, end_at FROM eventlog._partitions p
      WHERE p.partition_name = drop_partition.partition_name;
     PERFORM eventlog_private.add_late_events(end_at);
+    -- Late events that were just counted are to be sealed first.
+    IF EXISTS (SELECT FROM eventlog.unsealed_events u WHERE u.created_at >= first_at AND u.created_at < end_at) THEN
+        RETURN NULL;
+    END IF;
     -- Before anybody waits. By whole days, which is not exact for partitions of hours.
     SELECT coalesce(sum(d.events), 0) INTO events FROM eventlog.daily_counts d
      WHERE d.day >= (first_at AT TIME ZONE 'UTC')::date AND d.day < (end_at AT TIME ZONE 'UTC')::date;
     PERFORM eventlog_private.count_unread(partition_name);
+    PERFORM eventlog_private.let_partition_go(partition_name, first_at, end_at);
     has_references := eventlog_private.check_no_reference(partition_name);
     bytes := pg_total_relation_size(format('eventlog.%I', partition_name)::regclass);
     LOCK TABLE ONLY eventlog.events IN ACCESS EXCLUSIVE MODE;

@@ -10,12 +10,13 @@
 --   needs_clock   false: the phase also does something while the server's clock is not believed
 --   awaited_lock  the mode of the strongest lock that its tasks wait for
 CREATE FUNCTION eventlog_private.phases() RETURNS TABLE (phase text, needs_clock boolean, awaited_lock text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 7
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 8
 SET search_path = pg_catalog, pg_temp
 AS $$
     VALUES
         ('make partition',    true,  'ShareUpdateExclusiveLock'),
         ('roll up',           false, 'ShareRowExclusiveLock'),
+        ('seal',              true,  'ShareRowExclusiveLock'),
         ('evaluate alerts',   true,  'ShareRowExclusiveLock'),
         ('drop partition',    true,  'AccessExclusiveLock'),
         ('apply retention',   true,  'ShareRowExclusiveLock'),

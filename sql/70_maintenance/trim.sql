@@ -37,6 +37,9 @@ AS $$
         ('late_events',
          't.created_at < (SELECT now() - c.retention FROM eventlog.log_config c)
           AND NOT t.created_at <@ (SELECT eventlog_private.partitioned_time())'),
+        ('unsealed_events',
+         't.created_at < (SELECT now() - c.retention FROM eventlog.log_config c)
+          AND NOT t.created_at <@ (SELECT eventlog_private.partitioned_time())'),
         -- A share link says for a while that it expired, or was ended.
         ('api_tokens',
          't.expires_at < now() - CASE t.kind WHEN ''share'' THEN interval ''90 days'' ELSE interval ''0'' END

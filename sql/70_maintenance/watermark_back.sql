@@ -58,6 +58,7 @@ BEGIN
                          WHERE a.month = $1 AND a.days & $2 <> a.days', actors)
           USING of_month, earlier_days, 96 * (back::date - of_month);
     END LOOP;
+    PERFORM eventlog_private.take_seals_back(back);
     RETURN format('took the watermark of the rollups back to %s', back);
 END
 $$;

@@ -72,6 +72,10 @@ AS $$
         -- Not those of events that were logged since: they are still to be counted.
         ('tenant', 41, 'late_events',
             't.tenant_id = $1 AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
+        ('tenant', 10, 'unsealed_events',
+            't.tenant_id = $1 AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
+        ('tenant', 41, 'unsealed_events',
+            't.tenant_id = $1 AND NOT EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id AND e.created_at = t.created_at)'),
         ('tenant', 42, 'hourly_counts',    't.tenant_id = $1'),
         ('tenant', 43, 'daily_counts',     't.tenant_id = $1'),
         ('tenant', 44, 'daily_subjects',   't.tenant_id = $1'),
@@ -85,6 +89,9 @@ AS $$
                 AND e.created_at = t.created_at AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
         ('actor',  10, 'late_events',
             '(t.tenant_id = $1 OR t.tenant_id IS NULL) AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id
+                AND e.created_at = t.created_at AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
+        ('actor',  10, 'unsealed_events',
+            't.tenant_id = $1 AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.id
                 AND e.created_at = t.created_at AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
         ('actor',  10, 'webhook_retries',
             'NOT t.is_alert AND EXISTS (SELECT FROM eventlog.events e WHERE e.id = t.event_id AND e.tenant_id = $1 AND e.actor = ANY ($2))'),
@@ -175,6 +182,12 @@ BEGIN
         GET DIAGNOSTICS erased = ROW_COUNT;
         PERFORM eventlog_private.add_to_receipt(receipt, 'late_events', erased, 'eventlog.late_events');
     END IF;
+    IF to_regclass('eventlog.unsealed_events') IS NOT NULL THEN
+        DELETE FROM eventlog.unsealed_events u USING unnest(ids) AS gone (id)
+         WHERE u.tenant_id = erase_with_events.tenant_id AND u.id = gone.id;
+        GET DIAGNOSTICS erased = ROW_COUNT;
+        PERFORM eventlog_private.add_to_receipt(receipt, 'unsealed_events', erased, 'eventlog.unsealed_events');
+    END IF;
     IF to_regclass('eventlog.webhook_retries') IS NOT NULL THEN
         DELETE FROM eventlog.webhook_retries r USING unnest(ids) AS gone (id) WHERE r.event_id = gone.id AND NOT r.is_alert;
         GET DIAGNOSTICS erased = ROW_COUNT;
@@ -206,6 +219,7 @@ DECLARE
     ctids     tid[];
     ids       bigint[];
     erased    bigint;
+    sealed    bigint;
     kept      bigint;
     is_events boolean;
 BEGIN
@@ -237,10 +251,12 @@ BEGIN
        INTO ctids, since USING tenant_id, actors, since;
     is_done := coalesce(cardinality(ctids), 0) < most_rows;
     -- Checks the condition again: a row may be gone, and its place taken by another.
-    EXECUTE format('WITH gone AS (DELETE FROM %s t WHERE t.ctid = ANY ($3) AND %s RETURNING %s AS id)
-                    SELECT array_agg(id), count(*) FROM gone',
-                   relation, target.condition, CASE WHEN is_events THEN 't.id' ELSE 'NULL::bigint' END)
-       INTO ids, erased USING tenant_id, actors, ctids;
+    EXECUTE format('WITH gone AS (DELETE FROM %s t WHERE t.ctid = ANY ($3) AND %s RETURNING %s)
+                    SELECT %s, count(*) FROM gone g',
+                   relation, target.condition,
+                   CASE WHEN is_events THEN 't.id, t.tenant_id, t.name, t.created_at, ' || eventlog_private.digest_if_sealed('t') || ' AS digest' ELSE '1' END,
+                   CASE WHEN is_events THEN 'array_agg(g.id), ' || eventlog_private.collecting_gone('g') ELSE 'NULL::bigint[], 0' END)
+       INTO ids, sealed, erased USING tenant_id, actors, ctids;
     IF erased < cardinality(ctids) THEN
         -- Other sessions may have erased some, but the receipt must not count a row that is still there.
         EXECUTE format('SELECT count(*) FROM %s t WHERE t.ctid = ANY ($3) AND %s', relation, target.condition)
@@ -254,6 +270,9 @@ BEGIN
 
     PERFORM eventlog_private.add_to_receipt(receipt, target.counted_as, erased, relation);
     IF is_events THEN
+        IF sealed > 0 THEN
+            PERFORM eventlog_private.let_go(format('forget_%s()', kind), receipt);
+        END IF;
         PERFORM eventlog_private.note_deleted_rows(relation::regclass, erased, since + interval '1 microsecond');
         IF kind = 'actor' AND erased > 0 THEN
             PERFORM eventlog_private.erase_with_events(receipt, tenant_id, ids, since, keys_since);
@@ -267,8 +286,9 @@ $$;
 -- Events of an erased tenant that were logged during the erasure, for example by an import, stay and have
 -- to be counted. If maintain() counted some of them, their counts were erased too, batch by batch. So all
 -- of them are recorded as late, to be counted again. Counting does not run meanwhile, or it commits later
--- and has deleted its notes already.
-CREATE FUNCTION eventlog_private.note_survivors_as_late(tenant_id uuid) RETURNS void
+-- and has deleted its notes already. `are_sealed`: those of sealed days are in a seal that has them, or in
+-- unsealed_events.
+CREATE FUNCTION eventlog_private.note_survivors_as_late(tenant_id uuid, are_sealed boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -287,8 +307,8 @@ BEGIN
     FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE t.stage > 41 ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
     END LOOP;
-    INSERT INTO eventlog.late_events (tenant_id, id, created_at)
-    SELECT e.tenant_id, e.id, e.created_at FROM eventlog.events e
+    INSERT INTO eventlog.late_events (tenant_id, id, created_at, is_sealed)
+    SELECT e.tenant_id, e.id, e.created_at, are_sealed AND e.created_at < eventlog_private.sealed_until() FROM eventlog.events e
      WHERE e.tenant_id = tenant_id AND e.created_at < counted_until
        AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at);
 END
@@ -319,7 +339,8 @@ BEGIN
     FOR target IN SELECT * FROM eventlog_private.erasure_targets('tenant') t WHERE t.stage > 40 ORDER BY t.stage LOOP
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
     END LOOP;
-    PERFORM eventlog_private.note_survivors_as_late(tenant_id);
+    PERFORM eventlog_private.let_tenant_go(tenant_id, 'deletion of the tenant');
+    PERFORM eventlog_private.note_survivors_as_late(tenant_id, false);
     PERFORM set_config('lock_timeout', former, true);
 END
 $$;

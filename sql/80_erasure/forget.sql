@@ -48,7 +48,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     IF kind = 'tenant' THEN
-        PERFORM eventlog_private.note_survivors_as_late(tenant_id);
+        PERFORM eventlog_private.note_survivors_as_late(tenant_id, true);
     ELSIF to_regclass('eventlog.monthly_actors') IS NOT NULL THEN
         WITH counted AS MATERIALIZED (
             SELECT e.name, e.actor, e.data, e.count_keys, e.created_at, (date_trunc('month', e.created_at, 'UTC') AT TIME ZONE 'UTC')::date AS month,

@@ -27,7 +27,7 @@ BEGIN
                           AND d.refobjid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'n') AS is_used
           FROM pg_catalog.pg_proc p
          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'eventlog'::pg_catalog.regnamespace
-           AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['define_event', 'set_tenant', 'reference_tenants']::pg_catalog.name[])
+           AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY['create_log', 'define_event', 'set_tenant', 'reference_tenants']::pg_catalog.name[])
     LOOP
         PERFORM pg_catalog.set_config(pg_catalog.format('eventlog_upgrade.acl_of_%s', function.name),
                                       coalesce(function.acl::pg_catalog.text, ''), true);

@@ -2,6 +2,7 @@
 
 use std::mem::offset_of;
 
+use pgrx::datum::FromDatum;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Oid};
 
 use crate::pg::array::Array;
@@ -46,6 +47,12 @@ impl Call {
             let first = &(*self.0).args.as_slice(1)[0];
             (!first.isnull).then_some(first.value)
         }
+    }
+
+    /// Returns the first argument of a function that declares a bytea there; nothing for null.
+    pub(crate) fn first_bytes<'a>(&self) -> Option<&'a [u8]> {
+        // SAFETY: the declaration in SQL has a bytea there; the value lives as long as the call.
+        self.first_value().and_then(|value| unsafe { <&[u8]>::from_datum(value, false) })
     }
 
     /// Begins the rows that the function returns.

@@ -14,14 +14,14 @@ use pgrx::PgSqlErrorCode;
 
 use crate::error::Fault;
 
-const COUNT: u32 = 0x0FFF_FFFF;
-const IS_SCALAR: u32 = 0x1000_0000;
-const IS_OBJECT: u32 = 0x2000_0000;
+pub(crate) const COUNT: u32 = 0x0FFF_FFFF;
+pub(crate) const IS_SCALAR: u32 = 0x1000_0000;
+pub(crate) const IS_OBJECT: u32 = 0x2000_0000;
 
 /// Most bytes that an entry can hold.
 pub(crate) const LENGTH: u32 = 0x0FFF_FFFF;
-const HAS_OFFSET: u32 = 0x8000_0000;
-const KIND: u32 = 0x7000_0000;
+pub(crate) const HAS_OFFSET: u32 = 0x8000_0000;
+pub(crate) const KIND: u32 = 0x7000_0000;
 pub(crate) const STRING: u32 = 0x0000_0000;
 pub(crate) const NUMERIC: u32 = 0x1000_0000;
 pub(crate) const FALSE: u32 = 0x2000_0000;

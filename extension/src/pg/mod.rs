@@ -17,6 +17,7 @@ pub(crate) mod messages;
 pub(crate) mod numeric;
 pub(crate) mod portal;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod record;
 pub(crate) mod relation;
 pub(crate) mod rows;
