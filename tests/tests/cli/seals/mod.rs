@@ -27,11 +27,11 @@ fn python(name: &str) -> Command {
 /// Events of the three days before today, and of today, with what files have trouble with. The tenants
 /// have some of the same names; 700 events of tenant A are of one name and day.
 const EVENTS: &str = r#"
-    SELECT eventlog.define_event('ping'), eventlog.define_event('pong'), eventlog.define_event('Z');
+    SELECT eventlog.define_event('ping'), eventlog.define_event('pong'), eventlog.define_event('pong.z');
     SELECT eventlog._make_partition(at) FROM generate_series(now() - interval '4 days', now(), '1 day') AS at;
     INSERT INTO eventlog.events (tenant_id, name, data, actor, subject, occurred_at, created_at, weight)
     SELECT CASE WHEN n % 9 = 0 THEN 'TENANT_B' ELSE 'TENANT_A' END::uuid,
-           CASE WHEN n < 800 THEN 'ping' WHEN n % 3 = 0 THEN 'pong' ELSE 'Z' END,
+           CASE WHEN n < 800 THEN 'ping' WHEN n % 3 = 0 THEN 'pong' ELSE 'pong.z' END,
            CASE n % 5
                WHEN 0 THEN '{"n": 1.50, "m": -0.0, "e": 1e30, "long": 12345678901234567890.1234567890}'::jsonb
                WHEN 1 THEN '{"é": "日本 \ud83d\ude80", "b\\\"\n": [true, null, [], {}, {"": "\u0001"}], "aa": {"b": 1, "a": 2}}'::jsonb
@@ -87,7 +87,7 @@ impl Sealed {
         sealed.maintain();
         sealed
             .owner
-            .batch_execute(&format!("SELECT eventlog.forget_actor('{TENANT_A}', 'late')"))
+            .batch_execute(&format!("CALL eventlog.forget_actor('{TENANT_A}', 'late')"))
             .expect("an erasure");
         sealed.maintain();
         let until =

@@ -269,7 +269,7 @@ fn the_proof_of_one_event_is_verified_with_and_without_anchors() {
     printed(&mut sealed.run("log_owner", &["anchor", "anchors.ndjson"]));
     let conditions = [
         "name = 'ping' AND weight IS NOT NULL",
-        "name = 'Z' AND occurred_at IS NOT NULL",
+        "name = 'pong.z' AND occurred_at IS NOT NULL",
         "data ? 'long' AND actor IS NULL",
         "subject IS NOT NULL",
     ];
