@@ -13,7 +13,7 @@ use crate::seals::anchors::Anchors;
 use crate::seals::digests;
 
 const SQL: &str = "
-    SELECT v.tenant_id, v.number, to_jsonb(v.day) #>> '{}', v.part, v.events, v.gone, v.is_valid, v.differs
+    SELECT v.tenant, v.number, to_jsonb(v.day) #>> '{}', v.part, v.events, v.gone, v.is_valid, v.differs
       FROM eventlog.verify_seals($1, coalesce($2::timestamptz, '-infinity'), coalesce($3::timestamptz, 'infinity')) v";
 
 pub(super) async fn verify(
