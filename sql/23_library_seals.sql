@@ -68,8 +68,9 @@ AS 'MODULE_PATHNAME', 'sealed_blocks_wrapper';
 
 -- Checks seals; _check_seals() in sql/75_seals/verify.sql says in which order what must come.
 CREATE FUNCTION eventlog._check_step(state internal, kind integer, tenant_id uuid, day date, part integer, name text,
-                                     at timestamptz, id bigint, hash bytea, events bigint, gone bigint, previous_or_seeds bytea,
-                                     gone_slots bytea, gone_hashes bytea, keys bytea, lowest_id bigint, highest_id bigint)
+                                     created_at timestamptz, id bigint, hash bytea, events bigint, gone bigint, previous_or_seeds bytea,
+                                     gone_slots bytea, gone_hashes bytea, keys bytea, first_name text, first_at timestamptz,
+                                     first_id bigint, lowest_id bigint, highest_id bigint)
 RETURNS internal
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'check_step_wrapper';
@@ -78,9 +79,10 @@ CREATE FUNCTION eventlog._check_final(state internal) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'check_final_wrapper';
 
-CREATE AGGREGATE eventlog._check_events(kind integer, tenant_id uuid, day date, part integer, name text, at timestamptz, id bigint,
+CREATE AGGREGATE eventlog._check_events(kind integer, tenant_id uuid, day date, part integer, name text, created_at timestamptz, id bigint,
                                         hash bytea, events bigint, gone bigint, previous_or_seeds bytea, gone_slots bytea,
-                                        gone_hashes bytea, keys bytea, lowest_id bigint, highest_id bigint) (
+                                        gone_hashes bytea, keys bytea, first_name text, first_at timestamptz, first_id bigint,
+                                        lowest_id bigint, highest_id bigint) (
     SFUNC = eventlog._check_step,
     STYPE = internal,
     FINALFUNC = eventlog._check_final,

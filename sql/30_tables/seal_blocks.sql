@@ -11,18 +11,19 @@ BEGIN
             day         date        NOT NULL,
             part        integer     NOT NULL,
             block       integer     NOT NULL,
-            events      integer     NOT NULL,
-            first_name  text,
+            events      smallint    NOT NULL,
             first_at    timestamptz,
             first_id    bigint,
             lowest_id   bigint,
             highest_id  bigint,
+            first_name  text,
             hash        bytea       NOT NULL,
             seeds       bytea       NOT NULL,
             gone        bytea,
             gone_hashes bytea,
             keys        bytea,
-            CONSTRAINT seal_blocks_pkey PRIMARY KEY (tenant_id, day, part, block)
+            -- The day first: so that the index grows at its end.
+            CONSTRAINT seal_blocks_pkey PRIMARY KEY (day, tenant_id, part, block)
         );
         PERFORM eventlog_private.secure('eventlog.seal_blocks');
     END IF;

@@ -98,7 +98,8 @@ BEGIN
     PERFORM eventlog_private.take_lock('erasure', false, true);
     PERFORM eventlog_private.let_tenant_go(t.tenant_id, 'deletion of the tenant')
        FROM (SELECT DISTINCT s.tenant_id FROM eventlog.seals s WHERE s.digest > base) t
-      WHERE NOT EXISTS (SELECT FROM eventlog.events e WHERE e.tenant_id = t.tenant_id);
+      -- One step through the index for each.
+      WHERE (SELECT true FROM eventlog.events e WHERE e.tenant_id = t.tenant_id LIMIT 1) IS NULL;
 END
 $$;
 

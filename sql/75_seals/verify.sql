@@ -8,37 +8,44 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 SET jit = off
+-- A day of a tenant's events is mostly sorted in memory then.
+SET work_mem = '32MB'
 AS $$
 DECLARE
     of_tenant constant text := CASE WHEN tenant = eventlog.all_tenants() THEN '' ELSE ' AND %1$s.tenant_id = $1' END;
+    -- As constants, so that the planner knows how many there are. The end moves on only, and days that are
+    -- sealed meanwhile are left out.
+    end_day   date := least(until, (SELECT s.sealed_until::date FROM eventlog.seal_state s));
     checked   bigint;
 BEGIN
-    EXECUTE format('SELECT eventlog._check_events(x.kind, x.tenant_id, x.day, x.part, x.name, x.at, x.id, x.hash, x.events, x.gone,
-                                                  x.previous_or_seeds, x.gone_slots, x.gone_hashes, x.keys, x.lowest_id, x.highest_id),
+    EXECUTE format('SELECT eventlog._check_events(x.kind, x.tenant_id, x.day, x.part, x.name, x.created_at, x.id, x.hash, x.events, x.gone,
+                                                  x.previous_or_seeds, x.gone_slots, x.gone_hashes, x.keys, x.first_name, x.first_at, x.first_id,
+                                                  x.lowest_id, x.highest_id),
                            pg_backend_pid()
                       FROM (SELECT * FROM (
-                            SELECT 0 AS kind, s.tenant_id, s.day, s.part, NULL::text AS name, NULL::timestamptz AS at, s.number AS id, s.root AS hash,
-                                   s.events, s.gone, s.previous AS previous_or_seeds, NULL::bytea AS gone_slots, NULL::bytea AS gone_hashes,
-                                   NULL::bytea AS keys, NULL::bigint AS lowest_id, NULL::bigint AS highest_id, 0 AS block
-                              FROM eventlog.seals s WHERE s.day >= $2 AND s.day < $3 %1$s
-                             UNION ALL
-                            SELECT 1, b.tenant_id, b.day, b.part, b.first_name, b.first_at, b.first_id, b.hash,
-                                   b.events, NULL, b.seeds, b.gone, b.gone_hashes, b.keys, b.lowest_id, b.highest_id, b.block
-                              FROM eventlog.seal_blocks b WHERE b.day >= $2 AND b.day < $3 %2$s
-                             UNION ALL
-                            SELECT 2, e.tenant_id, (e.created_at AT TIME ZONE ''UTC'')::date, 0, e.name, e.created_at, e.id,
-                                   eventlog._event_digest(e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.occurred_at, e.created_at, e.weight),
-                                   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0
+                            SELECT 2 AS kind, e.tenant_id, (e.created_at AT TIME ZONE ''UTC'')::date AS day, 0 AS part, 0 AS block, e.name, e.created_at, e.id,
+                                   eventlog._event_digest(e.id, e.tenant_id, e.name, e.data, e.actor, e.subject, e.occurred_at, e.created_at, e.weight) AS hash,
+                                   NULL::bigint AS events, NULL::bigint AS gone, NULL::bytea AS previous_or_seeds, NULL::bytea AS gone_slots,
+                                   NULL::bytea AS gone_hashes, NULL::bytea AS keys, NULL::text AS first_name, NULL::timestamptz AS first_at,
+                                   NULL::bigint AS first_id, NULL::bigint AS lowest_id, NULL::bigint AS highest_id
                               FROM eventlog.events e
-                             WHERE e.created_at >= $2::timestamptz AND e.created_at < $3::timestamptz AND e.created_at > ''-infinity''
-                               AND e.created_at < (SELECT t.sealed_until FROM eventlog.seal_state t) %3$s
+                             WHERE e.created_at >= $4 AND e.created_at < $5 AND e.created_at > ''-infinity'' %2$s
                                AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at AND NOT l.is_sealed)
                                AND NOT EXISTS (SELECT FROM eventlog.unsealed_events u WHERE u.id = e.id AND u.created_at = e.created_at)
+                             UNION ALL
+                            SELECT 0, s.tenant_id, s.day, s.part, 0, NULL, NULL, s.number, s.root, s.events, s.gone, s.previous, NULL, NULL, NULL, NULL, NULL,
+                                   NULL, NULL, NULL
+                              FROM eventlog.seals s WHERE s.day >= $2 AND s.day < $3 %1$s
+                             UNION ALL
+                            SELECT 1, b.tenant_id, b.day, b.part, b.block, NULL, NULL, NULL, b.hash, b.events, NULL, b.seeds, b.gone, b.gone_hashes, b.keys,
+                                   b.first_name, b.first_at, b.first_id, b.lowest_id, b.highest_id
+                              FROM eventlog.seals s
+                              JOIN eventlog.seal_blocks b ON b.day = s.day AND b.tenant_id = s.tenant_id AND b.part = s.part
+                             WHERE s.day >= $2 AND s.day < $3 %1$s
                             ) u
-                             ORDER BY u.tenant_id, u.day, u.kind, u.part, u.block, CASE WHEN u.kind = 2 THEN u.name END COLLATE "C",
-                                      CASE WHEN u.kind = 2 THEN u.at END, CASE WHEN u.kind = 2 THEN u.id END) x',
-                   format(of_tenant, 's'), format(of_tenant, 'b'), format(of_tenant, 'e'))
-       INTO checked USING tenant, since, until;
+                             ORDER BY u.tenant_id, u.day, u.kind, u.part, u.block, u.name COLLATE "C", u.created_at, u.id) x',
+                   format(of_tenant, 's'), format(of_tenant, 'e'))
+       INTO checked USING tenant, since, end_day, since::timestamptz, end_day::timestamptz;
     RETURN checked;
 END
 $$;

@@ -65,9 +65,10 @@ impl Drop for AtEnd {
     }
 }
 
-/// Step of `check_seals(kind, tenant_id, day, part, name, at, id, hash, events, gone, previous_or_seeds,
-/// gone_slots, gone_hashes, keys, lowest_id, highest_id)`. What a kind of row lacks is null. A stored value
-/// of a wrong length becomes one that differs.
+/// Step of `_check_events(kind, tenant_id, day, part, name, created_at, id, hash, events, gone,
+/// previous_or_seeds, gone_slots, gone_hashes, keys, first_name, first_at, first_id, lowest_id, highest_id)`.
+/// What a kind of row lacks is null; the number of a seal is its id. A stored value of a wrong length becomes
+/// one that differs.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the columns of seals, blocks and events")]
 fn check_step(
@@ -77,7 +78,7 @@ fn check_step(
     day: Date,
     part: Option<i32>,
     name: Option<Text<'_>>,
-    at: Option<TimestampWithTimeZone>,
+    created_at: Option<TimestampWithTimeZone>,
     id: Option<i64>,
     hash: Option<&[u8]>,
     events: Option<i64>,
@@ -86,6 +87,9 @@ fn check_step(
     gone_slots: Option<&[u8]>,
     gone_hashes: Option<&[u8]>,
     key_list: Option<&[u8]>,
+    first_name: Option<Text<'_>>,
+    first_at: Option<TimestampWithTimeZone>,
+    first_id: Option<i64>,
     lowest_id: Option<i64>,
     highest_id: Option<i64>,
     fcinfo: pg_sys::FunctionCallInfo,
@@ -94,8 +98,7 @@ fn check_step(
         let (tenant_id, day) = (*tenant_id.as_bytes(), day.to_pg_epoch_days());
         checking.begin_group(tenant_id, day);
         let fixed = |bytes: Option<&[u8]>| bytes.and_then(|b| b.try_into().ok()).unwrap_or([0; 32]);
-        let name = name.as_ref().map(|name| name.as_str().as_bytes().to_vec());
-        let at = at.map(|at| at.into_inner());
+        let bytes = |name: Option<Text<'_>>| name.map(|name| name.as_str().as_bytes().to_vec());
         match kind {
             SEAL => checking.stored.push(StoredSeal {
                 seal: Seal {
@@ -122,15 +125,18 @@ fn check_step(
                             gone_slots.unwrap_or_default(),
                             gone_hashes.unwrap_or_default(),
                         ),
-                        first: name.zip(at).zip(id).map(|((name, at), id)| (name, at, id)),
+                        first: bytes(first_name)
+                            .zip(first_at)
+                            .zip(first_id)
+                            .map(|((name, at), id)| (name, at.into_inner(), id)),
                         ids: lowest_id.zip(highest_id),
                         keys: key_list.map(|list| keys::read(list).unwrap_or_default()),
                     });
                 }
             }
             _ => checking.event(Row {
-                name: name.unwrap_or_default(),
-                created_at: at.unwrap_or_default(),
+                name: bytes(name).unwrap_or_default(),
+                created_at: created_at.map(|at| at.into_inner()).unwrap_or_default(),
                 id: id.unwrap_or_default(),
                 digest: fixed(hash),
             }),

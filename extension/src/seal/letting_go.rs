@@ -54,9 +54,12 @@ thread_local! {
     ) };
 }
 
-/// Events that were deleted, by tenant and day.
+/// Events that were deleted, with their digests.
+type Going = Vec<(Place, Hash)>;
+
+/// Those of a statement, by tenant and day.
 #[derive(Default)]
-struct Collected(BTreeMap<([u8; 16], i32), Vec<(Place, Hash)>>);
+struct Collected(BTreeMap<([u8; 16], i32), Going>);
 
 thread_local! {
     static COLLECTED: RefCell<Option<Collected>> = const { RefCell::new(None) };
@@ -107,7 +110,7 @@ fn bytes(value: &[u8]) -> Option<Datum> {
 }
 
 /// The key of a block.
-fn block_key<'a>(day: &'a Day, bounds: &Bounds) -> [Option<Datum>; 4] {
+fn block_key(day: &Day, bounds: &Bounds) -> [Option<Datum>; 4] {
     [
         Some(uuid_datum(&day.tenant_id)),
         Some(Datum::from(day.day)),
@@ -174,10 +177,10 @@ fn let_go_of_block(session: &Session, day: &Day, index: usize, going: &[(Place, 
 }
 
 /// Lets events of a tenant's day go, and returns how many of them were sealed.
-fn let_go_of_day(tenant_id: [u8; 16], day: i32, going: Vec<(Place, Hash)>) -> i64 {
+fn let_go_of_day(tenant_id: [u8; 16], day: i32, going: Going) -> i64 {
     let session = Session::begin();
     let day = Day::load(&session, tenant_id, day, Mode::Write);
-    let mut by_block: BTreeMap<usize, Vec<(Place, Hash)>> = BTreeMap::new();
+    let mut by_block: BTreeMap<usize, Going> = BTreeMap::new();
     for (place, digest) in going {
         if let Some(index) = day.block_of(&place) {
             by_block.entry(index).or_default().push((place, digest));

@@ -160,7 +160,7 @@ impl Day {
         let rows = Rows::last(session);
         let bytes = |column| rows.get::<Vec<u8>>(0, column).unwrap_or_default();
         (rows.len() == 1).then_some(())?;
-        let events = usize::try_from(rows.get::<i32>(0, 1)?).ok()?;
+        let events = usize::try_from(i32::from(rows.get::<i16>(0, 1)?)).ok()?;
         Block::read(events, &bytes(2), &bytes(3), &bytes(4), &bytes(5))
     }
 
