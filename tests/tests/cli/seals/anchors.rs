@@ -20,7 +20,10 @@ fn each_digest_is_anchored_once_and_a_half_written_line_is_written_anew() {
     let anchor = || printed(&mut sealed.run("reader", &["anchor", "anchors.ndjson"]));
     let said = anchor();
     let all = sealed.digests;
-    assert!(said.starts_with(&format!("{all} digests anchored, up to digest {all} of 20")), "{said}");
+    assert!(
+        said.starts_with(&format!("{all} digests anchored, up to digest {all} of 20")),
+        "{said}"
+    );
     let whole = fs::read_to_string(&file).expect("a file");
     let lines: Vec<Value> =
         whole.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -30,7 +33,9 @@ fn each_digest_is_anchored_once_and_a_half_written_line_is_written_anew() {
         assert_eq!(line["number"], number);
     }
     assert_eq!(lines[0]["previous"], "0".repeat(64));
-    assert!(lines.windows(2).all(|two| two[1]["previous"] == two[0]["digest"]) && lines.len() == all);
+    assert!(
+        lines.windows(2).all(|two| two[1]["previous"] == two[0]["digest"]) && lines.len() == all
+    );
     let said = anchor();
     let none = format!("nothing new: all digests up to digest {all} of 20");
     assert!(said.starts_with(&none), "{said}");

@@ -4,6 +4,7 @@ mod anchors;
 mod authority;
 mod log;
 mod offline;
+mod random_changes;
 mod roots;
 mod stamps;
 

@@ -1,7 +1,7 @@
 //! `eventlog verify --export` and `--proof`: without a server, in an empty folder.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use eventlog_tests::{TENANT_A, TENANT_B, program, text};
@@ -11,24 +11,24 @@ use super::{Sealed, differs};
 use crate::server::{failed, printed};
 
 /// The program without anything of a server in its environment.
-fn offline(folder: &Path, arguments: &[&str]) -> Command {
+pub(super) fn offline(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program::eventlog());
     command.env_clear().current_dir(folder).arg("verify").args(arguments);
     command
 }
 
-const EXPORT: [&str; 4] = ["--export", "events.ndjson", "--proofs", "proofs.ndjson"];
+pub(super) const EXPORT: [&str; 4] = ["--export", "events.ndjson", "--proofs", "proofs.ndjson"];
 
 /// An exported log with its proofs and anchors, in a folder that has nothing else.
-struct Exported {
+pub(super) struct Exported {
     sealed: Sealed,
-    folder: std::path::PathBuf,
-    events: Vec<String>,
-    proofs: Vec<String>,
+    pub(super) folder: PathBuf,
+    pub(super) events: Vec<String>,
+    pub(super) proofs: Vec<String>,
 }
 
 impl Exported {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let sealed = Sealed::new(name);
         printed(&mut sealed.run("log_owner", &["anchor", "anchors.ndjson"]));
         sealed.export();
@@ -45,7 +45,7 @@ impl Exported {
         exported
     }
 
-    fn write(&self, events: &[String], proofs: &[String]) {
+    pub(super) fn write(&self, events: &[String], proofs: &[String]) {
         for (name, lines) in [("events.ndjson", events), ("proofs.ndjson", proofs)] {
             fs::write(self.folder.join(name), lines.join("\n") + "\n").expect("ours");
         }
@@ -73,7 +73,7 @@ impl Exported {
 
 /// Returns a line with one thing replaced, which must be there.
 #[track_caller]
-fn replaced(line: &str, from: &str, to: &str) -> String {
+pub(super) fn replaced(line: &str, from: &str, to: &str) -> String {
     assert!(line.contains(from), "{from}: {line}");
     line.replacen(from, to, 1)
 }
@@ -224,7 +224,11 @@ fn each_change_of_proofs_and_anchors_is_named() {
     fs::write(&path, format!("{}\n{}\n", lines[0], lines[1])).expect("ours");
     let said = exported.passes(&["--anchors", "anchors.ndjson"]);
     let newer = exported.sealed.digests - 2;
-    assert!(said.contains("2 digests as anchored; ") && said.contains(&format!("; {newer} newer digest")), "{said}");
+    assert!(
+        said.contains("2 digests as anchored; ")
+            && said.contains(&format!("; {newer} newer digest")),
+        "{said}"
+    );
 }
 
 #[test]
@@ -243,8 +247,10 @@ fn an_export_of_some_tenants_or_days_is_verified_and_one_of_some_names_is_refuse
     };
     let said = checked("reader", &["--tenant", TENANT_B]);
     assert!(said.starts_with("checked 1 tenant, 3 days, 3 seals, "), "{said}");
-    let said =
-        checked("log_owner", &["--since", "2026-01-06", "--until", "2026-01-07", "--time-zone", "UTC"]);
+    let said = checked(
+        "log_owner",
+        &["--since", "2026-01-06", "--until", "2026-01-07", "--time-zone", "UTC"],
+    );
     assert!(said.starts_with("checked 2 tenants, 1 day, 2 seals, 800 events, 0 "), "{said}");
     assert!(said.contains("nothing differs"), "{said}");
     for (more, why) in [

@@ -33,7 +33,10 @@ fn the_stamp_of_the_newest_digest_is_verified_by_openssl_and_by_rfc3161_client()
     authority.be(Mood::Stamps);
     let said = printed(&mut sealed.run("log_owner", &anchor));
     let last = sealed.digests;
-    assert!(said.starts_with(&format!("{last} digests anchored")) && said.contains("stamped at 20"), "{said}");
+    assert!(
+        said.starts_with(&format!("{last} digests anchored")) && said.contains("stamped at 20"),
+        "{said}"
+    );
     let anchors = lines(&file);
     assert!(anchors[0]["timestamp"].is_null() && anchors[1]["timestamp"].is_null());
     let newest = &anchors[last - 1];
