@@ -10,6 +10,7 @@ mod hex;
 mod json_depth;
 mod output;
 mod reports;
+mod seals;
 mod tenant;
 
 use std::process::ExitCode;
@@ -55,6 +56,10 @@ enum Command {
     Export(command::export::Arguments),
     /// Read events from a file into the log
     Import(command::import::Arguments),
+    /// Write the digests of sealed days to a file, a webhook, a time-stamping authority
+    Anchor(seals::anchor::Arguments),
+    /// Check events against their seals: a log, an export, or the proof of one event
+    Verify(seals::verify::Arguments),
     /// Check the log, and print the command that fixes each problem
     Doctor(command::doctor::Arguments),
     /// Show how alerts stand, and evaluate them
@@ -87,6 +92,8 @@ fn main() -> ExitCode {
         Command::Tail(arguments) => in_runtime(command::tail::run(server, arguments)),
         Command::Export(arguments) => in_runtime(command::export::run(server, arguments)),
         Command::Import(arguments) => in_runtime(command::import::run(server, arguments)),
+        Command::Anchor(arguments) => in_runtime(seals::anchor::run(server, arguments)),
+        Command::Verify(arguments) => in_runtime(seals::verify::run(server, arguments)),
         Command::Doctor(arguments) => in_runtime(command::doctor::run(server, arguments)),
         Command::Alerts(arguments) => in_runtime(command::alerts::run(server, arguments)),
         Command::Lint(arguments) => in_runtime(command::lint::run(server, arguments)),

@@ -18,7 +18,12 @@ use crate::output::Failure;
 const HELP: &str = "\
 Writes the events that the role may read, in the order of their ids, with all their \
 columns. An owner or a service exports all tenants, or the one that --tenant names. The file \
-appears once it is complete. `eventlog import` reads it back.";
+appears once it is complete. `eventlog import` reads it back.\n\n\
+--proofs also writes the seals of these days, and what is kept of them, from the same snapshot: \
+`eventlog verify --export FILE --proofs PROOFS` then checks the export without a server. Keep the \
+proofs as you keep the export: they have salts, with which a guess of an event can be tested. A seal \
+is over all events of a tenant's day in UTC, so --names does not go with it, and --since and --until \
+must be at midnight in UTC.";
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -35,6 +40,9 @@ pub(crate) struct Arguments {
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
+    /// Also write the proofs of the events to this file, for eventlog verify --export; only with NDJSON
+    #[arg(long, value_name = "PROOFS")]
+    proofs: Option<PathBuf>,
     #[command(flatten)]
     filter: Filter,
 }
@@ -61,7 +69,11 @@ const STATEMENT: &str = r#"
 pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(), Failure> {
     let asked = arguments.format.or(arguments.json.then_some(Format::Json));
     let format = Format::of(asked, &arguments.file)?;
-    refuse_to_overwrite(&arguments)?;
+    refuse_to_overwrite(&arguments.file, arguments.force)?;
+    if let Some(proofs) = &arguments.proofs {
+        refuse_to_prove(&arguments, format)?;
+        refuse_to_overwrite(proofs, arguments.force)?;
+    }
     let tenant = arguments.filter.tenant;
     let mut client = server.connect().await?;
     let transaction = tenant.begin(&mut client).await?;
@@ -70,6 +82,9 @@ pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(),
     arguments.filter.resolve_times(&transaction).await?;
     arguments.filter.resolve_names(&transaction).await?;
     let filter = &arguments.filter;
+    if arguments.proofs.is_some() {
+        require_whole_days(&transaction, filter).await?;
+    }
     // Unambiguous times, and numbers with all their digits.
     let settings = "SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1;
                     SET LOCAL statement_timeout = 0";
@@ -103,7 +118,14 @@ pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(),
     };
     progress.end();
     let written = written?;
+    let proofs = match &arguments.proofs {
+        Some(path) => Some(write_proofs(&transaction, filter, path).await?),
+        None => None,
+    };
     warn_of_unknown(&transaction, filter.names().unwrap_or_default()).await;
+    if let Some(proofs) = proofs {
+        proofs.complete()?;
+    }
     target.complete()?;
     if !is_standard(&arguments.file) {
         eprintln!("eventlog: {written} events in {}", arguments.file.display());
@@ -111,10 +133,70 @@ pub(crate) async fn run(server: &Server, mut arguments: Arguments) -> Result<(),
     Ok(())
 }
 
+/// Fails if the events that are asked for could not be verified: a block of a seal cannot be checked
+/// without all of its events.
+fn refuse_to_prove(arguments: &Arguments, format: Format) -> Result<(), Failure> {
+    if arguments.proofs.as_deref().is_some_and(is_standard) {
+        return Err(Failure::usage("--proofs needs a file of its own"));
+    }
+    if arguments.filter.names().is_some() {
+        return Err(Failure::usage(
+            "--proofs needs the events of all names: a seal is over all of them",
+        )
+        .hint("leave --names out"));
+    }
+    if format != Format::Ndjson {
+        return Err(Failure::usage("--proofs needs NDJSON, which eventlog verify reads")
+            .hint("--format ndjson"));
+    }
+    Ok(())
+}
+
+/// Fails if the span begins or ends within a day in UTC.
+async fn require_whole_days(transaction: &Transaction<'_>, filter: &Filter) -> Result<(), Failure> {
+    let sql = "SELECT option FROM (VALUES ('--since', $1::timestamptz), ('--until', $2::timestamptz)) v (option, at)
+                WHERE isfinite(at) AND date_trunc('day', at AT TIME ZONE 'UTC') <> at AT TIME ZONE 'UTC' LIMIT 1";
+    let times = [(&filter.since as _, Type::TEXT), (&filter.until as _, Type::TEXT)];
+    match transaction.query_typed(sql, &times).await?.first() {
+        None => Ok(()),
+        Some(row) => {
+            let option: &str = row.get(0);
+            let message = format!("with --proofs, {option} must be at midnight in UTC");
+            Err(Failure::usage(message).hint("--time-zone UTC reads 2026-01-31 so"))
+        }
+    }
+}
+
+/// Writes the proofs of the same events, from the same snapshot.
+async fn write_proofs(
+    transaction: &Transaction<'_>,
+    filter: &Filter,
+    path: &Path,
+) -> Result<Target, Failure> {
+    let explain = |error| filter.tenant.explain(error);
+    let tenant = filter.tenant.of_seals(transaction).await?;
+    let sql = r#"
+        SELECT format('COPY (SELECT p FROM eventlog.seal_proofs(%L, %L, %L) p) TO STDOUT (FORMAT csv, QUOTE E''\x01'', DELIMITER E''\x02'')',
+                      $1, coalesce($2::timestamptz, '-infinity'), coalesce($3::timestamptz, 'infinity'))"#;
+    let parameters = [
+        (&tenant as _, Type::UUID),
+        (&filter.since as _, Type::TEXT),
+        (&filter.until as _, Type::TEXT),
+    ];
+    let rows = transaction.query_typed(sql, &parameters).await?;
+    let copy: String = rows[0].get(0);
+    let mut target = Target::open(path)?;
+    let rows = transaction.copy_out(&copy).await.map_err(explain)?;
+    let mut rows = std::pin::pin!(rows);
+    while let Some(row) = rows.try_next().await.map_err(explain)? {
+        target.write(&row)?;
+    }
+    Ok(target)
+}
+
 /// Fails if the file exists, unless --force is given. A pipe or a device is there to be written.
-fn refuse_to_overwrite(arguments: &Arguments) -> Result<(), Failure> {
-    let path = &arguments.file;
-    if arguments.force || is_standard(path) || !fs::metadata(path).is_ok_and(|it| it.is_file()) {
+fn refuse_to_overwrite(path: &Path, force: bool) -> Result<(), Failure> {
+    if force || is_standard(path) || !fs::metadata(path).is_ok_and(|it| it.is_file()) {
         return Ok(());
     }
     Err(Failure::usage(format!("{} exists", path.display())).hint("--force replaces it"))

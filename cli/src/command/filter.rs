@@ -76,6 +76,18 @@ impl Tenant {
         Ok(tenant)
     }
 
+    /// Returns the tenant that was asked for; else all tenants for a role that may see their seals, and
+    /// for others the tenant of the connection.
+    pub(crate) async fn of_seals(&self, transaction: &Transaction<'_>) -> Result<Uuid, Failure> {
+        if let Some(tenant) = self.id() {
+            return Ok(tenant);
+        }
+        let sql = "SELECT CASE WHEN eventlog._reads_all_tenants() THEN eventlog.all_tenants()
+                               ELSE eventlog.current_tenant() END";
+        let rows = transaction.query_typed(sql, &[]).await;
+        Ok(rows.map_err(|error| self.explain(error))?[0].get(0))
+    }
+
     /// Turns an error into a failure; if no tenant was given, the hint says how to give one.
     pub(crate) fn explain(&self, error: tokio_postgres::Error) -> Failure {
         let is_refused = error.code().is_some_and(|code| code.code() == "42501");

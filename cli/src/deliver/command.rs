@@ -54,6 +54,16 @@ pub(crate) struct Options {
     webhook_timeout: Duration,
 }
 
+impl Options {
+    /// Returns how requests are sent.
+    pub(crate) fn sender(&self) -> SenderOptions {
+        SenderOptions {
+            allow_private: self.allow_networks.clone(),
+            time_limit: self.webhook_timeout,
+        }
+    }
+}
+
 fn time_limit(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| span.try_into().ok());
     span.filter(|span: &Duration| (1..=60_000).contains(&span.as_millis()))
@@ -94,8 +104,7 @@ pub(crate) async fn deliver(
     mut client: Option<Client>,
 ) -> Result<(), Failure> {
     let time_limit = options.webhook_timeout;
-    let sender = SenderOptions { allow_private: options.allow_networks, time_limit };
-    let mut engine = Engine::new(Sender::new(sender).map_err(Failure::new)?);
+    let mut engine = Engine::new(Sender::new(options.sender()).map_err(Failure::new)?);
     tokio::spawn(alerts::evaluate(target.clone(), stop.clone()));
     let mut failures = 0;
     loop {

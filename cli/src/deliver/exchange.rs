@@ -78,6 +78,19 @@ impl Connection {
         timeout(BODY_TIMEOUT, drained).await.unwrap_or(false)
     }
 
+    /// Reads the rest of an answer, at most [`MAX_BODY`] bytes.
+    pub(super) async fn read(&mut self, mut body: Incoming) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        while let Some(frame) = drive(&mut self.driver, body.frame()).await {
+            let frame = frame.map_err(|_| "the answer breaks off".to_owned())?;
+            bytes.extend(frame.data_ref().into_iter().flatten());
+            if bytes.len() > MAX_BODY {
+                return Err(format!("the answer has more than {MAX_BODY} bytes"));
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Returns true if another request can be sent. Learns here what happened since the last one.
     pub(super) fn is_ready(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());

@@ -129,6 +129,28 @@ impl Sender {
         outcome(answer.status, &answer.headers)
     }
 
+    /// Posts a body once, unsigned, and returns the status and the body of the answer.
+    pub(crate) async fn post(
+        &self,
+        endpoint: &Endpoint,
+        content_type: &'static str,
+        body: &[u8],
+    ) -> Result<(u16, Vec<u8>), String> {
+        let mut head = HeaderMap::with_capacity(3);
+        head.insert(HOST, endpoint.authority.clone());
+        head.insert(USER_AGENT, AGENT);
+        head.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let limit = self.options.time_limit;
+        let exchanged = async {
+            let body = Bytes::copy_from_slice(body);
+            let (mut connection, answer) = self.ask(endpoint, &head, body).await?;
+            let status = answer.status().as_u16();
+            Ok((status, connection.read(answer.into_body()).await?))
+        };
+        let late = || Err(format!("no answer within {} s", limit.as_secs_f32()));
+        timeout(limit, exchanged).await.unwrap_or_else(|_| late())
+    }
+
     /// Sends a request and returns the head of its answer. A connection that was kept may have been
     /// closed by the receiver in this very moment: then a new one is tried.
     async fn ask(

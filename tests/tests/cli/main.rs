@@ -38,6 +38,7 @@ mod public_keys;
 mod pull;
 mod replay;
 mod reports;
+mod seals;
 mod seed;
 mod server;
 mod sessions;
