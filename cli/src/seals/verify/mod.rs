@@ -5,6 +5,7 @@ mod log;
 mod proof;
 mod proofs;
 mod report;
+mod whole;
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,8 @@ It prints what differs, and how much was checked.\n\n\
 --export checks a file of `eventlog export --proofs` without a server: the events against the blocks \
 and the roots of their seals, the seals against each other, and against the digests of their days. \
 Only NDJSON; it needs 64 bytes of memory an event. An export of some tenants or days is checked \
-against the seals in its proofs.\n\n\
+against the seals in its proofs. If these are not all that a digest covers, the last line says so: \
+then other days or tenants are left out, by the options of the export or by somebody.\n\n\
 --proof checks a file with the answer of eventlog.event_proof(), without a server:\n\n\
 psql -Atc 'SELECT eventlog.event_proof(42)' > proof.json; eventlog verify --proof proof.json\n\n\
 --anchors compares the digests with a file of `eventlog anchor`, that must come from where the log's \
