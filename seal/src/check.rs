@@ -76,6 +76,10 @@ struct SealCheck {
     /// The block to which the rows belong that come now, and what came of it.
     block: Option<usize>,
     live: Vec<Hash>,
+    /// Its events, if it is of a supplement.
+    keys: Vec<Key>,
+    /// Whether its first event is the one that is kept as such.
+    begins_well: bool,
     names: Option<(Vec<u8>, Vec<u8>)>,
     ids: Option<(i64, i64)>,
     /// Events of the block, if there are more than can be.
@@ -158,6 +162,8 @@ impl SealCheck {
             stored,
             block: None,
             live: Vec::new(),
+            keys: Vec::new(),
+            begins_well: true,
             names: None,
             ids: None,
             surplus: 0,
@@ -197,9 +203,19 @@ impl SealCheck {
             self.end_block();
             self.block = Some(next);
         }
+        let stored = self.block.map(|block| &self.stored.blocks[block]);
+        if self.live.is_empty() {
+            let first = stored.and_then(|stored| stored.first.as_ref());
+            self.begins_well = first.is_none_or(|(name, at, id)| {
+                (&name[..], *at, *id) == (&row.name[..], row.created_at, row.id)
+            });
+        }
         // One more than a block can have tells enough.
         if self.live.len() <= BLOCK {
-            self.live.push(row.digest)
+            self.live.push(row.digest);
+            if stored.is_some_and(|stored| stored.keys.is_some()) {
+                self.keys.push((row.created_at, row.id));
+            }
         } else {
             self.surplus += 1
         }
@@ -249,6 +265,9 @@ impl SealCheck {
             Some(block) if block.root_over(&self.live).as_ref() != Some(block.hash()) => {
                 Some("its events differ".to_owned())
             }
+            Some(_) if !self.is_kept_well(number) => {
+                Some("what is kept of it is not of its events".to_owned())
+            }
             Some(_) => None,
         };
         if let Some(difference) = difference {
@@ -256,7 +275,17 @@ impl SealCheck {
             self.tell(told);
         }
         self.live.clear();
+        self.keys.clear();
+        self.begins_well = true;
         (self.names, self.ids, self.surplus) = (None, None, 0);
+    }
+
+    /// Returns true if first event, ids and list of a block are those of the events that came.
+    fn is_kept_well(&self, number: usize) -> bool {
+        let stored = &self.stored.blocks[number];
+        self.begins_well
+            && stored.ids.is_none_or(|ids| Some(ids) == self.ids)
+            && stored.keys.as_ref().is_none_or(|keys| *keys == self.keys)
     }
 
     fn finish(mut self) -> Verdict {

@@ -141,6 +141,11 @@ BEGIN
           FULL JOIN (SELECT t.tenant_id, sum(t.events) AS events FROM eventlog.seal_receipts t
                       WHERE eventlog._is_tenant(asked, t.tenant_id) GROUP BY t.tenant_id) r ON r.tenant_id = g.tenant_id
          WHERE coalesce(g.gone, 0) <> coalesce(r.events, 0)
+         UNION ALL
+        SELECT t.tenant_id, NULL, t.last_day, NULL, NULL, NULL, format('digest %s, which covers receipt %s, is missing', t.digest, t.id)
+          FROM eventlog.seal_receipts t
+         WHERE eventlog._is_tenant(asked, t.tenant_id) AND t.digest IS NOT NULL
+           AND NOT EXISTS (SELECT FROM eventlog.seal_digests d WHERE d.number = t.digest)
     )
     SELECT f.tenant_id, f.number, f.day, f.part, f.events, f.gone, f.differs IS NULL, f.differs
       FROM found f ORDER BY f.tenant_id NULLS LAST, f.number NULLS LAST, f.day;

@@ -17,6 +17,7 @@ use crate::error::Fault;
 pub(crate) const COUNT: u32 = 0x0FFF_FFFF;
 pub(crate) const IS_SCALAR: u32 = 0x1000_0000;
 pub(crate) const IS_OBJECT: u32 = 0x2000_0000;
+pub(crate) const IS_ARRAY: u32 = 0x4000_0000;
 
 /// Most bytes that an entry can hold.
 pub(crate) const LENGTH: u32 = 0x0FFF_FFFF;

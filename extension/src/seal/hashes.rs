@@ -31,20 +31,21 @@ pub(super) fn hash(bytes: &[u8]) -> Hash {
     })
 }
 
-/// Returns the digest of an event.
+/// Returns the digest of an event; null if a column is null that no event lacks.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the columns of an event")]
 fn event_digest(
-    id: i64,
-    tenant_id: Uuid,
-    name: Text<'_>,
-    data: Jsonb<'_>,
+    id: Option<i64>,
+    tenant_id: Option<Uuid>,
+    name: Option<Text<'_>>,
+    data: Option<Jsonb<'_>>,
     actor: Option<Text<'_>>,
     subject: Option<Text<'_>>,
     occurred_at: Option<TimestampWithTimeZone>,
-    created_at: TimestampWithTimeZone,
+    created_at: Option<TimestampWithTimeZone>,
     weight: Option<f32>,
-) -> Vec<u8> {
+) -> Option<Vec<u8>> {
+    let (id, tenant_id, name, data, created_at) = (id?, tenant_id?, name?, data?, created_at?);
     let columns = Columns {
         id,
         tenant_id: *tenant_id.as_bytes(),
@@ -57,7 +58,7 @@ fn event_digest(
     };
     FORM.with_borrow_mut(|form| {
         let written = payload::write(data.bytes(), form.begin(&columns));
-        if written.is_some() { form.digest() } else { form::damaged(id) }.to_vec()
+        Some(if written.is_some() { form.digest() } else { form::damaged(id) }.to_vec())
     })
 }
 

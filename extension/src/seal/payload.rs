@@ -5,10 +5,13 @@
 use eventlog_seal::form::Form;
 
 use crate::pg::jsonb::{
-    CONTAINER, COUNT, FALSE, HAS_OFFSET, IS_OBJECT, IS_SCALAR, KIND, LENGTH, NULL, NUMERIC, STRING,
-    TRUE,
+    CONTAINER, COUNT, FALSE, HAS_OFFSET, IS_ARRAY, IS_OBJECT, IS_SCALAR, KIND, LENGTH, NULL,
+    NUMERIC, STRING, TRUE,
 };
 use crate::seal::decimal;
+
+/// A scalar at the root is the one element of an array.
+const SCALAR: u32 = IS_ARRAY | IS_SCALAR;
 
 /// Writes a payload; nothing if its bytes are damaged.
 pub(super) fn write(root: &[u8], form: &mut Form) -> Option<()> {
@@ -30,7 +33,9 @@ pub(super) fn write(root: &[u8], form: &mut Form) -> Option<()> {
         }
         let (kind, value) = container.values.next()?;
         if kind == CONTAINER {
-            open.push(Container::read(value.aligned()?)?.begin(form)?);
+            let child = Container::read(value.aligned()?)?;
+            (child.header & IS_SCALAR == 0).then_some(())?;
+            open.push(child.begin(form)?);
         } else {
             write_scalar(kind, value, form)?;
         }
@@ -71,7 +76,8 @@ struct Open<'a> {
 impl<'a> Container<'a> {
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let header = word(bytes, 0)?;
-        Some(Container { bytes, header, count: (header & COUNT) as usize })
+        let is_known = matches!(header & !COUNT, IS_OBJECT | IS_ARRAY | SCALAR);
+        is_known.then_some(Container { bytes, header, count: (header & COUNT) as usize })
     }
 
     fn is_object(&self) -> bool {
@@ -96,7 +102,8 @@ impl<'a> Container<'a> {
         // The values follow all keys.
         let mut keys = self.entries(0, 0);
         for _ in 0..left {
-            keys.next()?;
+            let (kind, _) = keys.next()?;
+            (kind == STRING).then_some(())?;
         }
         Some(Open { left, keys: Some(self.entries(0, 0)), values: self.entries(left, keys.start) })
     }

@@ -6,6 +6,7 @@ mod lifecycle;
 mod log;
 mod maintenance;
 mod reports;
+mod seals;
 mod security;
 mod taxonomy;
 mod tenancy;

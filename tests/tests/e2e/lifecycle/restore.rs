@@ -49,6 +49,12 @@ const TABLES: &[&str] = &[
     "alerts",
     "alert_changes",
     "alert_state",
+    "seals",
+    "seal_blocks",
+    "unsealed_events",
+    "seal_receipts",
+    "seal_digests",
+    "seal_state",
 ];
 
 /// A cluster with a log of which every part differs from a new one's.
@@ -96,6 +102,12 @@ pub(crate) fn fill(cluster: &Cluster, method: &str) {
                  INSERT INTO eventlog.webhook_deliveries (webhook_id, tenant_id, attempted_at, is_alert, event_id, last_event_id, deliveries, attempt, duration_ms)
                  SELECT webhook_id, tenant_id, now(), true, 1, 1, 1, 1, 1 FROM eventlog.webhooks;
                  INSERT INTO eventlog.deliverers VALUES ('d', 1, now());
+                 INSERT INTO eventlog.seals (tenant_id, number, day, part, events, root, previous, digest) VALUES ('{TENANT_A}', 1, '2026-01-01', 0, 1, sha256('r'), sha256('p'), 1);
+                 INSERT INTO eventlog.seal_blocks (tenant_id, day, part, block, events, hash, seeds) VALUES ('{TENANT_A}', '2026-01-01', 0, 0, 1, sha256('h'), 'seed');
+                 INSERT INTO eventlog.unsealed_events VALUES ('{TENANT_A}', 1, '2026-01-01');
+                 INSERT INTO eventlog.seal_receipts (tenant_id, first_day, last_day, events, call) VALUES ('{TENANT_A}', '2026-01-01', '2026-01-01', 1, 'call');
+                 INSERT INTO eventlog.seal_digests (number, day, root, previous, digest) VALUES (1, '2026-01-01', sha256('r'), sha256('p'), sha256('d'));
+                 UPDATE eventlog.seal_state SET sealed_until = '2026-01-02';
                  INSERT INTO eventlog.alert_changes (tenant_id, alert, is_raised, details) VALUES ('{TENANT_A}', 'silence', true, '{{}}');
                  SET SESSION AUTHORIZATION log_owner;
                  SELECT eventlog.reference_tenants('public.tenants', '{method}', name_column => 'name');"

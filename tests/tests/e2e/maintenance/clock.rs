@@ -10,13 +10,13 @@ use postgres::Client;
 const LIBRARIES: [&str; 3] = ["/usr/lib", "/usr/lib64", "/usr/local/lib"];
 
 /// A server whose clock is as far off as a file says. The clock by which the machine runs is its own.
-struct Server {
-    cluster: Cluster,
+pub(crate) struct Server {
+    pub(crate) cluster: Cluster,
     offset: PathBuf,
 }
 
 impl Server {
-    fn start(offset: &str) -> Self {
+    pub(crate) fn start(offset: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("eventlog-clock-{}-{number}", std::process::id());
@@ -45,12 +45,12 @@ impl Server {
         server
     }
 
-    fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         self.cluster.connect("app", "log_owner")
     }
 
     /// Sets the clock, as far off as this, and waits until the server goes by it.
-    fn set(&self, offset: &str) {
+    pub(crate) fn set(&self, offset: &str) {
         fs::write(&self.offset, offset).expect("the file is ours");
     }
 }

@@ -1,6 +1,6 @@
 //! Partitions, rollups, retention and erasure, and the worker that does them.
 
-mod clock;
+pub(crate) mod clock;
 mod cron;
 mod forget;
 mod forget_runs;

@@ -32,7 +32,8 @@ fn is_open(role: &str, relation: &str, operation: &str) -> bool {
             | "monthly_actors" | "first_events" | "hourly_keys" | "daily_keys"
             | "monthly_key_actors" | "tenant_names" | "consumers" | "consumer_losses"
             | "delivery_looks" | "alerts" | "alert_changes" | "webhooks" | "webhook_retries"
-            | "webhook_deliveries",
+            | "webhook_deliveries" | "seals" | "seal_blocks" | "unsealed_events" | "seal_receipts"
+            | "seal_digests" | "seal_state",
             "SELECT" | "COPY TO",
         ) => reads,
         ("counted_keys", "SELECT" | "COPY TO") => reads,
@@ -79,6 +80,9 @@ fn statement(relation: &str, kind: &str, operation: &str) -> Option<String> {
                     "tenant_id"
                 }
                 "deliverers" => "pid",
+                "seals" | "seal_blocks" | "unsealed_events" | "seal_receipts" => "tenant_id",
+                "seal_digests" => "number",
+                "seal_state" => "sealed_until",
                 _ => "name",
             };
             format!("UPDATE {name} SET {column} = {column}")
@@ -122,6 +126,12 @@ fn filled() -> Db {
              INSERT INTO eventlog.webhook_retries SELECT webhook_id, tenant_id, false, 1, tenant_id, now(), 1, now() FROM eventlog.webhooks;
              INSERT INTO eventlog.webhook_deliveries (webhook_id, tenant_id, attempted_at, is_alert, event_id, last_event_id, deliveries, attempt, duration_ms)
              SELECT webhook_id, tenant_id, now(), false, 1, 1, 1, 1, 1 FROM eventlog.webhooks;
+             INSERT INTO eventlog.seals (tenant_id, number, day, part, events, root, previous, digest)
+             SELECT t, 1, '2026-01-01', 0, 1, sha256('r'), sha256('p'), 1 FROM unnest(ARRAY['{TENANT_A}', '{TENANT_B}']::uuid[]) AS t;
+             INSERT INTO eventlog.seal_blocks (tenant_id, day, part, block, events, hash, seeds)
+             SELECT tenant_id, day, part, 0, 1, root, 'seed' FROM eventlog.seals;
+             INSERT INTO eventlog.unsealed_events VALUES ('{TENANT_A}', 1, '2026-01-01'), ('{TENANT_B}', 2, '2026-01-01');
+             INSERT INTO eventlog.seal_receipts (tenant_id, first_day, last_day, events, call) SELECT tenant_id, day, day, 1, 'call' FROM eventlog.seals;
              CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
              GRANT EXECUTE ON FUNCTION public.nothing() TO PUBLIC;
              INSERT INTO eventlog.tenant_roles VALUES ('member', '{TENANT_A}'), ('writer', '{TENANT_A}'), ('reader', '{TENANT_A}');
@@ -212,7 +222,7 @@ fn a_tenants_role_reads_its_own_rows_only_and_a_service_all() {
           WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
             AND relname NOT IN ('tenant_roles', 'tenant_settings', 'idempotency_keys', 'erasures', 'retention_progress', 'api_keys', 'api_tokens', 'webhook_secrets') ORDER BY 1",
     );
-    let expected = "alert_changes alerts consumer_losses consumers daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events tenant_names webhook_deliveries webhook_retries webhooks";
+    let expected = "alert_changes alerts consumer_losses consumers daily_counts daily_keys daily_subjects events first_events hourly_counts hourly_keys hygiene_counts late_events monthly_actors monthly_key_actors rejected_events seal_blocks seal_receipts seals tenant_names unsealed_events webhook_deliveries webhook_retries webhooks";
     assert_eq!(of_tenants.concat().join(" "), expected);
     for source in ["setting", "jwt", "role"] {
         superuser
