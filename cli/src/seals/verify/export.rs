@@ -8,10 +8,10 @@ use eventlog_seal::check::{DayCheck, Row, StoredSeal};
 use eventlog_seal::form::Form;
 use uuid::Uuid;
 
-use super::compare_anchors;
+use super::anchored::compare_anchors;
 use super::proofs::{Proofs, TenantDay, difference};
 use super::report::Report;
-use super::whole;
+use super::whole::check_whole;
 use crate::output::Failure;
 use crate::seals::anchors::Anchors;
 use crate::seals::event::{self, Event};
@@ -59,7 +59,7 @@ pub(super) fn verify(
     let mut proofs = Proofs::read(proofs)?;
     let events = read(events, &proofs, report)?;
     proofs.check_digests(report);
-    whole::check(&proofs, report);
+    check_whole(&proofs, report);
     check(events, &mut proofs, report);
     if let Some(anchors) = anchors {
         compare_anchors(anchors, &proofs.digests, report);

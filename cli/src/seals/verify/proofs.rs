@@ -9,8 +9,8 @@ use eventlog_seal::record::Seal;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::receipt::ReceiptDocument;
 use super::report::{Difference, Report};
-use super::whole::ReceiptDocument;
 use crate::output::Failure;
 use crate::seals::document::{DigestDocument, HexBytes, HexHash, PathStep, SealDocument, climb};
 use crate::seals::lines::Lines;

@@ -4,48 +4,15 @@
 use std::collections::BTreeMap;
 
 use eventlog_seal::Hash;
-use eventlog_seal::record::Receipt;
 use eventlog_seal::tree;
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::proofs::Proofs;
+use super::receipt::ReceiptDocument;
 use super::report::{Difference, Report};
-use crate::seals::document::Day;
-
-/// A receipt: it says which events of a tenant were let go.
-#[derive(Deserialize)]
-pub(super) struct ReceiptDocument {
-    tenant_id: Uuid,
-    id: i64,
-    first_day: Day,
-    last_day: Day,
-    events: i64,
-    call: String,
-    role_name: String,
-    at: i64,
-    /// Nothing until the next day is sealed.
-    digest: Option<i64>,
-}
-
-impl ReceiptDocument {
-    fn hash(&self) -> Hash {
-        Receipt {
-            tenant_id: self.tenant_id.into_bytes(),
-            id: self.id,
-            first_day: self.first_day.0,
-            last_day: self.last_day.0,
-            events: self.events,
-            call: &self.call,
-            role_name: &self.role_name,
-            at: self.at,
-        }
-        .hash()
-    }
-}
 
 /// Checks the proofs as a whole.
-pub(super) fn check(proofs: &Proofs, report: &mut Report) {
+pub(super) fn check_whole(proofs: &Proofs, report: &mut Report) {
     let mut leaves: BTreeMap<i64, Vec<Hash>> = BTreeMap::new();
     for (digest, seal) in proofs.seals() {
         leaves.entry(digest.unwrap_or_default()).or_default().push(seal.hash());
