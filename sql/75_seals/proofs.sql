@@ -101,7 +101,7 @@ SET timezone = 'UTC'
 AS $$
 #variable_conflict use_column
 DECLARE
-    tenant    uuid := eventlog._report_tenant($1);
+    asked     uuid := eventlog._report_tenant($1);
     first_day date;
     end_day   date;
 BEGIN
@@ -114,7 +114,9 @@ BEGIN
     RETURN QUERY
     SELECT jsonb_build_object(
                'seal', eventlog._seal_json(s.tenant_id, s.number)
-                       || jsonb_build_object('gone', s.gone, 'digest', s.digest, 'path', eventlog._seal_path(s.tenant_id, s.number)),
+                       || jsonb_build_object('gone', s.gone, 'digest', s.digest,
+                                             -- All tenants have all seals of a digest, and need no path, which takes a look at each.
+                                             'path', CASE WHEN asked <> eventlog.all_tenants() THEN eventlog._seal_path(s.tenant_id, s.number) END),
                'blocks', coalesce((
                    SELECT jsonb_agg(jsonb_build_object(
                               'events', b.events,
@@ -129,7 +131,7 @@ BEGIN
                           ORDER BY b.block)
                      FROM eventlog.seal_blocks b WHERE b.tenant_id = s.tenant_id AND b.day = s.day AND b.part = s.part), '[]'))
       FROM eventlog.seals s
-     WHERE eventlog._is_tenant(tenant, s.tenant_id) AND s.day >= first_day AND s.day < end_day
+     WHERE eventlog._is_tenant(asked, s.tenant_id) AND s.day >= first_day AND s.day < end_day
      ORDER BY s.tenant_id, s.number;
     RETURN QUERY
     SELECT jsonb_build_object('unsealed', jsonb_build_object('tenant_id', n.tenant_id, 'id', n.id, 'created_at', eventlog._unix_micros(n.created_at)))
@@ -138,16 +140,16 @@ BEGIN
             SELECT e.tenant_id, e.id, e.created_at
               FROM eventlog.late_events l JOIN eventlog.events e ON e.id = l.id AND e.created_at = l.created_at
              WHERE NOT l.is_sealed AND l.created_at < (SELECT t.sealed_until FROM eventlog.seal_state t)) n
-     WHERE eventlog._is_tenant(tenant, n.tenant_id) AND n.created_at >= first_day AND n.created_at < end_day;
+     WHERE eventlog._is_tenant(asked, n.tenant_id) AND n.created_at >= first_day AND n.created_at < end_day;
     RETURN QUERY
     SELECT jsonb_build_object('receipt', jsonb_build_object(
                'tenant_id', r.tenant_id, 'id', r.id, 'first_day', r.first_day, 'last_day', r.last_day, 'events', r.events, 'call', r.call,
                'role_name', r.role_name, 'at', eventlog._unix_micros(r.at), 'erasure', r.erasure, 'digest', r.digest))
-      FROM eventlog.seal_receipts r WHERE eventlog._is_tenant(tenant, r.tenant_id) ORDER BY r.id;
+      FROM eventlog.seal_receipts r WHERE eventlog._is_tenant(asked, r.tenant_id) ORDER BY r.id;
     RETURN QUERY
     SELECT jsonb_build_object('digest', eventlog._digest_json(d.number)) FROM eventlog.seal_digests d ORDER BY d.number;
 END
 $$;
 
 COMMENT ON FUNCTION eventlog.seal_proofs(uuid, timestamptz, timestamptz) IS
-'Returns what it takes to verify exported events without the database, a JSON object a row: the seals of whole days in UTC with their blocks and the steps to the digests of their days, late events that are not sealed yet, receipts, and all digests. eventlog export --proofs writes it beside the events, and eventlog verify --export reads both. For whoever may read the events, of one tenant, or of all_tenants() as the owner or a service; null is the tenant of the connection.';
+'Returns what it takes to verify exported events without the database, a JSON object a row: the seals of whole days in UTC with their blocks and (for one tenant) the steps to the digests of their days, late events that are not sealed yet, receipts, and all digests. eventlog export --proofs writes it beside the events, and eventlog verify --export reads both. For whoever may read the events, of one tenant, or of all_tenants() as the owner or a service; null is the tenant of the connection.';

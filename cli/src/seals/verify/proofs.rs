@@ -6,6 +6,7 @@ use std::path::Path;
 use eventlog_seal::block::Block;
 use eventlog_seal::check::{StoredBlock, StoredSeal};
 use eventlog_seal::record::Seal;
+use eventlog_seal::{Hash, tree};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -67,11 +68,12 @@ struct Unsealed {
     created_at: i64,
 }
 
-/// A seal with its path to the digest of the day on which it was made.
+/// A seal with its path to the digest of the day on which it was made. Proofs of all tenants have no paths,
+/// since they have all seals of each digest.
 struct Proved {
     seal: Seal,
     digest: Option<i64>,
-    path: Vec<PathStep>,
+    path: Option<Vec<PathStep>>,
 }
 
 /// A tenant and a day.
@@ -87,6 +89,8 @@ pub(super) struct Proofs {
     proved: BTreeMap<(Uuid, i64), Proved>,
     unsealed: HashSet<Unsealed>,
     pub(super) receipts: Vec<ReceiptDocument>,
+    /// Numbers of the digests of which the proofs have all seals and receipts.
+    pub(super) whole: HashSet<i64>,
 }
 
 impl Proofs {
@@ -106,15 +110,35 @@ impl Proofs {
         for seals in proofs.days.values_mut() {
             seals.sort_by_key(|stored| stored.seal.part);
         }
+        proofs.whole = proofs.whole_digests();
         Ok(proofs)
+    }
+
+    /// Returns the numbers of the digests of which the proofs have all seals and receipts.
+    fn whole_digests(&self) -> HashSet<i64> {
+        let mut leaves: BTreeMap<i64, Vec<Hash>> = BTreeMap::new();
+        for (digest, seal) in self.seals() {
+            leaves.entry(digest.unwrap_or_default()).or_default().push(seal.hash());
+        }
+        let mut receipts: Vec<&ReceiptDocument> = self.receipts.iter().collect();
+        receipts.sort_by_key(|receipt| receipt.id);
+        for receipt in receipts {
+            if let Some(digest) = receipt.digest {
+                leaves.entry(digest).or_default().push(receipt.hash());
+            }
+        }
+        let is_whole = |number: i64, root: &Hash| {
+            tree::root(leaves.get(&number).map_or(&[][..], Vec::as_slice)) == *root
+        };
+        let digests = self.digests.iter();
+        digests.filter(|d| is_whole(d.number, &d.root.0)).map(|digest| digest.number).collect()
     }
 
     fn add(&mut self, line: Line) -> Result<(), String> {
         match line {
             Line { seal: Some(proved), blocks, .. } => {
                 let (tenant, seal) = (proved.seal.tenant_id, proved.seal.record());
-                let path = proved.path.unwrap_or_default();
-                let kept = Proved { seal: seal.clone(), digest: proved.digest, path };
+                let kept = Proved { seal: seal.clone(), digest: proved.digest, path: proved.path };
                 if self.proved.insert((tenant, seal.number), kept).is_some() {
                     return Err(format!("seal {} of tenant {tenant} comes again", seal.number));
                 }
@@ -182,8 +206,12 @@ impl Proofs {
         let number = proved.digest.unwrap_or(0);
         let digest = self.digests.binary_search_by_key(&number, |digest| digest.number);
         match digest.map(|place| &self.digests[place]) {
-            Ok(digest) if climb(proved.seal.hash(), &proved.path) == digest.root.0 => {}
-            Ok(digest) => faults.push(format!("its path does not lead to {digest}")),
+            Ok(digest) => match &proved.path {
+                Some(path) if climb(proved.seal.hash(), path) == digest.root.0 => {}
+                None if self.whole.contains(&number) => {}
+                Some(_) => faults.push(format!("its path does not lead to {digest}")),
+                None => faults.push(format!("{digest} is not of these seals and receipts")),
+            },
             Err(_) => faults.push(format!("its digest, {number}, is missing")),
         }
         faults
