@@ -26,9 +26,6 @@ BEGIN
         );
         PERFORM eventlog_private.secure('eventlog.log_config');
     END IF;
-    IF eventlog_private.lacks_column('log_config', 'seals', 'boolean') THEN
-        ALTER TABLE eventlog.log_config ADD COLUMN seals boolean NOT NULL DEFAULT false;
-    END IF;
     IF NOT EXISTS (SELECT FROM eventlog.log_config) THEN
         INSERT INTO eventlog.log_config (layout_version) VALUES (eventlog._layout_version());
     END IF;
@@ -43,7 +40,6 @@ BEGIN
     COMMENT ON COLUMN eventlog.log_config.tenants_key IS 'Key column of the table of tenants.';
     COMMENT ON COLUMN eventlog.log_config.service_roles IS 'Empty since layout 2. A role with REFERENCES on this column is a service.';
     COMMENT ON COLUMN eventlog.log_config.hash_key_id IS 'Identifies the hash key that the log uses; accept_hash_key() sets it.';
-    COMMENT ON COLUMN eventlog.log_config.seals IS 'Whether maintain() seals the days of tenants.';
     COMMENT ON COLUMN eventlog.log_config.created_at IS 'When the log was created.';
 END
 $$;

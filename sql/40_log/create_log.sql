@@ -132,10 +132,10 @@ BEGIN
     UPDATE eventlog.log_config c
        SET partition_interval = coalesce(complete_log.partition_interval, c.partition_interval),
            retention          = coalesce(complete_log.retention, c.retention),
-           premake            = coalesce(complete_log.premake, c.premake),
-           seals              = coalesce(complete_log.seals, is_new OR c.seals)
+           premake            = coalesce(complete_log.premake, c.premake)
      WHERE complete_log.partition_interval IS NOT NULL OR complete_log.retention IS NOT NULL
-        OR complete_log.premake IS NOT NULL OR complete_log.seals IS NOT NULL OR is_new;
+        OR complete_log.premake IS NOT NULL;
+    PERFORM eventlog_private.switch_seals(coalesce(complete_log.seals, nullif(is_new, false)));
     IF is_new OR complete_log.taxonomies IS NOT NULL THEN
         PERFORM eventlog_private.load_taxonomy(complete_log.taxonomies);
     END IF;

@@ -105,7 +105,7 @@ CREATE FUNCTION eventlog_private.switch_seals(seals boolean) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    UPDATE eventlog.log_config c SET seals = switch_seals.seals WHERE c.seals <> switch_seals.seals
+    UPDATE eventlog.seal_state s SET is_on = switch_seals.seals WHERE s.is_on <> switch_seals.seals
 $$;
 
 CREATE FUNCTION eventlog_private.migrate_log(seals boolean) RETURNS integer

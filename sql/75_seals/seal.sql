@@ -31,10 +31,10 @@ CREATE FUNCTION eventlog_private.deletable_until(counted_until timestamptz DEFAU
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN NOT c.seals THEN 'infinity'
+    SELECT CASE WHEN NOT s.is_on THEN 'infinity'
                 WHEN counted_until IS NOT NULL THEN eventlog_private.sealable_until(counted_until)
-                ELSE eventlog_private.sealed_until() END
-      FROM eventlog.log_config c
+                ELSE s.sealed_until END
+      FROM eventlog.seal_state s
 $$;
 
 -- Stores the seals and blocks of the last pass. `days` are those that get a digest each, numbered from base + 1;
@@ -186,8 +186,10 @@ DECLARE
 BEGIN
     IF since = '-infinity' THEN
         since := date_trunc('day', (SELECT min(e.created_at) FROM eventlog.events e WHERE e.created_at > '-infinity' AND e.created_at < until), 'UTC');
+        -- A log without events begins with the last day, so that retention does not wait for its first one.
+        since := coalesce(since, until - interval '1 day');
     END IF;
-    IF since IS NULL OR since >= until THEN
+    IF since >= until THEN
         RETURN 0;
     END IF;
     SELECT p.* INTO partition FROM eventlog._partitions p
@@ -228,14 +230,41 @@ BEGIN
 END
 $$;
 
+-- Seals late events in supplements with a digest of their own, and returns their number.
+CREATE FUNCTION eventlog_private.seal_supplements() RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    base   bigint := coalesce((SELECT max(d.number) FROM eventlog.seal_digests d), 0);
+    days   date[] := ARRAY[(eventlog_private.sealed_until() - interval '1 day')::date];
+    events bigint := eventlog_private.seal_late_events(days, base);
+BEGIN
+    IF events > 0 THEN
+        PERFORM eventlog_private.make_digests(days, base);
+        PERFORM eventlog_private.let_erased_tenants_go(base);
+    END IF;
+    RETURN events;
+END
+$$;
+
+-- Late events are sealed with the next day, or at once where a retention waits for that.
 CREATE FUNCTION eventlog_private.due_seal(counted_until timestamptz) RETURNS TABLE (task text, description text)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT 'days', format('seal the days until %s', u.until)
-      FROM (SELECT eventlog_private.sealable_until(counted_until) AS until, eventlog_private.sealed_until() AS since) u
-     WHERE (SELECT c.seals FROM eventlog.log_config c) AND u.since < u.until
-       AND (u.since > '-infinity' OR EXISTS (SELECT FROM eventlog.events e WHERE e.created_at > '-infinity' AND e.created_at < u.until))
+    WITH seals AS (
+        SELECT eventlog_private.sealable_until(counted_until) AS until, s.sealed_until AS since FROM eventlog.seal_state s WHERE s.is_on
+    ), task AS (
+        SELECT s.*, s.since < s.until AS has_days FROM seals s
+    )
+    SELECT 'days', format('seal the days until %s', t.until) FROM task t WHERE t.has_days
+     UNION ALL
+    SELECT 'late events', 'seal late events that are past a retention' FROM task t
+     WHERE NOT t.has_days
+       AND EXISTS (SELECT FROM eventlog.unsealed_events u
+                    WHERE u.created_at < (SELECT max(r.cutoff) FROM eventlog_private.retention_rules(counted_until) r))
 $$;
 
 CREATE FUNCTION eventlog_private.do_seal(task text, OUT action text, OUT rows bigint, OUT is_more boolean, OUT failure text)
@@ -243,9 +272,14 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    rows := eventlog_private.seal_days();
-    is_more := EXISTS (SELECT FROM eventlog_private.due_seal(NULL));
-    action := 'sealed %s events';
+    IF task = 'days' THEN
+        rows := eventlog_private.seal_days();
+        is_more := EXISTS (SELECT FROM eventlog_private.due_seal(NULL) d WHERE d.task = 'days');
+        action := 'sealed %s events';
+    ELSE
+        rows := eventlog_private.seal_supplements();
+        action := 'sealed %s late events';
+    END IF;
 END
 $$;
 

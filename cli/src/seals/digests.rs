@@ -33,7 +33,7 @@ pub(super) async fn has_seals(transaction: &Transaction<'_>) -> Result<bool, Fai
         if transaction.query_typed(sql, &[]).await?[0].get(0) {
             return Ok(true);
         }
-        let sql = "SELECT seals FROM eventlog.log_config";
+        let sql = "SELECT is_on FROM eventlog.seal_state";
         if transaction.query_typed(sql, &[]).await?.first().is_some_and(|row| row.get(0)) {
             return Ok(false);
         }

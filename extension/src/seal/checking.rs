@@ -73,9 +73,9 @@ impl Drop for AtEnd {
 #[allow(clippy::too_many_arguments, reason = "the columns of seals, blocks and events")]
 fn check_step(
     state: Internal,
-    kind: i32,
-    tenant_id: Uuid,
-    day: Date,
+    kind: Option<i32>,
+    tenant_id: Option<Uuid>,
+    day: Option<Date>,
     part: Option<i32>,
     name: Option<Text<'_>>,
     created_at: Option<TimestampWithTimeZone>,
@@ -95,6 +95,7 @@ fn check_step(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     with_state(state, fcinfo, |checking: &mut Checking| {
+        let (Some(kind), Some(tenant_id), Some(day)) = (kind, tenant_id, day) else { return };
         let (tenant_id, day) = (*tenant_id.as_bytes(), day.to_pg_epoch_days());
         checking.begin_group(tenant_id, day);
         let fixed = |bytes: Option<&[u8]>| bytes.and_then(|b| b.try_into().ok()).unwrap_or([0; 32]);

@@ -8,9 +8,10 @@ use eventlog_seal::check::{DayCheck, Row, StoredSeal};
 use eventlog_seal::form::Form;
 use uuid::Uuid;
 
-use super::compare_anchors;
+use super::anchored::compare_anchors;
 use super::proofs::{Proofs, TenantDay, difference};
 use super::report::Report;
+use super::whole::check_whole;
 use crate::output::Failure;
 use crate::seals::anchors::Anchors;
 use crate::seals::event::{self, Event};
@@ -58,6 +59,7 @@ pub(super) fn verify(
     let mut proofs = Proofs::read(proofs)?;
     let events = read(events, &proofs, report)?;
     proofs.check_digests(report);
+    check_whole(&proofs, report);
     check(events, &mut proofs, report);
     if let Some(anchors) = anchors {
         compare_anchors(anchors, &proofs.digests, report);
@@ -140,7 +142,7 @@ fn check_day(
         };
         report.seal(Some(Uuid::from_bytes(seal.tenant_id)), &day_text, seal.events, verdict.gone);
         let mut faults: Vec<String> = verdict.differs.clone().into_iter().collect();
-        faults.extend(proofs.faults_of(day.0, seal.number, report));
+        faults.extend(proofs.faults_of(day.0, seal.number));
         if !faults.is_empty() {
             report.differs(difference(day, Some(seal), faults.join("; ")));
         }

@@ -4,8 +4,9 @@ use futures_util::TryStreamExt;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::anchored::compare_anchors;
+use super::arguments::Arguments;
 use super::report::{Difference, Report};
-use super::{Arguments, compare_anchors};
 use crate::command::time_zone;
 use crate::connection::Server;
 use crate::output::Failure;

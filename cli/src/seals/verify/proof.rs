@@ -8,7 +8,7 @@ use eventlog_seal::tree;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::check_anchors;
+use super::anchored::check_anchors;
 use super::proofs::difference;
 use super::report::Report;
 use crate::hex;

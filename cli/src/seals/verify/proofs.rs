@@ -7,9 +7,9 @@ use eventlog_seal::block::Block;
 use eventlog_seal::check::{StoredBlock, StoredSeal};
 use eventlog_seal::record::Seal;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use uuid::Uuid;
 
+use super::receipt::ReceiptDocument;
 use super::report::{Difference, Report};
 use crate::output::Failure;
 use crate::seals::document::{DigestDocument, HexBytes, HexHash, PathStep, SealDocument, climb};
@@ -22,7 +22,7 @@ struct Line {
     #[serde(default)]
     blocks: Vec<BlockDocument>,
     unsealed: Option<Unsealed>,
-    receipt: Option<IgnoredAny>,
+    receipt: Option<ReceiptDocument>,
     digest: Option<DigestDocument>,
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Proofs {
     pub(super) digests: Vec<DigestDocument>,
     proved: BTreeMap<(Uuid, i64), Proved>,
     unsealed: HashSet<Unsealed>,
-    receipts: usize,
+    pub(super) receipts: Vec<ReceiptDocument>,
 }
 
 impl Proofs {
@@ -127,10 +127,15 @@ impl Proofs {
                 self.unsealed.insert(unsealed);
             }
             Line { digest: Some(digest), .. } => self.digests.push(digest),
-            Line { receipt: Some(_), .. } => self.receipts += 1,
+            Line { receipt: Some(receipt), .. } => self.receipts.push(receipt),
             _ => return Err("this is neither a seal nor a digest".to_owned()),
         }
         Ok(())
+    }
+
+    /// Returns all seals, by tenant and number, each with the number of its digest.
+    pub(super) fn seals(&self) -> impl Iterator<Item = (Option<i64>, &Seal)> {
+        self.proved.values().map(|proved| (proved.digest, &proved.seal))
     }
 
     /// Returns true for an event that came late, and waits for a supplement.
@@ -159,12 +164,11 @@ impl Proofs {
             before = Some(digest);
         }
         report.digests = self.digests.len();
-        report.receipts = self.receipts;
     }
 
     /// Returns what is wrong with a seal, apart from its events: its place in the chain of the tenant's
     /// seals, and its path.
-    pub(super) fn faults_of(&self, tenant: Uuid, number: i64, report: &mut Report) -> Vec<String> {
+    pub(super) fn faults_of(&self, tenant: Uuid, number: i64) -> Vec<String> {
         let Some(proved) = self.proved.get(&(tenant, number)) else { return Vec::new() };
         let mut faults = Vec::new();
         let before = self.proved.get(&(tenant, number.wrapping_sub(1)));
@@ -174,10 +178,6 @@ impl Proofs {
         };
         if !is_chained {
             faults.push("it does not carry the seal before it".to_owned());
-        }
-        if before.is_none() {
-            let last = self.proved.range((tenant, i64::MIN)..(tenant, number)).next_back();
-            report.left_out += last.map_or(0, |((_, last), _)| (number - last - 1).max(0));
         }
         let number = proved.digest.unwrap_or(0);
         let digest = self.digests.binary_search_by_key(&number, |digest| digest.number);

@@ -45,8 +45,8 @@ pub(super) struct Report {
     pub(super) late: usize,
     /// Events of days that are not sealed yet.
     pub(super) unsealed: usize,
-    /// Seals of the same tenants that are not in the proofs.
-    pub(super) left_out: i64,
+    /// Digests that cover more than is in the proofs.
+    pub(super) partial: usize,
     pub(super) receipts: usize,
     pub(super) anchored: usize,
     pub(super) unanchored: usize,
@@ -67,6 +67,7 @@ struct Counts<'a> {
     gone: i64,
     late: usize,
     unsealed: usize,
+    partial_digests: usize,
     anchored: usize,
     time_stamps: usize,
     differs: &'a [Difference],
@@ -108,6 +109,7 @@ impl Report {
                 gone: self.gone,
                 late: self.late,
                 unsealed: self.unsealed,
+                partial_digests: self.partial,
                 anchored: self.anchored,
                 time_stamps: self.time_stamps,
                 differs: &self.differences,
@@ -167,11 +169,7 @@ impl Report {
         for (count, one, many) in [
             (self.late, "late event waits for a supplement", "late events wait for a supplement"),
             (self.unsealed, "event of a day not sealed yet", "events of days not sealed yet"),
-            (
-                self.left_out as usize,
-                "other seal of these tenants is not in the proofs",
-                "other seals of these tenants are not in the proofs",
-            ),
+            (self.partial, "digest covers more than is here", "digests cover more than is here"),
             (self.receipts, "receipt of what is gone", "receipts of what is gone"),
             (self.anchored, "digest as anchored", "digests as anchored"),
             (self.unanchored, "newer digest not anchored", "newer digests not anchored"),

@@ -104,7 +104,9 @@ impl Sealed {
 
     /// Seals as if another day had passed, and returns how many digests there are then.
     fn seal(&mut self) -> usize {
-        SEAL.map(|sql| self.owner.batch_execute(sql).expect("its own log"));
+        for sql in SEAL {
+            self.owner.batch_execute(sql).expect("its own log");
+        }
         let digests = text(&mut self.owner, "SELECT count(*) FROM eventlog.seal_digests");
         digests.parse().expect("a number")
     }

@@ -186,6 +186,22 @@ fn each_change_of_proofs_and_anchors_is_named() {
         &["seal 1", "its path does not lead"],
     );
     exported.fails(events, &without(first), &["without a seal"]);
+    // A last seal that is left out with its events, which the digest shows.
+    let last = exported.proof("\"number\": 3");
+    let seal: Value = serde_json::from_str(&proofs[last]).expect("JSON");
+    let (tenant, day) = (of(&seal["seal"]["tenant_id"]), of(&seal["seal"]["day"]));
+    let is_other =
+        |line: &&String| !(line.contains(&tenant) && line.contains(&format!("\"{day}T")));
+    let others: Vec<String> = events.iter().filter(is_other).cloned().collect();
+    exported.write(&others, &without(last));
+    let output = offline(&exported.folder, &EXPORT).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("1 digest covers more than is here"), "{said}");
+    // Events are gone without a receipt, or with another.
+    let receipt = exported.proof("\"receipt\"");
+    exported.fails(events, &without(receipt), &["3 events are declared gone, receipts have 0"]);
+    let other = changed(receipt, "\"events\": 3", "\"events\": 2");
+    exported.fails(events, &other, &["3 events are declared gone, receipts have 2"]);
     // A supplement that is left out, or whose events are declared to be gone.
     let supplement = exported.proof("\"part\": 1");
     let kept = without(supplement);
@@ -252,6 +268,7 @@ fn an_export_of_some_tenants_or_days_is_verified_and_one_of_some_names_is_refuse
         &["--since", "2026-01-06", "--until", "2026-01-07", "--time-zone", "UTC"],
     );
     assert!(said.starts_with("checked 2 tenants, 1 day, 2 seals, 800 events, 0 "), "{said}");
+    assert!(said.contains("digests cover more than is here"), "{said}");
     assert!(said.contains("nothing differs"), "{said}");
     for (more, why) in [
         (&["--names", "ping"][..], "--proofs needs the events of all names"),

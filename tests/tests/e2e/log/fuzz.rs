@@ -81,6 +81,12 @@ fn literal(random: &mut Random, kind: &str) -> String {
             "\\x0100000000000000ffffffffffffffff0000000000000000",
             "\\xffffffffffffffff00",
         ])),
+        "bytea[]" => quote(random.pick::<&str>(&[
+            "{}",
+            "{NULL}",
+            r#"{"\\x01"}"#,
+            r#"{"\\x0000000000000000000000000000000000000000000000000000000000000000"}"#,
+        ])),
         "bigint[]" => quote(random.pick::<&str>(&["{}", "{1,2}", "{1,NULL}"])),
         "real" | "double precision" => {
             quote(random.pick::<&str>(&["0", "1", "NaN", "Infinity", "-1e38"]))

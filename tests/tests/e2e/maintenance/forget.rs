@@ -61,7 +61,8 @@ pub(crate) fn make_rollups(superuser: &mut Client) {
              INSERT INTO eventlog.hourly_keys SELECT tenant_id, day, name, 'k', 'v', events, weighted_events, 0, 0, 0, 0, NULL FROM eventlog.daily_counts;
              INSERT INTO eventlog.daily_subjects VALUES ('{TENANT_A}', now(), 'ping', 's', 1, 1, 0, 0, 0, 0, NULL, now(), now()),
                                                         ('{TENANT_B}', now(), 'ping', 's', 1, 1, 0, 0, 0, 0, NULL, now(), now());
-             INSERT INTO eventlog.late_events SELECT tenant_id, id, created_at FROM eventlog.events WHERE id % 7 = 0 OR actor = '{ERIN}'"
+             INSERT INTO eventlog.late_events SELECT tenant_id, id, created_at FROM eventlog.events WHERE id % 7 = 0 OR actor = '{ERIN}';
+             INSERT INTO eventlog.unsealed_events SELECT tenant_id, id, created_at FROM eventlog.events WHERE id % 5 = 0 OR actor = '{ERIN}'"
         ))
         .unwrap();
 }
@@ -136,6 +137,7 @@ fn an_actor_of_90_partitions_quarantine_and_rollups_is_found_nowhere_afterwards_
         ("monthly_key_actors", of_erin.clone()),
         ("rejected_events", format!("claimed_tenant_id = '{TENANT_A}' AND actor = '{ERIN}'")),
         ("late_events", format!("id IN ({ids})")),
+        ("unsealed_events", format!("id IN ({ids})")),
         ("idempotency_keys", format!("event_id IN ({ids})")),
         ("webhook_retries", format!("event_id IN ({ids})")),
         ("webhook_deliveries", format!("event_id IN ({ids})")),
@@ -213,7 +215,7 @@ fn a_tenant_is_found_nowhere_afterwards_and_its_roles_log_no_more() {
     let tables = rows(
         &mut client,
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attname = 'tenant_id'
-          WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT IN ('erasures', 'seals', 'seal_receipts') ORDER BY 1",
+          WHERE relnamespace = 'eventlog'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname NOT IN ('erasures', 'seals', 'seal_blocks', 'seal_receipts') ORDER BY 1",
     )
     .concat();
     let of_a = format!("'{TENANT_A}' IN (tenant_id)");
@@ -284,6 +286,7 @@ fn more_rows_than_a_batch_of_one_time_are_all_found() {
             ("monthly_actors", "0"),
             ("monthly_key_actors", "0"),
             ("rejected_events", "0"),
+            ("unsealed_events", "0"),
             ("webhook_deliveries", "0"),
             ("webhook_retries", "0"),
         ]
