@@ -22,7 +22,8 @@ const IDLE: usize = 1_000;
 
 const DATA: &str = r#"{"toolName": "search", "hookEvent": "PostToolUse", "durationMs": 120}"#;
 const TARGET: Target = Target::AtMost(1.03);
-const WAYS: [&str; 2] = ["log_event", "log_events, 500 at a time"];
+/// Ways to log, by the number that [`turn`] takes.
+pub(crate) const WAYS: [&str; 2] = ["log_event", "log_events, 500 at a time"];
 
 /// Prints medians and ratios. Turns with and without readers follow each other in each round.
 pub(crate) fn run(scale: Scale) {
@@ -103,8 +104,8 @@ fn read(client: &mut Client, reads: &AtomicBool, ended: &AtomicBool) {
     }
 }
 
-/// µs of each event.
-fn turn(client: &mut Client, way: usize) -> f64 {
+/// Logs [`EVENTS`] events for the tenant of the connection, and returns the µs of each.
+pub(crate) fn turn(client: &mut Client, way: usize) -> f64 {
     let started = Instant::now();
     match way {
         0 => {

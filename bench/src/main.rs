@@ -22,6 +22,7 @@ mod partitions;
 mod protocols;
 mod rules;
 mod scale;
+mod seals;
 mod single;
 mod stats;
 mod waits;
@@ -49,6 +50,7 @@ const SUBJECTS: &[Subject] = &[
     ("clients", clients::run),
     ("consumers", consumers::run),
     ("deliver", deliver::run),
+    ("seals", seals::run),
     ("writer", writer::run),
     ("months", months::run),
     ("partitions", partitions::run),

@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use eventlog_tests::{Cluster, Db, TENANT_A, TENANT_B, db, rows, text};
+use postgres::Client;
 use serde_json::Value;
 
 use crate::server::{eventlog, failed};
@@ -173,6 +174,40 @@ fn the_doctor_tells_what_is_missing_and_what_it_may_not_see() {
     assert!(unseen.clone().any(|finding| finding["check"] == "maintenance"), "{found:?}");
     let mut nowhere = run(db::shared(), &db.name, "postgres", &["doctor"]);
     assert!(failed(nowhere.env("PGPORT", "1"), 1).contains("no connection"));
+}
+
+#[test]
+fn the_doctor_tells_how_far_the_log_is_sealed() {
+    let db = Db::new();
+    // An application that is connected as the owner is another finding.
+    let mut owner = db.superuser();
+    owner.batch_execute("SET ROLE log_owner").unwrap();
+    let told = |owner: &mut Client, sql: &str| {
+        owner.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let (all, code) = findings(&db, "log_owner");
+        assert_eq!((wrong(&all), code), (Vec::new(), Some(0)), "{sql}: {all:?}");
+        let found: Vec<_> = all.iter().filter(|finding| finding["check"] == "seals").collect();
+        assert_eq!(found.len(), 1, "{all:?}");
+        let part = |part: &str| found[0][part].as_str().unwrap_or_default().to_owned();
+        (part("state"), part("found"), part("fix"))
+    };
+    let (state, found, _) = told(&mut owner, "SELECT");
+    assert_eq!((&state[..], &found[..]), ("ok", "on; no day is sealed yet"));
+    let event = format!(
+        "SELECT eventlog.create_log(retention => '100 years'), eventlog._make_partition('2026-01-05 00:00+00');
+         INSERT INTO eventlog.events (tenant_id, name, data, created_at)
+         VALUES ('{TENANT_A}', 'tool_used', '{{\"toolName\": \"t\"}}', '2026-01-05 12:00+00')"
+    );
+    let (state, found, fix) = told(&mut owner, &event);
+    assert_eq!((&state[..], &fix[..]), ("advice", "SELECT * FROM eventlog.stat_maintenance;"));
+    assert!(found.ends_with("no day is sealed"), "{found}");
+    let (state, found, _) = told(&mut owner, "CALL eventlog.maintain()");
+    assert!(state == "ok" && found.starts_with("days are sealed until 20"), "{state} {found}");
+    let back = "UPDATE eventlog.seal_state SET sealed_until = '2026-01-07 00:00+00'";
+    let (state, found, _) = told(&mut owner, back);
+    assert!(state == "advice" && found.ends_with("sealed until 2026-01-07"), "{state} {found}");
+    let (state, found, _) = told(&mut owner, "SELECT eventlog.migrate_log(seals => false)");
+    assert!(state == "ok" && found.starts_with("off, "), "{state} {found}");
 }
 
 #[test]

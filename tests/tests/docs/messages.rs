@@ -32,7 +32,7 @@ fn quoted(text: &str) -> Vec<(usize, &str)> {
 #[test]
 fn every_message_quoted_as_the_logs_own_is_in_the_sources() {
     let mut sources = String::new();
-    for folder in ["extension/src", "sql", "cli/src"] {
+    for folder in ["extension/src", "sql", "seal/src", "cli/src"] {
         read(&root().join(folder), &mut sources);
     }
     let sources = sources.replace("\\\"", "\"").replace("''", "'");

@@ -144,7 +144,7 @@ pub(super) async fn clock(transaction: &Transaction<'_>) -> Result<Finding, Fail
     Ok(Finding::new(NAME, State::Advice, found).fix("set the clocks by NTP: chronyc tracking"))
 }
 
-pub(super) const ALL: [Check; 19] = [
+pub(super) const ALL: [Check; 20] = [
     Check::new("layout", "the tables are those of this version", include_str!("sql/layout.sql")),
     Check::new("owner", "a role of its own that cannot log in", include_str!("sql/owner.sql")),
     Check::new(
@@ -174,6 +174,7 @@ pub(super) const ALL: [Check; 19] = [
         "the reports have the events of all partitions",
         include_str!("sql/rollups.sql"),
     ),
+    Check::new("seals", "all days are sealed", include_str!("sql/seals.sql")).of_primaries(),
     Check::new("consumers", "they read on and lose nothing", include_str!("sql/consumers.sql"))
         .of_primaries(),
     Check::new("settings", "no unusual settings", include_str!("sql/settings.sql")),

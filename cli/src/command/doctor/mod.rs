@@ -15,7 +15,7 @@ use crate::output::{
 
 const HELP: &str = "\
 Checks version, layout, owner, objects, policies, triggers, indexes, grants, partitions, \
-settings, worker, maintenance, quarantine, alerts and clock, and changes nothing. Run it as the \
+seals, settings, worker, maintenance, quarantine, alerts and clock, and changes nothing. Run it as the \
 log's owner or as a superuser: checks that the role may not run are listed as unseen. \
 Exit code 1 if anything is wrong; 0 if there is only advice.";
 
