@@ -115,8 +115,9 @@ BEGIN
     SELECT jsonb_build_object(
                'seal', eventlog._seal_json(s.tenant_id, s.number)
                        || jsonb_build_object('gone', s.gone, 'digest', s.digest,
-                                             -- All tenants have all seals of a digest, and need no path, which takes a look at each.
-                                             'path', CASE WHEN asked <> eventlog.all_tenants() THEN eventlog._seal_path(s.tenant_id, s.number) END),
+                                             -- Those of all tenants and days have all seals of a digest, and need no path, which
+                                             -- takes a look at each.
+                                             'path', CASE WHEN asked <> eventlog.all_tenants() OR isfinite($2) OR isfinite($3) THEN eventlog._seal_path(s.tenant_id, s.number) END),
                'blocks', coalesce((
                    SELECT jsonb_agg(jsonb_build_object(
                               'events', b.events,
@@ -152,4 +153,4 @@ END
 $$;
 
 COMMENT ON FUNCTION eventlog.seal_proofs(uuid, timestamptz, timestamptz) IS
-'Returns what it takes to verify exported events without the database, a JSON object a row: the seals of whole days in UTC with their blocks and (for one tenant) the steps to the digests of their days, late events that are not sealed yet, receipts, and all digests. eventlog export --proofs writes it beside the events, and eventlog verify --export reads both. For whoever may read the events, of one tenant, or of all_tenants() as the owner or a service; null is the tenant of the connection.';
+'Returns what it takes to verify exported events without the database, a JSON object a row: the seals of whole days in UTC with their blocks and (but for all tenants and days at once) the steps to the digests of their days, late events that are not sealed yet, receipts, and all digests. eventlog export --proofs writes it beside the events, and eventlog verify --export reads both. For whoever may read the events, of one tenant, or of all_tenants() as the owner or a service; null is the tenant of the connection.';

@@ -68,8 +68,8 @@ struct Unsealed {
     created_at: i64,
 }
 
-/// A seal with its path to the digest of the day on which it was made. Proofs of all tenants have no paths,
-/// since they have all seals of each digest.
+/// A seal with its path to the digest of the day on which it was made. Proofs of all tenants and days have
+/// no paths, since they have all seals of each digest.
 struct Proved {
     seal: Seal,
     digest: Option<i64>,

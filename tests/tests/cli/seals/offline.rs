@@ -183,7 +183,7 @@ fn each_change_of_proofs_and_anchors_is_named() {
     exported.fails(
         events,
         &changed(first, &number, "\"events\": 1"),
-        &["seal 1", "its path does not lead"],
+        &["seal 1", "is not of these seals and receipts"],
     );
     exported.fails(events, &without(first), &["without a seal"]);
     // A last seal that is left out with its events, which the digest shows.
