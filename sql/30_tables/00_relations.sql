@@ -58,7 +58,7 @@ AS $$
         ('webhook_deliveries',   2, 'own', 'PRIMARY KEY (id)'),
         ('deliverers',           2, NULL,  'PRIMARY KEY (deliverer)'),
         ('seals',                2, 'own', 'PRIMARY KEY (tenant_id, number)'),
-        ('seal_blocks',          2, 'own', 'PRIMARY KEY (day, tenant_id, part, block)'),
+        ('seal_blocks',          2, 'own', NULL),
         ('unsealed_events',      2, 'own', 'PRIMARY KEY (id, created_at)'),
         ('seal_receipts',        2, 'own', 'PRIMARY KEY (id)'),
         ('seal_digests',         2, 'all', 'PRIMARY KEY (number)'),

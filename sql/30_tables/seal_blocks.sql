@@ -21,11 +21,15 @@ BEGIN
             seeds       bytea       NOT NULL,
             gone        bytea,
             gone_hashes bytea,
-            keys        bytea,
-            -- The day first: so that the index grows at its end.
-            CONSTRAINT seal_blocks_pkey PRIMARY KEY (day, tenant_id, part, block)
+            keys        bytea
         );
         PERFORM eventlog_private.secure('eventlog.seal_blocks');
+        -- Without a primary key, a publication of the table needs this to publish what erasures change.
+        ALTER TABLE eventlog.seal_blocks REPLICA IDENTITY FULL;
+    END IF;
+    -- Not a key of each block: all blocks of a tenant's day share one entry, which takes 6 bytes a block and not 49.
+    IF to_regclass('eventlog.seal_blocks_day_tenant_id_idx') IS NULL THEN
+        CREATE INDEX seal_blocks_day_tenant_id_idx ON eventlog.seal_blocks (day, tenant_id);
     END IF;
     COMMENT ON TABLE eventlog.seal_blocks IS
         'Blocks of up to 256 events of a seal, in the order of name (by bytes), created_at and id. Deleted once all events of the seal are gone.';

@@ -17,18 +17,12 @@ const DAY: i64 = 86_400_000_000;
 
 thread_local! {
     static BLOCKS: Prepared = const { Prepared::new(
-        c"SELECT b.part, b.block, b.first_name, b.first_at, b.first_id, b.keys
+        c"SELECT b.part, b.block, b.first_name, b.first_at, b.first_id, b.keys,
+                 b.events, b.hash, b.seeds, b.gone, b.gone_hashes
             FROM eventlog.seal_blocks b
            WHERE b.tenant_id OPERATOR(pg_catalog.=) $1 AND b.day OPERATOR(pg_catalog.=) $2
            ORDER BY b.part, b.block",
         &[pg_sys::UUIDOID, pg_sys::DATEOID],
-    ) };
-    static ONE_BLOCK: Prepared = const { Prepared::new(
-        c"SELECT b.events, b.hash, b.seeds, b.gone, b.gone_hashes
-            FROM eventlog.seal_blocks b
-           WHERE b.tenant_id OPERATOR(pg_catalog.=) $1 AND b.day OPERATOR(pg_catalog.=) $2
-             AND b.part OPERATOR(pg_catalog.=) $3 AND b.block OPERATOR(pg_catalog.=) $4",
-        &[pg_sys::UUIDOID, pg_sys::DATEOID, pg_sys::INT4OID, pg_sys::INT4OID],
     ) };
     /// The names of a tenant on a day, each found by one step through the index.
     static NAMES: Prepared = const { Prepared::new(
@@ -83,13 +77,22 @@ impl Place {
     }
 }
 
-/// Where a block begins, and its events, if it is of a supplement.
+/// A block, where it begins, and its events, if it is of a supplement.
 pub(super) struct Bounds {
     pub(super) part: i32,
     pub(super) number: i32,
     /// Nothing if all of its events are gone.
     pub(super) first: Option<Place>,
     pub(super) keys: Option<Vec<Key>>,
+    /// Nothing if its parts do not fit each other.
+    pub(super) block: Option<Block>,
+}
+
+/// Reads what is kept of a block, from the columns after its key.
+fn block(rows: &Rows<'_>, row: usize) -> Option<Block> {
+    let bytes = |column| rows.get::<Vec<u8>>(row, column).unwrap_or_default();
+    let events = usize::try_from(rows.get::<i16>(row, 7)?).ok()?;
+    Block::read(events, &bytes(8), &bytes(9), &bytes(10), &bytes(11))
 }
 
 /// The blocks of a tenant's day.
@@ -110,7 +113,7 @@ fn span(day: i32) -> (i64, i64) {
 }
 
 impl Day {
-    /// Reads where the blocks of a day begin. In [`Mode::Write`], what this command has deleted is gone.
+    /// Reads the blocks of a day. In [`Mode::Write`], what this command has deleted is gone.
     pub(super) fn load(session: &Session, tenant_id: [u8; 16], day: i32, mode: Mode) -> Self {
         let params = Params::new([Some(uuid_datum(&tenant_id)), Some(Datum::from(day))]);
         BLOCKS.with(|plan| plan.execute(session, mode, params));
@@ -125,6 +128,7 @@ impl Day {
                     id: rows.get(row, 5).unwrap_or_default(),
                 }),
                 keys: rows.get::<Vec<u8>>(row, 6).map(|list| keys::read(&list).unwrap_or_default()),
+                block: block(&rows, row),
             })
             .collect();
         let mut listed = HashMap::new();
@@ -145,23 +149,6 @@ impl Day {
         let first = rest.next()?;
         let begun = rest.take_while(|index| self.blocks[*index].first.as_ref() <= Some(place));
         Some(begun.last().unwrap_or(first))
-    }
-
-    /// Reads what is kept of a block; nothing if its parts do not fit each other.
-    pub(super) fn block(&self, session: &Session, index: usize) -> Option<Block> {
-        let bounds = &self.blocks[index];
-        let params = Params::new([
-            Some(uuid_datum(&self.tenant_id)),
-            Some(Datum::from(self.day)),
-            Some(Datum::from(bounds.part)),
-            Some(Datum::from(bounds.number)),
-        ]);
-        ONE_BLOCK.with(|plan| plan.execute(session, self.mode, params));
-        let rows = Rows::last(session);
-        let bytes = |column| rows.get::<Vec<u8>>(0, column).unwrap_or_default();
-        (rows.len() == 1).then_some(())?;
-        let events = usize::try_from(i32::from(rows.get::<i16>(0, 1)?)).ok()?;
-        Block::read(events, &bytes(2), &bytes(3), &bytes(4), &bytes(5))
     }
 
     /// Returns the names of the tenant on this day, by bytes.
