@@ -14,7 +14,7 @@ use crate::world::SETTINGS;
 /// The logs that are compared.
 const LOGS: [(&str, bool); 2] = [("plain", false), ("sealed", true)];
 /// Events of a tenant's day, and tenants that have as many.
-const DAYS: [(usize, usize); 4] = [(1_001, 400), (1_025, 400), (10_000, 50), (100_000, 20)];
+const DAYS: [(usize, usize); 4] = [(1_001, 1000), (1_025, 1000), (10_000, 50), (100_000, 20)];
 /// Events of both logs before the first round, and the actors that they are of in turn.
 const PAST: usize = 200_000;
 const ACTORS: usize = 200;
