@@ -26,15 +26,14 @@ AS $$
     SELECT date_trunc('day', least(coalesce(counted_until, (SELECT s.rolled_until FROM eventlog.rollup_state s)), now()), 'UTC')
 $$;
 
--- Returns the time below which retention may delete events: a log with seals seals them first.
+-- Returns the time below which retention may delete events: a log with seals seals them first. A dump may be
+-- without the row of seal_state.
 CREATE FUNCTION eventlog_private.deletable_until(counted_until timestamptz DEFAULT NULL) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN NOT s.is_on THEN 'infinity'
-                WHEN counted_until IS NOT NULL THEN eventlog_private.sealable_until(counted_until)
-                ELSE s.sealed_until END
-      FROM eventlog.seal_state s
+    SELECT coalesce((SELECT CASE WHEN counted_until IS NOT NULL THEN eventlog_private.sealable_until(counted_until) ELSE s.sealed_until END
+                       FROM eventlog.seal_state s WHERE s.is_on), 'infinity')
 $$;
 
 -- Stores the seals and blocks of the last pass. `days` are those that get a digest each, numbered from base + 1;
