@@ -2,6 +2,21 @@
 -- roots of subtrees that are gone as a whole, and their salts are destroyed. So the seal still verifies over
 -- what is left, and nobody can test a guess of an event that is gone. A receipt says how many went, and why.
 
+-- Returns the time below which events may be in a seal: after the watermark was taken back, later days have seals too.
+CREATE FUNCTION eventlog_private.has_seals_until() RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    until timestamptz := eventlog_private.sealed_until();
+BEGIN
+    IF until > '-infinity' THEN
+        until := greatest(until, (SELECT (max(b.day) + 1)::timestamp AT TIME ZONE 'UTC' FROM eventlog.seal_blocks b));
+    END IF;
+    RETURN until;
+END
+$$;
+
 -- Returns the digest of the events `alias` of a DELETE, as an expression, which is null for events of no seal.
 CREATE FUNCTION eventlog_private.digest_if_sealed(alias text) RETURNS text
 LANGUAGE sql STABLE PARALLEL UNSAFE
@@ -12,7 +27,7 @@ AS $$
                AND NOT EXISTS (SELECT FROM eventlog.late_events n WHERE n.id = %1$I.id AND n.created_at = %1$I.created_at AND NOT n.is_sealed)
                AND NOT EXISTS (SELECT FROM eventlog.unsealed_events n WHERE n.id = %1$I.id AND n.created_at = %1$I.created_at)
               THEN eventlog._event_digest(%1$I.id, %1$I.tenant_id, %1$I.name, %1$I.data, %1$I.actor, %1$I.subject, %1$I.occurred_at,
-                                          %1$I.created_at, %1$I.weight) END', alias, eventlog_private.sealed_until()) END
+                                          %1$I.created_at, %1$I.weight) END', alias, eventlog_private.has_seals_until()) END
 $$;
 
 -- Returns the aggregate that collects the deleted events `alias`, as an expression.

@@ -297,3 +297,16 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Returns true if a seal lists the event.
+CREATE FUNCTION eventlog_private.is_listed(tenant uuid, id bigint, created_at timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN to_regclass('eventlog.seal_blocks') IS NOT NULL AND EXISTS (
+        SELECT FROM eventlog.seal_blocks b, eventlog._seal_keys(b.keys) k
+         WHERE b.day = (is_listed.created_at AT TIME ZONE 'UTC')::date AND b.tenant_id = tenant
+           AND k.id = is_listed.id AND k.created_at = is_listed.created_at);
+END
+$$;

@@ -308,7 +308,9 @@ BEGIN
         EXECUTE format('DELETE FROM %s t WHERE %s', target.relation, target.condition) USING tenant_id;
     END LOOP;
     INSERT INTO eventlog.late_events (tenant_id, id, created_at, is_sealed)
-    SELECT e.tenant_id, e.id, e.created_at, are_sealed AND e.created_at < eventlog_private.sealed_until() FROM eventlog.events e
+    SELECT e.tenant_id, e.id, e.created_at,
+           are_sealed AND (e.created_at < eventlog_private.sealed_until() OR eventlog_private.is_listed(e.tenant_id, e.id, e.created_at))
+      FROM eventlog.events e
      WHERE e.tenant_id = tenant_id AND e.created_at < counted_until
        AND NOT EXISTS (SELECT FROM eventlog.late_events l WHERE l.id = e.id AND l.created_at = e.created_at);
 END
